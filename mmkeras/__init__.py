@@ -1,0 +1,63 @@
+"""mmkeras: a Keras research codebase for multimodal learning.
+
+`import mmkeras` is cheap: each name below is loaded, with what it needs, when it is first used.
+The package's layers are registered with Keras as soon as Keras itself is imported, so that
+`keras.saving.load_model` finds them after `import mmkeras`, in whichever order the two stand.
+"""
+
+import importlib
+import os
+
+import wrapt
+
+__version__ = "0.1.0"
+
+# TensorFlow's start-up noise is not the user's problem. Set the variable to 0 to hear it again.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_HOME = {
+    "Image": "schema",
+    "Schema": "schema",
+    "Tabular": "schema",
+    "Target": "schema",
+    "Text": "schema",
+    "check_leakage": "data.leakage",
+    "clean_table": "data.table",
+    "infer_schema": "data.table",
+    "read_table": "data.table",
+    "k_folds": "data.splits",
+    "split_table": "data.splits",
+    "load_dataset": "data.datasets",
+    "ImageSettings": "data.settings",
+    "TabularSettings": "data.settings",
+    "TextSettings": "data.settings",
+    "fit_preprocessing": "data.preprocess",
+    "Pipeline": "data.pipeline",
+    "build_model": "models",
+    "compile_model": "models",
+    "image_text_classifier": "models",
+    "attention_model": "models",
+    "embedding_model": "models",
+    "set_seed": "training.seeds",
+    "Run": "runs",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module 'mmkeras' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mmkeras.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME})
+
+
+@wrapt.when_imported("keras")
+def _register_layers(keras):
+    importlib.import_module("mmkeras.encoders")
+    importlib.import_module("mmkeras.fusion")
