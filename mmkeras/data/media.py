@@ -1,0 +1,195 @@
+"""Decode media inside `tf.data`: images from paths, encoded bytes, or arrays.
+
+This is the one module that knows which file formats TensorFlow reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def image_source(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Turns a column's cells into something that `tf.data` can carry.
+
+    Args:
+        values: Cells: file paths, encoded bytes, arrays `(height, width)` or
+            `(height, width, 1 | 3 | 4)` of uint8 in [0, 255] or floats in [0, 1], or `None`.
+
+    Returns:
+        A pair `(contents, is_path)`: an object array of byte strings, `(rows,)`, each a path or
+        an encoded image (empty for `None`), and booleans, `(rows,)`.
+    """
+    contents = np.empty(len(values), dtype=object)
+    is_path = np.zeros(len(values), dtype=bool)
+    for row, value in enumerate(values):
+        if isinstance(value, (bytes, bytearray)):
+            contents[row] = bytes(value)
+        elif isinstance(value, np.ndarray):
+            contents[row] = _encode_png(value, row)
+        elif value is None or _is_nan(value):
+            contents[row] = b""
+        elif isinstance(value, str) or hasattr(value, "__fspath__"):
+            contents[row] = str(value).encode("utf-8")
+            is_path[row] = True
+        else:
+            raise ValueError(
+                f"Row {row + 1}: an image is a path, encoded bytes or an array. "
+                f"Received: {type(value).__name__}."
+            )
+    return contents, is_path
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and np.isnan(value)
+
+
+def _encode_png(array: np.ndarray, row: int) -> bytes:
+    if array.ndim == 2:
+        array = array[..., np.newaxis]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
+        raise ValueError(
+            f"Row {row + 1}: an image array is (height, width) or (height, width, 1 | 3 | 4). "
+            f"Received: shape {array.shape}."
+        )
+    if np.issubdtype(array.dtype, np.floating):
+        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            raise ValueError(
+                f"Row {row + 1}: float images have values in [0, 1]. Received values from "
+                f"{array.min()} to {array.max()}; divide by 255 or convert to uint8."
+            )
+        array = np.round(array * 255)
+    elif array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+        raise ValueError(
+            f"Row {row + 1}: integer images have values in [0, 255]. Received values from "
+            f"{array.min()} to {array.max()}."
+        )
+    # Light compression: these bytes live in memory for the length of a run only.
+    return tf.io.encode_png(array.astype(np.uint8), compression=1).numpy()
+
+
+def decode_image(
+    contents: tf.Tensor,
+    is_path: tf.Tensor,
+    *,
+    size: tuple[int, int],
+    channels: int = 3,
+    resize: str = "stretch",
+    background: int = 255,
+) -> tf.Tensor:
+    """Decodes one image (PNG, JPEG, GIF's first frame, BMP) and brings it to one size.
+
+    Transparency is laid over a ground of the grey value `background`. Reduction in size is
+    anti-aliased.
+
+    Args:
+        contents: A string scalar: a path, or an encoded image.
+        is_path: A boolean scalar: which of the two.
+        size: Height and width in pixels.
+        channels: 1 (grey) or 3 (colour).
+        resize: `"stretch"` (to the size, whatever the shape was), `"pad"` (the whole image with
+            its shape kept, on a ground of `background`) or `"crop"` (the middle, shape kept).
+        background: Grey value in [0, 255].
+
+    Returns:
+        uint8, `(height, width, channels)`.
+    """
+    contents = tf.cond(is_path, lambda: tf.io.read_file(contents), lambda: contents)
+    image = tf.io.decode_image(contents, channels=0, expand_animations=False)
+    image = tf.cast(image, tf.float32)
+    image.set_shape((None, None, None))
+    depth = tf.shape(image)[-1]
+
+    def composite(colours):
+        alpha = image[..., colours:] / 255.0
+        return image[..., :colours] * alpha + background * (1.0 - alpha)
+
+    # Grey, grey + alpha, colour, colour + alpha.
+    image = tf.switch_case(
+        depth - 1,
+        [lambda: image, lambda: composite(1), lambda: image, lambda: composite(3)],
+    )
+    is_grey = tf.shape(image)[-1] == 1
+    if channels == 3:
+        image = tf.cond(is_grey, lambda: tf.tile(image, (1, 1, 3)), lambda: image)
+    else:
+        # ITU-R BT.601 luma, as tf.image.rgb_to_grayscale.
+        luma = tf.constant([0.2989, 0.587, 0.114])
+        image = tf.cond(
+            is_grey, lambda: image, lambda: tf.reduce_sum(image * luma, -1, keepdims=True)
+        )
+    image.set_shape((None, None, channels))
+    image = _fit(image, size, resize, float(background))
+    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+
+
+def _fit(image: tf.Tensor, size: tuple[int, int], resize: str, background: float) -> tf.Tensor:
+    height, width = size
+    if resize == "stretch":
+        return tf.image.resize(image, size, antialias=True)
+    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    ratios = tf.constant([height, width], tf.float32) / shape
+    ratio = tf.reduce_min(ratios) if resize == "pad" else tf.reduce_max(ratios)
+    scaled = tf.maximum(tf.cast(tf.round(shape * ratio), tf.int32), 1)
+    image = tf.image.resize(image, scaled, antialias=True)
+    if resize == "pad":
+        # resize_with_crop_or_pad fills with zeros, so let zero be the ground.
+        image = tf.image.resize_with_crop_or_pad(image - background, height, width) + background
+    else:
+        image = tf.image.resize_with_crop_or_pad(image, height, width)
+    return image
+
+
+def augment_images(
+    images: tf.Tensor,
+    seed: tf.Tensor,
+    *,
+    flip: bool = False,
+    rotation: float = 0.0,
+    crop: float = 0.0,
+    shift: float = 0.0,
+    background: float = 1.0,
+) -> tf.Tensor:
+    """Randomly flips, rotates, crops and shifts each image of a batch.
+
+    All but the flip are one affine map per image, so that an image is interpolated once. The
+    result is a pure function of the images and the seed.
+
+    Args:
+        images: Floats, `(batch, height, width, channels)`.
+        seed: Two integers, `(2,)`.
+        flip: Mirror left and right with probability one half.
+        rotation: Largest angle in degrees, to either side.
+        crop: Largest share of height and width cut away; the rest is enlarged to the full size.
+        shift: Largest move, as a share of height and width, in any direction.
+        background: What appears where the image has been moved away.
+    """
+    draws = tf.random.stateless_uniform((5, tf.shape(images)[0]), seed)
+    if flip:
+        images = tf.where((draws[0] < 0.5)[:, None, None, None], images[:, :, ::-1], images)
+    if not (rotation or crop or shift):
+        return images
+    height, width = images.shape[1], images.shape[2]
+    angle = (2 * draws[1] - 1) * (rotation * np.pi / 180.0)
+    scale = 1.0 - draws[2] * crop
+    free = (1.0 - scale) / 2 + shift
+    move_x = (2 * draws[3] - 1) * free * width
+    move_y = (2 * draws[4] - 1) * free * height
+    # An output pixel p shows the input at R p + t, with R about the centre of the image.
+    cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    offset_x = centre_x - cos * centre_x + sin * centre_y + move_x
+    offset_y = centre_y - sin * centre_x - cos * centre_y + move_y
+    zeros = tf.zeros_like(cos)
+    transforms = tf.stack([cos, -sin, offset_x, sin, cos, offset_y, zeros, zeros], axis=1)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=(height, width),
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=background,
+    )

@@ -1,0 +1,137 @@
+"""From a text to words: splitting, stop words, stemming, bags of n-grams."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+# Scripts that are written without spaces are split into single characters.
+_UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF),  # CJK ideographs
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+
+
+@lru_cache(maxsize=65536)
+def _kind(character: str) -> str:
+    code = ord(character)
+    category = unicodedata.category(character)[0]
+    if category == "M":
+        return "mark"
+    if category not in "LN":
+        return "other"
+    if any(first <= code <= last for first, last in _UNSPACED):
+        return "unspaced"
+    return "word"
+
+
+def split_words(text: str, lowercase: bool = True) -> list[str]:
+    """Splits a text of any script into words.
+
+    A word is a run of letters and digits with their combining marks (so Hindi or Arabic vowel
+    signs do not break it); an apostrophe between letters belongs to the word. Characters of
+    scripts written without spaces (Chinese, Japanese kana, Thai, ...) are words of their own.
+    The text is brought to Unicode's NFKC form first, so that one word has one spelling.
+
+    >>> split_words("Don't PANIC: 多模态学习!")
+    ["don't", 'panic', '多', '模', '态', '学', '习']
+    """
+    text = unicodedata.normalize("NFKC", text)
+    if lowercase:
+        text = text.lower()
+    words: list[str] = []
+    word = ""
+    for position, character in enumerate(text):
+        kind = _kind(character)
+        if kind == "word" or (kind == "mark" and word):
+            word += character
+        elif kind == "mark" and words and position and _kind(text[position - 1]) != "other":
+            words[-1] += character
+        elif (
+            character in "'’"
+            and word
+            and position + 1 < len(text)
+            and _kind(text[position + 1]) == "word"
+        ):
+            word += "'"
+        else:
+            if word:
+                words.append(word)
+                word = ""
+            if kind == "unspaced":
+                words.append(character)
+    if word:
+        words.append(word)
+    return words
+
+
+def make_analyzer(
+    *,
+    lowercase: bool = True,
+    stop_words: str | Iterable[str] | None = None,
+    stemmer: str | None = None,
+    ngrams: int = 1,
+) -> Callable[[str], list[str]]:
+    """Builds the function that turns a text into its terms.
+
+    Args:
+        lowercase: Fold case.
+        stop_words: `"english"` (scikit-learn's list), your own words, or `None`. They are
+            removed before stemming.
+        stemmer: A Snowball language (`"english"`, `"german"`, ...), or `None`.
+        ngrams: Longest run of words that is a term of its own; 2 adds word pairs.
+
+    Raises:
+        ValueError: An unknown stop word list or stemmer language.
+    """
+    stopped = _stop_words(stop_words)
+    stem = _stem(stemmer)
+
+    def analyze(text: str) -> list[str]:
+        words = [word for word in split_words(text, lowercase) if word not in stopped]
+        if stem is not None:
+            words = [stem(word) for word in words]
+        terms = list(words)
+        for length in range(2, ngrams + 1):
+            terms += [
+                " ".join(words[start : start + length]) for start in range(len(words) - length + 1)
+            ]
+        return terms
+
+    return analyze
+
+
+def _stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+    if stop_words is None:
+        return frozenset()
+    if isinstance(stop_words, str):
+        if stop_words != "english":
+            raise ValueError(
+                f"The only built-in stop word list is 'english'. Received: {stop_words!r}. "
+                "For another language pass the words themselves."
+            )
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+        return ENGLISH_STOP_WORDS
+    return frozenset(stop_words)
+
+
+def _stem(language: str | None) -> Callable[[str], str] | None:
+    if language is None:
+        return None
+    import snowballstemmer
+
+    if language not in snowballstemmer.algorithms():
+        raise ValueError(
+            f"No Snowball stemmer for {language!r}. There are: "
+            f"{', '.join(snowballstemmer.algorithms())}."
+        )
+    return lru_cache(maxsize=100_000)(snowballstemmer.stemmer(language).stemWord)

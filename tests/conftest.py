@@ -1,0 +1,33 @@
+"""Shared by all tests: quiet libraries, and small tables of each kind of modality."""
+
+import mmkeras  # noqa: F401, I001  (sets TensorFlow's log level before anything imports it)
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmkeras.schema import Image, Schema, Tabular, Text
+
+
+@pytest.fixture
+def small_table() -> tuple[pd.DataFrame, Schema]:
+    """60 rows, two classes: bright pictures say "day" and dark ones "night"."""
+    rng = np.random.default_rng(0)
+    rows = 60
+    day = np.arange(rows) % 2 == 0
+    brightness = np.where(day, 190, 60)[:, None, None, None]
+    pictures = np.clip(rng.normal(brightness, 30, (rows, 12, 12, 3)), 0, 255).astype(np.uint8)
+    words = {True: ["sun", "noon", "bright"], False: ["moon", "stars", "dark"]}
+    frame = pd.DataFrame(
+        {
+            "picture": list(pictures),
+            "note": [f"{rng.choice(words[bool(d)])} over the hill {rng.integers(9)}" for d in day],
+            "warmth": np.where(day, 20.0, 8.0) + rng.normal(0, 4, rows),
+            "place": rng.choice(["north", "south", "sea"], rows),
+            "when": np.where(day, "day", "night"),
+        }
+    )
+    schema = Schema(
+        [Image("picture"), Text("note"), Tabular("facts", ("warmth",), ("place",))], "when"
+    )
+    return frame, schema

@@ -1,0 +1,125 @@
+import io
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from mmkeras.data.images import decoded_images
+from mmkeras.data.media import augment_images, image_source
+from mmkeras.data.settings import ImageSettings
+
+
+def encoded(array, mode=None, fmt="PNG", **options):
+    buffer = io.BytesIO()
+    PIL.Image.fromarray(array, mode).save(buffer, fmt, **options)
+    return buffer.getvalue()
+
+
+def decode(*cells, **settings):
+    pixels, readable = decoded_images(
+        pd.Series(list(cells), dtype=object), ImageSettings(**settings)
+    )
+    assert readable.all()
+    return pixels
+
+
+def test_paths_bytes_and_arrays_of_one_picture_are_the_same(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    path = tmp_path / "ü b.png"
+    path.write_bytes(encoded(picture))
+    pixels = decode(str(path), encoded(picture), picture, picture / 255.0, size=(9, 7))
+    for each in pixels:
+        np.testing.assert_array_equal(each, picture)
+
+
+@pytest.mark.parametrize("fmt", ["PNG", "JPEG", "GIF", "BMP"])
+def test_formats(fmt):
+    picture = np.full((8, 8, 3), (200, 100, 50), np.uint8)
+    pixels = decode(encoded(picture, fmt=fmt), size=(8, 8))
+    np.testing.assert_allclose(pixels[0].astype(int), picture, atol=3)
+
+
+def test_transparency_is_laid_over_the_background():
+    picture = np.zeros((4, 4, 4), np.uint8)
+    picture[:2, :, 3] = 255  # upper half black, lower half see-through
+    pixels = decode(encoded(picture), size=(4, 4))[0]
+    assert (pixels[:2] == 0).all() and (pixels[2:] == 255).all()
+    pixels = decode(encoded(picture), size=(4, 4), background=128)[0]
+    assert (pixels[2:] == 128).all()
+    grey_alpha = np.stack([np.full((4, 4), 10), np.zeros((4, 4))], -1).astype(np.uint8)
+    assert (decode(encoded(grey_alpha, "LA"), size=(4, 4)) == 255).all()
+
+
+def test_grey_and_colour_convert_both_ways():
+    grey = np.full((4, 4), 77, np.uint8)
+    assert (decode(grey, size=(4, 4), channels=3) == 77).all()
+    colour = np.full((4, 4, 3), (255, 0, 0), np.uint8)
+    assert (decode(colour, size=(4, 4), channels=1) == 76).all()
+
+
+def test_resize_modes_keep_or_change_the_shape():
+    wide = np.zeros((4, 8, 3), np.uint8)
+    wide[:, 4:] = 200
+    (stretched,) = decode(wide, size=(8, 8))
+    assert stretched.min() == 0 and stretched.max() == 200
+    (padded,) = decode(wide, size=(8, 8), resize="pad")
+    assert (padded[:2] == 255).all() and (padded[-2:] == 255).all() and (padded[3, 0] == 0).all()
+    (cropped,) = decode(wide, size=(4, 4), resize="crop")
+    assert cropped.shape == (4, 4, 3)
+    assert (cropped[:, :2] == 0).all() and (cropped[:, 2:] == 200).all()
+
+
+def test_reduction_is_anti_aliased():
+    checks = (np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8)
+    (small,) = decode(checks, size=(8, 8), channels=1)
+    assert abs(small.astype(int) - 127).max() < 12
+
+
+def test_impossible_arrays_name_their_row():
+    good = np.zeros((2, 2), np.uint8)
+    with pytest.raises(ValueError, match=r"Row 2: .*shape \(3,\)"):
+        image_source([good, np.zeros(3, np.uint8)])
+    with pytest.raises(ValueError, match=r"Row 1: float images .* \[0, 1\]"):
+        image_source([np.full((2, 2), 200.0)])
+    with pytest.raises(ValueError, match=r"Row 1: integer images"):
+        image_source([np.full((2, 2), 999)])
+    with pytest.raises(ValueError, match=r"Row 1: an image is a path.*int"):
+        image_source([3])
+
+
+def test_augmentation_is_a_function_of_the_seed_and_differs_by_row():
+    images = tf.constant(np.random.default_rng(0).random((6, 16, 16, 3), np.float32))
+    options = {"flip": True, "rotation": 20.0, "crop": 0.2, "shift": 0.1}
+    seed = tf.constant([1, 2], tf.int64)
+    one = augment_images(images, seed, **options)
+    np.testing.assert_array_equal(one, augment_images(images, seed, **options))
+    other = augment_images(images, tf.constant([1, 3], tf.int64), **options)
+    assert not np.array_equal(one, other)
+    same = tf.repeat(images[:1], 6, axis=0)
+    varied = augment_images(same, seed, **options).numpy()
+    assert len({row.tobytes() for row in varied}) > 3
+
+
+def test_flip_mirrors_about_half_of_the_images():
+    images = tf.constant(np.random.default_rng(0).random((400, 4, 4, 1), np.float32))
+    flipped = augment_images(images, tf.constant([5, 5], tf.int64), flip=True).numpy()
+    mirrored = (flipped == images.numpy()[:, :, ::-1]).all((1, 2, 3))
+    kept = (flipped == images.numpy()).all((1, 2, 3))
+    assert (mirrored | kept).all() and 150 < mirrored.sum() < 250
+
+
+def test_rotation_turns_about_the_centre():
+    image = np.zeros((1, 33, 33, 1), np.float32)
+    image[0, 16, 16] = 1.0
+    moved = augment_images(
+        tf.constant(image), tf.constant([0, 1], tf.int64), rotation=90.0, background=0.0
+    ).numpy()
+    assert moved[0, 16, 16, 0] > 0.99
+
+
+def test_shift_shows_the_background():
+    images = tf.zeros((50, 10, 10, 1))
+    moved = augment_images(images, tf.constant([0, 1], tf.int64), shift=0.4, background=1.0).numpy()
+    assert moved.max() == 1.0 and moved.min() == 0.0
