@@ -6,14 +6,16 @@ The package's layers are registered with Keras as soon as Keras itself is import
 """
 
 import importlib
+import logging
 import os
 
 import wrapt
 
 __version__ = "0.1.0"
 
-# TensorFlow's start-up noise is not the user's problem. Set the variable to 0 to hear it again.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow's chatter is not the user's problem. To hear it, set the variable to 0 beforehand.
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 _HOME = {
     "Image": "schema",
@@ -22,8 +24,8 @@ _HOME = {
     "Target": "schema",
     "Text": "schema",
     "check_leakage": "data.leakage",
-    "clean_table": "data.table",
-    "infer_schema": "data.table",
+    "clean_table": "data.clean",
+    "infer_schema": "data.infer",
     "read_table": "data.table",
     "k_folds": "data.splits",
     "split_table": "data.splits",

@@ -9,8 +9,7 @@ import pytest
 from mmkeras.schema import Image, Schema, Tabular, Text
 
 
-@pytest.fixture
-def small_table() -> tuple[pd.DataFrame, Schema]:
+def make_small_table() -> tuple[pd.DataFrame, Schema]:
     """60 rows, two classes: bright pictures say "day" and dark ones "night"."""
     rng = np.random.default_rng(0)
     rows = 60
@@ -31,3 +30,14 @@ def small_table() -> tuple[pd.DataFrame, Schema]:
         [Image("picture"), Text("note"), Tabular("facts", ("warmth",), ("place",))], "when"
     )
     return frame, schema
+
+
+@pytest.fixture
+def small_table() -> tuple[pd.DataFrame, Schema]:
+    return make_small_table()
+
+
+@pytest.fixture(scope="session")
+def shared_table() -> tuple[pd.DataFrame, Schema]:
+    """The same table, for fixtures that outlive a test; copy before changing it."""
+    return make_small_table()

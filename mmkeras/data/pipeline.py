@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from mmkeras.data.cells import missing_cells
 from mmkeras.data.images import ImageStore
 from mmkeras.data.media import augment_images
 from mmkeras.data.preprocess import (
@@ -23,9 +24,12 @@ from mmkeras.data.preprocess import (
     Preprocessing,
     TextPreprocessor,
 )
-from mmkeras.data.table import missing_cells
 
 CACHES = ("memory", "file", None)
+
+# Token sequences are padded to a multiple of this: a backend that compiles a program for each
+# shape (JAX) then compiles a few, and none has length 0, which layers dislike.
+_LENGTH_STEP = 4
 
 
 class Pipeline:
@@ -223,7 +227,7 @@ class _ArraySource:
 
 
 class _TextSource:
-    """Token sequences, padded to the batch's longest; or bags of words."""
+    """Token sequences, padded to about the batch's longest; or bags of words."""
 
     def __init__(self, texts: pd.Series, fitted: TextPreprocessor):
         self._representation = fitted.settings.representation
@@ -236,8 +240,9 @@ class _TextSource:
         ids = tf.gather(self._ids, indices)
         if self._representation == "tokens":
             padded = ids.to_tensor()
-            # A batch of empty texts keeps one column of padding: layers dislike length 0.
-            return tf.pad(padded, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(padded)[1])]])
+            length = tf.maximum(tf.shape(padded)[1], 1)
+            extra = -length % _LENGTH_STEP + length - tf.shape(padded)[1]
+            return tf.pad(padded, [[0, 0], [0, extra]])
         places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values - FIRST_WORD], axis=1)
         ones = tf.ones_like(ids.values, tf.float32)
         bag = tf.scatter_nd(places, ones, (tf.shape(indices)[0], self._size))

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.cells import label_names, missing_cells
 from mmkeras.data.settings import SETTINGS, ImageSettings, TabularSettings, TextSettings
-from mmkeras.data.table import label_names, missing_cells
 from mmkeras.data.text import make_analyzer
 from mmkeras.schema import Image, InputSpec, Schema, Tabular, Target, Text
 
@@ -113,6 +113,7 @@ def _analyzer(settings: TextSettings):
         stop_words=settings.stop_words,
         stemmer=settings.stemmer,
         ngrams=settings.ngrams,
+        characters=settings.characters,
     )
 
 

@@ -65,6 +65,8 @@ class TextSettings:
         stop_words: `"english"`, a list of words, or `None`.
         stemmer: A Snowball language, or `None`.
         ngrams: For bags: the longest run of words that counts as a term.
+        characters: For bags: the longest run of characters inside a word that counts as a term
+            too, so that words never seen resemble those that were; 0 for none.
     """
 
     representation: str = "tfidf"
@@ -75,6 +77,7 @@ class TextSettings:
     stop_words: str | tuple[str, ...] | None = None
     stemmer: str | None = None
     ngrams: int = 1
+    characters: int = 0
 
     def __post_init__(self):
         choices = ("tokens", "counts", "binary", "tfidf")
@@ -82,8 +85,8 @@ class TextSettings:
         for name in ("vocabulary_size", "max_length", "min_count", "ngrams"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
-        if self.ngrams > 1 and self.representation == "tokens":
-            raise ValueError("`ngrams` above 1 is for bags of words, not for token sequences.")
+        if self.representation == "tokens" and (self.ngrams > 1 or self.characters):
+            raise ValueError("`ngrams` and `characters` are for bags, not for token sequences.")
         if isinstance(self.stop_words, list):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
 

@@ -79,6 +79,7 @@ def make_analyzer(
     stop_words: str | Iterable[str] | None = None,
     stemmer: str | None = None,
     ngrams: int = 1,
+    characters: int = 0,
 ) -> Callable[[str], list[str]]:
     """Builds the function that turns a text into its terms.
 
@@ -88,6 +89,15 @@ def make_analyzer(
             removed before stemming.
         stemmer: A Snowball language (`"english"`, `"german"`, ...), or `None`.
         ngrams: Longest run of words that is a term of its own; 2 adds word pairs.
+        characters: Longest run of characters inside a word that is a term of its own, from two
+            on; 0 for none. Word boundaries count as characters, as in scikit-learn's `char_wb`.
+            Such terms relate words that were never seen to ones that were (Bojanowski et al.,
+            2017, https://arxiv.org/abs/1607.04606, use them so).
+
+    Example:
+
+    >>> make_analyzer(characters=3)("be")
+    ['be', '~_b', '~be', '~e_', '~_be', '~be_']
 
     Raises:
         ValueError: An unknown stop word list or stemmer language.
@@ -103,6 +113,14 @@ def make_analyzer(
         for length in range(2, ngrams + 1):
             terms += [
                 " ".join(words[start : start + length]) for start in range(len(words) - length + 1)
+            ]
+        for word in words:
+            # The tilde keeps a part of a word apart from the same letters as a word.
+            bounded = f"_{word}_"
+            terms += [
+                f"~{bounded[start : start + length]}"
+                for length in range(2, characters + 1)
+                for start in range(len(bounded) - length + 1)
             ]
         return terms
 

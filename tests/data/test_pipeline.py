@@ -165,12 +165,12 @@ def test_holes_give_presence_and_a_pipeline_without_it_refuses_them(small_table)
     assert x["present"].dtype == bool and np.isfinite(x["picture"]).all()
 
 
-def test_a_batch_of_empty_token_sequences_has_one_column_of_padding():
+def test_a_batch_of_empty_token_sequences_is_padding_only():
     frame = pd.DataFrame({"t": ["known words", "!?", "…"], "label": ["a", "b", "a"]})
     schema = Schema([Text("t")], "label")
     fitted = fit_preprocessing(frame, schema, {"t": TextSettings(representation="tokens")})
     (x,) = next(iter(Pipeline(frame[1:].drop(columns="label"), fitted).evaluate()))
-    np.testing.assert_array_equal(x["t"], [[0], [0]])
+    np.testing.assert_array_equal(x["t"], np.zeros((2, 4)))
 
 
 def test_wrong_arguments_are_refused(fed):

@@ -51,7 +51,7 @@ def test_tokens_are_padded_cut_and_unknown_words_marked():
     (inputs,) = next(iter(Pipeline(new, fitted).evaluate()))
     vocabulary = fitted.modalities["note"].vocabulary
     one, three = vocabulary.index("one") + 2, vocabulary.index("three") + 2
-    np.testing.assert_array_equal(inputs["note"], [[one, 1], [three, 0]])
+    np.testing.assert_array_equal(inputs["note"], [[one, 1, 0, 0], [three, 0, 0, 0]])
     assert fitted.inputs["note"].vocabulary_size == 5
 
 

@@ -1,0 +1,162 @@
+"""What the cells of a table mean: whether they are empty, and the labels and numbers they hold.
+
+Everything that reads a table asks here, so that one value means the same everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import numbers
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.schema import Schema
+
+# What pandas.read_csv takes for "no value". Only numeric columns read these words so.
+NA_WORDS = (
+    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"]
+    + ["<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+)  # fmt: skip
+_NO_NUMBER = frozenset(word.lower() for word in NA_WORDS)
+
+# Built once: these are tested for every cell.
+NUMBERS = (int, float, numbers.Real, np.bool_, Decimal)
+CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
+_FLOATS = (float, np.floating)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN, a blank string, no bytes, an array of size 0."""
+    if isinstance(value, str):
+        return not value.strip()
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    if isinstance(value, _FLOATS):
+        return math.isnan(value)
+    if isinstance(value, (bytes, bytearray)):
+        return not value
+    return isinstance(value, np.ndarray) and value.size == 0
+
+
+def empty_cells(series: pd.Series) -> np.ndarray:
+    """Where `is_empty` holds, as a boolean array `(rows,)`."""
+    return np.fromiter((is_empty(value) for value in series), bool, len(series))
+
+
+def missing_cells(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """Where modalities are absent: booleans `(rows, modalities)`, named as in the schema.
+
+    A tabular modality is absent from a row only when all of its columns are empty there.
+    """
+    absent = {
+        modality.name: np.all([empty_cells(frame[c]) for c in modality.columns], axis=0)
+        for modality in schema.modalities
+    }
+    return pd.DataFrame(absent, index=frame.index, dtype=bool)
+
+
+def label_name(value: Any) -> str | None:
+    """The class name of one cell, as in `label_names`."""
+    if is_empty(value):
+        return None
+    if isinstance(value, _FLOATS) and float(value).is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def label_names(series: pd.Series) -> pd.Series:
+    """The class names of label cells: one value, one name, wherever the table came from.
+
+    The integer 3 (Python's or NumPy's), the float 3.0 (what an integer column becomes when it has
+    a hole) and the text "3" of a CSV file are all the class `"3"`; `True` is `"True"`. Texts lose
+    the blanks around them and are otherwise kept as they are ("007", "NA", "3.0").
+
+    Args:
+        series: Labels, categories, ids or groups.
+
+    Returns:
+        A Series of `str` with the same index; an empty cell is `None`.
+
+    Example:
+
+    >>> list(label_names(pd.Series([3.0, None])))
+    ['3', None]
+    """
+    return object_series((label_name(value) for value in series), series)
+
+
+def label_sets(series: pd.Series, separator: str = "|") -> list[tuple[str, ...]]:
+    """The labels of multi-label cells: `"red|round"` is `("red", "round")`.
+
+    A cell may also be a list, tuple, set or array of labels. An empty cell is `()`: none of the
+    labels applies to the row.
+    """
+    return [label_set(value, separator) for value in series]
+
+
+def label_set(value: Any, separator: str) -> tuple[str, ...]:
+    """The labels of one cell, as in `label_sets`."""
+    if is_empty(value):
+        return ()
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    cells = value if isinstance(value, list | tuple | np.ndarray) else str(value).split(separator)
+    names = (label_name(cell) for cell in cells)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def class_counts(frame: pd.DataFrame, schema: Schema) -> pd.Series:
+    """The number of rows of each class (multi-label: of each label), the most frequent first.
+
+    Raises:
+        ValueError: The schema's task is regression.
+    """
+    target = schema.target
+    if target.task == "regression":
+        raise ValueError(f"{target.column!r} is a regression target: it has no classes to count.")
+    if target.task == "multilabel":
+        labels = [n for names in label_sets(frame[target.column], target.separator) for n in names]
+    else:
+        labels = label_names(frame[target.column]).dropna().tolist()
+    counts = dict(sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0])))
+    index = pd.Index(list(counts), name=target.column, dtype=object)
+    return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
+
+
+def to_number(value: Any) -> float | None:
+    """The cell as a float, NaN where it is a word for "no number", None where it is no number."""
+    if isinstance(value, str):
+        if value.strip().lower() in _NO_NUMBER:
+            return math.nan
+        if "_" in value:  # Python reads "1_000" as a number; a table means a name
+            return None
+    elif is_empty(value):
+        return math.nan
+    elif not isinstance(value, NUMBERS):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def object_series(values: Iterable[Any], like: pd.Series) -> pd.Series:
+    """A Series of plain Python objects: arrays stay whole, None stays None on every pandas."""
+    cells = np.empty(len(like), dtype=object)
+    for position, value in enumerate(values):
+        cells[position] = value
+    return pd.Series(cells, index=like.index, name=like.name, dtype=object)
+
+
+def content_digest(value: bytes | np.ndarray) -> bytes:
+    """The SHA-256 of bytes, or of an array's type, shape and numbers."""
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        value = f"{array.dtype.str}{value.shape}".encode() + array.tobytes()
+    return hashlib.sha256(value).digest()
