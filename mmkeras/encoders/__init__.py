@@ -1,0 +1,93 @@
+"""Encoders: one modality's batch in, tokens `(batch, tokens, dim)` out.
+
+An encoder is a `keras.layers.Layer` with `call(inputs, training=None) -> tokens` and
+`token_mask(inputs) -> bool (batch, tokens)`, or `None` when all tokens always count. A vector is
+one token. A new encoder is one class in its modality's file and one line in the table below.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+
+from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
+from mmkeras.encoders.tabular import MLPEncoder
+from mmkeras.encoders.text import BagOfWordsEncoder, LSTMEncoder, SelfAttentionEncoder
+from mmkeras.schema import InputSpec
+
+ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
+    "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder},
+    "text": {
+        "bag_of_words": BagOfWordsEncoder,
+        "lstm": LSTMEncoder,
+        "self_attention": SelfAttentionEncoder,
+    },
+    "tabular": {"mlp": MLPEncoder},
+}
+
+
+def get_encoder(
+    kind: str, name_or_layer: str | keras.layers.Layer, spec: InputSpec, **options: Any
+) -> keras.layers.Layer:
+    """The encoder of a name, made for inputs of a given form; a layer is returned as it is.
+
+    Args:
+        kind: The modality's kind: `"image"`, `"text"` or `"tabular"`.
+        name_or_layer: A name of `ENCODERS[kind]`, or a layer.
+        spec: What the modality's inputs look like; an encoder of token ids takes its
+            `vocabulary_size` from here.
+        **options: The encoder's constructor arguments.
+
+    Raises:
+        ValueError: For an unknown name or option, and for a text encoder that reads token ids
+            where `spec` says that there are none.
+
+    Example:
+
+    >>> spec = InputSpec((20,), "int32", vocabulary_size=500)
+    >>> get_encoder("text", "lstm", spec, units=32).vocabulary_size
+    500
+    """
+    if isinstance(name_or_layer, keras.layers.Layer):
+        if options:
+            raise ValueError(
+                f"Options are for encoders by name; the layer {name_or_layer.name!r} has its own. "
+                f"Received: {sorted(options)}."
+            )
+        return name_or_layer
+    if kind not in ENCODERS:
+        raise ValueError(
+            f"There are encoders for the kinds {sorted(ENCODERS)}. Received: {kind!r}."
+        )
+    if name_or_layer not in ENCODERS[kind]:
+        raise ValueError(
+            f"The encoders of kind {kind!r} are {sorted(ENCODERS[kind])}. Received: "
+            f"{name_or_layer!r}. Any other encoder can be given as a layer."
+        )
+    cls = ENCODERS[kind][name_or_layer]
+    known = [name for name in inspect.signature(cls).parameters if name != "kwargs"]
+    unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
+    if unknown:
+        raise ValueError(f"The encoder {name_or_layer!r} has no option {unknown}. It has {known}.")
+    if "vocabulary_size" in known:
+        options = {"vocabulary_size": spec.vocabulary_size, **options}
+        if options["vocabulary_size"] is None:
+            raise ValueError(
+                f"The encoder {name_or_layer!r} reads token ids and needs their vocabulary size. "
+                f"Received: {spec}. Prepare the text as a token sequence, or use 'bag_of_words'."
+            )
+    return cls(**options)
+
+
+__all__ = [
+    "ENCODERS",
+    "BackboneEncoder",
+    "BagOfWordsEncoder",
+    "ConvEncoder",
+    "LSTMEncoder",
+    "MLPEncoder",
+    "SelfAttentionEncoder",
+    "get_encoder",
+]

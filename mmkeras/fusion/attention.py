@@ -1,0 +1,171 @@
+"""Fusion by cross-attention: the tokens of one modality attend to those of the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class CrossAttentionFusion(layers.Layer):
+    """Lets each querying modality attend to the tokens of all other modalities.
+
+    With `H_i = X_i P_i`, modality `i`'s tokens projected to the width `D = num_heads * key_dim`,
+    and `H_{-i}` the tokens of all others, one below the other:
+
+        A_i = Attention(H_i Wq, H_{-i} Wk, H_{-i} Wv) Wo
+        Attention(Q, K, V) = softmax(Q K^T / sqrt(key_dim)) V      (in each head)
+        F(X) = [pool(Norm(H_i + A_i)) for each querying modality i]
+
+    This is cross-attention: queries come from one modality, keys and values from others. (In
+    self-attention all three come from one; that is `SelfAttentionEncoder`.) It runs over the
+    tokens of one row, never over the rows of a batch.
+
+    Padding and absent modalities are no keys. A row in which nothing is left to attend to gets
+    `A_i = 0`; an absent querying modality contributes zeros.
+
+    With thousands of tokens on both sides, as for two image maps, the scores take
+    `batch * num_heads * queries * keys` numbers; let the smaller side query, or pool more.
+
+    Args:
+        query: The index of the modality that queries, or `"all"`: each one in turn.
+        num_heads: Attention heads.
+        key_dim: The width of a head.
+        pooling: How a querying modality's tokens become a vector; see
+            `mmkeras.fusion.pooling.pool`.
+        dropout: Share of attention weights that are dropped, in training.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+        return_weights: Whether to return the attention weights too.
+
+    Returns:
+        `(batch, D)` for each querying modality, concatenated. With `return_weights`, also a dict
+        of the weights for each direction, `"1_to_0"` for modality 1's tokens that attend to
+        modality 0's: `(batch, num_heads, tokens of 1, tokens of 0)`. A query's weights add up to
+        1 over all modalities that it attends to.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((3, 4))
+    >>> fusion = CrossAttentionFusion(query=1, num_heads=2, key_dim=8)
+    >>> vector, weights = fusion([image, text], return_weights=True)
+    >>> vector.shape, weights["1_to_0"].shape
+    ((None, 16), (None, 2, 3, 16))
+
+    References:
+        - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762) (scaled dot-product and
+          multi-head attention, equation 1; queries from elsewhere in section 3.2.3)
+        - [Lu et al., 2019](https://arxiv.org/abs/1908.02265) (image and text attend to each
+          other)
+    """
+
+    has_weights = True
+
+    def __init__(
+        self,
+        query: int | str = "all",
+        num_heads: int = 4,
+        key_dim: int = 32,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if query != "all" and (isinstance(query, (bool, str)) or query != int(query) or query < 0):
+            raise ValueError(f"`query` is a modality's index or 'all'. Received: {query!r}.")
+        self.query = query if query == "all" else int(query)
+        self.num_heads = int(num_heads)
+        self.key_dim = int(key_dim)
+        self.pooling = check_pooling(pooling)
+        self.dropout = dropout
+
+    def build(self, tokens_shape):
+        check_token_shapes("CrossAttentionFusion", tokens_shape, at_least=2)
+        if self.query != "all" and self.query >= len(tokens_shape):
+            raise ValueError(
+                f"`query` is the index of one of {len(tokens_shape)} modalities, 0 to "
+                f"{len(tokens_shape) - 1}. Received: {self.query}."
+            )
+        self.queries = range(len(tokens_shape)) if self.query == "all" else [self.query]
+        dim = self.num_heads * self.key_dim
+        self.projections, self.attentions, self.norms = [], [], []
+        for shape in tokens_shape:
+            self.projections.append(layers.Dense(dim, dtype=self.dtype_policy))
+            self.projections[-1].build(tuple(shape))
+        for _ in self.queries:
+            attention = layers.MultiHeadAttention(
+                self.num_heads, self.key_dim, dropout=self.dropout, dtype=self.dtype_policy
+            )
+            attention.build((None, None, dim), (None, None, dim))
+            self.attentions.append(attention)
+            self.norms.append(layers.LayerNormalization(dtype=self.dtype_policy))
+            self.norms[-1].build((None, None, dim))
+
+    def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
+        tokens, masks = clear_absent(tokens, masks, present)
+        hidden = [projection(x) for projection, x in zip(self.projections, tokens, strict=True)]
+        vectors, weights = [], {}
+        for i, attention, norm in zip(self.queries, self.attentions, self.norms, strict=True):
+            others = [j for j in range(len(tokens)) if j != i]
+            keys = ops.concatenate([hidden[j] for j in others], axis=1)
+            mask = _join_masks([tokens[j] for j in others], [masks[j] for j in others])
+            attended, scores = _attend(attention, hidden[i], keys, mask, return_weights)
+            vectors.append(pool(norm(hidden[i] + attended), masks[i], self.pooling))
+            if return_weights:
+                start = 0
+                for j in others:
+                    stop = start + ops.shape(tokens[j])[1]
+                    weights[f"{i}_to_{j}"] = scores[..., start:stop]
+                    start = stop
+        fused = ops.concatenate(vectors, axis=-1)
+        return (fused, weights) if return_weights else fused
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "query": self.query,
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "pooling": self.pooling,
+            "dropout": self.dropout,
+        }
+
+
+def _join_masks(tokens, masks):
+    """One mask `(batch, keys)` for the concatenated tokens; `None` where all count."""
+    if all(mask is None for mask in masks):
+        return None
+    return ops.concatenate(
+        [
+            ops.ones(ops.shape(x)[:2], dtype="bool") if mask is None else mask
+            for x, mask in zip(tokens, masks, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def _attend(attention, queries, keys, mask, return_weights):
+    """Attended vectors and, if wanted, the weights; zeros in rows where the mask leaves no key."""
+    if mask is None:
+        attended = attention(queries, keys, return_attention_scores=return_weights)
+        return attended if return_weights else (attended, None)
+    any_key = ops.any(mask, axis=1, keepdims=True)
+    # Without a key the softmax would be NaN on some backends and uniform on others, so such a row
+    # attends to everything, which has been cleared, and the result is dropped.
+    reachable = ops.expand_dims(mask | ~any_key, axis=1)
+    attended = attention(
+        queries, keys, attention_mask=reachable, return_attention_scores=return_weights
+    )
+    attended, scores = attended if return_weights else (attended, None)
+    any_key = ops.expand_dims(any_key, axis=-1)
+    attended = ops.where(any_key, attended, 0.0)
+    if return_weights:
+        scores = ops.where(ops.expand_dims(any_key, axis=-1), scores, 0.0)
+    return attended, scores

@@ -1,0 +1,58 @@
+"""Fusion by concatenation: every modality's pooled tokens, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class ConcatFusion(keras.layers.Layer):
+    """Pools each modality's tokens to a vector and concatenates the vectors.
+
+        F(X) = [pool(X_1), pool(X_2), ..., pool(X_n)]
+
+    An absent modality's part is zeros. It has no weights to learn and none to hand out.
+
+    Args:
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, sum of the modalities' dims)`, twice that for `"mean_max"`.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((1, 4))
+    >>> ConcatFusion()([image, text]).shape
+    (None, 12)
+
+    References:
+        - [Ngiam et al., 2011](https://icml.cc/2011/papers/399_icmlpaper.pdf)
+        - [Baltrušaitis et al., 2019](https://arxiv.org/abs/1705.09406) (a survey of fusions)
+    """
+
+    has_weights = False
+
+    def __init__(self, pooling: str = "mean", **kwargs):
+        super().__init__(**kwargs)
+        self.pooling = check_pooling(pooling)
+
+    def build(self, tokens_shape):
+        check_token_shapes("ConcatFusion", tokens_shape)
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        pooled = [pool(x, mask, self.pooling) for x, mask in zip(tokens, masks, strict=True)]
+        return ops.concatenate(pooled, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "pooling": self.pooling}
