@@ -1,0 +1,46 @@
+"""Predict on raw rows with a trained model's run folder, and nothing else.
+
+python experiments/predict.py runs/train-glyphs/20260102-030405-fused new_rows.csv
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+import mmkeras
+from mmkeras.cli import run_script
+
+
+def main(
+    run: Annotated[Path, tyro.conf.Positional],
+    rows: Annotated[Path, tyro.conf.Positional],
+    out: Path | None = None,
+    on_error: Literal["raise", "skip"] = "raise",
+) -> None:
+    """Predict on raw rows with a trained model's run folder, and nothing else.
+
+    Args:
+        run: The run's folder.
+        rows: A CSV or Parquet file with the columns that the model was trained on; image paths
+            are relative to it. The target column may be missing.
+        out: Where the predictions go, as .csv or .parquet; by default beside `rows`, as
+            NAME.predictions.csv.
+        on_error: raise, or skip rows with corrupt images.
+    """
+    out = out or rows.with_name(f"{rows.stem}.predictions.csv")
+    if out.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"--out must end in .csv or .parquet. Received: {out}.")
+    predictions = mmkeras.Run(run).predict(rows, on_error=on_error)
+    if out.suffix == ".csv":
+        predictions.to_csv(out, index_label="row")
+    else:
+        predictions.to_parquet(out)
+    print(predictions.iloc[:10].to_string(max_cols=4, float_format="{:.3f}".format))
+    print(f"{len(predictions):,} rows -> {out}")
+
+
+if __name__ == "__main__":
+    run_script(lambda: tyro.cli(main))

@@ -1,0 +1,123 @@
+"""Train each modality alone and all of them fused, and compare the models on the same test rows.
+
+    python experiments/train.py                          # glyphs, embedded; under 4 minutes
+    python experiments/train.py --dataset emoji          # 1,609 emoji: picture and description
+    python experiments/train.py --data my.csv --target label
+    python experiments/train.py --data my.csv --schema my.json --fusion attention --epochs 20
+    python experiments/train.py --resume runs/train-glyphs/20260102-030405-fused
+
+Each model leaves a run folder; `tensorboard --logdir runs` shows them side by side.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+import tyro
+
+from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_script, to_json
+from mmkeras.data.cells import class_counts
+from mmkeras.data.leakage import check_leakage, format_findings
+from mmkeras.data.splits import split_table
+from mmkeras.evaluation.report import comparison_table, format_table
+from mmkeras.experiment import Settings, train_run
+from mmkeras.runs import CONFIG, read_json
+
+FUSED = "fused"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The experiment.
+
+    Args:
+        data: Which rows.
+        models: all (each modality alone, and fused) or fused.
+        validation: Share of the rows that choose the epoch.
+        test: Share of the rows that are looked at once, at the end.
+        split_seed: Decides which rows are which, whatever `seed` is.
+        runs: Where run folders go.
+        resume: Continue the experiment that this run folder belongs to; give it alone.
+        settings: Model, training and preprocessing.
+    """
+
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    models: Literal["all", "fused"] = "all"
+    validation: float = 0.15
+    test: float = 0.15
+    split_seed: int = 0
+    runs: Path = Path("runs")
+    resume: Path | None = None
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+
+
+def main(arguments: list[str] | None = None) -> pd.DataFrame:
+    """Runs the experiment; returns the comparison, a row a model."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    resumed = option(arguments, "--resume")
+    if resumed is None:
+        config, stamp = parse(TrainConfig, arguments, __doc__), time.strftime("%Y%m%d-%H%M%S")
+    else:
+        config, stamp = read_config(Path(resumed), arguments)
+    table, schema = config.data.load()
+    task = schema.target.task
+    splits = split_table(
+        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+    )
+    rows = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
+    print(f"{config.data.name}: {rows} rows; {schema.target.column} from {', '.join(schema.names)}")
+    if task == "classification":
+        counts = class_counts(table, schema)
+        print(f"{len(counts)} classes of {counts.min():,} to {counts.max():,} rows")
+    findings = check_leakage(splits, schema)
+    print(format_findings(findings))
+
+    alone = schema.names if config.models == "all" and len(schema.names) > 1 else ()
+    runs = {}
+    for name in (*alone, FUSED):
+        runs[name] = train_run(
+            splits,
+            schema if name == FUSED else schema.select([name]),
+            config.runs / f"train-{config.data.name}" / f"{stamp}-{name}",
+            config.settings,
+            findings=findings,
+            compare_with=dict(runs),
+            details={"experiment": to_json(config), "stamp": stamp},
+            cache_dir=config.runs / "cache",
+            label=name,
+        )
+    comparison = comparison_table({name: run.metrics for name, run in runs.items()}, task)
+    print(f"\nOn the {len(splits.test):,} test rows:\n\n{format_table(comparison)}\n")
+    print(f"report:  {runs[FUSED].path / 'report.md'}")
+    print(f"look:    tensorboard --logdir {config.runs}")
+    print(f"predict: python experiments/predict.py {runs[FUSED].path} new_rows.csv")
+    return comparison
+
+
+def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
+    """The configuration that a run was started with, and its time stamp."""
+    if len(arguments) > 2:
+        raise ValueError("--resume takes every setting from the run folder; give it alone.")
+    if not (folder / CONFIG).is_file():
+        raise FileNotFoundError(f"{folder} is not a run folder: it has no {CONFIG}.")
+    stored = read_json(folder / CONFIG)
+    values = stored["experiment"]
+    config = TrainConfig(
+        data=data_config_from_json(values["data"]),
+        models=values["models"],
+        validation=values["validation"],
+        test=values["test"],
+        split_seed=values["split_seed"],
+        runs=folder.resolve().parents[1],
+        settings=Settings.from_dict(stored["settings"]),
+    )
+    return config, stored["stamp"]
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,138 @@
+"""What the experiment scripts share: which data, the data set's preset, errors in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+import tyro
+
+from mmkeras.data.clean import clean_table
+from mmkeras.data.datasets import DATASETS, load_dataset
+from mmkeras.data.infer import infer_schema
+from mmkeras.data.table import read_table
+from mmkeras.presets import preset
+from mmkeras.schema import Schema
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which rows to use.
+
+    Args:
+        dataset: A bundled data set: glyphs or emoji. Its preset replaces the defaults below.
+        data: Your own CSV or Parquet file instead of a data set.
+        schema: The JSON file that says which of its columns is what; inferred if not given.
+        target: The column to predict, where the schema is inferred.
+        drop_holes: Leave out rows that lack a modality, instead of telling the model.
+    """
+
+    dataset: str = "glyphs"
+    data: Path | None = None
+    schema: Path | None = None
+    target: str | None = None
+    drop_holes: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.data.stem if self.data else self.dataset
+
+    def load(self) -> tuple[pd.DataFrame, Schema]:
+        """The validated, cleaned table and its schema; says what it inferred and dropped."""
+        if self.data is None:
+            if self.schema or self.target:
+                raise ValueError("--schema and --target describe your own --data.")
+            source, schema = load_dataset(self.dataset)
+        else:
+            source, schema = self.data, self._schema()
+        table = read_table(source, schema)
+        table, cleaning = clean_table(
+            table, schema, drop_holes=self.drop_holes, drop_duplicates=self.data is not None
+        )
+        if self.data is not None:
+            print(cleaning)
+        return table, schema
+
+    def _schema(self) -> Schema:
+        if self.schema is not None:
+            return Schema.load(self.schema)
+        if not self.data.is_file():
+            raise FileNotFoundError(f"No data file at {self.data}.")
+        read = pd.read_parquet if self.data.suffix == ".parquet" else pd.read_csv
+        schema = infer_schema(read(self.data), target=self.target, base_dir=self.data.parent)
+        print(
+            f"The schema was inferred; to change it, save it and pass --schema:\n{schema.to_json()}"
+        )
+        return schema
+
+
+def parse(config_class: type[Config], arguments: Sequence[str], description: str) -> Config:
+    """A configuration from the command line, with the data set's preset as its defaults.
+
+    Args:
+        config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
+        arguments: The command line, without the script.
+        description: What `--help` says first.
+    """
+    dataset = option(arguments, "--dataset") or DataConfig.dataset
+    if dataset not in DATASETS:
+        raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
+    own = option(arguments, "--data") is not None
+    default = config_class(
+        data=DataConfig(dataset=dataset), settings=preset(None if own else dataset)
+    )
+    return tyro.cli(config_class, args=list(arguments), default=default, description=description)
+
+
+def option(arguments: Sequence[str], name: str) -> str | None:
+    """An option's value, before the rest is parsed: it decides the others' defaults."""
+    for place, word in enumerate(arguments):
+        if word == name and place + 1 < len(arguments):
+            return arguments[place + 1]
+        if word.startswith(f"{name}="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """A configuration as JSON can hold it: paths are absolute strings, tuples are lists."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value.resolve())
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value
+
+    return plain(dataclasses.asdict(config))
+
+
+def data_config_from_json(values: dict[str, Any]) -> DataConfig:
+    paths = {name: Path(values[name]) for name in ("data", "schema") if values[name]}
+    return DataConfig(**{**values, **paths})
+
+
+def run_script(main: Callable[[], Any]) -> None:
+    """Runs a script's `main`: a user's mistake ends in one line, without a traceback.
+
+    Set `MMKERAS_TRACEBACK=1` to see where the error was raised.
+    """
+    try:
+        main()
+    except (ValueError, FileNotFoundError) as error:
+        if os.environ.get("MMKERAS_TRACEBACK") == "1":
+            raise
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        print("\ninterrupted; --resume RUN goes on where it stopped", file=sys.stderr)
+        raise SystemExit(130) from None

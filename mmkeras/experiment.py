@@ -1,0 +1,351 @@
+"""One experiment: settings, one training run from splits to a finished run folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import keras
+import numpy as np
+import pandas as pd
+import tyro
+
+from mmkeras.data.cells import missing_cells
+from mmkeras.data.fingerprint import fingerprint
+from mmkeras.data.leakage_finding import Finding
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
+from mmkeras.data.settings import ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.splits import Splits
+from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.evaluation.report import comparison_table, write_report
+from mmkeras.models import build_model
+from mmkeras.runs import (
+    CONFIG,
+    HISTORY,
+    METRICS,
+    MODEL,
+    PREDICTIONS,
+    PREPROCESSING,
+    Run,
+    environment,
+    predictions_frame,
+    read_json,
+    write_json,
+    write_text,
+)
+from mmkeras.schema import Schema
+from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.seeds import set_seed
+from mmkeras.training.tensorboard import TensorBoardScalars
+
+CHECKPOINT = "checkpoint/last.npz"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Encoders, fusion and head.
+
+    Args:
+        fusion: The fusion's name: concat, weighted_sum, attention or late.
+        image_encoder: cnn, or backbone (keras.applications, without downloaded weights).
+        text_encoder: bag_of_words, lstm or self_attention.
+        tabular_encoder: mlp.
+        filters: The image encoder's filters by block.
+        convs_per_block: Convolutions before each pooling.
+        batch_norm: Normalise after each convolution.
+        image_dropout: Share of feature maps dropped after each block.
+        text_units: Widths of the bag-of-words encoder's layers.
+        text_dropout: Dropout inside the text encoder.
+        word_dropout: Share of a bag's words that are dropped.
+        pooling: How a modality's tokens become one vector: mean, max, mean_max or flatten.
+        fusion_dropout: Dropout of the fused vector (of each modality's, in late fusion).
+        hidden: Widths of the head's layers.
+        dropout: Dropout in the head.
+    """
+
+    fusion: str = "concat"
+    image_encoder: str = "cnn"
+    text_encoder: str = "bag_of_words"
+    tabular_encoder: str = "mlp"
+    filters: tuple[int, ...] = (32, 64, 128)
+    convs_per_block: int = 2
+    batch_norm: bool = True
+    image_dropout: float = 0.0
+    text_units: tuple[int, ...] = (128, 64)
+    text_dropout: float = 0.3
+    word_dropout: float = 0.0
+    pooling: str = "mean"
+    fusion_dropout: float = 0.0
+    hidden: tuple[int, ...] = (128,)
+    dropout: float = 0.5
+
+    def encoder(self, kind: str) -> str:
+        return getattr(self, f"{kind}_encoder")
+
+    def encoder_options(self, kind: str) -> dict[str, Any]:
+        name = self.encoder(kind)
+        if (kind, name) == ("image", "cnn"):
+            return {
+                "filters": self.filters,
+                "convs_per_block": self.convs_per_block,
+                "batch_norm": self.batch_norm,
+                "dropout": self.image_dropout,
+            }
+        if (kind, name) == ("text", "bag_of_words"):
+            return {
+                "units": self.text_units,
+                "dropout": self.text_dropout,
+                "input_dropout": self.word_dropout,
+            }
+        if kind == "text":
+            return {"dropout": self.text_dropout}
+        return {}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one run.
+
+    Args:
+        model: Encoders, fusion and head.
+        training: Epochs, batches, optimizer.
+        image: How images become inputs.
+        text: How texts become inputs. Encoders that read sequences get token sequences,
+            whatever `representation` says.
+        tabular: How numbers and categories become inputs.
+        seed: Decides weights, dropout, order and augmentation.
+        on_error: raise, or skip rows with corrupt images.
+        cache: Where decoded images stay: memory, file or none.
+    """
+
+    # On the command line these two have no prefix: `--fusion`, `--epochs`.
+    model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
+    training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(
+        default_factory=TrainingSettings
+    )
+    image: ImageSettings = field(default_factory=ImageSettings)
+    text: TextSettings = field(default_factory=TextSettings)
+    tabular: TabularSettings = field(default_factory=TabularSettings)
+    seed: int = 0
+    on_error: str = "raise"
+    cache: str = "memory"
+
+    def preprocessing(self, schema: Schema) -> dict[str, Any]:
+        """Each modality's preprocessing settings."""
+        text = self.text
+        if self.model.text_encoder != "bag_of_words":
+            text = dataclasses.replace(text, representation="tokens", ngrams=1, characters=0)
+        by_kind = {"image": self.image, "text": text, "tabular": self.tabular}
+        return {modality.name: by_kind[modality.kind] for modality in schema.modalities}
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Settings:
+        parts = {
+            "model": ModelSettings,
+            "training": TrainingSettings,
+            "image": ImageSettings,
+            "text": TextSettings,
+            "tabular": TabularSettings,
+        }
+        values = dict(data)
+        for name, part in parts.items():
+            entries = {k: tuple(v) if isinstance(v, list) else v for k, v in data[name].items()}
+            values[name] = part(**entries)
+        return cls(**values)
+
+
+def train_run(
+    splits: Splits,
+    schema: Schema,
+    folder: str | Path,
+    settings: Settings | None = None,
+    *,
+    findings: Sequence[Finding] = (),
+    compare_with: Mapping[str, Run] | None = None,
+    details: Mapping[str, Any] | None = None,
+    cache_dir: str | Path | None = None,
+    label: str | None = None,
+) -> Run:
+    """Trains one model and writes its run folder.
+
+    Called again on the folder of an interrupted run with the same data and settings, it goes on
+    after the last whole epoch and ends where the uninterrupted run would have ended; on the
+    folder of a finished run it does nothing.
+
+    Args:
+        splits: Training, validation and test rows.
+        schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
+        folder: The run's folder.
+        settings: How; the defaults are sensible for a few thousand rows.
+        findings: What the leakage check found, for the report.
+        compare_with: Finished runs on the same test rows, by name, for the report.
+        details: More for `config.json`.
+        cache_dir: Where `cache="file"` keeps decoded images; by default inside the folder.
+        label: What progress lines begin with; by default the folder's name.
+
+    Returns:
+        The finished `Run`.
+
+    Raises:
+        ValueError: The folder holds a run of other data or other settings.
+    """
+    folder, settings = Path(folder), settings or Settings()
+    label = label or folder.name
+    config = {
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "seed": settings.seed,
+        "settings": settings.to_dict(),
+        "schema": schema.to_dict(),
+        "rows": {name: len(part) for name, part in splits.items()},
+        "data": {name: fingerprint(part, schema) for name, part in splits.items()},
+        **(details or {}),
+        "environment": environment(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / CONFIG).exists():
+        _check_same_run(read_json(folder / CONFIG), config, folder)
+        if (folder / METRICS).exists():
+            return Run(folder)
+    else:
+        write_json(folder / CONFIG, config)
+    (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
+
+    started = time.perf_counter()
+    set_seed(settings.seed)
+    presence = any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
+    preprocessing = fit_preprocessing(
+        splits.train, schema, settings.preprocessing(schema), presence=presence
+    )
+    preprocessing.save(folder / PREPROCESSING)
+    pipelines = {
+        name: Pipeline(
+            part,
+            preprocessing,
+            batch_size=settings.training.batch_size,
+            on_error=settings.on_error,
+            cache=None if settings.cache == "none" else settings.cache,
+            cache_dir=cache_dir or folder / "cache",
+        )
+        for name, part in splits.items()
+    }
+    model = make_model(preprocessing, settings.model)
+    result = fit(
+        model,
+        pipelines["train"],
+        pipelines["validation"],
+        settings.training,
+        seed=settings.seed,
+        checkpoint=folder / CHECKPOINT,
+        label=label,
+        callbacks=[TensorBoardScalars(folder)],
+    )
+    write_text(folder / HISTORY, result.history.to_csv(index=False))
+    temporary = folder / f"{MODEL}.tmp.keras"
+    model.save(temporary)
+    temporary.replace(folder / MODEL)
+
+    metrics: dict[str, Any] = {
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "parameters": int(model.count_params()),
+        "seconds": round(float(result.history["seconds"].sum()), 2),
+    }
+    outputs = {}
+    for part in ("validation", "test"):
+        outputs[part] = model.predict(pipelines[part].evaluate(), verbose=0)
+        metrics[part] = evaluate_predictions(
+            schema.target.task, *_in_own_unit(preprocessing, pipelines[part], outputs[part])
+        )
+    predictions = predictions_frame(preprocessing, pipelines["test"].frame, outputs["test"])
+    predictions.to_parquet(folder / PREDICTIONS)
+    skipped = [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped]
+    metrics["skipped"] = skipped
+    metrics["total_seconds"] = round(time.perf_counter() - started, 2)
+    write_report(
+        folder,
+        model=model,
+        pipeline=pipelines["test"],
+        outputs=outputs["test"],
+        history=result.history,
+        metrics=metrics,
+        config=config,
+        findings=findings,
+        comparison=_comparison(compare_with or {}, label, metrics, schema.target.task),
+    )
+    # Last: a folder with metrics is a finished run.
+    write_json(folder / METRICS, metrics)
+    _remove_checkpoint(folder)
+    return Run(folder)
+
+
+def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.Model:
+    """The model that `settings` describe, for data prepared by `preprocessing`."""
+    schema = preprocessing.schema
+    kinds = {modality.name: modality.kind for modality in schema.modalities}
+    fusion_options = {"pooling": settings.pooling}
+    if settings.fusion == "late":
+        fusion_options["dropout"] = settings.fusion_dropout
+    return build_model(
+        schema,
+        preprocessing.inputs,
+        num_outputs=preprocessing.num_outputs,
+        encoders={name: settings.encoder(kind) for name, kind in kinds.items()},
+        encoder_options={name: settings.encoder_options(kind) for name, kind in kinds.items()},
+        fusion=settings.fusion,
+        fusion_options=fusion_options,
+        hidden=settings.hidden,
+        dropout=settings.dropout,
+        fusion_dropout=settings.fusion_dropout,
+        presence=preprocessing.presence,
+    )
+
+
+def _comparison(
+    others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: str
+) -> pd.DataFrame | None:
+    if not others:
+        return None
+    results = {name: run.metrics for name, run in others.items()}
+    return comparison_table({**results, label: metrics}, task)
+
+
+def _in_own_unit(
+    preprocessing: Preprocessing, pipeline: Pipeline, outputs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    targets = pipeline.targets
+    if preprocessing.schema.target.task != "regression":
+        return targets, outputs
+    decode = preprocessing.target.decode
+    return decode(targets)[:, None], decode(outputs)[:, None]
+
+
+def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    for key, what in (("data", "data"), ("schema", "schema"), ("settings", "settings")):
+        # By way of JSON, where tuples are lists.
+        if old[key] != _jsonable(new[key]):
+            raise ValueError(
+                f"{folder} holds a run of other {what}; it cannot be continued with these. "
+                f"Before: {old[key]}. Now: {new[key]}."
+            )
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    return value
+
+
+def _remove_checkpoint(folder: Path) -> None:
+    for path in (folder / CHECKPOINT).parent.glob("*"):
+        path.unlink()
+    (folder / CHECKPOINT).parent.rmdir()

@@ -1,0 +1,140 @@
+"""What a run leaves for TensorBoard: scalars, settings, graph, pictures, embeddings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class TensorBoardScalars(keras.callbacks.Callback):
+    """Writes the epoch's values to `train/` and `validation/`, on one chart each.
+
+    Keras' own `TensorBoard` callback starts its step count anew and writes batch values; this
+    one writes one point an epoch, numbered by epoch, also after a resumed run.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str | Path):
+        super().__init__()
+        self._folder = Path(folder)
+
+    def on_train_begin(self, logs=None):
+        import tensorflow as tf
+
+        self._writers = {
+            side: tf.summary.create_file_writer(str(self._folder / side))
+            for side in ("train", "validation")
+        }
+
+    def on_epoch_end(self, epoch, logs=None):
+        import tensorflow as tf
+
+        for name, value in (logs or {}).items():
+            side = "validation" if name.startswith("val_") else "train"
+            with self._writers[side].as_default():
+                tf.summary.scalar(f"epoch/{name.removeprefix('val_')}", value, step=epoch + 1)
+        with self._writers["train"].as_default():
+            rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+            tf.summary.scalar("epoch/learning_rate", rate, step=epoch + 1)
+
+    def on_train_end(self, logs=None):
+        for writer in self._writers.values():
+            writer.close()
+
+
+class TensorBoardReport:
+    """Writes what is known when a run ends. Use as a context.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str | Path):
+        self._folder = Path(folder)
+
+    def __enter__(self) -> TensorBoardReport:
+        import tensorflow as tf
+
+        self._writer = tf.summary.create_file_writer(str(self._folder))
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._writer.close()
+
+    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """The HParams tab: flat settings beside the test metrics."""
+        import tensorflow as tf
+        from tensorboard.plugins.hparams import api as hparams
+
+        flat = {
+            name: value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
+            for name, value in settings.items()
+        }
+        with self._writer.as_default():
+            hparams.hparams(flat, trial_id=self._folder.name)
+            for name, value in metrics.items():
+                tf.summary.scalar(f"test/{name}", value, step=0)
+
+    def graph(self, model: keras.Model) -> None:
+        """The Graphs tab: the model's forward pass. On the TensorFlow backend only."""
+        if keras.backend.backend() != "tensorflow":
+            return
+        import tensorflow as tf
+
+        inputs = {
+            name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+            for name, tensor in model.input.items()
+        }
+        forward = tf.function(lambda inputs: model(inputs, training=False))
+        with self._writer.as_default():
+            tf.summary.graph(forward.get_concrete_function(inputs).graph.as_graph_def())
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """The Images tab: one picture."""
+        import tensorflow as tf
+
+        figure.canvas.draw()
+        pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+        with self._writer.as_default():
+            tf.summary.image(name, pixels[np.newaxis], step=0)
+
+    def text(self, name: str, markdown: str) -> None:
+        """The Text tab."""
+        import tensorflow as tf
+
+        with self._writer.as_default():
+            tf.summary.text(name, markdown, step=0)
+
+    def embeddings(
+        self, vectors: np.ndarray, metadata: Mapping[str, Sequence[str]], name: str = "fused"
+    ) -> None:
+        """The Projector tab: a point a row, with its labels.
+
+        Args:
+            vectors: `(rows, dim)`.
+            metadata: Columns of labels, each with one entry a row.
+            name: What the tensor is called.
+        """
+        lines = ["\t".join(metadata)]
+        for cells in zip(*metadata.values(), strict=True):
+            lines.append("\t".join(" ".join(str(cell).split())[:80] for cell in cells))
+        (self._folder / "embedding_labels.tsv").write_text("\n".join(lines) + "\n", "utf-8")
+        np.savetxt(self._folder / "embedding.tsv", vectors, fmt="%.5g", delimiter="\t")
+        (self._folder / "projector_config.pbtxt").write_text(
+            "embeddings {\n"
+            f'  tensor_name: "{name}"\n'
+            '  tensor_path: "embedding.tsv"\n'
+            '  metadata_path: "embedding_labels.tsv"\n'
+            "}\n",
+            "utf-8",
+        )

@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocess import fit_preprocessing
+from mmkeras.data.settings import ImageSettings
+from mmkeras.experiment import ModelSettings, make_model
+from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.seeds import set_seed
+
+MODEL = ModelSettings(filters=(4,), convs_per_block=1, fusion="attention", image_dropout=0.1)
+TRAINING = TrainingSettings(epochs=3, batch_size=16, schedule="cosine", weight_decay=1e-3)
+IMAGES = {"picture": ImageSettings(size=(12, 12), flip=True, rotation=5.0)}
+
+
+def trained(table, training=TRAINING, seed=0, model=MODEL, **options):
+    frame, schema = table
+    set_seed(seed)
+    fitted = fit_preprocessing(frame[:40], schema, IMAGES)
+    train, validation = (
+        Pipeline(part, fitted, batch_size=training.batch_size) for part in (frame[:40], frame[40:])
+    )
+    built = make_model(fitted, model)
+    return built, fit(built, train, validation, training, seed=seed, **options)
+
+
+@pytest.fixture(scope="module")
+def whole(shared_table):
+    return trained(shared_table)
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def figures(result):
+    return result.history.drop(columns="seconds")
+
+
+def test_one_seed_gives_the_same_weights_bit_for_bit(shared_table, whole):
+    model, result = trained(shared_table)
+    assert_same_weights(model, whole[0])
+    assert figures(result).equals(figures(whole[1]))
+
+
+def test_another_seed_gives_other_weights(shared_table, whole):
+    model, _ = trained(shared_table, TrainingSettings(epochs=1), seed=1)
+    assert not np.array_equal(model.get_weights()[0], whole[0].get_weights()[0])
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Stops a run in the middle of an epoch, as a crash would."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch, self.now = epoch, None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.now == self.epoch and batch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_ends_where_the_uninterrupted_one_ends(shared_table, whole, tmp_path):
+    path = tmp_path / "last.npz"
+    with pytest.raises(KeyboardInterrupt):
+        trained(shared_table, checkpoint=path, callbacks=[Interrupt(epoch=1)])
+    resumed, result = trained(shared_table, checkpoint=path)
+    assert_same_weights(resumed, whole[0])
+    assert figures(result).equals(figures(whole[1]))
+    assert result.best_epoch == whole[1].best_epoch
+
+
+def test_the_model_ends_with_the_weights_of_its_best_validation_epoch(shared_table, whole):
+    model, result = whole
+    best = result.history.loc[result.history["val_loss"].idxmin()]
+    assert result.best_epoch == best["epoch"]
+    frame, schema = shared_table
+    fitted = fit_preprocessing(frame[:40], schema, IMAGES)
+    loss = model.evaluate(Pipeline(frame[40:], fitted).evaluate(), verbose=0)[0]
+    np.testing.assert_allclose(loss, best["val_loss"], rtol=1e-4)
+
+
+def test_training_stops_after_epochs_without_a_better_one(shared_table, tmp_path):
+    # At this rate nothing is learnt.
+    settings = TrainingSettings(epochs=50, batch_size=16, learning_rate=1e-30, patience=2)
+    path = tmp_path / "last.npz"
+    _, result = trained(shared_table, settings, checkpoint=path)
+    assert len(result.history) == result.best_epoch + 2
+    _, again = trained(shared_table, settings, checkpoint=path)
+    assert again.history.equals(result.history)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(shared_table, tmp_path):
+    path = tmp_path / "last.npz"
+    trained(shared_table, TrainingSettings(epochs=1), checkpoint=path)
+    with pytest.raises(ValueError, match="another architecture"):
+        trained(shared_table, model=ModelSettings(filters=(5,)), checkpoint=path)
+
+
+def test_an_unknown_monitor_lists_what_there_is(shared_table):
+    with pytest.raises(ValueError, match=r"'val_f2'.*val_accuracy"):
+        trained(shared_table, TrainingSettings(epochs=1, monitor="val_f2"))
+
+
+def test_a_loss_that_is_not_a_number_stops_training(shared_table):
+    frame, schema = shared_table
+    frame = frame.copy()
+    frame.loc[0, "warmth"] = np.inf  # `read_table` would have refused it
+    with pytest.raises(ValueError, match="learning rate"):
+        trained((frame, schema), TrainingSettings(epochs=2))
+
+
+def test_impossible_settings_are_refused():
+    for options in ({"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            TrainingSettings(**options)
+    with pytest.raises(ValueError, match="seed"):
+        set_seed(-1)
