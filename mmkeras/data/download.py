@@ -1,0 +1,213 @@
+"""Fetch public files into a cache: hashes checked, resumable, nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import ssl
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path, PureWindowsPath
+
+from mmkeras.progress import ProgressBar
+
+_SECONDS_BEFORE_RETRY = (1, 2, 4)
+_TIMEOUT_SECONDS = 20
+_CHUNK_BYTES = 1 << 16
+
+_OFFLINE = (
+    "Check the network (HTTPS_PROXY names a proxy) and run again: what has been fetched is kept. "
+    "On a machine without one, put the file at {path} by hand, or set MMKERAS_DATA to a folder "
+    "that holds the data sets."
+)
+
+
+def cache_dir(name: str) -> Path:
+    """The folder that the data set `name` is downloaded into (it may not exist yet).
+
+    `$MMKERAS_CACHE/<name>`, or `~/.cache/mmkeras/<name>` where that variable is not set.
+    """
+    root = os.environ.get("MMKERAS_CACHE") or Path.home() / ".cache" / "mmkeras"
+    return Path(root).expanduser().absolute() / name
+
+
+def provided_dir(name: str) -> Path | None:
+    """The folder `$MMKERAS_DATA/<name>`, which the user has filled, or `None`.
+
+    Warns where the variable is set and the folder is not there, since that may be a typing error.
+    """
+    root = os.environ.get("MMKERAS_DATA")
+    if not root:
+        return None
+    folder = Path(root).expanduser().absolute() / name
+    if folder.is_dir():
+        return folder
+    warnings.warn(
+        f"MMKERAS_DATA is set to {root!r}, which has no folder {name!r}; "
+        f"using {cache_dir(name)} and the network.",
+        stacklevel=3,
+    )
+    return None
+
+
+def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:
+    """Downloads one file, unless it is there already.
+
+    The file is written under a temporary name and moved into place when it is complete and right.
+    Network failures are retried three times, with growing pauses.
+
+    Args:
+        url: An http or https address.
+        path: Where the file goes; folders are made.
+        sha256: The expected hash, in hexadecimal. A file that is there with another hash is
+            fetched anew. `None`: any file will do.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: The address is not http or https, or what it gave has another hash.
+        FileNotFoundError: The server does not have the file.
+        ConnectionError: The server cannot be reached, or keeps failing.
+    """
+    path = Path(path)
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"Only http and https addresses can be fetched. Received: {url!r}.")
+    if path.is_file() and (sha256 is None or file_sha256(path) == sha256):
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Unique, so that two processes which fill one cache do not write into each other's file.
+    partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        got = _download_with_retries(url, partial, path)
+        if sha256 is not None and got != sha256:
+            raise ValueError(
+                f"{url} is not the file it should be: {path.name} has sha256 {got}, expected "
+                f"{sha256}. Nothing was kept. A proxy's login page or a changed source gives "
+                "this; run again, or put the right file there by hand."
+            )
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def fetch_files(
+    base_url: str,
+    names: Sequence[str],
+    folder: str | Path,
+    *,
+    workers: int = 8,
+    description: str,
+) -> list[Path]:
+    """Downloads many files of one place, several at a time, skipping those that are there.
+
+    After an interruption, a second call goes on where the first one stopped.
+
+    Args:
+        base_url: What stands before each name, without the last slash.
+        names: Paths below `base_url`, and below `folder`.
+        folder: Where the files go.
+        workers: How many are fetched at the same time.
+        description: What they are, for the progress bar.
+
+    Returns:
+        The files' paths, in the order of `names`.
+
+    Raises:
+        ValueError: A name leads out of the folder.
+        FileNotFoundError, ConnectionError: As for `fetch_file`, for the first file that fails.
+    """
+    for name in names:
+        _check_inside(name)
+    folder = Path(folder)
+    base_url = base_url.rstrip("/")
+    missing = [name for name in dict.fromkeys(names) if not (folder / name).is_file()]
+    if missing:
+        print(f"fetching {description}: {base_url} -> {folder}", file=sys.stderr, flush=True)
+        pool = ThreadPoolExecutor(workers)
+        try:
+            fetches = [
+                pool.submit(fetch_file, f"{base_url}/{urllib.parse.quote(name)}", folder / name)
+                for name in missing
+            ]
+            with ProgressBar(description, len(missing)) as progress:
+                for fetch in as_completed(fetches):
+                    fetch.result()
+                    progress.add()
+        finally:
+            # On an error or Ctrl-C the files not yet begun are not waited for.
+            pool.shutdown(cancel_futures=True)
+    return [folder / name for name in names]
+
+
+def file_sha256(path: str | Path) -> str:
+    """A file's SHA-256 in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _check_inside(name: str) -> None:
+    # As Windows reads it too: there, a backslash and a drive letter also lead elsewhere.
+    path = PureWindowsPath(name)
+    if not path.parts or ".." in path.parts or path.anchor:
+        raise ValueError(
+            f"A file's name must lead to a place inside the folder, without '..'. "
+            f"Received: {name!r}."
+        )
+
+
+def _download_with_retries(url: str, partial: Path, path: Path) -> str:
+    pauses = iter(_SECONDS_BEFORE_RETRY)
+    while True:
+        try:
+            return _download(url, partial)
+        # Other OSErrors (a full disk, a folder that is not ours) are not the network's.
+        except (
+            urllib.error.URLError,
+            http.client.HTTPException,
+            ConnectionError,
+            TimeoutError,
+            ssl.SSLError,
+        ) as error:
+            status = getattr(error, "code", None)
+            if status in (404, 410):
+                raise FileNotFoundError(
+                    f"{url} does not exist (HTTP {status}). The source has moved or the name is "
+                    f"wrong; if you have the file, put it at {path}."
+                ) from error
+            pause = next(pauses, None)
+            if pause is None or not _may_pass(status):
+                raise ConnectionError(
+                    f"{url} could not be fetched: {error}. {_OFFLINE.format(path=path)}"
+                ) from error
+        time.sleep(pause)
+
+
+def _may_pass(status: int | None) -> bool:
+    """Whether asking again can help: not after 'forbidden', but after 'too many requests'."""
+    return status is None or status >= 500 or status in (408, 429)
+
+
+def _download(url: str, partial: Path) -> str:
+    digest, received = hashlib.sha256(), 0
+    with (
+        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
+        partial.open("wb") as file,
+    ):
+        announced = response.headers.get("Content-Length")
+        while chunk := response.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            received += len(chunk)
+            file.write(chunk)
+    # Reading in chunks, http.client takes a connection cut short for the end of the file.
+    if announced is not None and received != int(announced):
+        raise ConnectionError(f"the reply ended after {received:,} of {int(announced):,} bytes")
+    return digest.hexdigest()
