@@ -38,7 +38,8 @@ class CrossValidationConfig:
         data: Which rows.
         folds: How many parts the rows are cut into; each is the test rows of one fold.
         fold_seed: Decides which rows are in which fold.
-        validation: Share of a fold's training rows that choose the epoch.
+        validation: Share of a fold's training rows that choose the epoch; with 0, all of them are
+            trained on for the full number of epochs.
         seeds: Each fold is trained once with each of these seeds.
         models: Modality names and "fused"; all by default.
         out: The experiment's folder; by default runs/cross_validate-NAME/TIME.
@@ -109,7 +110,7 @@ def run_fold(job: tuple[CrossValidationConfig, Path, int, int]) -> tuple[list[di
                 "fold": fold,
                 "seed": seed,
                 **metrics["test"],
-                "validation_accuracy": metrics["validation"].get("accuracy"),
+                "best_epoch": metrics["best_epoch"],
                 "seconds": metrics["seconds"],
             }
         )

@@ -181,7 +181,8 @@ def train_run(
     folder of a finished run it does nothing.
 
     Args:
-        splits: Training, validation and test rows.
+        splits: Training, validation and test rows. Without validation rows the last epoch's
+            weights are kept.
         schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
         folder: The run's folder.
         settings: How; the defaults are sensible for a few thousand rows.
@@ -235,12 +236,13 @@ def train_run(
             cache_dir=cache_dir or folder / "cache",
         )
         for name, part in splits.items()
+        if len(part)
     }
     model = make_model(preprocessing, settings.model)
     result = fit(
         model,
         pipelines["train"],
-        pipelines["validation"],
+        pipelines.get("validation"),
         settings.training,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT,
@@ -259,7 +261,7 @@ def train_run(
         "seconds": round(float(result.history["seconds"].sum()), 2),
     }
     outputs = {}
-    for part in ("validation", "test"):
+    for part in [name for name in ("validation", "test") if name in pipelines]:
         outputs[part] = model.predict(pipelines[part].evaluate(), verbose=0)
         metrics[part] = evaluate_predictions(
             schema.target.task, *_in_own_unit(preprocessing, pipelines[part], outputs[part])

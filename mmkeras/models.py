@@ -334,14 +334,15 @@ def embedding_model(model: keras.Model) -> keras.Model:
 def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """What reaches a fusion: tokens by modality, in schema order, and its other arguments."""
     fusion = model.get_layer("fusion")
-    # The fusion's inputs in its own order; that of the model's input dict is alphabetical.
-    names = [tensor._keras_history.operation.name for tensor in fusion.input]
+    # The fusion's inputs in its own order; that of the model's input dict is alphabetical. A list
+    # of one tensor is handed out as that tensor.
+    tensors = fusion.input if isinstance(fusion.input, list) else [fusion.input]
+    by_name = {tensor._keras_history.operation.name: tensor for tensor in tensors}
     tokens = {
         name.removesuffix("_encoder"): tensor
-        for name, tensor in zip(names, fusion.input, strict=True)
+        for name, tensor in by_name.items()
         if name.endswith("_encoder")
     }
-    by_name = dict(zip(names, fusion.input, strict=True))
     arguments = {}
     if any(f"{name}_mask" in by_name for name in tokens):
         arguments["masks"] = [by_name.get(f"{name}_mask") for name in tokens]

@@ -23,16 +23,32 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def plot_history(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Learning curves, training and validation, with the chosen epoch marked."""
-    names = [n for n in history if f"val_{n}" in history]
+    """Learning curves, training and validation, with the chosen epoch marked.
+
+    Where the modalities had auxiliary outputs, their own validation values are dashed.
+    """
+    names = [
+        name
+        for name in history
+        if name not in ("epoch", "seconds")
+        and not name.startswith("val_")
+        and "_auxiliary_" not in name
+    ]
     figure = _figure(4.8 * len(names), 3.4)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(history["epoch"], history[name], label="training", color="#57606a")
-        axes.plot(history["epoch"], history[f"val_{name}"], label="validation", color="#0550ae")
-        axes.axvline(best_epoch, color=RIGHT, linestyle=":", label=f"best epoch ({best_epoch})")
+        if f"val_{name}" in history:
+            axes.plot(history["epoch"], history[f"val_{name}"], label="validation", color="#0550ae")
+        for column in history:
+            if column.startswith("val_") and column.endswith(f"_auxiliary_{name}"):
+                modality = column.removeprefix("val_").removesuffix(f"_auxiliary_{name}")
+                axes.plot(
+                    history["epoch"], history[column], "--", linewidth=1, label=f"{modality} alone"
+                )
+        axes.axvline(best_epoch, color=RIGHT, linestyle=":", label=f"chosen epoch ({best_epoch})")
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, fontsize=8)
     return figure
 
 

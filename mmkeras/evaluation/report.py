@@ -129,9 +129,9 @@ def _pictures(
     figures = {
         "learning_curves": (
             plot_history(history, metrics["best_epoch"]),
-            f"Learning curves. The weights of epoch {metrics['best_epoch']}, the best on the "
-            "validation rows, were kept. Where training goes on improving and validation does "
-            "not, the model memorises.",
+            f"Learning curves. The weights of epoch {metrics['best_epoch']} were kept"
+            + (", the best on the validation rows. " if "validation" in metrics else ", the last. ")
+            + "Where training goes on improving and validation does not, the model memorises.",
         )
     }
     true = target.decode(pipeline.targets)
@@ -273,9 +273,9 @@ def _markdown(
         "## Result on the test rows",
         "",
         format_table(
-            pd.DataFrame({part: metrics[part] for part in ("validation", "test")}).rename_axis(
-                "figure"
-            )
+            pd.DataFrame(
+                {part: metrics[part] for part in ("validation", "test") if part in metrics}
+            ).rename_axis("figure")
         ),
         "",
         _reference(pipeline, metrics, task),

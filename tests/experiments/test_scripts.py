@@ -1,0 +1,113 @@
+"""The experiment scripts from the command line's side, on a small CSV with pictures in files."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import PIL.Image
+import pytest
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+SMALL = ["--epochs", "2", "--batch-size", "16", "--image.size", "12", "12", "--filters", "4"]
+
+
+def script(name):
+    """The script as a module, findable by the processes that it starts."""
+    if str(EXPERIMENTS) not in sys.path:
+        sys.path.append(str(EXPERIMENTS))
+    return importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def table(shared_table, tmp_path_factory):
+    frame, _ = shared_table
+    folder = tmp_path_factory.mktemp("own")
+    paths = []
+    for row, picture in enumerate(frame["picture"]):
+        paths.append(f"{row}.png")
+        PIL.Image.fromarray(picture).save(folder / paths[-1])
+    path = folder / "own.csv"
+    frame = frame.assign(picture=paths)
+    frame.loc[::9, "note"] = None
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(table):
+    runs = table.parent / "runs"
+    arguments = ["--data", str(table), "--target", "when", "--runs", str(runs), *SMALL]
+    comparison = script("train").main([*arguments, "--fusion", "late", "--auxiliary", "1"])
+    return comparison, sorted((runs / "train-own").iterdir())
+
+
+def test_training_on_a_csv_compares_each_modality_with_all(trained):
+    comparison, folders = trained
+    assert list(comparison.index) == ["picture", "note", "table", "fused"]
+    assert comparison["accuracy"].between(0, 1).all()
+    assert [folder.name.rsplit("-", 1)[1] for folder in folders] == sorted(comparison.index)
+    fused = next(folder for folder in folders if folder.name.endswith("fused"))
+    report = (fused / "report.md").read_text()
+    assert "Beside the other models" in report and "| picture" in report
+    config = json.loads((fused / "config.json").read_text())
+    assert config["settings"]["training"]["epochs"] == 2
+    assert config["settings"]["model"]["filters"] == [4]
+
+
+def test_resuming_trains_what_is_missing_and_nothing_else(trained):
+    comparison, folders = trained
+    times = {folder.name: (folder / "model.keras").stat().st_mtime_ns for folder in folders}
+    fused = next(folder for folder in folders if folder.name.endswith("fused"))
+    (fused / "metrics.json").unlink()
+    again = script("train").main(["--resume", str(fused)])
+    for folder in folders:
+        changed = (folder / "model.keras").stat().st_mtime_ns != times[folder.name]
+        assert changed == (folder == fused)
+    pd.testing.assert_frame_equal(again.drop(columns="seconds"), comparison.drop(columns="seconds"))
+
+
+def test_resume_goes_alone_and_needs_a_run_folder(trained, tmp_path):
+    with pytest.raises(ValueError, match="give it alone"):
+        script("train").main(["--resume", str(trained[1][0]), "--epochs", "3"])
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
+        script("train").main(["--resume", str(tmp_path)])
+
+
+def test_predicting_writes_a_file_beside_the_rows(trained, table, capsys):
+    fused = next(folder for folder in trained[1] if folder.name.endswith("fused"))
+    rows = table.with_name("new.csv")
+    pd.read_csv(table).drop(columns="when")[:7].to_csv(rows, index=False)
+    script("predict").main(fused, rows)
+    predictions = pd.read_csv(rows.with_name("new.predictions.csv"), index_col="row")
+    assert len(predictions) == 7 and set(predictions["predicted"]) <= {"day", "night"}
+    assert "7 rows" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"\.csv or \.parquet"):
+        script("predict").main(fused, rows, out=Path("x.txt"))
+
+
+def test_mistakes_on_the_command_line_are_one_line(table, tmp_path):
+    main = script("train").main
+    with pytest.raises(ValueError, match=r"No data set 'cats'.*glyphs"):
+        main(["--dataset", "cats"])
+    with pytest.raises(FileNotFoundError, match=r"none\.csv"):
+        main(["--data", str(tmp_path / "none.csv"), "--target", "x"])
+    with pytest.raises(ValueError, match="your own --data"):
+        main(["--target", "x"])
+    with pytest.raises(ValueError, match=r"'median'"):
+        main(["--data", str(table), "--target", "when", "--pooling", "median", *SMALL])
+
+
+def test_cross_validation_tests_every_row_once(table, tmp_path):
+    out = tmp_path / "cv"
+    arguments = ["--data", str(table), "--target", "when", "--out", str(out), *SMALL]
+    results = script("cross_validate").main(
+        [*arguments, "--folds", "2", "--models", "note", "--validation", "0"]
+    )
+    assert list(results["fold"]) == [0, 1]
+    rows = pd.concat(
+        pd.read_parquet(out / f"fold{fold}-seed0-note" / "predictions.parquet") for fold in (0, 1)
+    )
+    assert sorted(rows.index) == list(range(60))
+    assert (out / "results.csv").is_file() and "note" in (out / "summary.md").read_text()
