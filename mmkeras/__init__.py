@@ -38,9 +38,11 @@ _HOME = {
     "build_model": "models",
     "compile_model": "models",
     "image_text_classifier": "models",
-    "attention_model": "models",
-    "embedding_model": "models",
+    "attention_model": "submodels",
+    "embedding_model": "submodels",
     "set_seed": "training.seeds",
+    "Settings": "experiment",
+    "train_run": "experiment",
     "Run": "runs",
 }
 

@@ -6,14 +6,9 @@ import pytest
 
 from mmkeras.encoders import ENCODERS, ConvEncoder, MLPEncoder, get_encoder
 from mmkeras.fusion import FUSIONS, ConcatFusion, WeightedSumFusion, get_fusion
-from mmkeras.models import (
-    attention_model,
-    build_model,
-    compile_model,
-    embedding_model,
-    image_text_classifier,
-)
+from mmkeras.models import build_model, compile_model, image_text_classifier
 from mmkeras.schema import Image, InputSpec, Schema, Tabular, Target, Text
+from mmkeras.submodels import attention_model, embedding_model
 from tests.layer_checks import check_same_numbers, run_python
 
 ROWS = 8

@@ -41,7 +41,7 @@ class ImageStore:
             self.readable = self._decode_all(None)
             self._contents_tensor = tf.constant(self._contents.tolist(), tf.string)
             self._is_path_tensor = tf.constant(self._is_path)
-        self.live = cache is None
+        self.live, self.mapped = cache is None, cache == "file"
 
     @property
     def pixels(self) -> np.ndarray:

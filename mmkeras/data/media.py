@@ -155,8 +155,8 @@ def augment_images(
 ) -> tf.Tensor:
     """Randomly flips, rotates, crops and shifts each image of a batch.
 
-    All but the flip are one affine map per image, so that an image is interpolated once. The
-    result is a pure function of the images and the seed.
+    Together they are one affine map per image, so that an image is interpolated once. The result
+    is a pure function of the images and the seed.
 
     Args:
         images: Floats, `(batch, height, width, channels)`.
@@ -167,24 +167,26 @@ def augment_images(
         shift: Largest move, as a share of height and width, in any direction.
         background: What appears where the image has been moved away.
     """
-    draws = tf.random.stateless_uniform((5, tf.shape(images)[0]), seed)
-    if flip:
-        images = tf.where((draws[0] < 0.5)[:, None, None, None], images[:, :, ::-1], images)
-    if not (rotation or crop or shift):
+    if not (flip or rotation or crop or shift):
         return images
+    draws = tf.random.stateless_uniform((5, tf.shape(images)[0]), seed)
     height, width = images.shape[1], images.shape[2]
     angle = (2 * draws[1] - 1) * (rotation * np.pi / 180.0)
     scale = 1.0 - draws[2] * crop
     free = (1.0 - scale) / 2 + shift
     move_x = (2 * draws[3] - 1) * free * width
     move_y = (2 * draws[4] - 1) * free * height
-    # An output pixel p shows the input at R p + t, with R about the centre of the image.
+    # An output pixel p shows the input at R p + t, with R about the centre of the image. The
+    # mirror is part of the map: reversing an axis of the batch would take longer than all else.
     cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale
     centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
-    offset_x = centre_x - cos * centre_x + sin * centre_y + move_x
+    mirror = tf.where(draws[0] < 0.5, -1.0, 1.0) if flip else tf.ones_like(cos)
+    offset_x = centre_x + mirror * (sin * centre_y - cos * centre_x + move_x)
     offset_y = centre_y - sin * centre_x - cos * centre_y + move_y
     zeros = tf.zeros_like(cos)
-    transforms = tf.stack([cos, -sin, offset_x, sin, cos, offset_y, zeros, zeros], axis=1)
+    transforms = tf.stack(
+        [mirror * cos, -mirror * sin, offset_x, sin, cos, offset_y, zeros, zeros], axis=1
+    )
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=transforms,

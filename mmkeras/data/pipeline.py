@@ -179,17 +179,25 @@ class Pipeline:
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
         """Batches of the rows in `order`; augmented if a seed (of two numbers) is given."""
-        decoded_in_flight = [n for n, s in self._sources.items() if getattr(s, "live", False)]
+        live = [name for name, source in self._sources.items() if source.live]
         rows = tf.data.Dataset.from_tensor_slices(order)
-        if decoded_in_flight:
+        if live:
             rows = rows.map(
-                lambda row: (row, {n: self._sources[n].decode(row) for n in decoded_in_flight}),
+                lambda row: (row, {name: self._sources[name].decode(row) for name in live}),
                 num_parallel_calls=tf.data.AUTOTUNE,
                 deterministic=True,
             )
+            batches = rows.batch(self.batch_size)
         else:
-            rows = rows.map(lambda row: (row, {}))
-        batches = rows.batch(self.batch_size).enumerate()
+            # A map's cost is per call: batches of row numbers, not rows.
+            batches = rows.batch(self.batch_size).map(lambda rows: (rows, {}))
+        mapped = [name for name, source in self._sources.items() if source.mapped]
+        if mapped:
+            # Python code, one call at a time; on its own, so that the augmentation stays parallel.
+            batches = batches.map(
+                lambda rows, _: (rows, {name: self._sources[name].load(rows) for name in mapped})
+            )
+        batches = batches.enumerate()
 
         def assemble(step, batch):
             indices, decoded = batch
@@ -219,6 +227,8 @@ def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
 class _ArraySource:
     """Rows of an array."""
 
+    live = mapped = False
+
     def __init__(self, values: np.ndarray):
         self._values = tf.constant(values)
 
@@ -228,6 +238,8 @@ class _ArraySource:
 
 class _TextSource:
     """Token sequences, padded to about the batch's longest; or bags of words."""
+
+    live = mapped = False
 
     def __init__(self, texts: pd.Series, fitted: TextPreprocessor):
         self._representation = fitted.settings.representation
@@ -262,16 +274,19 @@ class _ImageSource:
         self._settings = fitted.settings
         self._mean = tf.constant(fitted.mean or (0.0,), tf.float32)
         self._deviation = tf.constant(fitted.deviation or (1.0,), tf.float32)
-        self.live = store.live
+        self.live, self.mapped = store.live, store.mapped
 
     def decode(self, row):
         return self._store.decode(tf.gather(self._positions, row))
 
+    def load(self, rows):
+        return self._store.gather(tf.gather(self._positions, rows))
+
     def batch(self, indices, decoded, augmentation):
         settings = self._settings
         if decoded is None:
-            decoded = self._store.gather(tf.gather(self._positions, indices))
-        images = tf.cast(decoded, tf.float32) / 255.0
+            decoded = self.load(indices)
+        images = tf.cast(decoded, tf.float32) * (1 / 255.0)
         if augmentation is not None:
             images = augment_images(
                 images,
@@ -282,4 +297,6 @@ class _ImageSource:
                 shift=settings.shift,
                 background=settings.background / 255.0,
             )
+        if settings.scaling == "unit":
+            return images
         return (images - self._mean) / self._deviation

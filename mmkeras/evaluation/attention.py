@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models import attention_model
+from mmkeras.submodels import attention_model
 
 
 def image_attention(

@@ -23,7 +23,7 @@ from mmkeras.evaluation.plots import (
     plot_history,
     plot_regression,
 )
-from mmkeras.models import embedding_model
+from mmkeras.submodels import embedding_model
 from mmkeras.training.tensorboard import TensorBoardReport
 
 if TYPE_CHECKING:

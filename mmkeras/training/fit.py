@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models import auxiliary_model, compile_model
+from mmkeras.models import compile_model
+from mmkeras.submodels import auxiliary_model
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -33,7 +34,7 @@ class TrainingSettings:
         label_smoothing: Share of the target spread evenly over all classes.
         clip_norm: Largest norm of the whole gradient; 0 is no limit.
         auxiliary: Weight of the loss of each modality's own prediction, beside the fused one's
-            (`mmkeras.models.auxiliary_model`); 0 for none.
+            (`mmkeras.submodels.auxiliary_model`); 0 for none.
         patience: Stop after so many epochs without a better validation value; 0 never stops.
         monitor: The validation value that says which epoch is best, e.g. val_loss or
             val_accuracy.

@@ -7,7 +7,8 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings
 from mmkeras.experiment import ModelSettings, make_model
-from mmkeras.models import attention_model, auxiliary_model, compile_model
+from mmkeras.models import compile_model
+from mmkeras.submodels import attention_model, auxiliary_model
 from mmkeras.training.fit import TrainingSettings, fit
 from mmkeras.training.seeds import set_seed
 

@@ -1,0 +1,336 @@
+"""Rows per second from PNG files to augmented batches, beside PyTorch's DataLoader.
+
+    python experiments/benchmarks/pipeline.py
+    python experiments/benchmarks/pipeline.py --rows 500 --repeats 3
+
+Both sides decode, resize (anti-aliased), flip, rotate and shift images, turn sentences into token
+ids, pad them, and make shuffled batches; they take turns in one process. What decodes in every
+epoch is compared with what decodes in every epoch, what keeps decoded images with what keeps them.
+Then a model is trained, and the share of time in which it waits for its next batch is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from PIL import Image as PillowImage
+
+import mmkeras
+from mmkeras.progress import ProgressBar
+
+CACHES = {"decode every epoch": None, "memory": "memory", "file": "file"}
+# Makes the batches of one epoch: the first one, or (`warm`) one in the middle of training.
+Epochs = Callable[[bool], Iterable[Any]]
+NO_TORCH = "torch is not installed: no comparison"
+ROTATION, SHIFT = 10.0, 0.1
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """What is measured.
+
+    Args:
+        rows: PNG files, each with a sentence.
+        side: Their height and width in pixels.
+        size: Height and width of the model's input.
+        batch_size: Rows a batch.
+        repeats: Measured epochs of each contestant.
+        workers: The DataLoader's `num_workers`, each a contestant; the best one counts.
+        train_steps: Steps of training in which waiting is measured; 0 for none.
+        seed: Decides files, order and augmentation.
+    """
+
+    rows: int = 2000
+    side: int = 128
+    size: int = 64
+    batch_size: int = 32
+    repeats: int = 5
+    workers: tuple[int, ...] = (0, 1, 2)
+    train_steps: int = 40
+    seed: int = 0
+
+
+def make_table(folder: Path, config: PipelineConfig) -> tuple[pd.DataFrame, mmkeras.Schema]:
+    """Pictures of discs on a clouded, slightly noisy ground, sentences, and ten classes."""
+    rng = np.random.default_rng(config.seed)
+    words = [f"word{number}" for number in range(2000)]
+    frequency = 1 / np.arange(1, len(words) + 1)
+    frequency /= frequency.sum()
+    rows = []
+    with ProgressBar("making images", config.rows) as progress:
+        for row in range(config.rows):
+            path = folder / f"{row:06d}.png"
+            PillowImage.fromarray(draw_image(rng, config.side)).save(path)
+            sentence = " ".join(rng.choice(words, rng.integers(5, 21), p=frequency))
+            rows.append((str(path), sentence, f"class {row % CLASSES}"))
+            progress.add(1)
+    schema = mmkeras.Schema([mmkeras.Image("image"), mmkeras.Text("text")], target="label")
+    return pd.DataFrame(rows, columns=["image", "text", "label"]), schema
+
+
+def draw_image(rng: np.random.Generator, side: int) -> np.ndarray:
+    clouds = PillowImage.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+    picture = np.asarray(clouds.resize((side, side), PillowImage.Resampling.BICUBIC), np.float32)
+    picture = picture.copy()
+    y, x = np.mgrid[:side, :side] / side
+    for _ in range(4):
+        centre_x, centre_y, radius = rng.uniform((0, 0, 0.05), (1, 1, 0.3))
+        disc = (x - centre_x) ** 2 + (y - centre_y) ** 2 < radius**2
+        picture[disc] = 0.3 * picture[disc] + 0.7 * rng.integers(0, 256, 3)
+    picture += rng.normal(0, 1.5, picture.shape)
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+class Contestant:
+    """Something that feeds batches.
+
+    Args:
+        prepare: Does what is done once.
+        rows: Rows in an epoch.
+
+    Attributes:
+        first: Rows per second of the first epoch, preparation included.
+        rates: Rows per second of each later epoch.
+    """
+
+    def __init__(self, prepare: Callable[[], Epochs], rows: int):
+        started = time.perf_counter()
+        self._epoch, self._rows = prepare(), rows
+        self._drain(self._epoch(False))
+        self.first = rows / (time.perf_counter() - started)
+        self.rates: list[float] = []
+
+    def measure(self) -> None:
+        batches = self._epoch(True)
+        started = time.perf_counter()
+        self._drain(batches)
+        self.rates.append(self._rows / (time.perf_counter() - started))
+
+    def _drain(self, batches: Iterable[Any]) -> None:
+        rows = sum(len(targets) for _, targets in batches)
+        if rows != self._rows:
+            raise RuntimeError(f"An epoch had {rows} rows instead of {self._rows}.")
+
+
+def make_pipeline(
+    frame: pd.DataFrame, preprocessing: Any, config: PipelineConfig, cache: str | None, folder: Path
+) -> mmkeras.Pipeline:
+    return mmkeras.Pipeline(
+        frame, preprocessing, batch_size=config.batch_size, cache=cache, cache_dir=folder / "cache"
+    )
+
+
+def make_model(preprocessing: Any, config: PipelineConfig) -> Any:
+    """The corrected model, with the text branch that reads token ids."""
+    model = mmkeras.image_text_classifier(
+        (config.size, config.size, 3),
+        preprocessing.inputs["text"].vocabulary_size,
+        CLASSES,
+        text_branch="lstm",
+    )
+    return mmkeras.compile_model(model, "classification")
+
+
+def our_epochs(
+    frame: pd.DataFrame, preprocessing: Any, config: PipelineConfig, cache: str | None, folder: Path
+) -> Epochs:
+    pipeline = make_pipeline(frame, preprocessing, config, cache, folder)
+
+    def epoch(warm: bool):
+        # `fit` draws all epochs from one iterator. Here each is the second of an iterator of two:
+        # one that pauses between turns would go on prefetching, at the others' expense and to its
+        # own advantage.
+        batches = iter(pipeline.train(seed=config.seed, epochs=2 if warm else 1))
+        for _ in range(pipeline.steps if warm else 0):
+            next(batches)
+        return batches
+
+    return epoch
+
+
+def torch_epochs(
+    frame: pd.DataFrame,
+    preprocessing: Any,
+    config: PipelineConfig,
+    keep: bool,
+    workers: int,
+    threads: int,
+) -> Epochs:
+    import torch
+    from torch_loader import ImageTextRows, make_loader
+
+    rows = ImageTextRows(
+        frame["image"],
+        preprocessing.modalities["text"].token_ids(list(frame["text"])),
+        preprocessing.target.encode(frame),
+        size=config.size,
+        rotation=ROTATION,
+        shift=SHIFT,
+        keep=keep,
+        threads=os.cpu_count() or 1,
+    )
+    loader = make_loader(rows, batch_size=config.batch_size, workers=workers, seed=config.seed)
+
+    def epoch(warm: bool):
+        torch.set_num_threads(threads)
+        yield from loader
+
+    return epoch
+
+
+def compare(
+    frame: pd.DataFrame, preprocessing: Any, config: PipelineConfig, folder: Path
+) -> dict[str, dict[str, float]]:
+    """Rows per second of each contestant; ours with the ratio to the best DataLoader."""
+    contestants = {}
+    if find_spec("torch"):
+        cores = os.cpu_count() or 1
+        # Without workers the batches are made by the main process, with one thread or with all.
+        ways = [(w, t) for w in config.workers for t in ((1,) if w else sorted({1, cores}))]
+        for setting in ("decode every epoch", "memory"):
+            for workers, threads in ways:
+                name = f"DataLoader, {setting}, {workers} workers"
+                name += f", {threads} threads" if threads > 1 else ""
+                contestants[name] = Contestant(
+                    partial(
+                        torch_epochs,
+                        frame,
+                        preprocessing,
+                        config,
+                        keep=setting == "memory",
+                        workers=workers,
+                        threads=threads,
+                    ),
+                    len(frame),
+                )
+    for setting, cache in CACHES.items():
+        contestants[f"mmkeras, {setting}"] = Contestant(
+            partial(our_epochs, frame, preprocessing, config, cache, folder), len(frame)
+        )
+    for repeat in range(config.repeats):
+        names = list(contestants) if repeat % 2 == 0 else list(contestants)[::-1]
+        for name in names:
+            contestants[name].measure()
+        print(f"repeat {repeat + 1}/{config.repeats}", file=sys.stderr, flush=True)
+    results = {}
+    for name, contestant in contestants.items():
+        results[name] = {
+            "rows_per_second": statistics.median(contestant.rates),
+            "slowest": min(contestant.rates),
+            "fastest": max(contestant.rates),
+            "first_epoch": contestant.first,
+        }
+    for setting, cache in CACHES.items():
+        # The DataLoader knows no memory-mapped file: its images in memory are the rival of both.
+        rival_setting = "memory" if cache else setting
+        rivals = [name for name in contestants if name.startswith(f"DataLoader, {rival_setting},")]
+        if rivals:
+            rival = max(rivals, key=lambda name: results[name]["rows_per_second"])
+            pairs = zip(
+                contestants[f"mmkeras, {setting}"].rates, contestants[rival].rates, strict=True
+            )
+            ratio = statistics.median(ours / theirs for ours, theirs in pairs)
+            results[f"mmkeras, {setting}"]["ratio"] = ratio
+    return results
+
+
+def waiting(model: Any, pipeline: mmkeras.Pipeline, config: PipelineConfig) -> dict[str, float]:
+    """Trains a model and times `next(batches)` and the step that follows apart.
+
+    The batches are made in the background while the model computes, as in `fit`; what is counted
+    as waiting is what is left. Making them takes processor time from the model, which shows in
+    `milliseconds` beside `milliseconds_held`, the time of a step on one batch used again and again.
+    """
+    warm_up = 3
+    epochs = -(-(warm_up + config.train_steps) // pipeline.steps)
+    batches = iter(pipeline.train(seed=config.seed, epochs=epochs))
+    held = next(batches)
+    for _ in range(warm_up - 1):
+        model.train_on_batch(*next(batches))
+    waited = computed = 0.0
+    for _ in range(config.train_steps):
+        started = time.perf_counter()
+        batch = next(batches)
+        ready = time.perf_counter()
+        model.train_on_batch(*batch)
+        waited += ready - started
+        computed += time.perf_counter() - ready
+    del batches
+    started = time.perf_counter()
+    for _ in range(config.train_steps):
+        model.train_on_batch(*held)
+    alone = time.perf_counter() - started
+    return {
+        "waiting_share": waited / (waited + computed),
+        "milliseconds": 1000 * (waited + computed) / config.train_steps,
+        "milliseconds_held": 1000 * alone / config.train_steps,
+    }
+
+
+def report(results: dict[str, dict[str, dict[str, float]]], config: PipelineConfig) -> None:
+    print(
+        f"{config.rows} PNGs of {config.side}×{config.side} to {config.size}×{config.size}, batch "
+        f"{config.batch_size}, {os.cpu_count()} CPU cores, {config.repeats} repeats"
+    )
+    print("ratio: over the best DataLoader that decodes, or keeps in memory, as this one does\n")
+    print(f"{'':<54}{'rows/s':>8}  {'(min to max)':<18}{'first epoch':>11}  ratio")
+    for name, row in results["rates"].items():
+        spread = f"({row['slowest']:,.0f} to {row['fastest']:,.0f})"
+        ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
+        print(
+            f"{name:<54}{row['rows_per_second']:>8,.0f}  {spread:<18}{row['first_epoch']:>11,.0f}"
+            f"  {ratio}"
+        )
+    if not find_spec("torch"):
+        print(NO_TORCH)
+    for setting, row in results["waiting"].items():
+        print(
+            f"training, {setting}: waits for data {100 * row['waiting_share']:.2f} % of the time, "
+            f"{row['milliseconds']:.0f} ms a step ({row['milliseconds_held']:.0f} on a held batch)"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, dict[str, float]]]:
+    """Measures and prints; returns `rates` and `waiting`, by contestant and by cache."""
+    config = tyro.cli(PipelineConfig, args=arguments, description=__doc__)
+    # As training does: deterministic operations may cost tf.data some of its parallel work.
+    mmkeras.set_seed(config.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        frame, schema = make_table(folder, config)
+        preprocessing = mmkeras.fit_preprocessing(
+            frame,
+            schema,
+            {
+                "image": mmkeras.ImageSettings(
+                    size=(config.size, config.size), flip=True, rotation=ROTATION, shift=SHIFT
+                ),
+                "text": mmkeras.TextSettings(representation="tokens"),
+            },
+        )
+        results = {"rates": compare(frame, preprocessing, config, folder), "waiting": {}}
+        if config.train_steps:
+            model = make_model(preprocessing, config)
+            for setting, cache in CACHES.items():
+                pipeline = make_pipeline(frame, preprocessing, config, cache, folder)
+                results["waiting"][setting] = waiting(model, pipeline, config)
+    report(results, config)
+    return results
+
+
+if __name__ == "__main__":
+    main()

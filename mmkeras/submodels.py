@@ -1,0 +1,132 @@
+"""Parts of a built or loaded model: to look inside it, and to train it with auxiliary losses.
+
+These rely on the layer names that `mmkeras.models` documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.fusion import get_fusion
+
+
+def embedding_model(model: keras.Model) -> keras.Model:
+    """The part of a model (built here, or loaded) from its inputs to the fused vector."""
+    return keras.Model(model.input, model.get_layer("fusion").output, name="embedding")
+
+
+def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What reaches a fusion: tokens by modality, in schema order, and its other arguments."""
+    fusion = model.get_layer("fusion")
+    # The fusion's inputs in its own order; that of the model's input dict is alphabetical. A list
+    # of one tensor is handed out as that tensor.
+    tensors = fusion.input if isinstance(fusion.input, list) else [fusion.input]
+    by_name = {tensor._keras_history.operation.name: tensor for tensor in tensors}
+    tokens = {
+        name.removesuffix("_encoder"): tensor
+        for name, tensor in by_name.items()
+        if name.endswith("_encoder")
+    }
+    arguments = {}
+    if any(f"{name}_mask" in by_name for name in tokens):
+        arguments["masks"] = [by_name.get(f"{name}_mask") for name in tokens]
+    if "present" in by_name:
+        arguments["present"] = by_name["present"]
+    return tokens, arguments
+
+
+def attention_model(model: keras.Model) -> keras.Model:
+    """A model from the same inputs to what the fusion weighs its modalities or tokens with.
+
+    Args:
+        model: A model of `build_model` or `image_text_classifier`, built or loaded, whose fusion
+            hands out weights.
+
+    Returns:
+        A model to predict with (not to save; save `model`), which shares the layers and gives a
+        dict. For a weighted sum it has `"weights"`, `(batch, modalities)` in schema order; for
+        late fusion `"weights"` are each modality's own logits, `(batch, modalities, outputs)`. For
+        cross-attention it has `"text_to_image"`, the weights
+        `(batch, heads, text tokens, image tokens)` with which the modality `text` looks at
+        `image`, and so on for each direction.
+
+    Raises:
+        ValueError: If the fusion has no weights.
+    """
+    fusion = model.get_layer("fusion")
+    if not getattr(fusion, "has_weights", False):
+        raise ValueError(
+            f"{type(fusion).__name__} has no weights to look at. 'weighted_sum' and 'attention' "
+            "have."
+        )
+    tokens, arguments = fusion_inputs(model)
+    weights = _FusionWeights(fusion)(list(tokens.values()), **arguments)
+    if not isinstance(weights, Mapping):
+        return keras.Model(model.input, {"weights": weights}, name="attention")
+    names = list(tokens)
+    outputs = {}
+    for direction, tensor in weights.items():
+        query, key = (names[int(index)] for index in direction.split("_to_"))
+        outputs[f"{query}_to_{key}"] = tensor
+    return keras.Model(model.input, outputs, name="attention")
+
+
+class _FusionWeights(layers.Layer):
+    # Keras cannot take a second output from a layer that already stands in a model with one
+    # ("not connected to `inputs`"), so the fusion is called from inside another layer.
+    def __init__(self, fusion: layers.Layer, **kwargs):
+        super().__init__(**kwargs)
+        self.fusion = fusion
+
+    def build(self, tokens_shape):
+        pass  # The fusion is built: it comes from a model.
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        return self.fusion(tokens, masks=masks, present=present, return_weights=True)[1]
+
+
+def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
+    """A model to train instead of `model`: each modality must also predict the target alone.
+
+    Without this, training stops to improve a modality as soon as another one explains the
+    training rows (Wang et al., 2020). The layers are shared, so training it trains `model`.
+
+    Args:
+        model: A model of `build_model` with two or more modalities.
+        num_outputs: As for `build_model`.
+
+    Returns:
+        A model from the same inputs to a dict: `"output"`, and `"{modality}_auxiliary"` for each
+        modality: of late fusion its own share of the logits; otherwise from a dense layer over its
+        pooled tokens, which is used in training only.
+
+    References:
+        - [Wang, Tran and Feiszli, 2020](https://arxiv.org/abs/1905.12681)
+    """
+    fusion, output = model.get_layer("fusion"), model.get_layer("output")
+    activation = output.activation
+    tokens, arguments = fusion_inputs(model)
+    if getattr(fusion, "gives_logits", False):
+        logits = _FusionWeights(fusion)(list(tokens.values()), **arguments)
+        # From the same forward pass, so that sum and parts see the same dropout.
+        outputs = {"output": activation(ops.sum(logits, axis=1))}
+        for place, name in enumerate(tokens):
+            outputs[f"{name}_auxiliary"] = activation(logits[:, place])
+        return keras.Model(model.input, outputs, name="auxiliary")
+    outputs = {"output": model.output}
+    pooling = getattr(fusion, "pooling", "mean")
+    for place, (name, x) in enumerate(tokens.items()):
+        own = {}
+        if arguments.get("masks") and arguments["masks"][place] is not None:
+            own["masks"] = [arguments["masks"][place]]
+        if "present" in arguments:
+            own["present"] = arguments["present"][:, place : place + 1]
+        head = layers.Dense(
+            num_outputs, activation=activation, dtype="float32", name=f"{name}_auxiliary_head"
+        )
+        outputs[f"{name}_auxiliary"] = head(get_fusion("concat", pooling=pooling)([x], **own))
+    return keras.Model(model.input, outputs, name="auxiliary")

@@ -1,0 +1,176 @@
+"""The benchmarks run at tiny sizes and give the figures that they promise."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmkeras
+
+FOLDER = Path(__file__).parents[1] / "experiments" / "benchmarks"
+needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
+
+# A process of its own: the DataLoader's workers are forks, which TensorFlow's threads dislike.
+RUN = """
+import importlib, json, sys
+folder, name, *arguments = sys.argv[1:]
+sys.path.insert(0, folder)
+print("RESULTS" + json.dumps(importlib.import_module(name).main(arguments)))
+"""
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(name, *arguments):
+    """The printed table, and what `main` returned by way of JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(FOLDER), name, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    table, results = done.stdout.split("RESULTS")
+    return table, json.loads(results)
+
+
+TINY_PIPELINE = ("--rows", 40, "--side", 24, "--size", 16, "--batch-size", 8, "--repeats", 2)
+
+
+def check_rates(rates):
+    for row in rates.values():
+        assert 0 < row["slowest"] <= row["rows_per_second"] <= row["fastest"]
+        assert row["first_epoch"] > 0
+
+
+@pytest.mark.slow
+@needs_torch
+def test_pipeline_compares_each_cache_with_the_data_loader():
+    table, results = run("pipeline", *TINY_PIPELINE, "--workers", 0, 1, "--train-steps", 2)
+    rates = results["rates"]
+    check_rates(rates)
+    for setting in ("decode every epoch", "memory", "file"):
+        assert rates[f"mmkeras, {setting}"]["ratio"] > 0
+        waiting = results["waiting"][setting]
+        assert 0 <= waiting["waiting_share"] <= 1
+        assert waiting["milliseconds"] > 0 and waiting["milliseconds_held"] > 0
+        assert f"training, {setting}: waits for data" in table
+    for setting in ("decode every epoch", "memory"):
+        for workers in (0, 1):
+            assert f"DataLoader, {setting}, {workers} workers" in rates
+    assert all(name in table for name in rates)
+
+
+def test_pipeline_without_torch_measures_the_rest(monkeypatch, capsys):
+    pipeline = load("pipeline")
+    monkeypatch.setattr(
+        pipeline, "find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    results = pipeline.main([*map(str, TINY_PIPELINE), "--train-steps", "0"])
+    assert "torch is not installed: no comparison" in capsys.readouterr().out
+    check_rates(results["rates"])
+    assert len(results["rates"]) == 3 and results["waiting"] == {}
+    assert not any("ratio" in row for row in results["rates"].values())
+
+
+@needs_torch
+def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import torch
+    from torch_loader import ImageTextRows, make_loader
+
+    pipeline = load("pipeline")
+    config = pipeline.PipelineConfig(rows=12, side=32, size=16)
+    frame, schema = pipeline.make_table(tmp_path, config)
+    settings = {
+        "image": mmkeras.ImageSettings(size=(16, 16)),
+        "text": mmkeras.TextSettings(representation="tokens"),
+    }
+    fitted = mmkeras.fit_preprocessing(frame, schema, settings)
+    inputs, targets = next(iter(mmkeras.Pipeline(frame, fitted).evaluate()))
+    ids = fitted.modalities["text"].token_ids(list(frame["text"]))
+    arguments = {"size": 16, "rotation": 0.0, "shift": 0.0, "threads": 1}
+    for keep in (False, True):
+        rows = ImageTextRows(frame["image"], ids, targets.numpy(), keep=keep, **arguments)
+        torch.manual_seed(0)
+        ours = inputs["image"].numpy()
+        theirs, _ = rows.__getitems__(list(range(12)))
+        images = theirs["image"].permute(0, 2, 3, 1).numpy()
+        mirrored = np.abs(images - ours).max((1, 2, 3)) > np.abs(images - ours[:, :, ::-1]).max(
+            (1, 2, 3)
+        )
+        assert 0 < mirrored.sum() < 12
+        # Two libraries' anti-aliasing and rounding to 8 bits.
+        expected = np.where(mirrored[:, None, None, None], ours[:, :, ::-1], ours)
+        np.testing.assert_allclose(images, expected, atol=2.5 / 255)
+        longest = max(map(len, ids))
+        np.testing.assert_array_equal(theirs["text"], inputs["text"].numpy()[:, :longest])
+    loaded = list(make_loader(rows, batch_size=5, workers=0, seed=0))
+    assert [len(labels) for _, labels in loaded] == [5, 5, 2]
+
+
+@pytest.mark.slow
+@needs_torch
+def test_train_step_compares_with_torch():
+    tiny = ("--sizes", 16, "--batch-size", 2, "--repeats", 2, "--steps", 1)
+    contestants = ("tensorflow", "torch")
+    arguments = (*tiny, "--vocabulary-size", 20, "--contestants", *contestants)
+    table, results = run("train_step", *arguments)
+    rows = results["16"]
+    assert tuple(rows) == contestants and rows["torch"]["ratio"] == 1
+    for name, row in rows.items():
+        assert 0 < row["fastest"] <= row["milliseconds"] <= row["slowest"]
+        assert row["ratio"] > 0 and name in table
+
+
+def test_train_step_names_an_unknown_contestant():
+    with pytest.raises(SystemExit, match="theano"):
+        load("train_step").main(["--contestants", "theano"])
+
+
+@needs_torch
+def test_the_torch_model_is_the_keras_model(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import torch
+    from torch_model import ImageTextClassifier
+
+    keras_model = mmkeras.image_text_classifier((20, 20, 3), 30, num_classes=10)
+    torch_model = ImageTextClassifier(30).eval()
+    assert keras_model.count_params() == sum(p.numel() for p in torch_model.parameters())
+    weights = {weight.path: weight.numpy() for weight in keras_model.weights}
+
+    def layers(prefix):
+        """Kernels with their biases, in the order of the layers."""
+        kernels = [v for k, v in weights.items() if k.startswith(prefix) and k.endswith("kernel")]
+        biases = [v for k, v in weights.items() if k.startswith(prefix) and k.endswith("bias")]
+        return list(zip(kernels, biases, strict=True))
+
+    ours = layers("image_encoder") + layers("text_encoder") + layers("fusion")
+    ours += layers("head_dense_0") + layers("output")
+    theirs = [m for m in torch_model.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for module, (kernel, bias) in zip(theirs, ours, strict=True):
+            if kernel.ndim == 4:
+                kernel = kernel.transpose(3, 2, 0, 1)
+            else:
+                kernel = kernel.reshape(module.in_features, module.out_features).T
+            module.weight.copy_(torch.from_numpy(np.array(kernel)))
+            module.bias.copy_(torch.from_numpy(bias.reshape(-1)))
+        images = rng.random((3, 20, 20, 3), dtype=np.float32)
+        texts = rng.random((3, 30), dtype=np.float32)
+        logits = torch_model(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(texts))
+    probabilities = keras_model.predict({"image": images, "text": texts}, verbose=0)
+    np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), probabilities, atol=1e-5)
