@@ -307,6 +307,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         dropout=settings.dropout,
         fusion_dropout=settings.fusion_dropout,
         presence=preprocessing.presence,
+        name="multimodal",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 warnings.filterwarnings("ignore", message="Glyph .* missing from font")
 
 RIGHT, WRONG = "#1a7f37", "#b3261e"
+_MODALITY_COLORS = ("#d4730a", "#8250df", "#0a8a8a", "#bf3989", "#7a5c00")
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -39,12 +41,11 @@ def plot_history(history: pd.DataFrame, best_epoch: int) -> Figure:
         axes.plot(history["epoch"], history[name], label="training", color="#57606a")
         if f"val_{name}" in history:
             axes.plot(history["epoch"], history[f"val_{name}"], label="validation", color="#0550ae")
-        for column in history:
-            if column.startswith("val_") and column.endswith(f"_auxiliary_{name}"):
-                modality = column.removeprefix("val_").removesuffix(f"_auxiliary_{name}")
-                axes.plot(
-                    history["epoch"], history[column], "--", linewidth=1, label=f"{modality} alone"
-                )
+        ending = f"_auxiliary_{name}"
+        alone = [c for c in history if c.startswith("val_") and c.endswith(ending)]
+        for column, color in zip(alone, itertools.cycle(_MODALITY_COLORS), strict=False):
+            label = f"{column.removeprefix('val_').removesuffix(ending)} alone"
+            axes.plot(history["epoch"], history[column], "--", lw=1.2, color=color, label=label)
         axes.axvline(best_epoch, color=RIGHT, linestyle=":", label=f"chosen epoch ({best_epoch})")
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.25)

@@ -67,7 +67,8 @@ def write_report(
     text = _markdown(pipeline, outputs, metrics, config, findings, comparison, pictures)
     (folder / "report.md").write_text(text, encoding="utf-8")
     with TensorBoardReport(folder) as board:
-        board.settings(_flatten(config["settings"]), metrics["test"])
+        inputs = "+".join(pipeline.preprocessing.schema.names)
+        board.settings({"inputs": inputs, **_flatten(config["settings"])}, metrics["test"])
         board.graph(model)
         board.text("report", text)
         for name, (figure, _) in pictures.items():
