@@ -36,7 +36,7 @@ def image_attention(
     if not directions:
         return None
     part = Pipeline(pipeline.frame.iloc[list(rows)], pipeline.preprocessing, batch_size=len(rows))
-    inputs = next(iter(part.evaluate()))[0]
+    inputs = next(part.evaluate().as_numpy_iterator())[0]
     weights = weights_model.predict_on_batch(inputs)
     spec = pipeline.preprocessing.inputs[image]
     grid = model.get_layer(f"{image}_encoder").token_grid(spec.shape)

@@ -33,7 +33,7 @@ def test_the_fused_prediction_is_the_models_own(small_table, fusion):
         "note_auxiliary",
         "facts_auxiliary",
     ]
-    inputs = next(iter(Pipeline(small_table[0], fitted).evaluate()))[0]
+    inputs = next(Pipeline(small_table[0], fitted).evaluate().as_numpy_iterator())[0]
     outputs = auxiliary.predict_on_batch(inputs)
     np.testing.assert_allclose(outputs["output"], model.predict_on_batch(inputs), atol=1e-6)
     for name in ("picture", "note", "facts"):
@@ -42,7 +42,7 @@ def test_the_fused_prediction_is_the_models_own(small_table, fusion):
 
 def test_late_fusions_auxiliary_outputs_are_its_own_logits(small_table):
     model, fitted = built(small_table, "late")
-    inputs = next(iter(Pipeline(small_table[0], fitted).evaluate()))[0]
+    inputs = next(Pipeline(small_table[0], fitted).evaluate().as_numpy_iterator())[0]
     logits = attention_model(model).predict_on_batch(inputs)["weights"]
     outputs = auxiliary_model(model, fitted.num_outputs).predict_on_batch(inputs)
     exponentials = np.exp(logits[:, 1])
