@@ -24,8 +24,8 @@ from mmkeras.cli import DataConfig, parse, run_script, to_json
 from mmkeras.data.splits import Splits, k_folds, split_table
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.report import format_table
-from mmkeras.experiment import Settings, train_run
-from mmkeras.runs import write_text
+from mmkeras.experiment import Settings, drop_unreadable, train_run
+from mmkeras.files import write_text
 
 FUSED = "fused"
 
@@ -81,6 +81,8 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def run_fold(job: tuple[CrossValidationConfig, Path, int, int]) -> tuple[list[dict], str]:
     config, out, fold, seed = job
     table, schema = config.data.load()
+    if config.settings.on_error == "skip":
+        table, _ = drop_unreadable(table, schema, config.settings.image)
     folds = list(k_folds(table, schema, folds=config.folds, seed=config.fold_seed))
     train_rows, test_rows = folds[fold]
     inner = split_table(
@@ -131,4 +133,4 @@ def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "; the same command with --out FOLDER goes on")

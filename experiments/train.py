@@ -25,7 +25,7 @@ from mmkeras.data.cells import class_counts
 from mmkeras.data.leakage import check_leakage, format_findings
 from mmkeras.data.splits import split_table
 from mmkeras.evaluation.report import comparison_table, format_table
-from mmkeras.experiment import Settings, train_run
+from mmkeras.experiment import Settings, drop_unreadable, train_run
 from mmkeras.runs import CONFIG, read_json
 
 FUSED = "fused"
@@ -55,16 +55,26 @@ class TrainConfig:
     resume: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
+    @property
+    def experiment(self) -> str:
+        return f"train-{self.data.name}"
+
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, a row a model."""
     arguments = sys.argv[1:] if arguments is None else arguments
     resumed = option(arguments, "--resume")
     if resumed is None:
-        config, stamp = parse(TrainConfig, arguments, __doc__), time.strftime("%Y%m%d-%H%M%S")
+        config = parse(TrainConfig, arguments, __doc__)
+        stamp = free_stamp(config.runs / config.experiment)
     else:
         config, stamp = read_config(Path(resumed), arguments)
     table, schema = config.data.load()
+    if config.settings.on_error == "skip":
+        table, unreadable = drop_unreadable(table, schema, config.settings.image)
+        for message in unreadable:
+            print(f"skipped: {message}")
+        print(f"{len(unreadable):,} rows with unreadable images were skipped")
     task = schema.target.task
     splits = split_table(
         table, schema, validation=config.validation, test=config.test, seed=config.split_seed
@@ -83,7 +93,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         runs[name] = train_run(
             splits,
             schema if name == FUSED else schema.select([name]),
-            config.runs / f"train-{config.data.name}" / f"{stamp}-{name}",
+            config.runs / config.experiment / f"{stamp}-{name}",
             config.settings,
             findings=findings,
             compare_with=dict(runs),
@@ -99,6 +109,15 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     return comparison
 
 
+def free_stamp(folder: Path) -> str:
+    """The time, made unlike that of an experiment begun in the same second."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    while list(folder.glob(f"{stamp}-*")):
+        time.sleep(1)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+    return stamp
+
+
 def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
     """The configuration that a run was started with, and its time stamp."""
     if len(arguments) > 2:
@@ -106,7 +125,12 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(f"{folder} is not a run folder: it has no {CONFIG}.")
     stored = read_json(folder / CONFIG)
-    values = stored["experiment"]
+    values = stored.get("experiment", {})
+    if not {"data", "models", "split_seed"} <= set(values):
+        raise ValueError(
+            f"{folder} was not made by this script. A cross-validation goes on when it is called "
+            "with the same --out, and mmkeras.train_run when it is called again."
+        )
     config = TrainConfig(
         data=data_config_from_json(values["data"]),
         models=values["models"],
@@ -120,4 +144,4 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "; --resume FOLDER goes on, with any run folder of this experiment")

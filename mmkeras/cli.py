@@ -16,7 +16,7 @@ import tyro
 from mmkeras.data.clean import clean_table
 from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.infer import infer_schema
-from mmkeras.data.table import read_table
+from mmkeras.data.table import read_raw, read_table
 from mmkeras.presets import preset
 from mmkeras.schema import Schema
 
@@ -64,10 +64,7 @@ class DataConfig:
     def _schema(self) -> Schema:
         if self.schema is not None:
             return Schema.load(self.schema)
-        if not self.data.is_file():
-            raise FileNotFoundError(f"No data file at {self.data}.")
-        read = pd.read_parquet if self.data.suffix == ".parquet" else pd.read_csv
-        schema = infer_schema(read(self.data), target=self.target, base_dir=self.data.parent)
+        schema = infer_schema(read_raw(self.data), target=self.target, base_dir=self.data.parent)
         print(
             f"The schema was inferred; to change it, save it and pass --schema:\n{schema.to_json()}"
         )
@@ -122,8 +119,10 @@ def data_config_from_json(values: dict[str, Any]) -> DataConfig:
     return DataConfig(**{**values, **paths})
 
 
-def run_script(main: Callable[[], Any]) -> None:
+def run_script(main: Callable[[], Any], after_interrupt: str = "") -> None:
     """Runs a script's `main`: a user's mistake ends in one line, without a traceback.
+
+    `after_interrupt` says how to go on after Ctrl-C.
 
     Set `MMKERAS_TRACEBACK=1` to see where the error was raised.
     """
@@ -134,5 +133,5 @@ def run_script(main: Callable[[], Any]) -> None:
             raise
         raise SystemExit(f"error: {error}") from None
     except KeyboardInterrupt:
-        print("\ninterrupted; --resume RUN goes on where it stopped", file=sys.stderr)
+        print(f"\ninterrupted {after_interrupt}".rstrip(), file=sys.stderr)
         raise SystemExit(130) from None

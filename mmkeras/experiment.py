@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import keras
 import numpy as np
@@ -16,13 +17,18 @@ import tyro
 
 from mmkeras.data.cells import missing_cells
 from mmkeras.data.fingerprint import fingerprint
+from mmkeras.data.images import ImageStore
 from mmkeras.data.leakage_finding import Finding
-from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.pipeline import LENGTH_STEP, Pipeline
 from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
 from mmkeras.data.settings import ImageSettings, TabularSettings, TextSettings
 from mmkeras.data.splits import Splits
+from mmkeras.encoders import ENCODERS
 from mmkeras.evaluation.metrics import evaluate_predictions
-from mmkeras.evaluation.report import comparison_table, write_report
+from mmkeras.evaluation.report import comparison_table, flatten, write_report
+from mmkeras.files import write_json, write_text
+from mmkeras.fusion import FUSIONS
+from mmkeras.fusion.pooling import POOLINGS
 from mmkeras.models import build_model
 from mmkeras.runs import (
     CONFIG,
@@ -35,8 +41,6 @@ from mmkeras.runs import (
     environment,
     predictions_frame,
     read_json,
-    write_json,
-    write_text,
 )
 from mmkeras.schema import Schema
 from mmkeras.training.fit import TrainingSettings, fit
@@ -45,33 +49,44 @@ from mmkeras.training.tensorboard import TensorBoardScalars
 
 CHECKPOINT = "checkpoint/last.npz"
 
+# On the command line, a table's names are an option's choices.
+Fusion = Literal[tuple(FUSIONS)]
+ImageEncoder = Literal[tuple(ENCODERS["image"])]
+TextEncoder = Literal[tuple(ENCODERS["text"])]
+TabularEncoder = Literal[tuple(ENCODERS["tabular"])]
+Pooling = Literal[POOLINGS]
+
 
 @dataclass(frozen=True)
 class ModelSettings:
     """Encoders, fusion and head.
 
     Args:
-        fusion: The fusion's name: concat, weighted_sum, attention or late.
-        image_encoder: cnn, or backbone (keras.applications, without downloaded weights).
-        text_encoder: bag_of_words, lstm or self_attention.
-        tabular_encoder: mlp.
-        filters: The image encoder's filters by block.
+        fusion: How the modalities meet.
+        image_encoder: cnn, or a backbone of keras.applications.
+        text_encoder: What reads texts.
+        tabular_encoder: What reads numbers and categories.
+        backbone: Which backbone.
+        backbone_weights: imagenet (downloaded), a weights file, or None for random weights.
+        filters: The cnn's filters by block.
         convs_per_block: Convolutions before each pooling.
         batch_norm: Normalise after each convolution.
         image_dropout: Share of feature maps dropped after each block.
         text_units: Widths of the bag-of-words encoder's layers.
         text_dropout: Dropout inside the text encoder.
         word_dropout: Share of a bag's words that are dropped.
-        pooling: How a modality's tokens become one vector: mean, max, mean_max or flatten.
+        pooling: How a modality's tokens become one vector.
         fusion_dropout: Dropout of the fused vector (of each modality's, in late fusion).
         hidden: Widths of the head's layers.
         dropout: Dropout in the head.
     """
 
-    fusion: str = "concat"
-    image_encoder: str = "cnn"
-    text_encoder: str = "bag_of_words"
-    tabular_encoder: str = "mlp"
+    fusion: Fusion = "concat"
+    image_encoder: ImageEncoder = "cnn"
+    text_encoder: TextEncoder = "bag_of_words"
+    tabular_encoder: TabularEncoder = "mlp"
+    backbone: str = "MobileNetV2"
+    backbone_weights: str | None = None
     filters: tuple[int, ...] = (32, 64, 128)
     convs_per_block: int = 2
     batch_norm: bool = True
@@ -79,7 +94,7 @@ class ModelSettings:
     text_units: tuple[int, ...] = (128, 64)
     text_dropout: float = 0.3
     word_dropout: float = 0.0
-    pooling: str = "mean"
+    pooling: Pooling = "mean"
     fusion_dropout: float = 0.0
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.5
@@ -96,6 +111,8 @@ class ModelSettings:
                 "batch_norm": self.batch_norm,
                 "dropout": self.image_dropout,
             }
+        if (kind, name) == ("image", "backbone"):
+            return {"backbone": self.backbone, "weights": self.backbone_weights}
         if (kind, name) == ("text", "bag_of_words"):
             return {
                 "units": self.text_units,
@@ -119,8 +136,8 @@ class Settings:
             whatever `representation` says.
         tabular: How numbers and categories become inputs.
         seed: Decides weights, dropout, order and augmentation.
-        on_error: raise, or skip rows with corrupt images.
-        cache: Where decoded images stay: memory, file or none.
+        on_error: What to do with rows whose image is corrupt.
+        cache: Where decoded images stay.
     """
 
     # On the command line these two have no prefix: `--fusion`, `--epochs`.
@@ -132,8 +149,8 @@ class Settings:
     text: TextSettings = field(default_factory=TextSettings)
     tabular: TabularSettings = field(default_factory=TabularSettings)
     seed: int = 0
-    on_error: str = "raise"
-    cache: str = "memory"
+    on_error: Literal["raise", "skip"] = "raise"
+    cache: Literal["memory", "file", "none"] = "memory"
 
     def preprocessing(self, schema: Schema) -> dict[str, Any]:
         """Each modality's preprocessing settings."""
@@ -156,10 +173,15 @@ class Settings:
             "tabular": TabularSettings,
         }
         values = dict(data)
-        for name, part in parts.items():
-            entries = {k: tuple(v) if isinstance(v, list) else v for k, v in data[name].items()}
-            values[name] = part(**entries)
-        return cls(**values)
+        try:
+            for name, part in parts.items():
+                entries = {k: tuple(v) if isinstance(v, list) else v for k, v in data[name].items()}
+                values[name] = part(**entries)
+            return cls(**values)
+        except (TypeError, KeyError) as error:
+            raise ValueError(
+                f"These settings were written by another version of mmkeras: {error}"
+            ) from error
 
 
 def train_run(
@@ -196,8 +218,12 @@ def train_run(
         The finished `Run`.
 
     Raises:
-        ValueError: The folder holds a run of other data or other settings.
+        ValueError: The folder holds a run of other data or other settings; there are no training
+            or no test rows.
     """
+    for name, part in (("training", splits.train), ("test", splits.test)):
+        if not len(part):
+            raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
     folder, settings = Path(folder), settings or Settings()
     label = label or folder.name
     config = {
@@ -212,7 +238,9 @@ def train_run(
     }
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / CONFIG).exists():
-        _check_same_run(read_json(folder / CONFIG), config, folder)
+        stored = read_json(folder / CONFIG)
+        _check_same_run(stored, config, folder)
+        config = stored
         if (folder / METRICS).exists():
             return Run(folder)
     else:
@@ -267,7 +295,9 @@ def train_run(
             schema.target.task, *_in_own_unit(preprocessing, pipelines[part], outputs[part])
         )
     predictions = predictions_frame(preprocessing, pipelines["test"].frame, outputs["test"])
-    predictions.to_parquet(folder / PREDICTIONS)
+    temporary = folder / f"{PREDICTIONS}.tmp"
+    predictions.to_parquet(temporary)
+    temporary.replace(folder / PREDICTIONS)
     skipped = [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped]
     metrics["skipped"] = skipped
     metrics["total_seconds"] = round(time.perf_counter() - started, 2)
@@ -292,6 +322,12 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
     """The model that `settings` describe, for data prepared by `preprocessing`."""
     schema = preprocessing.schema
     kinds = {modality.name: modality.kind for modality in schema.modalities}
+    encoder_options = {name: settings.encoder_options(kind) for name, kind in kinds.items()}
+    for name, kind in kinds.items():
+        if settings.encoder(kind) == "self_attention":
+            longest = preprocessing.modalities[name].settings.max_length
+            # The pipeline pads to a multiple of a few tokens.
+            encoder_options[name]["max_length"] = longest + LENGTH_STEP
     fusion_options = {"pooling": settings.pooling}
     if settings.fusion == "late":
         fusion_options["dropout"] = settings.fusion_dropout
@@ -300,7 +336,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         preprocessing.inputs,
         num_outputs=preprocessing.num_outputs,
         encoders={name: settings.encoder(kind) for name, kind in kinds.items()},
-        encoder_options={name: settings.encoder_options(kind) for name, kind in kinds.items()},
+        encoder_options=encoder_options,
         fusion=settings.fusion,
         fusion_options=fusion_options,
         hidden=settings.hidden,
@@ -330,13 +366,47 @@ def _in_own_unit(
     return decode(targets)[:, None], decode(outputs)[:, None]
 
 
+def drop_unreadable(
+    frame: pd.DataFrame, schema: Schema, settings: ImageSettings
+) -> tuple[pd.DataFrame, list[str]]:
+    """Leaves out rows with an image that cannot be decoded.
+
+    Done once, before splitting, so that models of other modalities are compared on the same rows.
+
+    Returns:
+        The readable rows, and a message for each row left out.
+    """
+    keep, messages = np.ones(len(frame), bool), []
+    for modality in schema.modalities:
+        if modality.kind == "image":
+            store = ImageStore(frame[modality.column], settings, cache=None)
+            for position in np.flatnonzero(~store.readable):
+                keep[position] = False
+                where = f"index {frame.index[position]!r}, column {modality.column!r}"
+                messages.append(f"{where}: {store.reason(position)}")
+    return frame[keep], messages
+
+
 def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
-    for key, what in (("data", "data"), ("schema", "schema"), ("settings", "settings")):
+    for key in ("data", "schema", "settings"):
         # By way of JSON, where tuples are lists.
-        if old[key] != _jsonable(new[key]):
-            raise ValueError(
-                f"{folder} holds a run of other {what}; it cannot be continued with these. "
-                f"Before: {old[key]}. Now: {new[key]}."
+        before, now = flatten(old[key]), flatten(_jsonable(new[key]))
+        differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if differ:
+            shown = "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+            raise ValueError(f"{folder} holds a run of other {key}; it cannot go on. {shown}")
+    before, now = old["environment"], new["environment"]
+    if before["backend"] != now["backend"]:
+        raise ValueError(
+            f"{folder} holds a run on the {before['backend']} backend; it cannot go on with "
+            f"{now['backend']}. Set KERAS_BACKEND={before['backend']}."
+        )
+    for package in ("keras", before["backend"]):
+        if before["versions"].get(package) != now["versions"].get(package):
+            warnings.warn(
+                f"{folder} was begun with {package} {before['versions'].get(package)} and goes on "
+                f"with {now['versions'].get(package)}: the result may differ in its last digits.",
+                stacklevel=3,
             )
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -122,9 +120,9 @@ class Run:
 def load_model(folder: str | Path) -> keras.Model:
     """Loads `model.keras` from a run folder, and only from inside it, in Keras' safe mode."""
     folder = Path(folder).resolve()
-    path = (folder / MODEL).resolve()
-    # A directory or a link elsewhere would take other, less guarded ways into Keras.
-    if path.parent != folder or not path.is_file():
+    path = folder / MODEL
+    # A directory, or a link to a file of another kind, takes other, less guarded ways into Keras.
+    if path.is_symlink() or not path.is_file():
         raise FileNotFoundError(f"{MODEL} must be a file that stands in {folder} itself.")
     return keras.saving.load_model(path, safe_mode=True)
 
@@ -147,7 +145,8 @@ def predictions_frame(
     schema, target = preprocessing.schema, preprocessing.target
     columns: dict[str, Any] = {}
     if schema.id is not None and schema.id in frame:
-        columns[schema.id] = frame[schema.id].to_numpy()
+        own = ("true", "predicted", "confidence")
+        columns[f"id({schema.id})" if schema.id in own else schema.id] = frame[schema.id].to_numpy()
     if schema.target.column in frame:
         true = frame[schema.target.column]
         regression = schema.target.task == "regression"
@@ -157,7 +156,10 @@ def predictions_frame(
         columns["confidence"] = outputs.max(axis=1)
     for place, name in enumerate(target.classes):
         columns[f"p({name})"] = outputs[:, place]
-    return pd.DataFrame(columns, index=frame.index)
+    index = frame.index
+    if pd.api.types.infer_dtype(index) not in ("integer", "string"):
+        index = index.map(str)  # Parquet takes no index of mixed types.
+    return pd.DataFrame(columns, index=index)
 
 
 def environment() -> dict[str, Any]:
@@ -201,15 +203,3 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def read_json(path: str | Path) -> dict[str, Any]:
     return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a file under a temporary name and moves it into place."""
-    path = Path(path)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")

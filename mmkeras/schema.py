@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -154,8 +154,12 @@ class Schema:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"Modality names must be unique. Repeated: {repeated}.")
-        if "present" in names:
-            raise ValueError("'present' is the name of the presence input; rename the modality.")
+        taken = [name for name in names if is_taken(name, names)]
+        if taken:
+            raise ValueError(
+                f"The names {taken} belong to other parts of a model or an experiment. Rename the "
+                f"modality and give its column: Image('{taken[0]}_2', column={taken[0]!r})."
+            )
         users = [m.name for m in self.modalities if self.target.column in m.columns]
         if users:
             raise ValueError(
@@ -244,6 +248,18 @@ def _construct(cls: type, data: Mapping[str, Any]):
     if missing:
         raise ValueError(f"{cls.__name__} needs {missing}.")
     return cls(**data)
+
+
+def is_taken(name: str, names: Sequence[str]) -> bool:
+    """Whether a model of the modalities `names` has a layer of this name, or an experiment a run."""
+    parts = {f"{other}{part}" for other in names for part in ("_encoder", "_mask", "_auxiliary")}
+    return name in {
+        "present",
+        "fusion",
+        "fusion_dropout",
+        "output",
+        "fused",
+    } | parts or name.startswith(("head_dense_", "head_dropout_"))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,18 @@ from mmkeras.fusion import get_fusion
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
-    """The part of a model (built here, or loaded) from its inputs to the fused vector."""
-    return keras.Model(model.input, model.get_layer("fusion").output, name="embedding")
+    """The part of a model (built here, or loaded) from its inputs to the fused vector.
+
+    Late fusion fuses no features, only decisions; there the vector is what each modality decides
+    on, side by side.
+    """
+    fusion = model.get_layer("fusion")
+    vector = fusion.output
+    if getattr(fusion, "gives_logits", False):
+        tokens, arguments = fusion_inputs(model)
+        concat = get_fusion("concat", pooling=fusion.pooling)
+        vector = concat(list(tokens.values()), **arguments)
+    return keras.Model(model.input, vector, name="embedding")
 
 
 def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -60,8 +70,8 @@ def attention_model(model: keras.Model) -> keras.Model:
     fusion = model.get_layer("fusion")
     if not getattr(fusion, "has_weights", False):
         raise ValueError(
-            f"{type(fusion).__name__} has no weights to look at. 'weighted_sum' and 'attention' "
-            "have."
+            f"{type(fusion).__name__} has no weights to look at. 'weighted_sum', 'attention' "
+            "and 'late' have."
         )
     tokens, arguments = fusion_inputs(model)
     weights = _FusionWeights(fusion)(list(tokens.values()), **arguments)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -6,9 +7,9 @@ import pandas as pd
 import pytest
 
 import mmkeras
-from mmkeras.data.settings import ImageSettings
+from mmkeras.data.settings import ImageSettings, TextSettings
 from mmkeras.data.splits import Splits
-from mmkeras.experiment import ModelSettings, Settings, train_run
+from mmkeras.experiment import ModelSettings, Settings, drop_unreadable, train_run
 from mmkeras.runs import load_model
 from mmkeras.schema import Schema, Tabular, Target, Text
 from mmkeras.training.fit import TrainingSettings
@@ -103,11 +104,38 @@ def test_an_unfinished_folder_is_no_run(tmp_path):
         mmkeras.Run(tmp_path)
 
 
+def test_tensorboard_finds_curves_settings_graph_pictures_and_embeddings(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run, _, _ = finished
+
+    def tags(folder):
+        events = EventAccumulator(str(folder)).Reload()
+        return events.Tags(), events
+
+    written, events = tags(run.path)
+    assert {"test/accuracy", "learning_curves", "confusion", "examples", "attention"} <= set(
+        written["tensors"]
+    )
+    assert written["graph"]
+    assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
+    for side in ("train", "validation"):
+        assert {"epoch/loss", "epoch/accuracy"} <= set(tags(run.path / side)[0]["tensors"])
+    vectors = np.loadtxt(run.path / "embedding.tsv", delimiter="\t")
+    labels = (run.path / "embedding_labels.tsv").read_text().splitlines()
+    assert len(vectors) == len(labels) - 1 == 15
+
+
 def test_only_a_model_file_inside_the_folder_is_loaded(finished, tmp_path):
     run, _, _ = finished
     linked = tmp_path / "linked"
     linked.mkdir()
     (linked / "model.keras").symlink_to(run.path / "model.keras")
+    with pytest.raises(FileNotFoundError, match="stands in"):
+        load_model(linked)
+    shutil.copy(run.path / "model.keras", linked / "other.h5")
+    (linked / "model.keras").unlink()
+    (linked / "model.keras").symlink_to(linked / "other.h5")
     with pytest.raises(FileNotFoundError, match="stands in"):
         load_model(linked)
     (tmp_path / "directory" / "model.keras").mkdir(parents=True)
@@ -149,6 +177,45 @@ def test_the_other_tasks_train_report_and_predict(shared_table, tmp_path, task):
 def test_settings_survive_json():
     text = json.dumps(SETTINGS.to_dict())
     assert Settings.from_dict(json.loads(text)) == SETTINGS
+    with pytest.raises(ValueError, match=r"another version of mmkeras.*sound"):
+        Settings.from_dict({**json.loads(text), "sound": {}})
+
+
+def test_a_run_needs_training_and_test_rows(shared_table, tmp_path):
+    frame, schema = shared_table
+    with pytest.raises(ValueError, match="no test rows"):
+        train_run(Splits(frame[:30], frame[30:], frame[:0]), schema, tmp_path / "r", SETTINGS)
+
+
+def test_class_names_with_formula_characters_and_a_mixed_index_are_fine(shared_table, tmp_path):
+    frame, _ = shared_table
+    frame = frame.assign(when=np.where(frame["when"] == "day", "$5_$", "a^b"))
+    frame.index = [row if row % 2 else f"r{row}" for row in range(len(frame))]
+    schema = Schema([Text("note")], "when")
+    run = train_run(thirds(frame), schema, tmp_path / "r", SETTINGS)
+    assert list(run.predictions.index[:2]) == ["45", "r46"]
+
+
+def test_self_attention_reads_texts_of_any_allowed_length(shared_table, tmp_path):
+    frame, _ = shared_table
+    frame = frame.assign(note=frame["note"] + " word" * 600)
+    settings = dataclasses.replace(
+        SETTINGS,
+        model=dataclasses.replace(SETTINGS.model, text_encoder="self_attention"),
+        training=TrainingSettings(epochs=1),
+        text=TextSettings(max_length=550),
+    )
+    run = train_run(thirds(frame), Schema([Text("note")], "when"), tmp_path / "r", settings)
+    assert len(run.predictions) == 15
+
+
+def test_unreadable_images_are_left_out_before_splitting(shared_table):
+    frame, schema = shared_table
+    frame = frame.copy()
+    frame.at[4, "picture"] = b"no picture"
+    kept, messages = drop_unreadable(frame, schema, SETTINGS.image)
+    assert list(kept.index) == [i for i in range(60) if i != 4]
+    assert len(messages) == 1 and "index 4, column 'picture'" in messages[0]
 
 
 def test_predictions_of_integer_classes_are_their_names(tmp_path):

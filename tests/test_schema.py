@@ -43,7 +43,9 @@ def test_modalities_can_be_looked_up_and_selected():
     [
         (lambda: Schema([], "y"), "at least one modality"),
         (lambda: Schema([Text("a"), Image("a")], "y"), r"unique.*\['a'\]"),
-        (lambda: Schema([Text("present")], "y"), "presence input"),
+        (lambda: Schema([Text("present")], "y"), r"\['present'\] belong to other parts"),
+        (lambda: Schema([Text("output")], "y"), r"column='output'"),
+        (lambda: Schema([Text("a"), Text("a_mask")], "y"), r"\['a_mask'\]"),
         (lambda: Schema([Text("y")], "y"), "given the answer"),
         (lambda: Schema([Tabular("t", ["a", "y"])], "y"), r"input of \['t'\]"),
         (lambda: Text("my text"), r"column='my text'"),

@@ -146,6 +146,38 @@ def to_number(value: Any) -> float | None:
         return None
 
 
+def to_numbers(series: pd.Series) -> np.ndarray:
+    """The cells as `to_number` reads them, float64 `(rows,)`.
+
+    Raises:
+        ValueError: A cell is no number.
+    """
+    if pd.api.types.is_numeric_dtype(series):
+        return series.to_numpy(np.float64, na_value=np.nan)
+    values = [to_number(value) for value in series]
+    if None in values:
+        cell = series.iloc[values.index(None)]
+        raise ValueError(f"Column {series.name!r}: {cell!r} is not a number.")
+    return np.array(values, np.float64)
+
+
+def row_name(frame: pd.DataFrame, position: int, id: str | None = None) -> str:
+    """How messages name a row of a part of a table: by its index, and its id where there is one.
+
+    The position itself says nothing once rows have been shuffled, split or dropped.
+
+    Args:
+        frame: The rows.
+        position: Which of them, counted from 0.
+        id: The schema's id column, if it has one.
+    """
+    label = frame.index[position]
+    name = f"index {label.item() if isinstance(label, np.generic) else label!r}"
+    if id is None or id not in frame.columns:
+        return name
+    return f"{name}, id {label_name(frame[id].iloc[position])!r}"
+
+
 def object_series(values: Iterable[Any], like: pd.Series) -> pd.Series:
     """A Series of plain Python objects: arrays stay whole, None stays None on every pandas."""
     cells = np.empty(len(like), dtype=object)

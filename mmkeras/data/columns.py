@@ -24,6 +24,10 @@ from mmkeras.data.cells import (
 )
 from mmkeras.schema import Schema, Tabular
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
+# Files that are images to the eye, and that TensorFlow cannot decode.
+UNREADABLE_SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".heic", ".svg")
+
 Problem = tuple[int | None, str]  # the row, counted from 1 (None: the whole column), and what
 
 
@@ -107,11 +111,14 @@ def _read_images(cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Proble
             cell, value = str(value), str(folder / value)
             if value not in found:
                 found[value] = _is_file(value)
-            if not found[value]:
+            unreadable = unreadable_image(cell)
+            if unreadable:
+                problems.append((row, f"{unreadable}: {cell}"))
+            elif not found[value]:
                 what = "a web address; download the file" if "://" in cell else "file not found"
                 problems.append((row, f"{what}: {cell if '://' in cell else value}"))
         elif isinstance(value, np.ndarray):
-            problem = _array_problem(value)
+            problem = array_problem(value)
             if problem:
                 problems.append((row, problem))
         elif isinstance(value, bytearray):
@@ -135,7 +142,16 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _array_problem(array: np.ndarray) -> str | None:
+def unreadable_image(path: str | os.PathLike) -> str | None:
+    """What to do about an image file of a kind that cannot be decoded; None for other files."""
+    suffix = Path(str(path).strip()).suffix.lower()
+    if suffix not in UNREADABLE_SUFFIXES:
+        return None
+    return f"TensorFlow does not read {suffix}; convert to PNG or JPEG"
+
+
+def array_problem(array: np.ndarray) -> str | None:
+    """Why an array is no image, or None: its shape, its type and its values are looked at."""
     if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
         return (
             f"an array of shape {array.shape} and type {array.dtype} is not an image; give numbers "
@@ -145,6 +161,25 @@ def _array_problem(array: np.ndarray) -> str | None:
         return (
             f"an array of shape {array.shape} has its channels first; give (height, width, "
             "channels), e.g. array.transpose(1, 2, 0)"
+        )
+    if array.ndim == 3 and array.shape[2] not in (1, 3, 4):
+        return (
+            f"an array of shape {array.shape} has {array.shape[2]} channels; give 1 (grey), 3 "
+            "(colour) or 4 (colour and transparency)"
+        )
+    if array.dtype.kind == "b" or not array.size:
+        return None
+    least, most = array.min(), array.max()
+    if not (np.isfinite(least) and np.isfinite(most)):
+        return "an array with NaN or infinite pixels is not an image; fill or drop them"
+    if array.dtype.kind == "f" and (least < 0 or most > 1):
+        return (
+            f"an array of floats from {least:g} to {most:g} is not an image; floats are in "
+            "[0, 1]: divide by 255, or convert to uint8"
+        )
+    if least < 0 or most > 255:
+        return (
+            f"an array of integers from {least} to {most} is not an image; integers are in [0, 255]"
         )
     return None
 

@@ -27,20 +27,24 @@ class ImageStore:
         cache_dir: str | Path | None = None,
     ):
         self._settings = settings
-        self._contents, self._is_path = image_source(list(column))
+        contents, is_path = image_source(column)
         self._mapped: np.ndarray | None = None
         self._kept: tf.Tensor | None = None
         if cache == "file":
-            self._mapped, self.readable = self._from_file(Path(cache_dir))
+            self._mapped, self.readable = self._from_file(Path(cache_dir), contents, is_path)
         elif cache == "memory":
-            shape = (len(self._contents), *settings.size, settings.channels)
-            pixels = np.zeros(shape, np.uint8)
-            self.readable = self._decode_all(pixels)
+            pixels = np.zeros((len(contents), *settings.size, settings.channels), np.uint8)
+            self.readable = self._decode_all(contents, is_path, pixels)
             self._kept = tf.constant(pixels)
         else:
-            self.readable = self._decode_all(None)
-            self._contents_tensor = tf.constant(self._contents.tolist(), tf.string)
-            self._is_path_tensor = tf.constant(self._is_path)
+            self.readable = self._decode_all(contents, is_path, None)
+            self._contents_tensor = tf.constant(contents.tolist(), tf.string)
+            self._is_path_tensor = tf.constant(is_path)
+        # Of the encoded images only those that `reason` is asked about: all would double the cost.
+        self._unreadable = {
+            int(position): (contents[position], bool(is_path[position]))
+            for position in np.flatnonzero(~self.readable)
+        }
         self.live, self.mapped = cache is None, cache == "file"
 
     @property
@@ -61,8 +65,8 @@ class ImageStore:
         return batch
 
     def reason(self, position: int) -> str:
-        """Why the image at `position` cannot be decoded, in words."""
-        contents, is_path = self._contents[position], bool(self._is_path[position])
+        """Why the unreadable image at `position` cannot be decoded, in words."""
+        contents, is_path = self._unreadable[position]
         where = contents.decode("utf-8", "replace") if is_path else "the encoded bytes"
         try:
             self._decode_one(tf.constant(contents), tf.constant(is_path))
@@ -97,12 +101,14 @@ class ImageStore:
         image.set_shape((*settings.size, settings.channels))
         return image
 
-    def _decode_all(self, pixels: np.ndarray | None) -> np.ndarray:
+    def _decode_all(
+        self, contents: np.ndarray, is_path: np.ndarray, pixels: np.ndarray | None
+    ) -> np.ndarray:
         """Decodes every image into `pixels`, if given; returns which could be decoded."""
-        rows = len(self._contents)
+        rows = len(contents)
         readable = np.zeros(rows, bool)
         dataset = tf.data.Dataset.from_tensor_slices(
-            (np.arange(rows), tf.constant(self._contents.tolist(), tf.string), self._is_path)
+            (np.arange(rows), tf.constant(contents.tolist(), tf.string), is_path)
         )
         dataset = dataset.map(
             lambda row, contents, is_path: (row, self._decode_one(contents, is_path)),
@@ -117,14 +123,16 @@ class ImageStore:
                 progress.add(len(places))
         return readable
 
-    def _from_file(self, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    def _from_file(
+        self, folder: Path, contents: np.ndarray, is_path: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
         settings = self._settings
         decoding = [settings.size, settings.channels, settings.resize, settings.background]
         key = hashlib.sha256(json.dumps(decoding).encode())
-        for contents, is_path in zip(self._contents, self._is_path, strict=True):
-            key.update(contents)
-            path = Path(contents.decode("utf-8")) if is_path else None
+        for cell, names_a_file in zip(contents, is_path, strict=True):
+            key.update(cell)
+            path = Path(cell.decode("utf-8")) if names_a_file else None
             if path is not None and path.exists():
                 status = path.stat()
                 key.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
@@ -132,10 +140,10 @@ class ImageStore:
         name = folder / f"images-{key.hexdigest()[:24]}"
         pixels_path, readable_path = Path(f"{name}.npy"), Path(f"{name}-readable.npy")
         if not (pixels_path.exists() and readable_path.exists()):
-            shape = (len(self._contents), *settings.size, settings.channels)
+            shape = (len(contents), *settings.size, settings.channels)
             temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
             pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
-            readable = self._decode_all(pixels)
+            readable = self._decode_all(contents, is_path, pixels)
             pixels.flush()
             del pixels
             temporary_readable = Path(f"{name}.{os.getpid()}.readable.tmp.npy")

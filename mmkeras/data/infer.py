@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.cells import CONTAINERS, NUMBERS, content_digest, is_empty, to_number
-from mmkeras.data.columns import did_you_mean
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.data.columns import IMAGE_SUFFIXES, did_you_mean, unreadable_image
+from mmkeras.schema import Image, Schema, Tabular, Target, Text, is_taken
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
 TARGET_NAMES = ("label", "target", "class", "category", "y")
 
 _IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
@@ -70,7 +69,7 @@ def infer_schema(
 
     Raises:
         ValueError: No column, or more than one, can be the target; a named column is not there;
-            no column can be an input.
+            no column can be an input; a column of image files that TensorFlow does not read.
 
     Example:
 
@@ -131,7 +130,7 @@ def _find_target(columns: list[str]) -> str:
 def _modality_name(column: str, fallback: str, taken: set[str]) -> str:
     base = re.sub(r"[^A-Za-z0-9_.-]+", "_", column).strip("_.-") or fallback
     name, number = base, 2
-    while name in taken or name == "present":
+    while name in taken or is_taken(name, [*taken, name]):
         name, number = f"{base}_{number}", number + 1
     taken.add(name)
     return name
@@ -145,6 +144,11 @@ def _guess_kind(series: pd.Series, base_dir: str | Path | None) -> str:
         kind = "image"
         contents = (bytes, np.ndarray)
         distinct = len({content_digest(v) if isinstance(v, contents) else str(v) for v in cells})
+    elif reason := _are_unreadable_images(some):
+        raise ValueError(
+            f"Column {series.name!r} holds image files. {reason}, or drop the column if it is not "
+            "an input."
+        )
     elif all(isinstance(value, str) for value in cells):
         kind, distinct = "text", len(set(cells))
     elif all(isinstance(value, NUMBERS) for value in cells):
@@ -170,6 +174,14 @@ def _guess_kind(series: pd.Series, base_dir: str | Path | None) -> str:
     several_words = sum(len(value.split()) for value in cells) >= 2 * len(cells)
     mostly_differ = distinct > len(cells) / 2
     return "text" if not few and (mostly_differ or several_words) else "categorical"
+
+
+def _are_unreadable_images(cells: list[Any]) -> str | None:
+    """What to do about a column of image files of which some, or all, cannot be decoded."""
+    paths = [str(cell) for cell in cells if isinstance(cell, str | os.PathLike)]
+    reasons = [reason for reason in map(unreadable_image, paths) if reason]
+    readable = sum(path.strip().lower().endswith(IMAGE_SUFFIXES) for path in paths)
+    return reasons[0] if reasons and len(reasons) + readable > len(cells) / 2 else None
 
 
 def _looks_like_image(value: Any, base_dir: str | Path | None) -> bool:

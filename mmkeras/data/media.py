@@ -1,72 +1,64 @@
-"""Decode media inside `tf.data`: images from paths, encoded bytes, or arrays.
-
-This is the one module that knows which file formats TensorFlow reads.
-"""
+"""Decode media inside `tf.data`: images from paths, encoded bytes, or arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
+from mmkeras.data.cells import is_empty, row_name
+from mmkeras.data.columns import array_problem
 
-def image_source(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+
+def image_source(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Turns a column's cells into something that `tf.data` can carry.
 
     Args:
-        values: Cells: file paths, encoded bytes, arrays `(height, width)` or
-            `(height, width, 1 | 3 | 4)` of uint8 in [0, 255] or floats in [0, 1], or `None`.
+        column: Cells: file paths, encoded bytes, arrays `(height, width)` or
+            `(height, width, 1 | 3 | 4)` of integers in [0, 255], floats in [0, 1] or booleans
+            (black and white), or `None`.
 
     Returns:
         A pair `(contents, is_path)`: an object array of byte strings, `(rows,)`, each a path or
         an encoded image (empty for `None`), and booleans, `(rows,)`.
+
+    Raises:
+        ValueError: Cells that are no images, which `read_table` would have found.
     """
-    contents = np.empty(len(values), dtype=object)
-    is_path = np.zeros(len(values), dtype=bool)
-    for row, value in enumerate(values):
-        if isinstance(value, (bytes, bytearray)):
+    contents = np.empty(len(column), dtype=object)
+    is_path = np.zeros(len(column), dtype=bool)
+    problems: list[str] = []
+    for row, value in enumerate(column):
+        problem = None
+        if is_empty(value):
+            contents[row] = b""
+        elif isinstance(value, (bytes, bytearray)):
             contents[row] = bytes(value)
         elif isinstance(value, np.ndarray):
-            contents[row] = _encode_png(value, row)
-        elif value is None or _is_nan(value):
-            contents[row] = b""
+            problem = array_problem(value)
+            contents[row] = b"" if problem else _encode_png(value)
         elif isinstance(value, str) or hasattr(value, "__fspath__"):
             contents[row] = str(value).encode("utf-8")
             is_path[row] = True
         else:
-            raise ValueError(
-                f"Row {row + 1}: an image is a path, encoded bytes or an array. "
-                f"Received: {type(value).__name__}."
-            )
+            problem = f"an image is a path, encoded bytes or an array, not {value!r:.60}"
+        if problem:
+            problems.append(f"{row_name(column.to_frame(), row)}: {problem}")
+    if problems:
+        shown = "\n  ".join(problems[:20])
+        raise ValueError(
+            f"Column {column.name!r}: {len(problems)} cell(s) are no images:\n  {shown}"
+        )
     return contents, is_path
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and np.isnan(value)
-
-
-def _encode_png(array: np.ndarray, row: int) -> bytes:
+def _encode_png(array: np.ndarray) -> bytes:
     if array.ndim == 2:
         array = array[..., np.newaxis]
-    if array.ndim != 3 or array.shape[-1] not in (1, 3, 4) or 0 in array.shape:
-        raise ValueError(
-            f"Row {row + 1}: an image array is (height, width) or (height, width, 1 | 3 | 4). "
-            f"Received: shape {array.shape}."
-        )
-    if np.issubdtype(array.dtype, np.floating):
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError(
-                f"Row {row + 1}: float images have values in [0, 1]. Received values from "
-                f"{array.min()} to {array.max()}; divide by 255 or convert to uint8."
-            )
+    if array.dtype.kind == "b":
+        array = array * np.uint8(255)
+    elif array.dtype.kind == "f":
         array = np.round(array * 255)
-    elif array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
-        raise ValueError(
-            f"Row {row + 1}: integer images have values in [0, 255]. Received values from "
-            f"{array.min()} to {array.max()}."
-        )
     # Light compression: these bytes live in memory for the length of a run only.
     return tf.io.encode_png(array.astype(np.uint8), compression=1).numpy()
 

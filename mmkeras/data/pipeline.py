@@ -7,6 +7,7 @@ the uninterrupted run would have seen.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,21 +16,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.cells import missing_cells
+from mmkeras.data.cells import missing_cells, row_name
 from mmkeras.data.images import ImageStore
 from mmkeras.data.media import augment_images
-from mmkeras.data.preprocess import (
-    FIRST_WORD,
-    ImagePreprocessor,
-    Preprocessing,
-    TextPreprocessor,
-)
+from mmkeras.data.preprocess import Preprocessing
+from mmkeras.data.preprocess_image import ImagePreprocessor
+from mmkeras.data.preprocess_text import FIRST_WORD, TextPreprocessor
 
 CACHES = ("memory", "file", None)
 
 # Token sequences are padded to a multiple of this: a backend that compiles a program for each
 # shape (JAX) then compiles a few, and none has length 0, which layers dislike.
-_LENGTH_STEP = 4
+LENGTH_STEP = 4
 
 
 class Pipeline:
@@ -96,8 +94,8 @@ class Pipeline:
                 for position in np.flatnonzero(~store.readable):
                     kept[position] = False
                     self.skipped.append(
-                        f"row {position + 1} (index {frame.index[position]!r}), column "
-                        f"{modality.column!r}: {store.reason(position)}"
+                        f"{row_name(frame, position, schema.id)}, column {modality.column!r}: "
+                        f"{store.reason(position)}"
                     )
         if self.skipped and on_error == "raise":
             shown = "\n  ".join(self.skipped[:20])
@@ -115,7 +113,7 @@ class Pipeline:
         if holes.any() and not preprocessing.presence:
             row, column = np.argwhere(holes)[0]
             raise ValueError(
-                f"Row {row + 1} (index {self.frame.index[row]!r}) has no "
+                f"{row_name(self.frame, row, schema.id)}: the row has no "
                 f"{schema.names[column]!r}, but the preprocessing was fitted on rows without "
                 "holes. Fit it with presence=True (and build the model so), or drop such rows: "
                 "clean_table(frame, schema, drop_holes=True)."
@@ -134,7 +132,7 @@ class Pipeline:
             self._sources["present"] = _ArraySource(~holes)
         self._targets = None
         if schema.target.column in self.frame:
-            self._targets = tf.constant(preprocessing.target.encode(self.frame))
+            self._targets = tf.constant(preprocessing.target.encode(self.frame, schema.id))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -246,14 +244,16 @@ class _TextSource:
         self._size = len(fitted.vocabulary)
         self._idf = tf.constant(fitted.idf, tf.float32)
         ids = fitted.token_ids(list(texts))
-        self._ids = tf.ragged.constant(ids, dtype=tf.int32, ragged_rank=1)
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        values = np.fromiter(itertools.chain.from_iterable(ids), np.int32, lengths.sum())
+        self._ids = tf.RaggedTensor.from_row_lengths(values, lengths)
 
     def batch(self, indices, decoded, augmentation):
         ids = tf.gather(self._ids, indices)
         if self._representation == "tokens":
             padded = ids.to_tensor()
             length = tf.maximum(tf.shape(padded)[1], 1)
-            extra = -length % _LENGTH_STEP + length - tf.shape(padded)[1]
+            extra = -length % LENGTH_STEP + length - tf.shape(padded)[1]
             return tf.pad(padded, [[0, 0], [0, extra]])
         places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values - FIRST_WORD], axis=1)
         ones = tf.ones_like(ids.values, tf.float32)

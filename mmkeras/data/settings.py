@@ -46,6 +46,13 @@ class ImageSettings:
         _check_choice("ImageSettings", "channels", self.channels, (1, 3))
         _check_choice("ImageSettings", "resize", self.resize, ("stretch", "pad", "crop"))
         _check_choice("ImageSettings", "scaling", self.scaling, ("unit", "standardize"))
+        if not 0 <= self.background <= 255:
+            raise ValueError(f"`background` is in [0, 255]. Received: {self.background}.")
+        if self.rotation < 0:
+            raise ValueError(
+                "`rotation` is the largest angle to either side, in degrees, and not negative. "
+                f"Received: {self.rotation}."
+            )
         for name in ("crop", "shift"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
@@ -66,7 +73,7 @@ class TextSettings:
         stemmer: A Snowball language, or `None`.
         ngrams: For bags: the longest run of words that counts as a term.
         characters: For bags: the longest run of characters inside a word that counts as a term
-            too, so that words never seen resemble those that were; 0 for none.
+            too (2 or more), so that words never seen resemble those that were; 0 for none.
     """
 
     representation: str = "tfidf"
@@ -85,6 +92,11 @@ class TextSettings:
         for name in ("vocabulary_size", "max_length", "min_count", "ngrams"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if self.characters < 0 or self.characters == 1:
+            raise ValueError(
+                "`characters` is 0 (none) or at least 2: runs of 2 characters are the shortest. "
+                f"Received: {self.characters}."
+            )
         if self.representation == "tokens" and (self.ngrams > 1 or self.characters):
             raise ValueError("`ngrams` and `characters` are for bags, not for token sequences.")
         if isinstance(self.stop_words, list):

@@ -160,8 +160,8 @@ def k_folds(
         An iterator of `folds` pairs `(train_positions, test_positions)`.
 
     Raises:
-        ValueError: There are more folds than rows (or groups, or rows of the largest class), or a
-            target or group cell is empty.
+        ValueError: There are more folds than rows (or groups, or rows of the largest class), a
+            class has a single row, or a target or group cell is empty.
     """
     labels, groups = _labels(frame, schema), _groups(frame, schema)
     limits = {"rows": len(frame)}
@@ -173,6 +173,8 @@ def k_folds(
         if not 2 <= folds <= most:
             raise ValueError(f"`folds` must be 2 or more, and at most the {most} {what}. "
                              f"Received: {folds}.")  # fmt: skip
+    if labels is not None:
+        _refuse_single_rows(labels, schema.target.column)
     if labels is not None and groups is not None:
         return _stratified_group_folds(labels, groups, folds, seed)
     if labels is not None:

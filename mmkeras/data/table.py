@@ -124,13 +124,30 @@ def read_table(
     return frame
 
 
+def read_raw(path: str | Path) -> pd.DataFrame:
+    """Reads a file without a schema, its columns of the types that pandas gives them.
+
+    This is what `infer_schema` looks at; `read_table` then reads the file by the schema.
+
+    Args:
+        path: A .csv, .tsv (both UTF-8) or .parquet file; the suffix may be upper-case.
+
+    Raises:
+        TableError: The file is not a well-formed table.
+        FileNotFoundError: There is no such file.
+        ValueError: The file's kind is not known.
+    """
+    return _load(Path(path), None)
+
+
 def _check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
     repeated = [column for column in roles if columns.count(column) > 1]
     if repeated:
         raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])
 
 
-def _load(path: Path, roles: Iterable[str]) -> pd.DataFrame:
+def _load(path: Path, roles: Iterable[str] | None) -> pd.DataFrame:
+    """A file's cells: the columns in `roles` as they stand, the others as pandas reads them."""
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ValueError(
             f"A table is a file that ends in {', '.join(TABLE_SUFFIXES)}, or a pandas.DataFrame. "
@@ -145,7 +162,11 @@ def _load(path: Path, roles: Iterable[str]) -> pd.DataFrame:
         # pandas would quietly rename the second of two columns with one name.
         header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, na_filter=False)
         names = header.iloc[0].tolist()
-        _check_repeated(path.name, names, roles)
+        if roles is None:
+            _check_repeated(path.name, names, dict.fromkeys(name for name in names if name))
+            roles = ()
+        else:
+            _check_repeated(path.name, names, roles)
         with warnings.catch_warnings():
             # Rows longer than the header would lose cells, or shift them into an index.
             warnings.simplefilter("error", pd.errors.ParserWarning)

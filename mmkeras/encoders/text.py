@@ -156,7 +156,10 @@ class LSTMEncoder(layers.Layer):
     def call(self, inputs, training=None):
         _check_token_ids("LSTMEncoder", inputs)
         mask = self.token_mask(inputs)
-        x = self.recurrence(self.drop_before(self.embedding(inputs)), mask=mask)
+        # A text of padding alone is read as if it were words, since cuDNN refuses a row that is
+        # wholly masked; what comes of it is put to zero below.
+        reads = ops.logical_or(mask, ops.logical_not(ops.any(mask, axis=1, keepdims=True)))
+        x = self.recurrence(self.drop_before(self.embedding(inputs)), mask=reads)
         # Zeros for padding, where the recurrence repeats what it said last.
         return ops.where(ops.expand_dims(mask, axis=-1), self.drop_after(x), 0.0)
 

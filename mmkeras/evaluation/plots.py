@@ -67,8 +67,9 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     axes.set(xlabel="predicted class", ylabel="true class")
-    axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
+    names = [_plain(name) for name in classes]
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
     if len(classes) <= 30:
         for row, column in np.ndindex(confusion.shape):
             if confusion[row, column]:
@@ -86,7 +87,7 @@ def plot_regression(targets: np.ndarray, guesses: np.ndarray, name: str) -> Figu
     low, high = min(targets.min(), guesses.min()), max(targets.max(), guesses.max())
     axes.plot([low, high], [low, high], color="#57606a", linewidth=1, label="agreement")
     axes.scatter(targets, guesses, s=12, alpha=0.6, color="#0550ae", label="test rows")
-    axes.set(xlabel=f"true {name}", ylabel=f"predicted {name}")
+    axes.set(xlabel=f"true {_plain(name)}", ylabel=f"predicted {_plain(name)}")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     return figure
@@ -173,11 +174,15 @@ def plot_attention(
     return figure
 
 
+def _plain(text: str) -> str:
+    """A text without matplotlib's formula mode, which a dollar sign would start."""
+    return str(text).replace("$", r"\$")
+
+
 def _wrap(text: str, width: int, lines: int) -> str:
     import textwrap
 
-    # A dollar sign would start matplotlib's formula mode.
-    wrapped = textwrap.wrap(str(text).replace("$", r"\$"), width) or [""]
+    wrapped = textwrap.wrap(_plain(text), width) or [""]
     if len(wrapped) > lines:
         wrapped = [*wrapped[: lines - 1], wrapped[lines - 1][: width - 1] + "…"]
     return "\n".join(wrapped)

@@ -23,6 +23,7 @@ from mmkeras.evaluation.plots import (
     plot_history,
     plot_regression,
 )
+from mmkeras.files import write_text
 from mmkeras.submodels import embedding_model
 from mmkeras.training.tensorboard import TensorBoardReport
 
@@ -65,10 +66,10 @@ def write_report(
     for name, (figure, _) in pictures.items():
         figure.savefig(folder / "pictures" / f"{name}.png", dpi=110)
     text = _markdown(pipeline, outputs, metrics, config, findings, comparison, pictures)
-    (folder / "report.md").write_text(text, encoding="utf-8")
+    write_text(folder / "report.md", text)
     with TensorBoardReport(folder) as board:
         inputs = "+".join(pipeline.preprocessing.schema.names)
-        board.settings({"inputs": inputs, **_flatten(config["settings"])}, metrics["test"])
+        board.settings({"inputs": inputs, **flatten(config["settings"])}, metrics["test"])
         board.graph(model)
         board.text("report", text)
         for name, (figure, _) in pictures.items():
@@ -347,11 +348,12 @@ def _by_class(pipeline: Pipeline, outputs: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one dict with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value
     return flat

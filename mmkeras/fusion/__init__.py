@@ -1,5 +1,7 @@
 """Fusions: the tokens of all modalities in, one vector `(batch, dim)` out.
 
+(Late fusion's vector is the logits; its class says `gives_logits = True`.)
+
 A fusion is a `keras.layers.Layer` with `call(tokens, masks=None, present=None, training=None)`;
 see `mmkeras.fusion.pooling` for these arguments. Whatever stands in an absent modality's tokens
 or in padding does not change its output by a bit, NaN and infinity included. One whose class says

@@ -55,6 +55,9 @@ class TrainingSettings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
         if not self.learning_rate > 0:
             raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}.")
 
@@ -188,6 +191,7 @@ class _Keeper(keras.callbacks.Callback):
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
+        self._improved_epoch = 0
         self.best_value = -math.inf
         self.best_weights: list[np.ndarray] = []
 
@@ -196,13 +200,14 @@ class _Keeper(keras.callbacks.Callback):
         if self.epoch >= self._settings.epochs:
             return True
         patience = self._settings.patience
-        return bool(patience) and self.epoch - self.best_epoch >= patience
+        return bool(patience) and self.epoch - self._improved_epoch >= patience
 
     def restore(self, model: keras.Model) -> None:
         progress = load_checkpoint(self._path, model)
         self.history = progress["history"]
         self.epoch = len(self.history)
         self.best_epoch, self.best_value = progress["best_epoch"], progress["best_value"]
+        self._improved_epoch = progress["improved_epoch"]
         with np.load(self._best_path, allow_pickle=False) as stored:
             self.best_weights = [stored[name] for name in stored.files]
 
@@ -215,17 +220,22 @@ class _Keeper(keras.callbacks.Callback):
             raise ValueError(
                 f"There is no {self._settings.monitor!r} to monitor. There are: {sorted(logs)}."
             )
-        if not math.isfinite(logs["loss"]):
+        watched = ["loss", *([self._settings.monitor] if self._has_validation else [])]
+        wrong = [name for name in watched if not math.isfinite(logs[name])]
+        if wrong:
             raise ValueError(
-                f"The loss became {logs['loss']} in epoch {epoch + 1}. Try a smaller learning "
+                f"{wrong[0]} became {logs[wrong[0]]} in epoch {epoch + 1}. Try a smaller learning "
                 "rate or clip_norm, and look for extreme numbers in the table."
             )
         seconds = time.perf_counter() - self._started
         self.history.append({"epoch": epoch + 1, **logs, "seconds": round(seconds, 3)})
         self.epoch = epoch + 1
         # Without validation rows every epoch is the best so far. Of equally good ones the later
-        # is kept: accuracies on few rows often tie, and it has been trained longer.
-        value = self._sign * logs[self._settings.monitor] if self._has_validation else 0.0
+        # is kept, since accuracies on few rows often tie and it has been trained longer; patience
+        # counts from the last that was better.
+        value = self._sign * logs[self._settings.monitor] if self._has_validation else self.epoch
+        if value > self.best_value:
+            self._improved_epoch = epoch + 1
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
             self.best_weights = self.model.get_weights()
@@ -241,6 +251,7 @@ class _Keeper(keras.callbacks.Callback):
                 "history": self.history,
                 "best_epoch": self.best_epoch,
                 "best_value": self.best_value,
+                "improved_epoch": self._improved_epoch,
             }
             save_checkpoint(self._path, self.model, progress)
         if self.finished:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -118,6 +119,19 @@ def test_images_without_an_extension_are_recognised_in_their_folder(tmp_path):
     assert not isinstance(infer_schema(frame).modalities[0], Image)
 
 
+@pytest.mark.parametrize("suffix", [".webp", ".TIF", ".tiff", ".avif", ".heic", ".svg"])
+def test_image_files_that_cannot_be_decoded_are_refused(suffix):
+    photos = [f"photos/{i}{suffix}" for i in range(3)] + ["photos/3.png"]
+    frame = pd.DataFrame({"photo": photos, "label": list("abab")})
+    expected = rf"'photo' .*TensorFlow does not read {suffix.lower()}; convert to PNG or JPEG"
+    with pytest.raises(ValueError, match=expected):
+        infer_schema(frame)
+    with pytest.raises(ValueError, match=expected):
+        infer_schema(frame.assign(photo=[Path(photo) for photo in photos]))
+    frame["photo"] = ["a drawing in a.svg", "a cat", "a dog", "a bird"]
+    assert infer_schema(frame).modalities == (Text("photo"),)
+
+
 def test_inference_says_what_is_wrong():
     frame = pd.DataFrame({"title": ["a b", "c d"], "label": [1, 2], "class": [1, 2]})
     with pytest.raises(ValueError, match=r"Several columns.*'label', 'class'.*Columns: \['title'"):
@@ -130,3 +144,11 @@ def test_inference_says_what_is_wrong():
         infer_schema(pd.DataFrame({"title": ["same", "same"], "y": ["a", "b"]}))
     with pytest.raises(ValueError, match="must be strings"):
         infer_schema(pd.DataFrame([[1, 2]]))
+
+
+def test_columns_named_like_parts_of_a_model_get_another_modality_name():
+    frame = pd.DataFrame(
+        {"output": [f"words number {i}" for i in range(30)], "label": ["a", "b"] * 15}
+    )
+    schema = infer_schema(frame)
+    assert schema.names == ("output_2",) and schema["output_2"].column == "output"

@@ -5,6 +5,7 @@ import pytest
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings, TextSettings
+from mmkeras.progress import ProgressBar
 from mmkeras.schema import Image, Schema, Text
 
 SETTINGS = {"picture": ImageSettings(size=(12, 12), flip=True, rotation=10.0, shift=0.1)}
@@ -126,8 +127,10 @@ def test_corrupt_images_are_all_named_in_one_error(small_table, tmp_path):
     with pytest.raises(ValueError) as error:
         Pipeline(frame, fitted)
     message = str(error.value)
-    for name in ("row 4", "3.png", "row 9", "8.png", "row 10", "9.png", "not found", "'picture'"):
+    for name in ("3.png", "8.png", "9.png", "not found"):
         assert name in message
+    for index in (3, 8, 9):
+        assert f"\n  index {index}, column 'picture': " in message
     assert "3 image(s)" in message
 
 
@@ -155,7 +158,7 @@ def test_holes_give_presence_and_a_pipeline_without_it_refuses_them(small_table)
     holed = frame.copy()
     holed.loc[2, "note"] = None
     holed.at[5, "picture"] = None
-    with pytest.raises(ValueError, match=r"Row 3 .*'note'.*presence=True"):
+    with pytest.raises(ValueError, match=r"index 2: .*'note'.*presence=True"):
         Pipeline(holed, whole)
     fitted = fit_preprocessing(holed, schema, SETTINGS)
     x, _ = next(iter(Pipeline(holed, fitted, batch_size=60).evaluate()))
@@ -163,6 +166,33 @@ def test_holes_give_presence_and_a_pipeline_without_it_refuses_them(small_table)
     expected[2, 1] = expected[5, 0] = False
     np.testing.assert_array_equal(x["present"], expected)
     assert x["present"].dtype == bool and np.isfinite(x["picture"]).all()
+
+
+def test_messages_name_rows_of_a_shuffled_part_by_index_and_id():
+    table = pd.DataFrame(
+        {
+            "key": [f"k{i}" for i in range(50)],
+            "i": [np.zeros((4, 4), np.uint8)] * 49 + [b"no image"],
+            "t": ["one"] * 48 + [None, "two"],
+            "label": ["a", "b"] * 23 + ["a", "new", "a", "a"],
+        }
+    )
+    schema = Schema([Image("i"), Text("t")], "label", id="key")
+    fitted = fit_preprocessing(table[:40], schema)
+    with pytest.raises(ValueError, match=r"index 49, id 'k49', column 'i': corrupt"):
+        Pipeline(table.iloc[[49, 3]], fitted)
+    with pytest.raises(ValueError, match=r"^index 48, id 'k48': the row has no 't'"):
+        Pipeline(table.iloc[[5, 48]], fitted)
+    with pytest.raises(ValueError, match=r"^index 47, id 'k47', column 'label': the label 'new'"):
+        Pipeline(table.iloc[[5, 4, 47]], fitted)
+
+
+def test_reading_many_texts_shows_progress(monkeypatch, capsys):
+    monkeypatch.setattr(ProgressBar, "_QUIET_SECONDS", 0.0)
+    frame = pd.DataFrame({"t": ["one two", "three", None], "label": ["a", "b", "a"]})
+    Pipeline(frame, fit_preprocessing(frame, Schema([Text("t")], "label"), presence=True))
+    shown = capsys.readouterr().err
+    assert "counting words 2/2 (100 %)" in shown and "reading texts 3/3 (100 %)" in shown
 
 
 def test_a_batch_of_empty_token_sequences_is_padding_only():

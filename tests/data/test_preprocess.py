@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +9,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
 from mmkeras.data.settings import ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.table import read_table
 from mmkeras.data.text import split_words
+from mmkeras.files import write_json
 from mmkeras.schema import Image, Schema, Tabular, Target, Text
 
 
@@ -77,6 +82,29 @@ def test_everything_fitted_survives_json(small_table, tmp_path):
     fitted = fit_preprocessing(frame, schema, settings)
     fitted.save(tmp_path / "p.json")
     assert Preprocessing.load(tmp_path / "p.json") == fitted
+    assert [path.name for path in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_saving_that_fails_leaves_the_old_file_whole(small_table, tmp_path, monkeypatch):
+    fitted = fit_preprocessing(*small_table)
+    fitted.save(tmp_path / "p.json")
+
+    def full_disk(path, text, **options):
+        path.write_bytes(text[:9].encode())
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        fitted.save(tmp_path / "p.json")
+    assert Preprocessing.load(tmp_path / "p.json") == fitted
+    assert [path.name for path in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_json_files_have_null_for_what_is_no_number(tmp_path):
+    data = {"a": float("nan"), "b": [np.float32("inf"), np.int64(3)], "c": {"d": (1.5, True)}}
+    write_json(tmp_path / "m.json", data)
+    expected = {"a": None, "b": [None, 3], "c": {"d": [1.5, True]}}
+    assert json.loads((tmp_path / "m.json").read_text(encoding="utf-8")) == expected
 
 
 def test_standardized_images_have_mean_zero_and_deviation_one(small_table):
@@ -122,8 +150,44 @@ def test_targets_of_each_task():
 def test_a_label_that_training_never_saw_is_an_error_that_names_it():
     train = pd.DataFrame({"t": ["u", "v"], "label": ["a", "b"]})
     fitted = fit_preprocessing(train, Schema([Text("t")], "label"))
-    with pytest.raises(ValueError, match=r"Row 1 .*'label'.*'c' is in no training row"):
-        fitted.target.encode(pd.DataFrame({"label": ["c"]}))
+    with pytest.raises(ValueError, match=r"^index 41, column 'label'.*'c'.*Merge rare classes"):
+        fitted.target.encode(pd.DataFrame({"label": ["a", "c"]}, index=[7, 41]))
+
+
+def test_an_empty_multilabel_cell_means_none_of_the_labels(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("t,tags\nu,red|round\nv,\nw,red\n", encoding="utf-8")
+    schema = Schema([Text("t")], Target("tags", "multilabel"))
+    frame = read_table(path, schema)
+    fitted = fit_preprocessing(frame, schema).target
+    assert fitted.classes == ("red", "round")
+    np.testing.assert_array_equal(fitted.encode(frame), [[1, 1], [0, 0], [1, 0]])
+    assert fitted.decode(fitted.encode(frame)).tolist() == ["red|round", "", "red"]
+
+
+def test_an_empty_class_cell_is_an_error_that_names_its_row():
+    frame = pd.DataFrame({"t": ["u", "v", "w"], "label": ["a", None, "b"]}, index=[5, 6, 7])
+    with pytest.raises(ValueError, match="index 6: the target 'label' is empty"):
+        fit_preprocessing(frame, Schema([Text("t")], "label"))
+
+
+def test_missing_categories_need_no_unique_index():
+    frame = pd.DataFrame({"city": ["x", "", "y"], "label": ["a", "b", "a"]}, index=[3, 3, 4])
+    frame.iloc[1, 0] = None
+    schema = Schema([Tabular("facts", (), ("city",))], "label")
+    fitted = fit_preprocessing(frame, schema, presence=True).modalities["facts"]
+    np.testing.assert_array_equal(fitted.vectors(frame), [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    blank = fit_preprocessing(frame.assign(city=["x", " ", "y"]), schema, presence=True)
+    assert blank.modalities["facts"].categories == {"city": ("x", "y")}
+
+
+def test_numbers_are_read_as_read_table_reads_them():
+    frame = pd.DataFrame({"age": ["1", "NA", "3"], "label": ["a", "b", "a"]})
+    schema = Schema([Tabular("facts", ("age",))], "label")
+    fitted = fit_preprocessing(frame, schema, presence=True).modalities["facts"]
+    assert fitted.mean == {"age": 2.0} and fitted.indicated == ("age",)
+    with pytest.raises(ValueError, match="'age': '1_0' is not a number"):
+        fitted.vectors(frame.assign(age=["1", "1_0", "3"]))
 
 
 def test_wrong_settings_are_refused(small_table):
@@ -138,6 +202,11 @@ def test_wrong_settings_are_refused(small_table):
         lambda: ImageSettings(size=(0, 4)),
         lambda: ImageSettings(channels=2),
         lambda: ImageSettings(crop=1.5),
+        lambda: ImageSettings(background=256),
+        lambda: ImageSettings(background=-1),
+        lambda: ImageSettings(rotation=-5.0),
+        lambda: TextSettings(characters=1),
+        lambda: TextSettings(characters=-1),
         lambda: TextSettings(representation="embedding"),
         lambda: TextSettings(vocabulary_size=0),
         lambda: TextSettings(representation="tokens", ngrams=2),

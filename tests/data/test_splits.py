@@ -235,6 +235,12 @@ def test_folds_of_other_tasks_are_shuffled():
     assert folds[0][1].tolist() != list(range(5))
 
 
+def test_folds_need_two_rows_of_every_class():
+    frame = table(["a"] * 10 + ["b"])
+    with pytest.raises(ValueError, match=r"1 classes have a single row.*\['b'\]"):
+        k_folds(frame, SCHEMA, folds=3)
+
+
 def test_too_many_folds_are_refused_at_once():
     for schema, frame, what in (
         (SCHEMA, table(["a", "b"] * 3), "3 rows of the largest class"),

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.table import TableError, read_table
+from mmkeras.cli import DataConfig
+from mmkeras.data.infer import infer_schema
+from mmkeras.data.table import TableError, read_raw, read_table
 from mmkeras.schema import Image, Schema, Tabular, Target, Text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -126,6 +128,33 @@ def test_wrong_types_are_named(folder):
     ):
         assert expected in text
     assert len(text.splitlines()) == 9
+
+
+def test_arrays_that_are_no_images_are_all_found():
+    odd = np.zeros((2, 2))
+    odd[0, 0] = np.nan
+    arrays = [np.zeros((2, 2), bool), np.full((2, 2), 200.0), np.zeros((4, 4, 2)), odd]
+    arrays += [np.full((2, 2), -1), np.full((2, 2), 255), np.ones((2, 2, 4), np.float16)]
+    frame = pd.DataFrame({"photo": arrays, "label": list("ababaab")})
+    assert problems_of(frame, Schema([Image("photo")], target="label")) == [
+        "DataFrame, row 2, column 'photo': an array of floats from 200 to 200 is not an image; "
+        "floats are in [0, 1]: divide by 255, or convert to uint8",
+        "DataFrame, row 3, column 'photo': an array of shape (4, 4, 2) has 2 channels; give 1 "
+        "(grey), 3 (colour) or 4 (colour and transparency)",
+        "DataFrame, row 4, column 'photo': an array with NaN or infinite pixels is not an image; "
+        "fill or drop them",
+        "DataFrame, row 5, column 'photo': an array of integers from -1 to -1 is not an image; "
+        "integers are in [0, 255]",
+    ]
+
+
+def test_image_files_that_cannot_be_decoded_are_named(folder):
+    (folder / "c.WEBP").write_bytes(b"RIFF")
+    frame = pd.DataFrame({"photo": ["a.png", "c.WEBP"], "label": ["a", "b"]})
+    assert problems_of(frame, Schema([Image("photo")], target="label"), base_dir=folder) == [
+        "DataFrame, row 2, column 'photo': TensorFlow does not read .webp; convert to PNG or "
+        "JPEG: c.WEBP"
+    ]
 
 
 def test_a_whole_column_of_numbers_is_not_text():
@@ -262,6 +291,39 @@ def test_parquet_gives_what_the_dataframe_gives(folder):
     pd.testing.assert_frame_equal(
         read_table(folder / "data.parquet", schema), read_table(frame, schema, base_dir=folder)
     )
+
+
+@pytest.mark.parametrize("name, separator", [("data.csv", ","), ("data.TSV", "\t")])
+def test_schemas_are_inferred_from_files_of_every_kind(tmp_path, name, separator):
+    rows = [["note", "size", "label"], ["a cat", "1.5", "x"], ["a, dog", "NA", "y"]]
+    path = tmp_path / name
+    cells = [[f'"{cell}"' for cell in row] for row in rows]
+    path.write_text("\n".join(separator.join(row) for row in cells), encoding="utf-8")
+    raw = read_raw(path)
+    assert raw["note"].tolist() == ["a cat", "a, dog"]
+    assert raw["size"][0] == 1.5 and np.isnan(raw["size"][1])
+    table, schema = DataConfig(data=path, target="label").load()
+    assert schema.target.column == "label" and "note" in schema.columns
+    assert table["note"].tolist() == ["a cat", "a, dog"]
+
+
+def test_an_upper_case_parquet_file_is_read(tmp_path):
+    pytest.importorskip("pyarrow", exc_type=ImportError)
+    frame = pd.DataFrame({"note": ["a cat", "a dog"], "label": ["x", "y"]})
+    frame.to_parquet(tmp_path / "data.PARQUET")
+    schema = infer_schema(read_raw(tmp_path / "data.PARQUET"))
+    assert len(read_table(tmp_path / "data.PARQUET", schema)) == 2
+
+
+def test_raw_reading_refuses_what_it_cannot_read(tmp_path):
+    (tmp_path / "data.xlsx").write_bytes(b"PK\x03\x04\xff")
+    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.parquet"):
+        DataConfig(data=tmp_path / "data.xlsx", target="label").load()
+    with pytest.raises(FileNotFoundError, match=r"data\.csv"):
+        read_raw(tmp_path / "data.csv")
+    path = write(tmp_path, "note,label,note\na,b,c\n", header="")
+    with pytest.raises(TableError, match="several columns are called 'note'"):
+        read_raw(path)
 
 
 def test_unknown_files_are_refused(tmp_path):

@@ -8,7 +8,7 @@ from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings
 from mmkeras.experiment import ModelSettings, make_model
 from mmkeras.models import compile_model
-from mmkeras.submodels import attention_model, auxiliary_model
+from mmkeras.submodels import attention_model, auxiliary_model, embedding_model
 from mmkeras.training.fit import TrainingSettings, fit
 from mmkeras.training.seeds import set_seed
 
@@ -48,6 +48,15 @@ def test_late_fusions_auxiliary_outputs_are_its_own_logits(small_table):
     exponentials = np.exp(logits[:, 1])
     expected = exponentials / exponentials.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(outputs["note_auxiliary"], expected, atol=1e-5)
+
+
+def test_late_fusions_embedding_is_what_each_modality_decides_on(small_table):
+    model, _ = built(small_table, "late", pooling="flatten")
+    pooled = sum(
+        int(np.prod(model.get_layer(f"{name}_encoder").output.shape[1:]))
+        for name in ("picture", "note", "facts")
+    )
+    assert embedding_model(model).output_shape == (None, pooled)
 
 
 def test_rows_with_holes_have_auxiliary_outputs(small_table):

@@ -95,6 +95,15 @@ def test_training_stops_after_epochs_without_a_better_one(shared_table, tmp_path
     assert again.history.equals(result.history)
 
 
+def test_of_equally_good_epochs_the_last_is_kept_and_patience_counts_from_the_first(shared_table):
+    # The accuracy stays what it is at the start.
+    settings = TrainingSettings(
+        epochs=50, batch_size=16, learning_rate=1e-30, patience=3, monitor="val_accuracy"
+    )
+    _, result = trained(shared_table, settings)
+    assert len(result.history) == 4 and result.best_epoch == 4
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(shared_table, tmp_path):
     path = tmp_path / "last.npz"
     trained(shared_table, TrainingSettings(epochs=1), checkpoint=path)
@@ -107,16 +116,21 @@ def test_an_unknown_monitor_lists_what_there_is(shared_table):
         trained(shared_table, TrainingSettings(epochs=1, monitor="val_f2"))
 
 
+class Poison(keras.callbacks.Callback):
+    """Makes a weight NaN, as an exploding gradient does."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        weight = self.model.trainable_variables[-1]
+        weight.assign(weight.value * np.nan)
+
+
 def test_a_loss_that_is_not_a_number_stops_training(shared_table):
-    frame, schema = shared_table
-    frame = frame.copy()
-    frame.loc[0, "warmth"] = np.inf  # `read_table` would have refused it
     with pytest.raises(ValueError, match="learning rate"):
-        trained((frame, schema), TrainingSettings(epochs=2))
+        trained(shared_table, TrainingSettings(epochs=2), callbacks=[Poison()])
 
 
 def test_impossible_settings_are_refused():
-    for options in ({"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}):
+    for options in ({"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"patience": -1}):
         with pytest.raises(ValueError, match=next(iter(options))):
             TrainingSettings(**options)
     with pytest.raises(ValueError, match="seed"):
