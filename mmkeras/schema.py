@@ -251,7 +251,7 @@ def _construct(cls: type, data: Mapping[str, Any]):
 
 
 def is_taken(name: str, names: Sequence[str]) -> bool:
-    """Whether a model of the modalities `names` has a layer of this name, or an experiment a run."""
+    """Whether a model of the modalities `names` has a part, or an experiment a run, so named."""
     parts = {f"{other}{part}" for other in names for part in ("_encoder", "_mask", "_auxiliary")}
     return name in {
         "present",

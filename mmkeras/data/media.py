@@ -168,6 +168,9 @@ def augment_images(
     free = (1.0 - scale) / 2 + shift
     move_x = (2 * draws[3] - 1) * free * width
     move_y = (2 * draws[4] - 1) * free * height
+    if not (rotation or crop):
+        # By whole pixels, or else training images would be blurred and test images sharp.
+        move_x, move_y = tf.round(move_x), tf.round(move_y)
     # An output pixel p shows the input at R p + t, with R about the centre of the image. The
     # mirror is part of the map: reversing an axis of the batch would take longer than all else.
     cos, sin = tf.cos(angle) * scale, tf.sin(angle) * scale

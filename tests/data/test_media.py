@@ -142,3 +142,10 @@ def test_shift_shows_the_background():
     images = tf.zeros((50, 10, 10, 1))
     moved = augment_images(images, tf.constant([0, 1], tf.int64), shift=0.4, background=1.0).numpy()
     assert moved.max() == 1.0 and moved.min() == 0.0
+
+
+def test_a_shift_alone_does_not_blur():
+    images = tf.constant(np.random.default_rng(0).integers(0, 2, (50, 9, 9, 1)), tf.float32)
+    moved = augment_images(images, tf.constant([0, 1], tf.int64), shift=0.3).numpy()
+    assert set(np.unique(moved)) == {0.0, 1.0}
+    assert not np.array_equal(moved, images)
