@@ -14,8 +14,7 @@ import wrapt
 __version__ = "0.1.0"
 
 # TensorFlow's chatter is not the user's problem. To hear it, set the variable to 0 beforehand.
-if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3":
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+_QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 
 _HOME = {
     "Image": "schema",
@@ -65,3 +64,10 @@ def __dir__():
 def _register_layers(keras):
     importlib.import_module("mmkeras.encoders")
     importlib.import_module("mmkeras.fusion")
+
+
+@wrapt.when_imported("tensorflow")
+def _silence(tensorflow):
+    # Not before: in a notebook, TensorFlow turns its own logger up when it is imported.
+    if _QUIET:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)

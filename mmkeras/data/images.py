@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,8 @@ class ImageStore:
         except tf.errors.NotFoundError:
             return f"file not found: {where}"
         except tf.errors.OpError as error:
-            why = error.message.splitlines()[0] if error.message else type(error).__name__
+            # Without the names of TensorFlow's own functions around it.
+            why = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", error.message).strip()
             return f"corrupt, or not PNG, JPEG, GIF or BMP: {where} ({why})"
         return f"could not be read a first time: {where}"
 
