@@ -8,10 +8,12 @@ the uninterrupted run would have seen.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -24,6 +26,13 @@ from mmkeras.data.preprocess_image import ImagePreprocessor
 from mmkeras.data.preprocess_text import FIRST_WORD, TextPreprocessor
 
 CACHES = ("memory", "file", None)
+
+# Keras warns of every dataset that it cannot see being shuffled; this one shuffles row numbers.
+warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed")
+
+if keras.config.backend() != "tensorflow":
+    # Here TensorFlow only reads data: the accelerator's memory is for the backend that trains.
+    tf.config.set_visible_devices([], "GPU")
 
 # Token sequences are padded to a multiple of this: a backend that compiles a program for each
 # shape (JAX) then compiles a few, and none has length 0, which layers dislike.
