@@ -64,9 +64,10 @@ def test_the_order_of_words_matters(make_encoder):
 def test_only_the_bidirectional_lstm_and_attention_look_ahead():
     changed = np.array([[4, 9, 2], [4, 9, 5]], "int32")
     first = {name: call(make(), {"inputs": changed}) for name, make in SEQUENCE_ENCODERS.items()}
-    assert (first["lstm"][0, 0] == first["lstm"][1, 0]).all()
-    assert (first["bidirectional"][0, 0] != first["bidirectional"][1, 0]).any()
-    assert (first["self_attention"][0, 0] != first["self_attention"][1, 0]).any()
+    seen = {name: np.abs(tokens[0, 0] - tokens[1, 0]).max() for name, tokens in first.items()}
+    # Rows of one batch may differ in the last bit.
+    assert seen["lstm"] < 1e-6
+    assert seen["bidirectional"] > 1e-5 and seen["self_attention"] > 1e-5
 
 
 @sequence_encoders
