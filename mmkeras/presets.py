@@ -1,9 +1,10 @@
 """Settings that suit each bundled data set.
 
 How they were chosen. Emoji: on a fifth of the training rows of folds 0 to 2 of the five folds of
-`experiments/cross_validate.py`, not on a fold's own test rows (which, folds being folds, are training
-rows of the others). Glyphs: the same settings; that parts of words help was found by cross-validating
-scikit-learn's logistic regression over all rows, so that glyphs' test rows had a small part in it.
+`experiments/cross_validate.py`, not on a fold's own test rows (which, folds being folds, are
+training rows of the others). Glyphs: the same settings; that parts of words help was found by
+cross-validating scikit-learn's logistic regression over all rows, so that glyphs' test rows had a
+small part in it.
 """
 
 from __future__ import annotations
