@@ -17,11 +17,14 @@ __version__ = "0.1.0"
 _QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 
 _HOME = {
+    "Audio": "schema",
     "Image": "schema",
     "Schema": "schema",
+    "Sequence": "schema",
     "Tabular": "schema",
     "Target": "schema",
     "Text": "schema",
+    "Video": "schema",
     "check_leakage": "data.leakage",
     "clean_table": "data.clean",
     "infer_schema": "data.infer",
@@ -29,9 +32,12 @@ _HOME = {
     "k_folds": "data.splits",
     "split_table": "data.splits",
     "load_dataset": "data.datasets",
+    "AudioSettings": "data.settings",
     "ImageSettings": "data.settings",
+    "SequenceSettings": "data.settings",
     "TabularSettings": "data.settings",
     "TextSettings": "data.settings",
+    "VideoSettings": "data.settings",
     "fit_preprocessing": "data.preprocess",
     "Pipeline": "data.pipeline",
     "build_model": "models",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -66,6 +66,35 @@ class Text(_OneColumn):
 
 
 @dataclass(frozen=True)
+class Audio(_OneColumn):
+    """A column of sounds: paths or bytes of sound files, or arrays of samples.
+
+    A video file is a sound, too: its sound track. So `Video("picture", column="clip")` and
+    `Audio("sound", column="clip")` make two modalities of one column.
+    """
+
+    kind: ClassVar[str] = "audio"
+
+
+@dataclass(frozen=True)
+class Video(_OneColumn):
+    """A column of videos: paths or bytes of video files, folders of frames, or arrays of frames."""
+
+    kind: ClassVar[str] = "video"
+
+
+@dataclass(frozen=True)
+class Sequence(_OneColumn):
+    """A column of feature sequences of varying length, computed beforehand.
+
+    A cell is the path of a `.npy` or `.npz` file, or an array: `(steps, features)`, or
+    `(features,)` for a single step.
+    """
+
+    kind: ClassVar[str] = "sequence"
+
+
+@dataclass(frozen=True)
 class Tabular:
     """Numeric and categorical columns that together form one modality.
 
@@ -95,8 +124,10 @@ class Tabular:
         return self.numeric + self.categorical
 
 
-Modality = Image | Text | Tabular
-MODALITIES: dict[str, type] = {cls.kind: cls for cls in (Image, Text, Tabular)}
+Modality = Image | Text | Audio | Video | Sequence | Tabular
+MODALITIES: dict[str, type] = {
+    cls.kind: cls for cls in (Image, Text, Audio, Video, Sequence, Tabular)
+}
 
 
 @dataclass(frozen=True)
@@ -107,16 +138,25 @@ class Target:
         column: The table's column.
         task: `"classification"` (one class a row), `"multilabel"` (any number of labels a row,
             joined by `separator`) or `"regression"` (a number).
-        separator: What stands between two labels of a multi-label cell.
+        separator: What stands between two labels of a multi-label cell, and between the labels
+            of two steps.
+        per_step: Sequence labelling: a cell holds one class for each step of the row's sequences
+            (a list, or joined by `separator`). All modalities are then `Sequence`s of equal
+            length.
     """
 
     column: str
     task: str = "classification"
     separator: str = "|"
+    per_step: bool = False
 
     def __post_init__(self):
         if self.task not in TASKS:
             raise ValueError(f"`task` must be one of {TASKS}. Received: {self.task!r}.")
+        if self.per_step and self.task != "classification":
+            raise ValueError(
+                f"`per_step` labels each step with one class. Received: task={self.task!r}."
+            )
 
 
 @dataclass(frozen=True)
@@ -159,6 +199,11 @@ class Schema:
             raise ValueError(
                 f"The names {taken} belong to other parts of a model or an experiment. Rename the "
                 f"modality and give its column: Image('{taken[0]}_2', column={taken[0]!r})."
+            )
+        others = [m.name for m in self.modalities if not isinstance(m, Sequence)]
+        if self.target.per_step and others:
+            raise ValueError(
+                f"A target with a label per step needs sequences only; {others} have no steps."
             )
         users = [m.name for m in self.modalities if self.target.column in m.columns]
         if users:
@@ -250,11 +295,12 @@ def _construct(cls: type, data: Mapping[str, Any]):
     return cls(**data)
 
 
-def is_taken(name: str, names: Sequence[str]) -> bool:
+def is_taken(name: str, names: Iterable[str]) -> bool:
     """Whether a model of the modalities `names` has a part, or an experiment a run, so named."""
     parts = {f"{other}{part}" for other in names for part in ("_encoder", "_mask", "_auxiliary")}
     return name in {
         "present",
+        "modality_dropout",
         "fusion",
         "fusion_dropout",
         "output",
@@ -272,8 +318,10 @@ class InputSpec:
         shape: Without the batch axis; `None` for an axis whose length varies.
         dtype: `"float32"` or `"int32"`.
         vocabulary_size: For token ids (0 is padding): one more than the largest id.
+        groups: For a vector made of several columns: the width of each, in order.
     """
 
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     vocabulary_size: int | None = None
+    groups: tuple[int, ...] | None = None
