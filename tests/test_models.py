@@ -305,18 +305,24 @@ def test_mistakes_about_inputs_are_named():
 
 def cases_of_every_layer():
     """Each encoder and each fusion of the tables of names, with arguments to call it with."""
+    frames = RANDOM.standard_normal((3, 12, 6), "float32")
+    steps = frames * (np.arange(12) < np.array([[12], [5], [1]]))[..., None]
     inputs = {
         "image": (InputSpec((32, 32, 3)), RANDOM.random((2, 32, 32, 3), "float32")),
-        "tabular": (InputSpec((4,)), INPUTS["facts"]),
-        "ids": (SPECS["words"], INPUTS["words"]),
+        "tabular": (InputSpec((4,), groups=(1, 1, 2)), INPUTS["facts"]),
         "text": (InputSpec((30,)), RANDOM.random((3, 30), "float32")),
+        "audio": (InputSpec((12, 6)), frames),
+        "video": (InputSpec((4, 16, 16, 3)), RANDOM.random((2, 4, 16, 16, 3), "float32")),
+        "sequence": (InputSpec((None, 6)), steps.astype("float32")),
     }
+    ids = (SPECS["words"], INPUTS["words"])
+    options = {"image-backbone": {"backbone": "MobileNetV3Small"}}
     cases = {}
     for kind, table in ENCODERS.items():
         for name in table:
-            spec, x = inputs["ids" if name in ("lstm", "self_attention") else kind]
-            options = {"backbone": "MobileNetV3Small"} if name == "backbone" else {}
-            cases[f"{kind}-{name}"] = get_encoder(kind, name, spec, **options), {"inputs": x}
+            spec, x = ids if kind == "text" and name != "bag_of_words" else inputs[kind]
+            case = f"{kind}-{name}"
+            cases[case] = get_encoder(kind, name, spec, **options.get(case, {})), {"inputs": x}
     for name in FUSIONS:
         tokens = [RANDOM.standard_normal((4, n, 5), "float32") for n in (4, 1, 6)]
         masks = [np.arange(4) < np.array([[4], [2], [1], [3]]), None, None]

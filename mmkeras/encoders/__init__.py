@@ -12,9 +12,16 @@ from typing import Any
 
 import keras
 
+from mmkeras.encoders.audio import SpectrogramEncoder
+from mmkeras.encoders.conv3d import Conv3DEncoder
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
-from mmkeras.encoders.tabular import MLPEncoder
+from mmkeras.encoders.recurrent import RecurrentEncoder
+from mmkeras.encoders.sequence import FrameMLPEncoder, SequenceAttentionEncoder
+from mmkeras.encoders.tabular import FTTransformerEncoder, MLPEncoder
+from mmkeras.encoders.temporal_conv import TemporalConvEncoder
 from mmkeras.encoders.text import BagOfWordsEncoder, LSTMEncoder, SelfAttentionEncoder
+from mmkeras.encoders.transformer import TransformerLayers
+from mmkeras.encoders.video import FrameEncoder
 from mmkeras.schema import InputSpec
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
@@ -24,7 +31,20 @@ ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
         "lstm": LSTMEncoder,
         "self_attention": SelfAttentionEncoder,
     },
-    "tabular": {"mlp": MLPEncoder},
+    "audio": {
+        "cnn": SpectrogramEncoder,
+        "tcn": TemporalConvEncoder,
+        "recurrent": RecurrentEncoder,
+        "self_attention": SequenceAttentionEncoder,
+    },
+    "video": {"frames": FrameEncoder, "conv3d": Conv3DEncoder},
+    "sequence": {
+        "recurrent": RecurrentEncoder,
+        "tcn": TemporalConvEncoder,
+        "self_attention": SequenceAttentionEncoder,
+        "mlp": FrameMLPEncoder,
+    },
+    "tabular": {"mlp": MLPEncoder, "ft_transformer": FTTransformerEncoder},
 }
 
 
@@ -34,15 +54,18 @@ def get_encoder(
     """The encoder of a name, made for inputs of a given form; a layer is returned as it is.
 
     Args:
-        kind: The modality's kind: `"image"`, `"text"` or `"tabular"`.
+        kind: The modality's kind: `"image"`, `"text"`, `"audio"`, `"video"`, `"sequence"` or
+            `"tabular"`.
         name_or_layer: A name of `ENCODERS[kind]`, or a layer.
-        spec: What the modality's inputs look like; an encoder of token ids takes its
-            `vocabulary_size` from here.
+        spec: What the modality's inputs look like. From here an encoder of token ids takes its
+            `vocabulary_size`, and one with a token for each column its `groups`; self-attention
+            over a sound has as many positions as the sound has frames.
         **options: The encoder's constructor arguments.
 
     Raises:
-        ValueError: For an unknown name or option, and for a text encoder that reads token ids
-            where `spec` says that there are none.
+        ValueError: For an unknown name or option, for a text encoder that reads token ids where
+            `spec` says that there are none, and for one that reads columns where it does not say
+            which they are.
 
     Example:
 
@@ -78,6 +101,15 @@ def get_encoder(
                 f"The encoder {name_or_layer!r} reads token ids and needs their vocabulary size. "
                 f"Received: {spec}. Prepare the text as a token sequence, or use 'bag_of_words'."
             )
+    if "groups" in known:
+        options = {"groups": spec.groups, **options}
+        if options["groups"] is None:
+            raise ValueError(
+                f"The encoder {name_or_layer!r} makes a token of each column and needs their "
+                f"widths. Received: {spec}. Give `groups`, or use 'mlp'."
+            )
+    if kind == "audio" and "max_length" in known:
+        options = {"max_length": None, **options}
     return cls(**options)
 
 
@@ -85,9 +117,18 @@ __all__ = [
     "ENCODERS",
     "BackboneEncoder",
     "BagOfWordsEncoder",
+    "Conv3DEncoder",
     "ConvEncoder",
+    "FTTransformerEncoder",
+    "FrameEncoder",
+    "FrameMLPEncoder",
     "LSTMEncoder",
     "MLPEncoder",
+    "RecurrentEncoder",
     "SelfAttentionEncoder",
+    "SequenceAttentionEncoder",
+    "SpectrogramEncoder",
+    "TemporalConvEncoder",
+    "TransformerLayers",
     "get_encoder",
 ]

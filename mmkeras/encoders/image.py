@@ -91,8 +91,8 @@ class ConvEncoder(layers.Layer):
         self.dropout = dropout
 
     def build(self, input_shape):
-        _check_images("ConvEncoder", input_shape)
-        self.token_grid(input_shape[1:])
+        _check_images(type(self).__name__, input_shape)
+        self._last_map(input_shape[1:3])
         self.steps = [step for filters in self.filters for step in self._block(filters)]
         self.steps.append(layers.Reshape((-1, self.filters[-1]), dtype=self.dtype_policy))
         shape = tuple(input_shape)
@@ -148,17 +148,21 @@ class ConvEncoder(layers.Layer):
                 "`token_grid` takes one image's shape (height, width, channels), without the "
                 f"batch. Received: {tuple(input_shape)}."
             )
+        return self._last_map(input_shape[:2])
+
+    def _last_map(self, sizes: Sequence[int | None]) -> tuple[int | None, int | None]:
         lost = self.convs_per_block * (self.kernel_size - 1) if self.padding == "valid" else 0
         smallest = 1
         for _ in self.filters:
             smallest = smallest * self.pool_size + lost
         grid = []
-        for size in input_shape[:2]:
+        for size in sizes:
             if size is not None and size < smallest:
                 raise ValueError(
-                    f"The image is too small for {len(self.filters)} blocks of ConvEncoder with "
-                    f"padding={self.padding!r}. Received: {tuple(input_shape)}. Give images of at "
-                    f"least {smallest}×{smallest} pixels, or fewer `filters`."
+                    f"The map is too small for {len(self.filters)} blocks of "
+                    f"{type(self).__name__} with padding={self.padding!r}. Received: "
+                    f"{tuple(sizes)}. Give images of at least {smallest}×{smallest} pixels "
+                    "(spectrograms of as many frames and bands), or fewer `filters`."
                 )
             for _ in self.filters:
                 size = None if size is None else (size - lost) // self.pool_size
@@ -273,6 +277,8 @@ class BackboneEncoder(layers.Layer):
             )
         finally:
             keras.config.set_dtype_policy(policy)
+        # A model around this layer asks each variable whether it is trained, not the layer.
+        self.model.trainable = self.trainable
         self.to_tokens = layers.Reshape((-1, self.model.output_shape[-1]), dtype=self.dtype_policy)
 
     def call(self, inputs, training=None):

@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from mmkeras.encoders.tabular import MLPEncoder
+from mmkeras.encoders.transformer import TransformerLayers, check_heads
 
 PADDING = 0
 
@@ -182,14 +183,8 @@ class LSTMEncoder(layers.Layer):
 class SelfAttentionEncoder(layers.Layer):
     """A transformer encoder over word and position embeddings; each word is one token.
 
-    In each layer every word of a text attends to all words of the same text:
-
-        x <- x + Attention(Norm(x) Wq, Norm(x) Wk, Norm(x) Wv)
-        x <- x + W2 relu(W1 Norm(x))
-        Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V
-
-    with `num_heads` heads of `d = dim / num_heads`, and padding never among the keys. The
-    normalisation stands before each part, not after it, which trains without warm-up.
+    Every word of a text attends to all words of the same text, as `TransformerLayers` describes;
+    padding is never attended to.
 
     Args:
         vocabulary_size: One more than the largest id.
@@ -215,7 +210,6 @@ class SelfAttentionEncoder(layers.Layer):
 
     References:
         - [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
-        - [Xiong et al., 2020](https://arxiv.org/abs/2002.04745) (normalisation before each part)
     """
 
     def __init__(
@@ -230,11 +224,7 @@ class SelfAttentionEncoder(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if dim % num_heads:
-            raise ValueError(
-                f"`dim` must be a multiple of `num_heads`. Received: dim={dim} and "
-                f"num_heads={num_heads}."
-            )
+        check_heads(dim, num_heads)
         self.vocabulary_size = int(vocabulary_size)
         self.dim = int(dim)
         self.num_heads = int(num_heads)
@@ -247,29 +237,14 @@ class SelfAttentionEncoder(layers.Layer):
         _check_sequences("SelfAttentionEncoder", input_shape)
         self._check_length(input_shape[1])
         common = {"dtype": self.dtype_policy}
-        tokens_shape = (*input_shape, self.dim)
         self.embedding = layers.Embedding(self.vocabulary_size, self.dim, **common)
         self.embedding.build(input_shape)
         self.positions = layers.Embedding(self.max_length, self.dim, **common)
         self.positions.build((input_shape[1],))
-        self.attentions, self.attention_norms, self.feed_forwards, self.ff_norms = [], [], [], []
-        for _ in range(self.num_layers):
-            attention = layers.MultiHeadAttention(
-                self.num_heads, self.dim // self.num_heads, **common
-            )
-            attention.build(tokens_shape, tokens_shape)
-            inner = layers.Dense(self.ff_dim, activation="relu", **common)
-            inner.build(tokens_shape)
-            outer = layers.Dense(self.dim, **common)
-            outer.build((*input_shape, self.ff_dim))
-            self.attentions.append(attention)
-            self.feed_forwards.append([inner, outer])
-            for norms in (self.attention_norms, self.ff_norms):
-                norms.append(layers.LayerNormalization(**common))
-                norms[-1].build(tokens_shape)
-        self.last_norm = layers.LayerNormalization(**common)
-        self.last_norm.build(tokens_shape)
-        self.drop = layers.Dropout(self.dropout, **common)
+        self.transformer = TransformerLayers(
+            self.num_heads, self.num_layers, self.ff_dim, self.dropout, **common
+        )
+        self.transformer.build((*input_shape, self.dim))
 
     def _check_length(self, length: int | None) -> None:
         if isinstance(length, int) and length > self.max_length:
@@ -281,20 +256,9 @@ class SelfAttentionEncoder(layers.Layer):
     def call(self, inputs, training=None):
         _check_token_ids("SelfAttentionEncoder", inputs)
         self._check_length(inputs.shape[1])
-        mask = self.token_mask(inputs)
-        # A text of padding alone has no key. It attends to its padding, which the mask hides from
-        # everything that follows; a softmax over nothing would be NaN on some backends.
-        keys = ops.logical_or(mask, ops.logical_not(ops.any(mask, axis=1, keepdims=True)))
-        keys = ops.expand_dims(keys, axis=1)
         positions = self.positions(ops.arange(ops.shape(inputs)[1], dtype="int32"))
-        x = self.drop(self.embedding(inputs) + positions)
-        for attention, attention_norm, (inner, outer), ff_norm in zip(
-            self.attentions, self.attention_norms, self.feed_forwards, self.ff_norms, strict=True
-        ):
-            normed = attention_norm(x)
-            x = x + self.drop(attention(normed, normed, attention_mask=keys))
-            x = x + self.drop(outer(inner(ff_norm(x))))
-        return self.last_norm(x)
+        x = self.embedding(inputs) + positions
+        return self.transformer(x, key_mask=self.token_mask(inputs))
 
     def token_mask(self, inputs):
         """True where a word stands: `(batch, length)`."""

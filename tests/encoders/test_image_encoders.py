@@ -108,6 +108,11 @@ def test_grey_images_count_as_three_equal_channels(backbone):
     )
 
 
+def test_a_frozen_backbone_is_frozen_in_a_model_too(backbone):
+    images = keras.Input((64, 64, 3))
+    assert keras.Model(images, backbone(images)).trainable_weights == []
+
+
 def test_a_frozen_backbone_has_no_training_behaviour(backbone):
     images = np.random.default_rng(1).random((4, 64, 64, 3), "float32")
     assert backbone.trainable_weights == []
