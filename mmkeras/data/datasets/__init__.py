@@ -10,9 +10,16 @@ if TYPE_CHECKING:
 
     from mmkeras.schema import Schema
 
-DATASETS = {
-    "emoji": "mmkeras.data.datasets.emoji",
-    "glyphs": "mmkeras.data.datasets.glyphs",
+# A name's module, and the options of its `load`.
+DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "avmnist": ("avmnist", {}),
+    "avmnist-full": ("avmnist", {"variant": "full"}),
+    "avmnist-speakers": ("avmnist", {"speakers": True}),
+    "emoji": ("emoji", {}),
+    "fsdd": ("fsdd", {}),
+    "glyphs": ("glyphs", {}),
+    "mosi": ("mosi", {"level": "video"}),
+    "mosi-utterance": ("mosi", {"level": "utterance"}),
 }
 
 
@@ -21,10 +28,12 @@ def load_dataset(name: str, **options: Any) -> tuple[pd.DataFrame, Schema]:
 
     Args:
         name: One of `DATASETS`.
-        **options: The arguments of the data set's own `load`.
+        **options: The arguments of the data set's own `load`, before those that the name stands
+            for.
 
     Returns:
-        A table and its schema, as `read_table` takes them.
+        A table and its schema, as `read_table` takes them. Where the data set has an official
+        split, the column `split` says train, validation or test.
 
     Raises:
         ValueError: There is no data set of that name.
@@ -37,4 +46,5 @@ def load_dataset(name: str, **options: Any) -> tuple[pd.DataFrame, Schema]:
     """
     if name not in DATASETS:
         raise ValueError(f"No data set {name!r}. There are: {', '.join(sorted(DATASETS))}.")
-    return importlib.import_module(DATASETS[name]).load(**options)
+    module, own = DATASETS[name]
+    return importlib.import_module(f"{__name__}.{module}").load(**{**own, **options})
