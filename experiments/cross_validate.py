@@ -82,7 +82,7 @@ def run_fold(job: tuple[CrossValidationConfig, Path, int, int]) -> tuple[list[di
     config, out, fold, seed = job
     table, schema = config.data.load()
     if config.settings.on_error == "skip":
-        table, _ = drop_unreadable(table, schema, config.settings.image)
+        table, _ = drop_unreadable(table, schema, config.settings)
     folds = list(k_folds(table, schema, folds=config.folds, seed=config.fold_seed))
     train_rows, test_rows = folds[fold]
     inner = split_table(

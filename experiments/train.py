@@ -23,7 +23,6 @@ import tyro
 from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_script, to_json
 from mmkeras.data.cells import class_counts
 from mmkeras.data.leakage import check_leakage, format_findings
-from mmkeras.data.splits import split_table
 from mmkeras.evaluation.report import comparison_table, format_table
 from mmkeras.experiment import Settings, drop_unreadable, train_run
 from mmkeras.runs import CONFIG, read_json
@@ -38,7 +37,8 @@ class TrainConfig:
     Args:
         data: Which rows.
         models: all (each modality alone, and fused) or fused.
-        validation: Share of the rows that choose the epoch.
+        validation: Share of the rows that choose the epoch (of the training rows, where the data
+            set has its own test rows).
         test: Share of the rows that are looked at once, at the end.
         split_seed: Decides which rows are which, whatever `seed` is.
         runs: Where run folders go.
@@ -71,12 +71,12 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         config, stamp = read_config(Path(resumed), arguments)
     table, schema = config.data.load()
     if config.settings.on_error == "skip":
-        table, unreadable = drop_unreadable(table, schema, config.settings.image)
+        table, unreadable = drop_unreadable(table, schema, config.settings)
         for message in unreadable:
             print(f"skipped: {message}")
-        print(f"{len(unreadable):,} rows with unreadable images were skipped")
+        print(f"{len(unreadable):,} rows with unreadable files were skipped")
     task = schema.target.task
-    splits = split_table(
+    splits = config.data.split(
         table, schema, validation=config.validation, test=config.test, seed=config.split_seed
     )
     rows = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())

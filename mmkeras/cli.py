@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 import tyro
@@ -16,6 +16,7 @@ import tyro
 from mmkeras.data.clean import clean_table
 from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.infer import infer_schema
+from mmkeras.data.splits import Splits, split_officially, split_table
 from mmkeras.data.table import read_raw, read_table
 from mmkeras.presets import preset
 from mmkeras.schema import Schema
@@ -28,18 +29,21 @@ class DataConfig:
     """Which rows to use.
 
     Args:
-        dataset: A bundled data set: glyphs or emoji. Its preset replaces the defaults below.
+        dataset: A public data set (mmkeras.data.datasets). Its preset replaces the defaults below.
         data: Your own CSV or Parquet file instead of a data set.
         schema: The JSON file that says which of its columns is what; inferred if not given.
         target: The column to predict, where the schema is inferred.
         drop_holes: Leave out rows that lack a modality, instead of telling the model.
+        split_column: The column that says train, validation or test. A data set with an official
+            split uses that.
     """
 
-    dataset: str = "glyphs"
+    dataset: Literal[tuple(DATASETS)] = "glyphs"
     data: Path | None = None
     schema: Path | None = None
     target: str | None = None
     drop_holes: bool = False
+    split_column: str | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +65,17 @@ class DataConfig:
             print(cleaning)
         return table, schema
 
+    def split(
+        self, table: pd.DataFrame, schema: Schema, *, validation: float, test: float, seed: int
+    ) -> Splits:
+        """The table's own split where it has one, otherwise a random one."""
+        column = self.split_column
+        if column is None and self.data is None and "split" in table.columns:
+            column = "split"
+        if column is None:
+            return split_table(table, schema, validation=validation, test=test, seed=seed)
+        return split_officially(table, schema, column, validation=validation, seed=seed)
+
     def _schema(self) -> Schema:
         if self.schema is not None:
             return Schema.load(self.schema)
@@ -71,20 +86,28 @@ class DataConfig:
         return schema
 
 
-def parse(config_class: type[Config], arguments: Sequence[str], description: str) -> Config:
+def parse(
+    config_class: type[Config],
+    arguments: Sequence[str],
+    description: str,
+    dataset: str = DataConfig.dataset,
+    **defaults: Any,
+) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
 
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
         arguments: The command line, without the script.
         description: What `--help` says first.
+        dataset: The data set if the command line names none.
+        **defaults: Of other fields of the configuration.
     """
-    dataset = option(arguments, "--dataset") or DataConfig.dataset
+    dataset = option(arguments, "--dataset") or dataset
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
     own = option(arguments, "--data") is not None
     default = config_class(
-        data=DataConfig(dataset=dataset), settings=preset(None if own else dataset)
+        data=DataConfig(dataset=dataset), settings=preset(None if own else dataset), **defaults
     )
     return tyro.cli(config_class, args=list(arguments), default=default, description=description)
 

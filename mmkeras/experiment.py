@@ -17,19 +17,29 @@ import tyro
 
 from mmkeras.data.cells import missing_cells
 from mmkeras.data.fingerprint import fingerprint
-from mmkeras.data.images import ImageStore
 from mmkeras.data.leakage_finding import Finding
-from mmkeras.data.pipeline import LENGTH_STEP, Pipeline
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
-from mmkeras.data.settings import ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.sequences import SequenceStore
+from mmkeras.data.settings import (
+    SETTINGS,
+    AudioSettings,
+    ImageSettings,
+    SequenceSettings,
+    TabularSettings,
+    TextSettings,
+    VideoSettings,
+)
+from mmkeras.data.sources import MEDIA_SOURCES, padded_length
 from mmkeras.data.splits import Splits
+from mmkeras.data.stores import MediaStore
 from mmkeras.encoders import ENCODERS
 from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.report import comparison_table, flatten, write_report
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
 from mmkeras.fusion.pooling import POOLINGS
-from mmkeras.models import build_model
+from mmkeras.models import build_model, default_encoder
 from mmkeras.runs import (
     CONFIG,
     HISTORY,
@@ -53,6 +63,9 @@ CHECKPOINT = "checkpoint/last.npz"
 Fusion = Literal[tuple(FUSIONS)]
 ImageEncoder = Literal[tuple(ENCODERS["image"])]
 TextEncoder = Literal[tuple(ENCODERS["text"])]
+AudioEncoder = Literal[("default", *ENCODERS["audio"])]
+VideoEncoder = Literal[tuple(ENCODERS["video"])]
+SequenceEncoder = Literal[tuple(ENCODERS["sequence"])]
 TabularEncoder = Literal[tuple(ENCODERS["tabular"])]
 Pooling = Literal[POOLINGS]
 
@@ -65,16 +78,22 @@ class ModelSettings:
         fusion: How the modalities meet.
         image_encoder: cnn, or a backbone of keras.applications.
         text_encoder: What reads texts.
+        audio_encoder: What reads sounds; by default cnn, or tcn for waveforms.
+        video_encoder: frames (an image encoder on each, then over time) or conv3d.
+        sequence_encoder: What reads feature sequences.
         tabular_encoder: What reads numbers and categories.
         backbone: Which backbone.
         backbone_weights: imagenet (downloaded), a weights file, or None for random weights.
-        filters: The cnn's filters by block.
+        filters: The filters, by block, of all convolutions over images, frames and spectrograms.
         convs_per_block: Convolutions before each pooling.
         batch_norm: Normalise after each convolution.
-        image_dropout: Share of feature maps dropped after each block.
+        image_dropout: Share of feature maps dropped after each such block.
         text_units: Widths of the bag-of-words encoder's layers.
         text_dropout: Dropout inside the text encoder.
         word_dropout: Share of a bag's words that are dropped.
+        sequence_units: Width of the encoders of sequences, sounds over time, and frames over time.
+        sequence_dropout: Their dropout.
+        modality_dropout: Share of modalities hidden in training, so that the model can do without.
         pooling: How a modality's tokens become one vector.
         fusion_dropout: Dropout of the fused vector (of each modality's, in late fusion).
         hidden: Widths of the head's layers.
@@ -84,6 +103,9 @@ class ModelSettings:
     fusion: Fusion = "concat"
     image_encoder: ImageEncoder = "cnn"
     text_encoder: TextEncoder = "bag_of_words"
+    audio_encoder: AudioEncoder = "default"
+    video_encoder: VideoEncoder = "frames"
+    sequence_encoder: SequenceEncoder = "recurrent"
     tabular_encoder: TabularEncoder = "mlp"
     backbone: str = "MobileNetV2"
     backbone_weights: str | None = None
@@ -94,6 +116,9 @@ class ModelSettings:
     text_units: tuple[int, ...] = (128, 64)
     text_dropout: float = 0.3
     word_dropout: float = 0.0
+    sequence_units: int = 64
+    sequence_dropout: float = 0.0
+    modality_dropout: float = 0.0
     pooling: Pooling = "mean"
     fusion_dropout: float = 0.0
     hidden: tuple[int, ...] = (128,)
@@ -102,15 +127,28 @@ class ModelSettings:
     def encoder(self, kind: str) -> str:
         return getattr(self, f"{kind}_encoder")
 
-    def encoder_options(self, kind: str) -> dict[str, Any]:
-        name = self.encoder(kind)
-        if (kind, name) == ("image", "cnn"):
+    def encoder_options(self, kind: str, name: str) -> dict[str, Any]:
+        """The options of a kind's encoder, of those that have a setting."""
+        if name == "cnn":
             return {
                 "filters": self.filters,
                 "convs_per_block": self.convs_per_block,
                 "batch_norm": self.batch_norm,
                 "dropout": self.image_dropout,
             }
+        if kind == "video":
+            options = {"filters": self.filters, "batch_norm": self.batch_norm}
+            if name == "frames":
+                options |= {"units": self.sequence_units, "dropout": self.sequence_dropout}
+            return options
+        if kind in ("audio", "sequence"):
+            width = {
+                "recurrent": {"units": self.sequence_units},
+                "self_attention": {"dim": self.sequence_units, "ff_dim": 2 * self.sequence_units},
+                "tcn": {"filters": (self.sequence_units, self.sequence_units)},
+                "mlp": {"units": (self.sequence_units,)},
+            }[name]
+            return {**width, "dropout": self.sequence_dropout}
         if (kind, name) == ("image", "backbone"):
             return {"backbone": self.backbone, "weights": self.backbone_weights}
         if (kind, name) == ("text", "bag_of_words"):
@@ -134,10 +172,13 @@ class Settings:
         image: How images become inputs.
         text: How texts become inputs. Encoders that read sequences get token sequences,
             whatever `representation` says.
+        audio: How sounds become inputs.
+        video: How videos become inputs.
+        sequence: How feature sequences become inputs.
         tabular: How numbers and categories become inputs.
         seed: Decides weights, dropout, order and augmentation.
-        on_error: What to do with rows whose image is corrupt.
-        cache: Where decoded images stay.
+        on_error: What to do with rows that have an unreadable file.
+        cache: Where decoded media stay; auto takes memory up to 2 GiB, then files.
     """
 
     # On the command line these two have no prefix: `--fusion`, `--epochs`.
@@ -147,17 +188,20 @@ class Settings:
     )
     image: ImageSettings = field(default_factory=ImageSettings)
     text: TextSettings = field(default_factory=TextSettings)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    video: VideoSettings = field(default_factory=VideoSettings)
+    sequence: SequenceSettings = field(default_factory=SequenceSettings)
     tabular: TabularSettings = field(default_factory=TabularSettings)
     seed: int = 0
     on_error: Literal["raise", "skip"] = "raise"
-    cache: Literal["memory", "file", "none"] = "memory"
+    cache: Literal["auto", "memory", "file", "none"] = "auto"
 
     def preprocessing(self, schema: Schema) -> dict[str, Any]:
         """Each modality's preprocessing settings."""
         text = self.text
         if self.model.text_encoder != "bag_of_words":
             text = dataclasses.replace(text, representation="tokens", ngrams=1, characters=0)
-        by_kind = {"image": self.image, "text": text, "tabular": self.tabular}
+        by_kind = {kind: getattr(self, kind) for kind in SETTINGS} | {"text": text}
         return {modality.name: by_kind[modality.kind] for modality in schema.modalities}
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,13 +209,7 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        parts = {
-            "model": ModelSettings,
-            "training": TrainingSettings,
-            "image": ImageSettings,
-            "text": TextSettings,
-            "tabular": TabularSettings,
-        }
+        parts = {"model": ModelSettings, "training": TrainingSettings, **SETTINGS}
         values = dict(data)
         try:
             for name, part in parts.items():
@@ -249,7 +287,8 @@ def train_run(
 
     started = time.perf_counter()
     set_seed(settings.seed)
-    presence = any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
+    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
+    presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
     preprocessing = fit_preprocessing(
         splits.train, schema, settings.preprocessing(schema), presence=presence
     )
@@ -290,11 +329,12 @@ def train_run(
     }
     outputs = {}
     for part in [name for name in ("validation", "test") if name in pipelines]:
-        outputs[part] = model.predict(pipelines[part].evaluate(), verbose=0)
+        padded = model.predict(pipelines[part].evaluate(), verbose=0)
+        outputs[part] = pipelines[part].unpad(padded)
         metrics[part] = evaluate_predictions(
             schema.target.task, *_in_own_unit(preprocessing, pipelines[part], outputs[part])
         )
-    predictions = predictions_frame(preprocessing, pipelines["test"].frame, outputs["test"])
+    predictions = predictions_frame(preprocessing, pipelines["test"].examples, outputs["test"])
     temporary = folder / f"{PREDICTIONS}.tmp"
     predictions.to_parquet(temporary)
     temporary.replace(folder / PREDICTIONS)
@@ -321,13 +361,22 @@ def train_run(
 def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
     schema = preprocessing.schema
-    kinds = {modality.name: modality.kind for modality in schema.modalities}
-    encoder_options = {name: settings.encoder_options(kind) for name, kind in kinds.items()}
-    for name, kind in kinds.items():
-        if settings.encoder(kind) == "self_attention":
+    encoders, encoder_options = {}, {}
+    for modality in schema.modalities:
+        name, kind = modality.name, modality.kind
+        encoders[name] = settings.encoder(kind)
+        if encoders[name] == "default":
+            encoders[name] = default_encoder(modality, preprocessing.inputs[name])
+        encoder_options[name] = settings.encoder_options(kind, encoders[name])
+        if encoders[name] == "tcn" and preprocessing.inputs[name].shape[-1] == 1:
+            # A waveform has too many samples to look at each, and too little in each.
+            width = settings.sequence_units
+            encoder_options[name] |= {
+                "filters": (width // 2, width, width), "kernel_size": 9, "strides": 8
+            }  # fmt: skip
+        if encoders[name] == "self_attention" and kind in ("text", "sequence"):
             longest = preprocessing.modalities[name].settings.max_length
-            # The pipeline pads to a multiple of a few tokens.
-            encoder_options[name]["max_length"] = longest + LENGTH_STEP
+            encoder_options[name]["max_length"] = padded_length(longest)
     fusion_options = {"pooling": settings.pooling}
     if settings.fusion == "late":
         fusion_options["dropout"] = settings.fusion_dropout
@@ -335,7 +384,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         schema,
         preprocessing.inputs,
         num_outputs=preprocessing.num_outputs,
-        encoders={name: settings.encoder(kind) for name, kind in kinds.items()},
+        encoders=encoders,
         encoder_options=encoder_options,
         fusion=settings.fusion,
         fusion_options=fusion_options,
@@ -343,6 +392,8 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         dropout=settings.dropout,
         fusion_dropout=settings.fusion_dropout,
         presence=preprocessing.presence,
+        # A single modality cannot be hidden.
+        modality_dropout=settings.modality_dropout if len(schema.modalities) > 1 else 0.0,
         name="multimodal",
     )
 
@@ -367,9 +418,9 @@ def _in_own_unit(
 
 
 def drop_unreadable(
-    frame: pd.DataFrame, schema: Schema, settings: ImageSettings
+    frame: pd.DataFrame, schema: Schema, settings: Settings
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Leaves out rows with an image that cannot be decoded.
+    """Leaves out rows with a cell that cannot be decoded or read.
 
     Done once, before splitting, so that models of other modalities are compared on the same rows.
 
@@ -377,13 +428,20 @@ def drop_unreadable(
         The readable rows, and a message for each row left out.
     """
     keep, messages = np.ones(len(frame), bool), []
+    by_name = settings.preprocessing(schema)
     for modality in schema.modalities:
-        if modality.kind == "image":
-            store = ImageStore(frame[modality.column], settings, cache=None)
-            for position in np.flatnonzero(~store.readable):
-                keep[position] = False
-                where = f"index {frame.index[position]!r}, column {modality.column!r}"
-                messages.append(f"{where}: {store.reason(position)}")
+        if modality.kind == "sequence":
+            store = SequenceStore(frame[modality.column])
+        elif modality.kind in MEDIA_SOURCES:
+            store = MediaStore(
+                modality.kind, frame[modality.column], by_name[modality.name], cache=None
+            )
+        else:
+            continue
+        for position in np.flatnonzero(~store.readable):
+            keep[position] = False
+            where = f"index {frame.index[position]!r}, column {modality.column!r}"
+            messages.append(f"{where}: {store.reason(position)}")
     return frame[keep], messages
 
 

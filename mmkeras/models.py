@@ -2,7 +2,7 @@
 
 The layers of such a model have fixed names, so that a model loaded from a file can be taken apart:
 inputs `{modality}` and `present`, `{modality}_encoder`, `{modality}_mask` (where there is one),
-`fusion`, `head_dense_0`, `head_dropout_0`, ..., `output`.
+`modality_dropout` (where there is one), `fusion`, `head_dense_0`, `head_dropout_0`, ..., `output`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,25 @@ import keras
 from keras import layers
 
 from mmkeras.encoders import get_encoder
-from mmkeras.fusion import get_fusion
+from mmkeras.fusion import ModalityDropout, StepwiseFusion, get_fusion
 from mmkeras.schema import TASKS, Image, InputSpec, Modality, Schema, Target, Text
 
 _ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
 
 
 def default_encoder(modality: Modality, spec: InputSpec) -> str:
-    """The encoder's name where none is given: by kind, and for texts by the inputs' dtype."""
+    """The encoder's name where none is given: by kind, and by what the inputs look like."""
     if modality.kind == "text":
         return "lstm" if spec.dtype.startswith("int") else "bag_of_words"
-    return {"image": "cnn", "tabular": "mlp"}[modality.kind]
+    if modality.kind == "audio" and spec.shape[-1] == 1:
+        return "tcn"  # a waveform has no bands for a convolution in two dimensions
+    return {
+        "image": "cnn",
+        "audio": "cnn",
+        "video": "frames",
+        "sequence": "recurrent",
+        "tabular": "mlp",
+    }[modality.kind]
 
 
 def build_model(
@@ -40,6 +48,7 @@ def build_model(
     dropout: float = 0.5,
     fusion_dropout: float = 0.0,
     presence: bool = False,
+    modality_dropout: float = 0.0,
     name: str | None = None,
 ) -> keras.Model:
     """Builds a model with one named input for each of a schema's modalities.
@@ -48,9 +57,8 @@ def build_model(
         schema: The modalities, in the order in which the fusion sees them, and the target's task.
         inputs: What each modality's batch looks like, by modality name.
         num_outputs: Classes, labels, or numbers to predict.
-        encoders: A name of `ENCODERS` or a layer, by modality name. Defaults to `"cnn"`,
-            `"mlp"`, and for texts `"bag_of_words"` (floats) or `"lstm"` (token ids). A layer is
-            renamed to `{modality}_encoder`.
+        encoders: A name of `ENCODERS` or a layer, by modality name. The default is
+            `default_encoder`'s. A layer is renamed to `{modality}_encoder`.
         fusion: A name of `FUSIONS`, or a layer. A single modality has nothing to fuse: its tokens
             are pooled by `ConcatFusion`, unless the fusion is `"late"`. That one gives the
             outputs itself; `hidden`, `dropout` and `fusion_dropout` are then not used.
@@ -63,11 +71,15 @@ def build_model(
         presence: Whether the model has an input `present`, boolean `(batch, modalities)` in
             schema order, that says which modalities a row has. What the inputs of an absent one
             hold does not change the output; for training they must still be finite numbers.
+        modality_dropout: Probability that a modality is hidden, in training
+            (`mmkeras.fusion.ModalityDropout`). Needs `presence`.
         name: The model's name.
 
     Returns:
         An uncompiled model from a dict of inputs to `(batch, num_outputs)`: probabilities of one
-        class (softmax) or of each label (sigmoid), or numbers (linear), by the target's task.
+        class (softmax) or of each label (sigmoid), or numbers (linear), by the target's task. With
+        a label per step `(batch, steps, num_outputs)`; the fusion then works at each step
+        (`mmkeras.fusion.StepwiseFusion`).
 
     Raises:
         ValueError: For mappings that name an unknown modality or leave one out, unknown encoders,
@@ -114,6 +126,14 @@ def build_model(
     if presence:
         tensors["present"] = keras.Input((len(tokens),), dtype="bool", name="present")
         arguments["present"] = tensors["present"]
+        if modality_dropout:
+            hide = ModalityDropout(modality_dropout, name="modality_dropout")
+            arguments["present"] = hide(tensors["present"])
+    elif modality_dropout:
+        raise ValueError(
+            "`modality_dropout` hides modalities by the input `present`; pass presence=True. "
+            f"Received: modality_dropout={modality_dropout}."
+        )
     options = dict(fusion_options or {})
     if fusion == "late":
         options["num_outputs"] = num_outputs
@@ -125,6 +145,8 @@ def build_model(
         raise ValueError(
             f"The fusion layer {fusion_layer.name!r} already belongs to a model. Make a new one."
         )
+    if schema.target.per_step:
+        fusion_layer = StepwiseFusion(fusion_layer)
     fusion_layer.name = "fusion"
     x = fusion_layer(tokens, **arguments)
     activation = _ACTIVATIONS[schema.target.task]
@@ -253,6 +275,7 @@ def compile_model(
     label_smoothing: float = 0.0,
     global_clipnorm: float | None = None,
     auxiliary: float = 0.5,
+    per_step: bool = False,
     jit_compile: bool | str | None = None,
 ) -> keras.Model:
     """Compiles a model with the loss and metrics of its task, and Adam.
@@ -267,6 +290,8 @@ def compile_model(
         label_smoothing: Share of a classification target that is spread over all classes.
         global_clipnorm: The largest norm of all gradients together.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
+        per_step: Whether outputs and targets are `(batch, steps, outputs)`. Fit the model with
+            `sample_weight` `(batch, steps)`: 0 at steps that are padding.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
             it slows convolutions down on CPUs and compiles anew for every text length, and
             `"auto"` elsewhere.
@@ -293,26 +318,31 @@ def compile_model(
         optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
     weights = None
     if isinstance(model.output, Mapping):
-        loss = {name: _loss(task, label_smoothing) for name in model.output}
+        loss = {name: _loss(task, label_smoothing, per_step) for name in model.output}
         metrics = {name: _metrics(task) for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
     else:
-        loss, metrics = _loss(task, label_smoothing), _metrics(task)
+        loss, metrics = _loss(task, label_smoothing, per_step), _metrics(task)
     if jit_compile is None:
         jit_compile = False if keras.config.backend() == "tensorflow" else "auto"
     model.compile(
         optimizer=optimizer,
         loss=loss,
         loss_weights=weights,
-        metrics=metrics,
+        # Weighted, so that steps of padding do not count.
+        **{"weighted_metrics" if per_step else "metrics": metrics},
         jit_compile=jit_compile,
     )
     return model
 
 
-def _loss(task: str, label_smoothing: float) -> keras.losses.Loss:
+def _loss(task: str, label_smoothing: float, per_step: bool) -> keras.losses.Loss:
     if task == "classification":
-        return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+        return keras.losses.CategoricalCrossentropy(
+            label_smoothing=label_smoothing,
+            # The mean over real steps; the other would count padding as steps without loss.
+            reduction="mean_with_sample_weight" if per_step else "sum_over_batch_size",
+        )
     if task == "multilabel":
         return keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
     return keras.losses.MeanSquaredError()

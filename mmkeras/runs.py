@@ -100,7 +100,7 @@ class Run:
             rows: A CSV, Parquet file or DataFrame with the schema's input columns.
             base_dir: What image paths are relative to; by default the file's folder.
             batch_size: Rows at a time.
-            on_error: `"raise"`, or `"skip"` to leave rows with corrupt images out.
+            on_error: `"raise"`, or `"skip"` to leave rows with unreadable files out.
 
         Returns:
             A row for each row predicted, with its index: see `predictions_frame`.
@@ -108,13 +108,11 @@ class Run:
         schema = self.preprocessing.schema
         frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
         frame = frame.drop(columns=schema.target.column, errors="ignore")
-        pipeline = Pipeline(
-            frame, self.preprocessing, batch_size=batch_size, on_error=on_error, cache="memory"
-        )
+        pipeline = Pipeline(frame, self.preprocessing, batch_size=batch_size, on_error=on_error)
         for message in pipeline.skipped:
             print(f"skipped: {message}", file=sys.stderr)
-        outputs = self.model.predict(pipeline.evaluate(), verbose=0)
-        return predictions_frame(self.preprocessing, pipeline.frame, outputs)
+        outputs = pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
+        return predictions_frame(self.preprocessing, pipeline.examples, outputs)
 
 
 def load_model(folder: str | Path) -> keras.Model:
@@ -134,8 +132,8 @@ def predictions_frame(
 
     Args:
         preprocessing: Names the classes.
-        frame: The rows; its index is kept, as are the schema's id and, if there, the target
-            (as `true`).
+        frame: The rows, or with a label per step `Pipeline.examples`; its index is kept, as are
+            the schema's id, the column `step` and, if there, the target (as `true`).
         outputs: What the model gave, `(rows, outputs)`.
 
     Returns:
@@ -147,6 +145,8 @@ def predictions_frame(
     if schema.id is not None and schema.id in frame:
         own = ("true", "predicted", "confidence")
         columns[f"id({schema.id})" if schema.id in own else schema.id] = frame[schema.id].to_numpy()
+    if schema.target.per_step:
+        columns["step"] = frame["step"].to_numpy()
     if schema.target.column in frame:
         true = frame[schema.target.column]
         regression = schema.target.task == "regression"

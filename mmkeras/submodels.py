@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion import get_fusion
+from mmkeras.fusion import StepwiseFusion, get_fusion
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
@@ -24,7 +24,7 @@ def embedding_model(model: keras.Model) -> keras.Model:
     vector = fusion.output
     if getattr(fusion, "gives_logits", False):
         tokens, arguments = fusion_inputs(model)
-        concat = get_fusion("concat", pooling=fusion.pooling)
+        concat = _like(fusion, get_fusion("concat", pooling=fusion.pooling))
         vector = concat(list(tokens.values()), **arguments)
     return keras.Model(model.input, vector, name="embedding")
 
@@ -44,8 +44,9 @@ def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
     arguments = {}
     if any(f"{name}_mask" in by_name for name in tokens):
         arguments["masks"] = [by_name.get(f"{name}_mask") for name in tokens]
-    if "present" in by_name:
-        arguments["present"] = by_name["present"]
+    for name in ("present", "modality_dropout"):
+        if name in by_name:
+            arguments["present"] = by_name[name]
     return tokens, arguments
 
 
@@ -123,9 +124,9 @@ def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
     if getattr(fusion, "gives_logits", False):
         logits = _FusionWeights(fusion)(list(tokens.values()), **arguments)
         # From the same forward pass, so that sum and parts see the same dropout.
-        outputs = {"output": activation(ops.sum(logits, axis=1))}
+        outputs = {"output": activation(ops.sum(logits, axis=-2))}
         for place, name in enumerate(tokens):
-            outputs[f"{name}_auxiliary"] = activation(logits[:, place])
+            outputs[f"{name}_auxiliary"] = activation(ops.take(logits, place, axis=-2))
         return keras.Model(model.input, outputs, name="auxiliary")
     outputs = {"output": model.output}
     pooling = getattr(fusion, "pooling", "mean")
@@ -138,5 +139,11 @@ def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
         head = layers.Dense(
             num_outputs, activation=activation, dtype="float32", name=f"{name}_auxiliary_head"
         )
-        outputs[f"{name}_auxiliary"] = head(get_fusion("concat", pooling=pooling)([x], **own))
+        alone = _like(fusion, get_fusion("concat", pooling=pooling))
+        outputs[f"{name}_auxiliary"] = head(alone([x], **own))
     return keras.Model(model.input, outputs, name="auxiliary")
+
+
+def _like(fusion: layers.Layer, other: layers.Layer) -> layers.Layer:
+    """The other fusion, working step by step if the first does."""
+    return StepwiseFusion(other) if isinstance(fusion, StepwiseFusion) else other

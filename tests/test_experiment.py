@@ -213,7 +213,7 @@ def test_unreadable_images_are_left_out_before_splitting(shared_table):
     frame, schema = shared_table
     frame = frame.copy()
     frame.at[4, "picture"] = b"no picture"
-    kept, messages = drop_unreadable(frame, schema, SETTINGS.image)
+    kept, messages = drop_unreadable(frame, schema, SETTINGS)
     assert list(kept.index) == [i for i in range(60) if i != 4]
     assert len(messages) == 1 and "index 4, column 'picture'" in messages[0]
 

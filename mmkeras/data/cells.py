@@ -111,8 +111,22 @@ def label_set(value: Any, separator: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def step_labels(value: Any, separator: str) -> tuple[str, ...]:
+    """The labels of one cell with a label per step; `""` where a step has none.
+
+    >>> step_labels("up|up|down", "|")
+    ('up', 'up', 'down')
+    """
+    if is_empty(value):
+        return ()
+    cells = value if isinstance(value, list | tuple | np.ndarray) else str(value).split(separator)
+    return tuple(label_name(cell) or "" for cell in cells)
+
+
 def class_counts(frame: pd.DataFrame, schema: Schema) -> pd.Series:
-    """The number of rows of each class (multi-label: of each label), the most frequent first.
+    """The number of rows of each class, the most frequent first.
+
+    For a multi-label target the rows of each label, for a label per step the steps of each class.
 
     Raises:
         ValueError: The schema's task is regression.
@@ -120,7 +134,9 @@ def class_counts(frame: pd.DataFrame, schema: Schema) -> pd.Series:
     target = schema.target
     if target.task == "regression":
         raise ValueError(f"{target.column!r} is a regression target: it has no classes to count.")
-    if target.task == "multilabel":
+    if target.per_step:
+        labels = [n for cell in frame[target.column] for n in step_labels(cell, target.separator)]
+    elif target.task == "multilabel":
         labels = [n for names in label_sets(frame[target.column], target.separator) for n in names]
     else:
         labels = label_names(frame[target.column]).dropna().tolist()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,11 @@ from mmkeras.data.cells import (
     label_set,
     label_sets,
     object_series,
+    step_labels,
     to_number,
 )
+from mmkeras.data.media_cells import MEDIA, Problem, read_media
 from mmkeras.schema import Schema, Tabular
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
-# Files that are images to the eye, and that TensorFlow cannot decode.
-UNREADABLE_SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".heic", ".svg")
-
-Problem = tuple[int | None, str]  # the row, counted from 1 (None: the whole column), and what
 
 
 def column_roles(schema: Schema) -> dict[str, str]:
@@ -42,7 +37,7 @@ def column_roles(schema: Schema) -> dict[str, str]:
             roles.setdefault(modality.column, modality.kind)
     task = schema.target.task
     target = {"classification": "label", "multilabel": "labels", "regression": "number"}[task]
-    roles[schema.target.column] = target
+    roles[schema.target.column] = "steps" if schema.target.per_step else target
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")
@@ -73,17 +68,23 @@ def read_column(
     """
     if isinstance(cells.dtype, pd.StringDtype):
         cells = cells.astype(object)  # pandas walks Python objects four times as fast
-    if role == "image":
-        return _read_images(cells, folder)
+    if role in MEDIA:
+        return read_media(cells, role, folder)
     if role == "text":
         return _read_texts(cells)
     if role == "number":
         return _read_numbers(cells)
-    wrong = (bytes, bytearray, dict) + (() if role == "labels" else CONTAINERS)
+    wrong = (bytes, bytearray, dict) + (() if role in ("labels", "steps") else CONTAINERS)
     problems: list[Problem] = []
     for row, value in enumerate(cells, start=1):
         if isinstance(value, wrong):
             problems.append((row, f"{_show(value)} is not a label; give a string or an integer"))
+        elif role == "steps" and not is_empty(value):
+            names = step_labels(value, separator)
+            broken = [name for name in names if not name or separator in name]
+            if broken:
+                problems.append((row, f"step {names.index(broken[0]) + 1} has no label of its own "
+                                 f"(labels are joined by {separator!r})"))  # fmt: skip
         elif role == "labels" and isinstance(value, CONTAINERS):
             broken = [label for label in label_set(value, separator) if separator in label]
             if broken:
@@ -95,93 +96,12 @@ def read_column(
                 problems.append((row, f"{value!r} has {what} (labels are joined by {separator!r})"))
     if problems:
         return cells, problems
+    if role == "steps":
+        joined = (None if is_empty(v) else separator.join(step_labels(v, separator)) for v in cells)
+        return object_series(joined, cells), []
     if role == "labels":
         return object_series((separator.join(s) for s in label_sets(cells, separator)), cells), []
     return label_names(cells), []
-
-
-def _read_images(cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
-    values: list[Any] = []
-    problems: list[Problem] = []
-    found: dict[str, bool] = {}
-    for row, value in enumerate(cells, start=1):
-        if is_empty(value):
-            value = None
-        elif isinstance(value, str | os.PathLike):
-            cell, value = str(value), str(folder / value)
-            if value not in found:
-                found[value] = _is_file(value)
-            unreadable = unreadable_image(cell)
-            if unreadable:
-                problems.append((row, f"{unreadable}: {cell}"))
-            elif not found[value]:
-                what = "a web address; download the file" if "://" in cell else "file not found"
-                problems.append((row, f"{what}: {cell if '://' in cell else value}"))
-        elif isinstance(value, np.ndarray):
-            problem = array_problem(value)
-            if problem:
-                problems.append((row, problem))
-        elif isinstance(value, bytearray):
-            value = bytes(value)
-        elif not isinstance(value, bytes):
-            problems.append(
-                (row, f"{_show(value)} is not an image; give a path, the bytes of an image file, "
-                 "or an array of (height, width, channels)")
-            )  # fmt: skip
-        values.append(value)
-    if len(found) > 1 and not any(found.values()):
-        hint = f"none of {len(found)} files is there; paths are relative to {folder}"
-        problems.append((None, f"{hint} (`base_dir` names another folder)"))
-    return object_series(values, cells), problems
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # a text that is too long for a file name, a null character
-        return False
-
-
-def unreadable_image(path: str | os.PathLike) -> str | None:
-    """What to do about an image file of a kind that cannot be decoded; None for other files."""
-    suffix = Path(str(path).strip()).suffix.lower()
-    if suffix not in UNREADABLE_SUFFIXES:
-        return None
-    return f"TensorFlow does not read {suffix}; convert to PNG or JPEG"
-
-
-def array_problem(array: np.ndarray) -> str | None:
-    """Why an array is no image, or None: its shape, its type and its values are looked at."""
-    if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
-        return (
-            f"an array of shape {array.shape} and type {array.dtype} is not an image; give numbers "
-            "of shape (height, width) or (height, width, channels)"
-        )
-    if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
-        return (
-            f"an array of shape {array.shape} has its channels first; give (height, width, "
-            "channels), e.g. array.transpose(1, 2, 0)"
-        )
-    if array.ndim == 3 and array.shape[2] not in (1, 3, 4):
-        return (
-            f"an array of shape {array.shape} has {array.shape[2]} channels; give 1 (grey), 3 "
-            "(colour) or 4 (colour and transparency)"
-        )
-    if array.dtype.kind == "b" or not array.size:
-        return None
-    least, most = array.min(), array.max()
-    if not (np.isfinite(least) and np.isfinite(most)):
-        return "an array with NaN or infinite pixels is not an image; fill or drop them"
-    if array.dtype.kind == "f" and (least < 0 or most > 1):
-        return (
-            f"an array of floats from {least:g} to {most:g} is not an image; floats are in "
-            "[0, 1]: divide by 255, or convert to uint8"
-        )
-    if least < 0 or most > 255:
-        return (
-            f"an array of integers from {least} to {most} is not an image; integers are in [0, 255]"
-        )
-    return None
 
 
 def _read_texts(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:

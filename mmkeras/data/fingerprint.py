@@ -13,6 +13,7 @@ import pandas as pd
 
 from mmkeras.data.cells import content_digest, is_empty, label_name, label_set, to_number
 from mmkeras.data.columns import column_roles
+from mmkeras.data.media_cells import MEDIA
 from mmkeras.schema import Schema
 
 
@@ -24,7 +25,7 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
     size in bytes, not as its folders or the file's content. Bytes and arrays count by content.
 
     Raises:
-        FileNotFoundError: An image file is no longer there.
+        FileNotFoundError: A file is no longer there.
     """
     digest = hashlib.sha256()
     for column, role in column_roles(schema).items():
@@ -33,19 +34,24 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
         header = f"{column}\n{role}".encode()
         digest.update(struct.pack("<QQ", len(header), len(frame)) + header)
         for value in frame[column]:
-            if role == "image" and isinstance(value, str) and not is_empty(value):
+            if role in MEDIA and isinstance(value, str) and not is_empty(value):
                 path = Path(value)
-                value = f"{path.name}\n{path.stat().st_size}"
+                value = f"{path.name}\n{_size(path)}"
             part = cell_bytes(value, role, schema)
             digest.update(struct.pack("<Q", len(part)) + part)
     return digest.hexdigest()
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; entries of a folder of frames."""
+    return sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     """One cell as bytes that are equal when the cells mean the same."""
     if is_empty(value):
         return b""
-    if role == "image" and isinstance(value, np.ndarray):
+    if role in MEDIA and isinstance(value, np.ndarray):
         return b"a" + content_digest(value)
     if isinstance(value, bytes):
         return b"b" + content_digest(value)

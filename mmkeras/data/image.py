@@ -1,58 +1,19 @@
-"""Decode media inside `tf.data`: images from paths, encoded bytes, or arrays."""
+"""Decode and augment images inside `tf.data`."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.cells import is_empty, row_name
-from mmkeras.data.columns import array_problem
+# Larger than any camera's; a small file that claims more is refused before it is decoded.
+MAX_PIXELS = 100_000_000
 
 
-def image_source(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Turns a column's cells into something that `tf.data` can carry.
+def encode_png(array: np.ndarray) -> bytes:
+    """An array `(height, width)` or `(height, width, channels)` as the bytes of a PNG file.
 
-    Args:
-        column: Cells: file paths, encoded bytes, arrays `(height, width)` or
-            `(height, width, 1 | 3 | 4)` of integers in [0, 255], floats in [0, 1] or booleans
-            (black and white), or `None`.
-
-    Returns:
-        A pair `(contents, is_path)`: an object array of byte strings, `(rows,)`, each a path or
-        an encoded image (empty for `None`), and booleans, `(rows,)`.
-
-    Raises:
-        ValueError: Cells that are no images, which `read_table` would have found.
+    Integers are in [0, 255], floats in [0, 1], booleans black and white.
     """
-    contents = np.empty(len(column), dtype=object)
-    is_path = np.zeros(len(column), dtype=bool)
-    problems: list[str] = []
-    for row, value in enumerate(column):
-        problem = None
-        if is_empty(value):
-            contents[row] = b""
-        elif isinstance(value, (bytes, bytearray)):
-            contents[row] = bytes(value)
-        elif isinstance(value, np.ndarray):
-            problem = array_problem(value)
-            contents[row] = b"" if problem else _encode_png(value)
-        elif isinstance(value, str) or hasattr(value, "__fspath__"):
-            contents[row] = str(value).encode("utf-8")
-            is_path[row] = True
-        else:
-            problem = f"an image is a path, encoded bytes or an array, not {value!r:.60}"
-        if problem:
-            problems.append(f"{row_name(column.to_frame(), row)}: {problem}")
-    if problems:
-        shown = "\n  ".join(problems[:20])
-        raise ValueError(
-            f"Column {column.name!r}: {len(problems)} cell(s) are no images:\n  {shown}"
-        )
-    return contents, is_path
-
-
-def _encode_png(array: np.ndarray) -> bytes:
     if array.ndim == 2:
         array = array[..., np.newaxis]
     if array.dtype.kind == "b":
@@ -74,6 +35,8 @@ def decode_image(
 ) -> tf.Tensor:
     """Decodes one image (PNG, JPEG, GIF's first frame, BMP) and brings it to one size.
 
+    An image whose header claims more than `MAX_PIXELS` is refused.
+
     Transparency is laid over a ground of the grey value `background`. Reduction in size is
     anti-aliased.
 
@@ -90,6 +53,8 @@ def decode_image(
         uint8, `(height, width, channels)`.
     """
     contents = tf.cond(is_path, lambda: tf.io.read_file(contents), lambda: contents)
+    with tf.control_dependencies([_check_claimed_size(contents)]):
+        contents = tf.identity(contents)
     image = tf.io.decode_image(contents, channels=0, expand_animations=False)
     image = tf.cast(image, tf.float32)
     image.set_shape((None, None, None))
@@ -114,15 +79,70 @@ def decode_image(
             is_grey, lambda: image, lambda: tf.reduce_sum(image * luma, -1, keepdims=True)
         )
     image.set_shape((None, None, channels))
-    image = _fit(image, size, resize, float(background))
-    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+    return fit_image(image, size, resize, float(background))
+
+
+def _check_claimed_size(contents: tf.Tensor) -> tf.Operation:
+    """Reads width and height where the file's format has them, and refuses absurd ones."""
+
+    def number(start, count, little_endian):
+        digits = tf.cast(
+            tf.io.decode_raw(tf.strings.substr(contents, start, count), tf.uint8), tf.int64
+        )
+        weights = [256 ** (place if little_endian else count - 1 - place) for place in range(count)]
+        return tf.reduce_sum(digits * tf.constant(weights, tf.int64))
+
+    def starts(signature):
+        return tf.equal(tf.strings.substr(contents, 0, len(signature)), signature)
+
+    def jpeg():
+        shape = tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64)
+        return shape[0] * shape[1]
+
+    long_enough = tf.strings.length(contents) >= 26
+    pixels = tf.case(
+        [
+            (tf.logical_not(long_enough), lambda: tf.constant(0, tf.int64)),
+            (starts(b"\x89PNG"), lambda: number(16, 4, False) * number(20, 4, False)),
+            (starts(b"GIF8"), lambda: number(6, 2, True) * number(8, 2, True)),
+            (starts(b"BM"), lambda: number(18, 4, True) * number(22, 4, True)),
+            (starts(b"\xff\xd8\xff"), jpeg),
+        ],
+        default=lambda: tf.constant(0, tf.int64),
+    )
+    return tf.debugging.Assert(
+        pixels <= MAX_PIXELS,
+        [
+            tf.strings.format(
+                "its header claims {} pixels; at most {} are read", (pixels, MAX_PIXELS)
+            )
+        ],
+    )
+
+
+def fit_image(image: tf.Tensor, size: tuple[int, int], resize: str, background: float) -> tf.Tensor:
+    """Brings an image, or the frames of a video, to one size.
+
+    Args:
+        image: Floats in [0, 255], `(height, width, channels)` or `(frames, height, width,
+            channels)`.
+        size: Height and width in pixels.
+        resize: `"stretch"`, `"pad"` or `"crop"`; see `decode_image`.
+        background: Grey value in [0, 255].
+
+    Returns:
+        uint8, `(..., *size, channels)`.
+    """
+    return tf.cast(
+        tf.clip_by_value(tf.round(_fit(image, size, resize, background)), 0, 255), tf.uint8
+    )
 
 
 def _fit(image: tf.Tensor, size: tuple[int, int], resize: str, background: float) -> tf.Tensor:
     height, width = size
     if resize == "stretch":
         return tf.image.resize(image, size, antialias=True)
-    shape = tf.cast(tf.shape(image)[:2], tf.float32)
+    shape = tf.cast(tf.shape(image)[-3:-1], tf.float32)
     ratios = tf.constant([height, width], tf.float32) / shape
     ratio = tf.reduce_min(ratios) if resize == "pad" else tf.reduce_max(ratios)
     scaled = tf.maximum(tf.cast(tf.round(shape * ratio), tf.int32), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,43 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.cells import CONTAINERS, NUMBERS, content_digest, is_empty, to_number
-from mmkeras.data.columns import IMAGE_SUFFIXES, did_you_mean, unreadable_image
-from mmkeras.schema import Image, Schema, Tabular, Target, Text, is_taken
+from mmkeras.data.columns import did_you_mean
+from mmkeras.data.media_cells import (
+    IMAGE_SUFFIXES,
+    SEQUENCE_SUFFIXES,
+    SOUND_SUFFIXES,
+    VIDEO_SUFFIXES,
+    unreadable_image,
+)
+from mmkeras.schema import (
+    Audio,
+    Image,
+    Modality,
+    Schema,
+    Sequence,
+    Tabular,
+    Target,
+    Text,
+    Video,
+    is_taken,
+)
 
 TARGET_NAMES = ("label", "target", "class", "category", "y")
 
-_IMAGE_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")
+_SUFFIXES = {
+    "image": IMAGE_SUFFIXES,
+    "audio": SOUND_SUFFIXES,
+    "video": VIDEO_SUFFIXES,
+    "sequence": SEQUENCE_SUFFIXES,
+}
+# Of a file's first 12 bytes; a dot is any byte.
+_SIGNATURES = {
+    "image": re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM", re.DOTALL),
+    "audio": re.compile(rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xfb\xf3\xf2]", re.DOTALL),
+    "video": re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL),
+    "sequence": re.compile(rb"\x93NUMPY"),
+}
+_CLASSES = {"image": Image, "text": Text, "audio": Audio, "video": Video, "sequence": Sequence}
 _FEW = 20
 _LOOKED_AT = 1000  # cells of a column, to see whether they are images
 
@@ -37,8 +69,10 @@ def infer_schema(
     that it does not name was left out. The rules, for each column, the first that holds:
 
     1. Constant or empty columns are left out.
-    2. Image: most cells are strings that end in .png, .jpg, .jpeg, .gif or .bmp, or bytes that
-       start like such a file, or numeric arrays of rank 2 or 3.
+    2. Images, sounds, videos and feature sequences: most cells are strings that end as such
+       files do (.png, .wav, .mp4, .npy, ...), or bytes that start like them, or arrays: of rank
+       2 or 3 for images, of rank 4 for videos, of rank 1 for sounds (int16) and sequences
+       (floats). A video's sound track is a second modality that is to be added by hand.
     3. Id: all values differ and the column is called `id` or `..._id`, or they are the integers
        0 to n-1 or 1 to n. The first of them becomes the schema's id (a named one before a
        numbered one), the others are left out, and so is a column called `..._id` with many
@@ -99,11 +133,11 @@ def infer_schema(
         id = next(iter(ids + counters), None)
 
     names: set[str] = set()
-    modalities: list[Image | Text | Tabular] = []
+    modalities: list[Modality] = []
     for column, kind in guesses.items():
-        if kind in ("image", "text"):
+        if kind in _CLASSES:
             name = _modality_name(column, kind, names)
-            modalities.append(Image(name, column) if kind == "image" else Text(name, column))
+            modalities.append(_CLASSES[kind](name, column))
     numeric = [column for column, kind in guesses.items() if kind == "numeric"]
     categorical = [column for column, kind in guesses.items() if kind == "categorical"]
     if numeric or categorical:
@@ -137,11 +171,13 @@ def _modality_name(column: str, fallback: str, taken: set[str]) -> str:
 
 
 def _guess_kind(series: pd.Series, base_dir: str | Path | None) -> str:
-    """`image`, `text`, `numeric`, `categorical`, `id`, `counter`, or why it is none of them."""
+    """A modality's kind, `numeric`, `categorical`, `id`, `counter`, or why it is none of them."""
     cells = [value for value in series if not is_empty(value)]
     some = cells[:: max(1, len(cells) // _LOOKED_AT)]
-    if sum(_looks_like_image(value, base_dir) for value in some) > len(some) / 2:
-        kind = "image"
+    media = Counter(_medium(value, base_dir) for value in some)
+    likeliest = max(_SUFFIXES, key=lambda kind: media[kind])
+    if media[likeliest] > len(some) / 2:
+        kind = likeliest
         contents = (bytes, np.ndarray)
         distinct = len({content_digest(v) if isinstance(v, contents) else str(v) for v in cells})
     elif reason := _are_unreadable_images(some):
@@ -157,7 +193,7 @@ def _guess_kind(series: pd.Series, base_dir: str | Path | None) -> str:
         return "not an image, a text, a number or a category"
     if distinct <= 1:
         return "constant"
-    if kind == "image":
+    if kind in _SUFFIXES:
         return kind
     few = _are_few(distinct, len(cells))
     if re.search(r"(^|_)id$", series.name.strip().lower()) and not few:
@@ -184,22 +220,33 @@ def _are_unreadable_images(cells: list[Any]) -> str | None:
     return reasons[0] if reasons and len(reasons) + readable > len(cells) / 2 else None
 
 
-def _looks_like_image(value: Any, base_dir: str | Path | None) -> bool:
+def _medium(value: Any, base_dir: str | Path | None) -> str | None:
+    """The kind of medium that a cell looks like."""
     if isinstance(value, bytes | bytearray):
-        return bytes(value[:8]).startswith(_IMAGE_SIGNATURES)
+        return _by_signature(bytes(value[:12]))
     if isinstance(value, np.ndarray):
-        return value.ndim in (2, 3) and value.dtype.kind in "buif"
+        if value.dtype.kind not in "buif":
+            return None
+        if value.ndim == 1:
+            return "audio" if value.dtype == np.int16 else "sequence"
+        return {2: "image", 3: "image", 4: "video"}.get(value.ndim)
     if not isinstance(value, str | os.PathLike):
-        return False
-    if str(value).strip().lower().endswith(IMAGE_SUFFIXES):
-        return True
+        return None
+    name = str(value).strip().lower()
+    for kind, suffixes in _SUFFIXES.items():
+        if name.endswith(suffixes):
+            return kind
     if base_dir is None:
-        return False
+        return None
     try:
         with Path(base_dir, value).open("rb") as file:
-            return file.read(8).startswith(_IMAGE_SIGNATURES)
+            return _by_signature(file.read(12))
     except (OSError, ValueError):  # a text is no file name, or too long for one
-        return False
+        return None
+
+
+def _by_signature(start: bytes) -> str | None:
+    return next((kind for kind, pattern in _SIGNATURES.items() if pattern.match(start)), None)
 
 
 def _are_few(distinct: int, rows: int) -> bool:

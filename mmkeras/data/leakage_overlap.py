@@ -1,4 +1,4 @@
-"""Leakage check: the same group, image or text stands on both sides of a split."""
+"""Leakage check: the same group, text, image, sound or video on both sides of a split."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from mmkeras.data.cells import content_digest, is_empty, label_names
 from mmkeras.data.leakage_finding import Finding, count_of
 from mmkeras.data.splits import Splits
 from mmkeras.progress import ProgressBar
-from mmkeras.schema import Image, Schema, Text
+from mmkeras.schema import Audio, Image, Schema, Sequence, Text, Video
 
 _ADVICE = {
     "group": "Split by whole groups: split_table(frame, schema) does when the schema has a group.",
-    "image": "Clean duplicates before splitting, or give the rows of one image a group.",
+    **{
+        what: f"Clean duplicates before splitting, or give the rows of one {what} a group."
+        for what in ("image", "sound", "video", "sequence")
+    },
     "text": "See whether these rows are copies of each other; if they are, give them a group.",
 }
 
 
+_MEDIA = {Image: "image", Audio: "sound", Video: "video", Sequence: "sequence"}
+
+
 def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]) -> list[Finding]:
-    """Looks for groups, images and texts that stand in more than one part.
+    """Looks for groups, texts and media that stand in more than one part.
 
     Args:
         splits: The parts.
@@ -38,9 +44,11 @@ def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]
         keys = {name: list(label_names(part[schema.group])) for name, part in splits.items()}
         findings += _shared(splits, targets, schema.group, "group", keys)
     for modality in schema.modalities:
-        if isinstance(modality, Image):
-            keys = _image_keys({name: part[modality.column] for name, part in splits.items()})
-            findings += _shared(splits, targets, modality.column, "image", keys)
+        what = _MEDIA.get(type(modality))
+        if what is not None:
+            columns = {name: part[modality.column] for name, part in splits.items()}
+            keys = _media_keys(columns, f"{what}s")
+            findings += _shared(splits, targets, modality.column, what, keys)
         elif isinstance(modality, Text):
             keys = {
                 name: [
@@ -52,16 +60,18 @@ def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]
     return findings
 
 
-def _image_keys(columns: dict[str, pd.Series]) -> dict[str, list[Any]]:
-    """A key for each image that is equal when the content is. Reads only files of equal size."""
+def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[Any]]:
+    """A key for each cell that is equal when the content is. Reads only files of equal size."""
     rows = sum(map(len, columns.values()))
     sizes = Counter()
-    size_of: dict[str, int] = {}
-    with ProgressBar("looking at the sizes of images", rows) as progress:
+    size_of: dict[str, int | str] = {}
+    with ProgressBar(f"looking at the sizes of {plural}", rows) as progress:
         for cells in columns.values():
             for value in cells:
                 if isinstance(value, str) and value not in size_of and not is_empty(value):
-                    size_of[value] = Path(value).stat().st_size
+                    path = Path(value)
+                    # A folder of frames is compared by its name.
+                    size_of[value] = value if path.is_dir() else path.stat().st_size
                     sizes[size_of[value]] += 1
                 elif isinstance(value, bytes):
                     sizes[len(value)] += 1
@@ -69,14 +79,14 @@ def _image_keys(columns: dict[str, pd.Series]) -> dict[str, list[Any]]:
 
     keys: dict[str, list[Any]] = {name: [] for name in columns}
     digest_of: dict[str, bytes] = {}
-    with ProgressBar("comparing images", rows) as progress:
+    with ProgressBar(f"comparing {plural}", rows) as progress:
         for name, cells in columns.items():
             for value in cells:
                 if is_empty(value):
                     key = None
                 elif not isinstance(value, str):
                     key = content_digest(value)
-                elif sizes[size_of[value]] == 1:
+                elif sizes[size_of[value]] == 1 or size_of[value] == value:
                     key = value
                 else:
                     if value not in digest_of:
@@ -113,7 +123,7 @@ def _shared(
                 earlier[key].append((name, index, target))
 
     check, findings = f"same {what} on both sides", []
-    if what == "image":
+    if what in _MEDIA.values():
         groups = [("error", same_label, " with the same label"),
                   ("warning", other_label, " with another label")]  # fmt: skip
     else:

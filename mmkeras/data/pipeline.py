@@ -7,9 +7,9 @@ the uninterrupted run would have seen.
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,20 @@ import pandas as pd
 import tensorflow as tf
 
 from mmkeras.data.cells import missing_cells, row_name
-from mmkeras.data.images import ImageStore
-from mmkeras.data.media import augment_images
 from mmkeras.data.preprocess import Preprocessing
-from mmkeras.data.preprocess_image import ImagePreprocessor
-from mmkeras.data.preprocess_text import FIRST_WORD, TextPreprocessor
+from mmkeras.data.sequences import SequenceStore
+from mmkeras.data.sources import (
+    MEDIA_SOURCES,
+    ArraySource,
+    SequenceSource,
+    TextSource,
+    padded_length,
+)
+from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
+from mmkeras.data.stores import MediaStore, decoded_bytes
 
-CACHES = ("memory", "file", None)
+CACHES = ("auto", "memory", "file", None)
+CACHE_BUDGET = 2 << 30  # bytes
 
 # Keras warns of every dataset that it cannot see being shuffled; this one shuffles row numbers.
 warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed")
@@ -34,29 +41,27 @@ if keras.config.backend() != "tensorflow":
     # Here TensorFlow only reads data: the accelerator's memory is for the backend that trains.
     tf.config.set_visible_devices([], "GPU")
 
-# Token sequences are padded to a multiple of this: a backend that compiles a program for each
-# shape (JAX) then compiles a few, and none has length 0, which layers dislike.
-LENGTH_STEP = 4
-
 
 class Pipeline:
     """Feeds a model from a table.
 
-    Images are decoded once, in parallel, before the first step; this finds every corrupt file
-    before training starts. The decoded pixels are then kept (`cache`), and augmented anew in
-    every epoch. Texts and tables are encoded once.
+    Images, sounds and videos are decoded once, in parallel, before the first step; this finds
+    every corrupt file before training starts. What was decoded is then kept (`cache`), and
+    augmented anew in every epoch. Texts, tables and feature sequences are encoded once.
 
     Args:
         frame: Rows as `read_table` returns them. The target column may be absent; batches then
             have no target.
         preprocessing: Fitted on the training rows.
         batch_size: Rows a batch; an epoch's last batch may be smaller.
-        on_error: `"raise"` reports all corrupt images in one error; `"skip"` drops their rows
+        on_error: `"raise"` reports all unreadable cells in one error; `"skip"` drops their rows
             and lists them in `skipped`.
-        cache: Where decoded images stay: `"memory"`; `"file"`, memory-mapped files in
+        cache: Where decoded media stay: `"memory"`; `"file"`, memory-mapped files in
             `cache_dir`, used again by later runs on the same files; `None`, nowhere: they are
-            decoded anew in every epoch.
-        cache_dir: The folder for `cache="file"`.
+            decoded anew in every epoch; `"auto"`, in memory if they fit `cache_budget`,
+            otherwise in files (or nowhere without a `cache_dir`).
+        cache_dir: The folder for files.
+        cache_budget: The most bytes that `"auto"` takes of the memory.
 
     Attributes:
         frame: The rows that are fed, in the order of `evaluate()`.
@@ -64,8 +69,9 @@ class Pipeline:
         steps: Batches an epoch.
 
     Raises:
-        ValueError: A row lacks a modality and `preprocessing.presence` is false; corrupt images
-            with `on_error="raise"`; a label that no training row has.
+        ValueError: A row lacks a modality and `preprocessing.presence` is false; unreadable cells
+            with `on_error="raise"`; a label that no training row has; a row whose sequences and
+            labels per step differ in length.
     """
 
     def __init__(
@@ -75,8 +81,9 @@ class Pipeline:
         *,
         batch_size: int = 32,
         on_error: str = "raise",
-        cache: str | None = "memory",
+        cache: str | None = "auto",
         cache_dir: str | Path | None = None,
+        cache_budget: int = CACHE_BUDGET,
     ):
         if on_error not in ("raise", "skip"):
             raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: {on_error!r}.")
@@ -93,28 +100,25 @@ class Pipeline:
         self.skipped: list[str] = []
         schema = preprocessing.schema
 
-        image_stores = {}
+        stores = _open_stores(frame, preprocessing, cache, cache_dir, cache_budget)
         kept = np.ones(len(frame), bool)
         for modality in schema.modalities:
-            if modality.kind == "image":
-                settings = preprocessing.modalities[modality.name].settings
-                store = ImageStore(frame[modality.column], settings, cache, cache_dir)
-                image_stores[modality.name] = store
-                for position in np.flatnonzero(~store.readable):
-                    kept[position] = False
-                    self.skipped.append(
-                        f"{row_name(frame, position, schema.id)}, column {modality.column!r}: "
-                        f"{store.reason(position)}"
-                    )
+            store = stores.get(modality.name)
+            for position in [] if store is None else np.flatnonzero(~store.readable):
+                kept[position] = False
+                self.skipped.append(
+                    f"{row_name(frame, position, schema.id)}, column {modality.column!r}: "
+                    f"{store.reason(position)}"
+                )
         if self.skipped and on_error == "raise":
             shown = "\n  ".join(self.skipped[:20])
             more = f"\n  ... and {len(self.skipped) - 20} more" if len(self.skipped) > 20 else ""
             raise ValueError(
-                f"{len(self.skipped)} image(s) cannot be decoded:\n  {shown}{more}\n"
+                f"{len(self.skipped)} cell(s) cannot be read:\n  {shown}{more}\n"
                 "Mend or remove them, or pass on_error='skip' to leave their rows out."
             )
         if not kept.any():
-            raise ValueError("Every row has a corrupt image; none is left to feed.")
+            raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
         self.frame = frame[kept]
         self.steps = -(-len(self.frame) // batch_size)
 
@@ -127,32 +131,63 @@ class Pipeline:
                 "holes. Fit it with presence=True (and build the model so), or drop such rows: "
                 "clean_table(frame, schema, drop_holes=True)."
             )
-        self._sources: dict[str, Any] = {}
-        for modality in schema.modalities:
-            fitted = preprocessing.modalities[modality.name]
-            if isinstance(fitted, ImagePreprocessor):
-                source = _ImageSource(image_stores[modality.name], np.flatnonzero(kept), fitted)
-            elif isinstance(fitted, TextPreprocessor):
-                source = _TextSource(self.frame[modality.column], fitted)
-            else:
-                source = _ArraySource(fitted.vectors(self.frame))
-            self._sources[modality.name] = source
-        if preprocessing.presence:
-            self._sources["present"] = _ArraySource(~holes)
-        self._targets = None
+        positions = np.flatnonzero(kept)
+        self._targets = self._steps = length = None
         if schema.target.column in self.frame:
-            self._targets = tf.constant(preprocessing.target.encode(self.frame, schema.id))
+            self._targets = preprocessing.target.encode(self.frame, schema.id)
+        if schema.target.per_step:
+            longest = min(preprocessing.modalities[name].settings.max_length for name in stores)
+            self._steps = count_steps(self.frame, schema, stores, positions, longest)
+            # One length for all batches, so that Keras can put their outputs side by side.
+            length = padded_length(int(self._steps.max()))
+        self._labels = None
+        if self._targets is not None:
+            per_step = self._steps is not None
+            self._labels = (
+                StepLabels(self._targets, self._steps) if per_step else ArraySource(self._targets)
+            )
+        self._sources = {
+            modality.name: _make_source(
+                self.frame,
+                preprocessing.modalities[modality.name],
+                modality,
+                stores.get(modality.name),
+                positions,
+                length,
+            )
+            for modality in schema.modalities
+        }
+        if preprocessing.presence:
+            self._sources["present"] = ArraySource(~holes)
 
     def __len__(self) -> int:
         return len(self.frame)
 
     @property
     def targets(self) -> np.ndarray:
-        """Encoded targets, `(rows, outputs)`, in the order of `evaluate()`."""
+        """Encoded targets, `(rows, outputs)`, in the order of `evaluate()`.
+
+        With a label per step `(all steps, outputs)`, as `unpad` gives outputs.
+        """
         if self._targets is None:
             column = self.preprocessing.schema.target.column
             raise ValueError(f"The rows have no target column {column!r}.")
-        return self._targets.numpy()
+        return self._targets
+
+    @cached_property
+    def examples(self) -> pd.DataFrame:
+        """What one prediction each is made for: the rows; with a label per step, their steps.
+
+        A row's steps then follow each other, all with the row's index and cells, its target the
+        step's own, and a column `step`, counted from 1.
+        """
+        if self._steps is None:
+            return self.frame
+        return step_examples(self.frame, self.preprocessing.schema, self._steps)
+
+    def unpad(self, outputs: np.ndarray) -> np.ndarray:
+        """Of what a model gave for `evaluate()`, an entry for each of the `examples`."""
+        return outputs if self._steps is None else drop_padding(outputs, self._steps)
 
     def train(
         self, *, seed: int, epochs: int, first_epoch: int = 0, augment: bool = True
@@ -163,7 +198,8 @@ class Pipeline:
         epochs=epochs)`: the next epoch's first batches are then made while this one still runs.
 
         Returns:
-            A dataset of `(inputs, targets)`, `inputs` a dict by modality name.
+            A dataset of `(inputs, targets)`, `inputs` a dict by modality name; with a label per
+            step, of `(inputs, targets, weights)`, where padding weighs nothing.
         """
         if self._targets is None:
             column = self.preprocessing.schema.target.column
@@ -181,7 +217,7 @@ class Pipeline:
         return _finish(dataset).apply(tf.data.experimental.assert_cardinality(size))
 
     def evaluate(self) -> tf.data.Dataset:
-        """All rows once, in order, as they are: `(inputs, targets)`, or `(inputs,)`."""
+        """All rows once, in order, as they are: as `train`, or `(inputs,)` without targets."""
         return _finish(self._batches(tf.range(len(self.frame)), None))
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
@@ -218,9 +254,10 @@ class Pipeline:
                         tf.cast(step, tf.int64) * len(self._sources) + place,
                     )
                 inputs[name] = source.batch(indices, decoded.get(name), augmentation)
-            if self._targets is None:
+            if self._labels is None:
                 return (inputs,)
-            return inputs, tf.gather(self._targets, indices)
+            targets = self._labels.batch(indices)
+            return (inputs, *targets) if isinstance(targets, tuple) else (inputs, targets)
 
         return batches.map(assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
@@ -231,81 +268,44 @@ def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
-class _ArraySource:
-    """Rows of an array."""
-
-    live = mapped = False
-
-    def __init__(self, values: np.ndarray):
-        self._values = tf.constant(values)
-
-    def batch(self, indices, decoded, augmentation):
-        return tf.gather(self._values, indices)
-
-
-class _TextSource:
-    """Token sequences, padded to about the batch's longest; or bags of words."""
-
-    live = mapped = False
-
-    def __init__(self, texts: pd.Series, fitted: TextPreprocessor):
-        self._representation = fitted.settings.representation
-        self._size = len(fitted.vocabulary)
-        self._idf = tf.constant(fitted.idf, tf.float32)
-        ids = fitted.token_ids(list(texts))
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        values = np.fromiter(itertools.chain.from_iterable(ids), np.int32, lengths.sum())
-        self._ids = tf.RaggedTensor.from_row_lengths(values, lengths)
-
-    def batch(self, indices, decoded, augmentation):
-        ids = tf.gather(self._ids, indices)
-        if self._representation == "tokens":
-            padded = ids.to_tensor()
-            length = tf.maximum(tf.shape(padded)[1], 1)
-            extra = -length % LENGTH_STEP + length - tf.shape(padded)[1]
-            return tf.pad(padded, [[0, 0], [0, extra]])
-        places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values - FIRST_WORD], axis=1)
-        ones = tf.ones_like(ids.values, tf.float32)
-        bag = tf.scatter_nd(places, ones, (tf.shape(indices)[0], self._size))
-        if self._representation == "binary":
-            bag = tf.minimum(bag, 1.0)
-        elif self._representation == "tfidf":
-            bag = tf.math.l2_normalize(bag * self._idf, axis=1)
-        return bag
-
-
-class _ImageSource:
-    """Decoded, scaled and, for training, augmented images."""
-
-    def __init__(self, store: ImageStore, positions: np.ndarray, fitted: ImagePreprocessor):
-        self._store = store
-        self._positions = tf.constant(positions.astype(np.int32))
-        self._settings = fitted.settings
-        self._mean = tf.constant(fitted.mean or (0.0,), tf.float32)
-        self._deviation = tf.constant(fitted.deviation or (1.0,), tf.float32)
-        self.live, self.mapped = store.live, store.mapped
-
-    def decode(self, row):
-        return self._store.decode(tf.gather(self._positions, row))
-
-    def load(self, rows):
-        return self._store.gather(tf.gather(self._positions, rows))
-
-    def batch(self, indices, decoded, augmentation):
-        settings = self._settings
-        if decoded is None:
-            decoded = self.load(indices)
-        images = tf.cast(decoded, tf.float32) * (1 / 255.0)
-        if augmentation is not None:
-            images = augment_images(
-                images,
-                augmentation,
-                flip=settings.flip,
-                rotation=settings.rotation,
-                crop=settings.crop,
-                shift=settings.shift,
-                background=settings.background / 255.0,
+def _open_stores(
+    frame: pd.DataFrame,
+    preprocessing: Preprocessing,
+    cache: str | None,
+    cache_dir: str | Path | None,
+    cache_budget: int,
+) -> dict[str, Any]:
+    """Reads or decodes the cells of all media and sequences, by modality."""
+    modalities = preprocessing.schema.modalities
+    settings = {m.name: preprocessing.modalities[m.name].settings for m in modalities}
+    media = [modality for modality in modalities if modality.kind in MEDIA_SOURCES]
+    if cache == "auto":
+        needed = sum(decoded_bytes(m.kind, len(frame), settings[m.name]) for m in media)
+        cache = "memory" if needed <= cache_budget else None if cache_dir is None else "file"
+    stores: dict[str, Any] = {}
+    for modality in modalities:
+        if modality in media:
+            stores[modality.name] = MediaStore(
+                modality.kind, frame[modality.column], settings[modality.name], cache, cache_dir
             )
-        if settings.scaling == "unit":
-            return images
-        return (images - self._mean) / self._deviation
+        elif modality.kind == "sequence":
+            features = preprocessing.modalities[modality.name].features
+            stores[modality.name] = SequenceStore(frame[modality.column], features)
+    return stores
+
+
+def _make_source(
+    frame: pd.DataFrame,
+    fitted: Any,
+    modality: Any,
+    store: Any,
+    positions: np.ndarray,
+    length: int | None,
+) -> Any:
+    if modality.kind in MEDIA_SOURCES:
+        return MEDIA_SOURCES[modality.kind](store, positions, fitted)
+    if modality.kind == "sequence":
+        return SequenceSource(store, positions, fitted, length)
+    if modality.kind == "text":
+        return TextSource(frame[modality.column], fitted)
+    return ArraySource(fitted.vectors(frame))

@@ -1,8 +1,8 @@
 """State fitted on the training rows only: vocabularies, means, class names. JSON in and out.
 
 Everything between a raw row and the model's inputs is here and is saved with the model. What is
-fitted for each kind of modality stands in `preprocess_image`, `preprocess_text` and
-`preprocess_tabular`, and for the target in `preprocess_target`.
+fitted for each kind of modality stands in `preprocess_image`, `preprocess_text` and so on, and
+for the target in `preprocess_target`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ from typing import Any
 import pandas as pd
 
 from mmkeras.data.cells import missing_cells
+from mmkeras.data.preprocess_audio import AudioPreprocessor
 from mmkeras.data.preprocess_image import ImagePreprocessor
+from mmkeras.data.preprocess_sequence import SequencePreprocessor
 from mmkeras.data.preprocess_tabular import TabularPreprocessor
 from mmkeras.data.preprocess_target import TargetPreprocessor
 from mmkeras.data.preprocess_text import TextPreprocessor
-from mmkeras.data.settings import SETTINGS, ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.preprocess_video import VideoPreprocessor
+from mmkeras.data.settings import SETTINGS
 from mmkeras.files import write_json
 from mmkeras.schema import InputSpec, Schema
 
 PREPROCESSORS = {
     "image": ImagePreprocessor,
     "text": TextPreprocessor,
+    "audio": AudioPreprocessor,
+    "video": VideoPreprocessor,
+    "sequence": SequencePreprocessor,
     "tabular": TabularPreprocessor,
 }
 
@@ -102,7 +108,7 @@ def _tuples(value: Any) -> Any:
 def fit_preprocessing(
     train: pd.DataFrame,
     schema: Schema,
-    settings: Mapping[str, ImageSettings | TextSettings | TabularSettings] | None = None,
+    settings: Mapping[str, Any] | None = None,
     *,
     presence: bool | None = None,
 ) -> Preprocessing:

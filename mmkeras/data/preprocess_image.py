@@ -30,7 +30,7 @@ class ImagePreprocessor:
         if settings.scaling == "unit":
             return cls(settings)
         # Imports TensorFlow, which tables without images need not wait for.
-        from mmkeras.data.images import decoded_images
+        from mmkeras.data.stores import decoded_images
 
         images, readable = decoded_images(frame[modality.column], settings)
         pixels = images[readable].reshape(-1, settings.channels) / np.float32(255)

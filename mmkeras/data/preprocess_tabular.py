@@ -30,8 +30,9 @@ class TabularPreprocessor:
 
     @property
     def spec(self) -> InputSpec:
-        width = len(self.mean) + len(self.indicated)
-        return InputSpec((width + sum(1 + len(names) for names in self.categories.values()),))
+        groups = [1 + (column in self.indicated) for column in self.mean]
+        groups += [1 + len(names) for names in self.categories.values()]
+        return InputSpec((sum(groups),), groups=tuple(groups))
 
     @classmethod
     def fit(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.cells import label_names, label_sets, row_name, to_numbers
+from mmkeras.data.cells import label_names, label_sets, row_name, step_labels, to_numbers
 from mmkeras.schema import Target
 
 
@@ -40,6 +40,9 @@ class TargetPreprocessor:
     def encode(self, frame: pd.DataFrame, id: str | None = None) -> np.ndarray:
         """Targets, float32 `(rows, outputs)`: one-hot, multi-hot, or z-scores.
 
+        With a label per step, the steps of all rows stand one below the other,
+        `(all steps, outputs)`.
+
         Args:
             frame: Rows with the target column.
             id: The column that names the rows in error messages, beside their index.
@@ -51,8 +54,11 @@ class TargetPreprocessor:
             values = to_numbers(frame[self.target.column])
             return ((values - self.mean) / self.deviation).astype(np.float32)[:, None]
         place = {name: position for position, name in enumerate(self.classes)}
-        encoded = np.zeros((len(frame), len(self.classes)), np.float32)
-        for row, labels in enumerate(_label_sets(frame, self.target)):
+        cells = list(enumerate(_label_sets(frame, self.target)))
+        if self.target.per_step:
+            cells = [(row, (name,)) for row, names in cells for name in names]
+        encoded = np.zeros((len(cells), len(self.classes)), np.float32)
+        for line, (row, labels) in enumerate(cells):
             for name in labels:
                 if name not in place:
                     raise ValueError(
@@ -61,7 +67,7 @@ class TargetPreprocessor:
                         f"{list(self.classes)[:20]}. Merge rare classes, leave their rows out, or "
                         "split so that the training rows have every class."
                     )
-                encoded[row, place[name]] = 1.0
+                encoded[line, place[name]] = 1.0
         return encoded
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
@@ -83,6 +89,8 @@ def _label_sets(frame: pd.DataFrame, target: Target) -> list[tuple[str, ...]]:
     column = frame[target.column]
     if target.task == "multilabel":
         return label_sets(column, target.separator)
+    if target.per_step:
+        return [step_labels(cell, target.separator) for cell in column]
     names = label_names(column)
     for row, name in enumerate(names):
         if name is None:

@@ -297,14 +297,20 @@ class SequenceSettings:
         max_length: A sequence's most steps; the rest is cut.
         scaling: `"standardize"` (to the training steps' mean 0 and standard deviation 1, by
             feature) or `"none"`.
+        noise: Augmentation, training only: standard deviation of the Gaussian noise added to each
+            feature, after scaling. Keeps a model from trusting features that fit the training
+            rows better than any others.
     """
 
     max_length: int = 512
     scaling: str = "standardize"
+    noise: float = 0.0
 
     def __post_init__(self):
         if self.max_length < 1:
             raise ValueError(f"`max_length` must be at least 1. Received: {self.max_length}.")
+        if self.noise < 0:
+            raise ValueError(f"`noise` must not be negative. Received: {self.noise}.")
         _check_choice("SequenceSettings", "scaling", self.scaling, ("standardize", "none"))
 
 

@@ -146,6 +146,30 @@ def split_by_column(frame: pd.DataFrame, column: str) -> Splits:
     return splits
 
 
+def split_officially(
+    frame: pd.DataFrame,
+    schema: Schema,
+    column: str = "split",
+    *,
+    validation: float = 0.15,
+    seed: int = 0,
+) -> Splits:
+    """Splits a table by its column; validation rows that it does not name come from training.
+
+    Args:
+        frame: A table as `read_table` returns it.
+        schema: Which column is what; rows of one group stay together.
+        column: Says train, validation or test.
+        validation: Share of the training rows, where no row is named for validation; 0 for none.
+        seed: Draws them.
+    """
+    splits = split_by_column(frame, column)
+    if len(splits.validation) or not validation:
+        return splits
+    inner = split_table(splits.train, schema, validation=validation, test=0.0, seed=seed)
+    return Splits(inner.train, inner.validation, splits.test)
+
+
 def k_folds(
     frame: pd.DataFrame, schema: Schema, *, folds: int = 5, seed: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -189,7 +213,7 @@ def k_folds(
 
 def _labels(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:
     """Class names to stratify by; None where the task has no classes."""
-    if schema.target.task != "classification":
+    if schema.target.task != "classification" or schema.target.per_step:
         return None
     return _complete(frame, schema.target.column, "target")
 

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.cells import NA_WORDS, empty_cells, is_empty, missing_cells
-from mmkeras.data.columns import Problem, column_roles, did_you_mean, read_column
+from mmkeras.data.columns import column_roles, did_you_mean, read_column
+from mmkeras.data.media_cells import Problem
 from mmkeras.schema import Schema
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from mmkeras.data.images import decoded_images
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.settings import ImageSettings
+from mmkeras.data.stores import decoded_images
 from mmkeras.evaluation.attention import image_attention
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.plots import (
@@ -205,7 +205,7 @@ def _verdict(task: str, true: Any, guess: Any, outputs: np.ndarray) -> str:
 
 def _caption(pipeline: Pipeline, row: int) -> str:
     schema = pipeline.preprocessing.schema
-    cells = pipeline.frame.iloc[row]
+    cells = pipeline.examples.iloc[row]
     for modality in schema.modalities:
         if modality.kind == "text":
             return (
@@ -228,14 +228,15 @@ def _display_images(pipeline: Pipeline, rows: Sequence[int]) -> np.ndarray | Non
                 resize=own.resize,
                 background=own.background,
             )
-            return decoded_images(pipeline.frame[modality.column].iloc[list(rows)], settings)[0]
+            return decoded_images(pipeline.examples[modality.column].iloc[list(rows)], settings)[0]
     return None
 
 
 def _write_embeddings(
     board: TensorBoardReport, model: keras.Model, pipeline: Pipeline, outputs: np.ndarray
 ) -> None:
-    vectors = embedding_model(model).predict(pipeline.evaluate(), verbose=0)[:_MOST_EMBEDDINGS]
+    vectors = embedding_model(model).predict(pipeline.evaluate(), verbose=0)
+    vectors = pipeline.unpad(vectors)[:_MOST_EMBEDDINGS]
     target = pipeline.preprocessing.target
     rows = range(len(vectors))
     labels = {
@@ -316,7 +317,7 @@ def _reference(pipeline: Pipeline, metrics: Mapping[str, Any], task: str) -> str
     """How sure the main figure is, and what guessing would give."""
     if task != "classification":
         return ""
-    rows = len(pipeline)
+    rows = len(pipeline.targets)
     accuracy = metrics["test"]["accuracy"]
     low, high = proportion_interval(accuracy, rows)
     share = pipeline.targets.sum(axis=0)

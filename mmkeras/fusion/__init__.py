@@ -19,6 +19,8 @@ import keras
 from mmkeras.fusion.attention import CrossAttentionFusion
 from mmkeras.fusion.concat import ConcatFusion
 from mmkeras.fusion.late import LateFusion
+from mmkeras.fusion.modality_dropout import ModalityDropout
+from mmkeras.fusion.stepwise import StepwiseFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
 
 FUSIONS: dict[str, type[keras.layers.Layer]] = {
@@ -69,6 +71,8 @@ __all__ = [
     "ConcatFusion",
     "CrossAttentionFusion",
     "LateFusion",
+    "ModalityDropout",
+    "StepwiseFusion",
     "WeightedSumFusion",
     "get_fusion",
 ]

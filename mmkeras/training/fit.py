@@ -115,6 +115,7 @@ def fit(
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
         global_clipnorm=settings.clip_norm or None,
+        per_step=schema.target.per_step,
     )
     trained.optimizer.build(trained.trainable_variables)
     keeper = _Keeper(settings, checkpoint, has_validation=validation is not None)
@@ -154,11 +155,11 @@ def _learning_rate(settings: TrainingSettings, steps: int):
 
 
 def _for_each_output(model: keras.Model):
-    """Gives every output of the model the same target."""
+    """Gives every output of the model the same target, and the same weights."""
     if not isinstance(model.output, Mapping):
-        return lambda inputs, targets: (inputs, targets)
+        return lambda *batch: batch
     names = list(model.output)
-    return lambda inputs, targets: (inputs, dict.fromkeys(names, targets))
+    return lambda inputs, *rest: (inputs, *(dict.fromkeys(names, part) for part in rest))
 
 
 class _PlainNames(keras.callbacks.Callback):

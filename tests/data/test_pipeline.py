@@ -131,7 +131,7 @@ def test_corrupt_images_are_all_named_in_one_error(small_table, tmp_path):
         assert name in message
     for index in (3, 8, 9):
         assert f"\n  index {index}, column 'picture': " in message
-    assert "3 image(s)" in message
+    assert "3 cell(s)" in message
 
 
 @pytest.mark.parametrize("cache", ["memory", "file", None])

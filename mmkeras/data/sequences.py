@@ -1,0 +1,85 @@
+"""Read a column of feature sequences: `.npy` and `.npz` files, and arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.cells import is_empty
+from mmkeras.data.media_cells import sequence_array_problem
+from mmkeras.progress import ProgressBar
+
+
+class SequenceStore:
+    """A column of feature sequences, read once and kept in memory.
+
+    Args:
+        column: Cells: paths of `.npy` files, or of `.npz` files with one array, arrays
+            `(steps, features)` or `(features,)` (one step), or `None`.
+        features: How many features a step has; by default as many as the first readable cell's.
+
+    Attributes:
+        values: float32 arrays `(steps, features)`; no steps where the cell is empty or unreadable.
+        features: Features of a step; 0 if no cell could be read.
+        readable: Booleans `(rows,)`; empty cells count as readable.
+    """
+
+    def __init__(self, column: pd.Series, features: int | None = None):
+        self.readable = np.ones(len(column), bool)
+        self._reasons: dict[int, str] = {}
+        values: list[np.ndarray | None] = []
+        with ProgressBar("reading sequences", len(column)) as progress:
+            for position, cell in enumerate(column):
+                value, problem = _read_cell(cell)
+                if value is not None:
+                    features = value.shape[1] if features is None else features
+                    if value.shape[1] != features:
+                        problem = f"a step has {value.shape[1]} features; other rows {features}"
+                if problem:
+                    where = f" ({cell})" if isinstance(cell, str) else ""
+                    self.readable[position] = False
+                    self._reasons[position] = f"not a feature sequence{where}: {problem}"
+                    value = None
+                values.append(value)
+                progress.add()
+        self.features = features or 0
+        none = np.zeros((0, self.features), np.float32)
+        self.values = [none if value is None else value for value in values]
+
+    def reason(self, position: int) -> str:
+        """Why the cell at `position` cannot be read, in words."""
+        return self._reasons[position]
+
+
+def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
+    if is_empty(cell):
+        return None, None
+    if isinstance(cell, str):
+        try:
+            cell = _load(Path(cell))
+        except FileNotFoundError:
+            return None, "file not found"
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            return None, str(error)
+    problem = sequence_array_problem(np.asarray(cell))
+    if problem:
+        return None, problem
+    value = np.atleast_2d(np.asarray(cell, np.float32))
+    if not np.isfinite(value).all():
+        return None, "numbers beyond the range of float32"
+    return (value, None) if value.size else (None, "it has no steps")
+
+
+def _load(path: Path) -> np.ndarray:
+    # A pickle inside such a file could run code.
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if len(loaded.files) != 1:
+            raise ValueError(f"it holds {len(loaded.files)} arrays ({loaded.files}), not one")
+        return loaded[loaded.files[0]]
