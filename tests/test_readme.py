@@ -32,7 +32,7 @@ def test_the_example_goes_from_a_csv_to_predictions(tmp_path, monkeypatch, capsy
             }
         )
     pd.DataFrame(rows).to_csv("products.csv", index=False)
-    example, by_hand = blocks()
+    example, by_hand, media = blocks()
     namespace = {}
     exec(example, namespace)
     predicted = namespace["fitted"].target.decode(namespace["outputs"])
@@ -42,6 +42,8 @@ def test_the_example_goes_from_a_csv_to_predictions(tmp_path, monkeypatch, capsy
     assert namespace["schema"].names == ("photo", "title", "table")
     exec(by_hand, namespace)
     assert namespace["schema"].names == ("photo", "title", "facts")
+    exec(media, namespace)
+    assert namespace["schema"].names == ("picture", "sound", "pose", "title")
 
 
 def test_the_example_is_ten_lines_of_code():

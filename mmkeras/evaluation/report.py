@@ -12,9 +12,15 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.settings import ImageSettings
-from mmkeras.data.stores import decoded_images
 from mmkeras.evaluation.attention import image_attention
+from mmkeras.evaluation.examples import (
+    caption,
+    example_images,
+    example_pictures,
+    is_right,
+    telling_rows,
+    verdict,
+)
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.plots import (
     plot_attention,
@@ -30,8 +36,6 @@ from mmkeras.training.tensorboard import TensorBoardReport
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_EXAMPLES = 12
-_PICTURE_SIZE = 96
 _MOST_EMBEDDINGS = 5000
 
 
@@ -150,86 +154,27 @@ def _pictures(
             plot_regression(true, guess, target.target.column),
             "Test rows: predicted against true values.",
         )
-    chosen = _telling_rows(task, true, guess, outputs)
-    images = _display_images(pipeline, chosen)
-    right = [_same(task, true[row], guess[row], target.deviation) for row in chosen]
+    chosen = telling_rows(task, true, guess, outputs)
+    captions = [caption(pipeline, row) for row in chosen]
+    right = [is_right(task, true[row], guess[row], target.deviation) for row in chosen]
     figures["examples"] = (
         plot_examples(
-            images,
-            [_caption(pipeline, row) for row in chosen],
-            [_verdict(task, true[row], guess[row], outputs[row]) for row in chosen],
+            example_pictures(pipeline, chosen),
+            captions,
+            [verdict(task, true[row], guess[row], outputs[row]) for row in chosen],
             right,
         ),
         "Test rows: the model's most confident right answers (green), then its most confident "
-        "mistakes (red).",
+        "mistakes (red). Sounds are shown as spectrograms, videos by their middle frame.",
     )
     maps = image_attention(model, pipeline, chosen)
-    if maps is not None and images is not None:
+    if maps is not None:
         figures["attention"] = (
-            plot_attention(images, maps, [_caption(pipeline, row) for row in chosen]),
+            plot_attention(example_images(pipeline, chosen), maps, captions),
             "Where in the image the fusion looks, for the same rows: bright is much attention. "
             "Attention is what the model mixed, not a proof of why it decided.",
         )
     return figures
-
-
-def _telling_rows(task: str, true: np.ndarray, guess: np.ndarray, outputs: np.ndarray):
-    """The most confident right and the most confident wrong rows, half and half if possible."""
-    if task == "regression":
-        order = np.argsort(np.abs(true - guess), kind="stable")
-        right, wrong = order, order[::-1]
-    else:
-        confidence = (
-            outputs.max(axis=1) if task == "classification" else np.abs(outputs - 0.5).mean(1)
-        )
-        order = np.argsort(-confidence, kind="stable")
-        right, wrong = order[true[order] == guess[order]], order[true[order] != guess[order]]
-    half = _EXAMPLES // 2
-    wrong = wrong[: max(half, _EXAMPLES - len(right))]
-    right = right[: _EXAMPLES - len(wrong)]
-    return list(dict.fromkeys([*right.tolist(), *wrong.tolist()]))
-
-
-def _same(task: str, true: Any, guess: Any, deviation: float) -> bool:
-    if task == "regression":
-        return abs(true - guess) <= deviation / 2
-    return true == guess
-
-
-def _verdict(task: str, true: Any, guess: Any, outputs: np.ndarray) -> str:
-    if task == "regression":
-        return f"{guess:.3g} (true: {true:.3g})"
-    confidence = f" {outputs.max():.0%}" if task == "classification" else ""
-    return f"{guess}{confidence}" + ("" if true == guess else f" (true: {true})")
-
-
-def _caption(pipeline: Pipeline, row: int) -> str:
-    schema = pipeline.preprocessing.schema
-    cells = pipeline.examples.iloc[row]
-    for modality in schema.modalities:
-        if modality.kind == "text":
-            return (
-                cells[modality.column] if isinstance(cells[modality.column], str) else "(no text)"
-            )
-    for modality in schema.modalities:
-        if modality.kind == "tabular":
-            return ", ".join(f"{column} {cells[column]}" for column in modality.columns[:4])
-    return "" if schema.id is None else str(cells[schema.id])
-
-
-def _display_images(pipeline: Pipeline, rows: Sequence[int]) -> np.ndarray | None:
-    """The chosen rows' first image modality, large enough to look at."""
-    for modality in pipeline.preprocessing.schema.modalities:
-        if modality.kind == "image":
-            own = pipeline.preprocessing.modalities[modality.name].settings
-            settings = ImageSettings(
-                size=(_PICTURE_SIZE, _PICTURE_SIZE),
-                channels=own.channels,
-                resize=own.resize,
-                background=own.background,
-            )
-            return decoded_images(pipeline.examples[modality.column].iloc[list(rows)], settings)[0]
-    return None
 
 
 def _write_embeddings(
@@ -242,7 +187,7 @@ def _write_embeddings(
     labels = {
         "true": target.decode(pipeline.targets)[: len(vectors)],
         "predicted": target.decode(outputs)[: len(vectors)],
-        "row": [_caption(pipeline, row) for row in rows],
+        "row": [caption(pipeline, row) for row in rows],
     }
     board.embeddings(vectors, {k: [_plain(v) for v in values] for k, values in labels.items()})
 
@@ -290,8 +235,8 @@ def _markdown(
     if task == "classification":
         lines += ["## By class", "", format_table(_by_class(pipeline, outputs)), ""]
     lines += ["## Pictures", ""]
-    for name, (_, caption) in pictures.items():
-        lines += [f"![{name.replace('_', ' ')}](pictures/{name}.png)", "", caption, ""]
+    for name, (_, words) in pictures.items():
+        lines += [f"![{name.replace('_', ' ')}](pictures/{name}.png)", "", words, ""]
     lines += ["## Data", ""]
     lines += [f"- leakage check, {finding.severity}: {finding.message}" for finding in findings]
     if not findings:
