@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
 
 SCHEMA = Schema(
     [
@@ -30,6 +30,29 @@ def test_three_lines_are_enough():
     assert schema.names == schema.columns == ("photo", "caption")
 
 
+def test_sounds_videos_and_sequences_survive_json():
+    schema = Schema(
+        [Video("picture", "clip"), Audio("sound", "clip"), Sequence("motion")], Target("label")
+    )
+    assert Schema.from_json(schema.to_json()) == schema
+    kinds = [modality["kind"] for modality in schema.to_dict()["modalities"]]
+    assert kinds == ["video", "audio", "sequence"]
+    # Two modalities of one column, which is there once.
+    assert schema.columns == ("clip", "motion")
+    assert schema.select(["sound"]).columns == ("clip",)
+
+
+def test_a_label_per_step_survives_json():
+    target = Target("moods", separator=" ", per_step=True)
+    schema = Schema([Sequence("voice"), Sequence("words")], target, group="talk")
+    assert Schema.from_json(schema.to_json()) == schema
+    assert schema.select(["words"]).target.per_step
+    # Schemas that were written before there was such a target.
+    older = schema.to_dict()
+    del older["target"]["per_step"]
+    assert not Schema.from_dict(older).target.per_step
+
+
 def test_modalities_can_be_looked_up_and_selected():
     assert SCHEMA["photo"].columns == ("photo path",)
     assert SCHEMA.select(["facts"]).names == ("facts",)
@@ -52,6 +75,16 @@ def test_modalities_can_be_looked_up_and_selected():
         (lambda: Tabular("t"), "names no column"),
         (lambda: Tabular("t", numeric="age"), "list of columns"),
         (lambda: Target("y", task="ranking"), r"classification.*'ranking'"),
+        (lambda: Target("y", "regression", per_step=True), r"one class.*task='regression'"),
+        (lambda: Target("y", "multilabel", per_step=True), r"one class.*task='multilabel'"),
+        (
+            lambda: Schema([Sequence("a"), Text("b")], Target("y", per_step=True)),
+            r"sequences only; \['b'\] have no steps",
+        ),
+        (lambda: Schema([Video("v", "y"), Audio("a")], "y"), r"input of \['v'\]"),
+        (lambda: Schema([Audio("a"), Video("a")], "y"), r"unique.*\['a'\]"),
+        (lambda: Sequence("my steps"), r"column='my steps'"),
+        (lambda: Schema([Audio("modality_dropout")], "y"), r"\['modality_dropout'\]"),
     ],
 )
 def test_impossible_schemas_are_refused(make, message):

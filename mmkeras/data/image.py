@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import tensorflow as tf
 
@@ -95,6 +97,11 @@ def _check_claimed_size(contents: tf.Tensor) -> tf.Operation:
     def starts(signature):
         return tf.equal(tf.strings.substr(contents, 0, len(signature)), signature)
 
+    def bmp_height():
+        # Negative where the rows stand from top to bottom.
+        height = number(22, 4, True)
+        return tf.minimum(height, 2**32 - height)
+
     def jpeg():
         shape = tf.cast(tf.image.extract_jpeg_shape(contents), tf.int64)
         return shape[0] * shape[1]
@@ -104,8 +111,8 @@ def _check_claimed_size(contents: tf.Tensor) -> tf.Operation:
         [
             (tf.logical_not(long_enough), lambda: tf.constant(0, tf.int64)),
             (starts(b"\x89PNG"), lambda: number(16, 4, False) * number(20, 4, False)),
-            (starts(b"GIF8"), lambda: number(6, 2, True) * number(8, 2, True)),
-            (starts(b"BM"), lambda: number(18, 4, True) * number(22, 4, True)),
+            (starts(b"GIF8"), lambda: tf.numpy_function(_gif_pixels, [contents], tf.int64)),
+            (starts(b"BM"), lambda: number(18, 4, True) * bmp_height()),
             (starts(b"\xff\xd8\xff"), jpeg),
         ],
         default=lambda: tf.constant(0, tf.int64),
@@ -118,6 +125,34 @@ def _check_claimed_size(contents: tf.Tensor) -> tf.Operation:
             )
         ],
     )
+
+
+def _gif_pixels(contents: bytes | np.ndarray) -> np.int64:
+    """The pixels that a GIF claims: of its screen or its largest frame, whichever is larger.
+
+    Frames may exceed the screen. All are decompressed, to one byte a pixel, and one is decoded, to
+    three; so together they may be three times as large as one.
+    """
+
+    def after_palette(place: int, flags: int) -> int:
+        return place + (3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0)
+
+    if not isinstance(contents, bytes):  # called eagerly, and not inside a dataset
+        contents = contents.item()
+    width, height, flags = struct.unpack_from("<HHB", contents, 6)
+    largest, together = width * height, 0
+    place = after_palette(13, flags)
+    while place + 10 < len(contents) and contents[place] in b",!":
+        if contents[place] == ord("!"):
+            place += 2
+        else:
+            width, height, flags = struct.unpack_from("<HHB", contents, place + 5)
+            largest, together = max(largest, width * height), together + width * height
+            place = after_palette(place + 10, flags) + 1
+        while place < len(contents) and contents[place]:
+            place += contents[place] + 1
+        place += 1
+    return np.int64(max(largest, together // 3))
 
 
 def fit_image(image: tf.Tensor, size: tuple[int, int], resize: str, background: float) -> tf.Tensor:

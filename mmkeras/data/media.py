@@ -107,7 +107,9 @@ def _decode_image(contents: Any, is_path: Any, settings: ImageSettings) -> tf.Te
 def _encode_sound(array: np.ndarray, settings: AudioSettings) -> bytes:
     file = io.BytesIO()
     subtype = "PCM_16" if array.dtype == np.int16 else "FLOAT"
-    soundfile.write(file, array, settings.rate, format="WAV", subtype=subtype)
+    array = array if array.dtype == np.int16 else array.astype(np.float32)
+    # Not WAV: there, libsndfile writes the time of day beside floats, and no two files are equal.
+    soundfile.write(file, array, settings.rate, format="AU", subtype=subtype)
     return file.getvalue()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,11 @@ import pandas as pd
 from mmkeras.data.cells import is_empty
 from mmkeras.data.media_cells import sequence_array_problem
 from mmkeras.progress import ProgressBar
+
+# What numpy raises for damaged files, beside ValueError and OSError: a header that claims more
+# numbers than memory holds, or that is no Python literal; a broken or encrypted archive.
+_DAMAGED = (EOFError, MemoryError, SyntaxError, RuntimeError, tokenize.TokenError)
+_DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 
 
 class SequenceStore:
@@ -63,18 +70,24 @@ def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
             cell = _load(Path(cell))
         except FileNotFoundError:
             return None, "file not found"
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, OSError, *_DAMAGED, *_DAMAGED_ARCHIVE) as error:
             return None, str(error)
     problem = sequence_array_problem(np.asarray(cell))
     if problem:
         return None, problem
-    value = np.atleast_2d(np.asarray(cell, np.float32))
+    with np.errstate(over="ignore"):
+        value = np.atleast_2d(np.asarray(cell, np.float32))
     if not np.isfinite(value).all():
         return None, "numbers beyond the range of float32"
     return (value, None) if value.size else (None, "it has no steps")
 
 
 def _load(path: Path) -> np.ndarray:
+    with path.open("rb") as file:
+        start = file.read(8)
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        what = f"it starts with {start!r}" if start else "it has zero bytes"
+        raise ValueError(f"no .npy or .npz file: {what}")
     # A pickle inside such a file could run code.
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):

@@ -105,7 +105,9 @@ class SequenceSource:
         length = self._length
         if length is None:
             length = padded_length(tf.cast(steps.bounding_shape()[1], tf.int32))
-        padded = steps.to_tensor(shape=(None, length, self._features))
+        # As one tensor: a list may not hold a length that is only known when the batch is.
+        padded = steps.to_tensor(shape=tf.stack([-1, length, self._features]))
+        padded.set_shape((None, self._length, self._features))
         if augmentation is None or not self._noise:
             return padded
         noise = tf.random.stateless_normal(tf.shape(padded), augmentation, stddev=self._noise)

@@ -16,6 +16,10 @@ from mmkeras.data.media_cells import IMAGE_SUFFIXES
 from mmkeras.data.settings import VideoSettings
 
 _NPY = b"\x93NUMPY"
+_FRAMES = ("PNG", "JPEG", "GIF", "BMP")
+# FFmpeg's readers of containers. Left to guess, it would also draw a text file as pictures, and
+# take a playlist and open whatever files or addresses stand in it.
+_CONTAINERS = "mov,matroska,avi"
 
 
 def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.ndarray:
@@ -23,8 +27,8 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
 
     With a `rate`, frame `k` is the one shown `k / rate` seconds after the start, and the last one
     where the clip has ended by then. Without, the clip is cut into `frames` equal parts and the
-    frame in the middle of each is taken (as TSN does for testing). A folder of images has no
-    clock; there only the second way is possible.
+    frame in the middle of each is taken (as TSN does for testing). A folder of images and an
+    array have no clock; there only the second way is possible.
 
     Args:
         contents: A path in UTF-8, the bytes of a video file, or those of a `.npy` file of frames.
@@ -51,6 +55,8 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
     if not contents:
         raise ValueError("there are no bytes")
     if contents.startswith(_NPY):
+        if settings.rate:
+            raise ValueError("an array of frames has no clock; set `rate` to 0")
         frames = np.load(io.BytesIO(contents), allow_pickle=False)
         return frames[_spread(len(frames), settings)]
     return _from_file(io.BytesIO(contents), settings)
@@ -68,15 +74,18 @@ def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
     names = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
     # frame_2 comes before frame_10.
     names.sort(
-        key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", path.name)]
+        key=lambda path: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", path.name)]
     )
     if not names:
         raise ValueError(f"the folder holds no frame ({', '.join(IMAGE_SUFFIXES)})")
     frames = []
     for place in _spread(len(names), settings):
-        with PIL.Image.open(names[place]) as image:
-            _check_size(image.width, image.height)
-            frames.append(np.asarray(image.convert("RGB")))
+        try:
+            with PIL.Image.open(names[place], formats=_FRAMES) as image:
+                _check_size(image.width, image.height)
+                frames.append(np.asarray(image.convert("RGB")))
+        except (PIL.Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
+            raise ValueError(f"frame {names[place].name}: {error}") from error
         if frames[-1].shape != frames[0].shape:
             raise ValueError(
                 f"frames differ in size: {names[place].name} has {frames[-1].shape[:2]}, the "
@@ -92,16 +101,21 @@ def _check_size(width: int, height: int) -> None:
 
 def _from_file(source: str | io.BytesIO, settings: VideoSettings) -> np.ndarray:
     try:
-        with av.open(source, mode="r") as container:
+        with av.open(source, mode="r", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.video:
                 raise ValueError("the file has no pictures, only sound")
             stream = container.streams.video[0]
-            _check_size(stream.codec_context.width or 0, stream.codec_context.height or 0)
+            codec = stream.codec_context
+            if codec is None:
+                raise ValueError("its pictures are coded in a way that this FFmpeg cannot read")
+            _check_size(codec.width or 0, codec.height or 0)
             times, keys = _clock(container, stream)
             wanted = _wanted(times, float(stream.time_base), settings)
             return _decode(container, stream, wanted, keys)
     except av.FFmpegError as error:
-        raise ValueError(f"the file is damaged or of an unknown kind: {error.strerror}") from error
+        raise ValueError(
+            f"damaged, or not MP4, MOV, WebM, MKV or AVI ({error.strerror})"
+        ) from error
 
 
 def _clock(container, stream) -> tuple[list[int], list[int]]:
@@ -122,8 +136,9 @@ def _wanted(times: Sequence[int], unit: float, settings: VideoSettings) -> list[
         return [times[place] for place in _spread(len(times), settings)]
     seconds = np.arange(settings.frames) / settings.rate
     shown = (np.asarray(times) - times[0]) * unit
-    # The frame on show at that time is the last that has begun; rounding errors aside.
-    places = np.searchsorted(shown, seconds + unit / 2, side="right") - 1
+    # The frame on show at that time is the last that has begun. Its time may be rounded to the
+    # unit, often a millisecond; a unit as long as a frame is exact.
+    places = np.searchsorted(shown, seconds + min(unit, 0.001) / 2, side="right") - 1
     return [times[place] for place in places]
 
 

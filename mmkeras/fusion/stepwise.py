@@ -72,18 +72,26 @@ class StepwiseFusion(layers.Layer):
                 f"Received: tokens of shapes {[tuple(shape) for shape in tokens_shape]}. Choose "
                 "encoders that keep the number of steps."
             )
-        self.fusion.build([(None, 1, shape[2]) for shape in tokens_shape])
+        if not self.fusion.built:  # it is, when it comes from a file
+            self.fusion.build([(None, 1, shape[2]) for shape in tokens_shape])
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         steps = ops.shape(tokens[0])[1]
         folded = [ops.reshape(x, (-1, 1, x.shape[2])) for x in tokens]
-        arguments: dict[str, Any] = {}
-        if masks is not None:
-            arguments["masks"] = [
-                None if mask is None else ops.reshape(mask, (-1, 1)) for mask in masks
-            ]
+        arguments = {}
         if present is not None:
-            arguments["present"] = ops.repeat(present, steps, axis=0)
+            arguments["present"] = ops.repeat(ops.cast(present, "bool"), steps, axis=0)
+        if masks is not None and any(mask is not None for mask in masks):
+            # As presence, for a fusion gives a modality whose every token is padding its share.
+            there = [
+                ops.ones_like(x[:, 0, :1], dtype="bool")
+                if mask is None
+                else ops.reshape(ops.cast(mask, "bool"), (-1, 1))
+                for x, mask in zip(folded, masks, strict=True)
+            ]
+            there = ops.concatenate(there, axis=1)
+            known = arguments.get("present", there)
+            arguments["present"] = ops.logical_and(known, there)
         if not return_weights:
             return _unfold(self.fusion(folded, training=training, **arguments), steps)
         fused, weights = self.fusion(folded, training=training, return_weights=True, **arguments)

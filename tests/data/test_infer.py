@@ -7,7 +7,7 @@ import pytest
 
 from mmkeras.data.infer import infer_schema
 from mmkeras.data.table import read_table
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
@@ -152,3 +152,59 @@ def test_columns_named_like_parts_of_a_model_get_another_modality_name():
     )
     schema = infer_schema(frame)
     assert schema.names == ("output_2",) and schema["output_2"].column == "output"
+
+
+LABELS = ["a", "b"] * 4
+
+
+@pytest.mark.parametrize(
+    ("cells", "cls"),
+    [
+        ([f"{i}.WAV" for i in range(8)], Audio),
+        ([f"{i}.flac" for i in range(8)], Audio),
+        ([f"{i}.mp3" for i in range(7)] + [None], Audio),
+        ([f"{i}.MP4" for i in range(8)], Video),
+        ([f"{i}.webm" for i in range(8)], Video),
+        ([f"{i}.npy" for i in range(8)], Sequence),
+        ([f"{i}.npz" for i in range(8)], Sequence),
+        ([Path(f"{i}.png") for i in range(8)], Image),
+        ([b"RIFF1234WAVEfmt " + bytes([i]) for i in range(8)], Audio),
+        ([b"fLaC" + bytes([i]) for i in range(8)], Audio),
+        ([b"ID3\x04" + bytes([i]) for i in range(8)], Audio),
+        ([b"RIFF1234AVI LIST" + bytes([i]) for i in range(8)], Video),
+        ([b"\0\0\0\x20ftypisom" + bytes([i]) for i in range(8)], Video),
+        ([b"\x1a\x45\xdf\xa3" + bytes([i]) for i in range(8)], Video),
+        ([PNG + bytes([i]) for i in range(8)], Image),
+        ([np.full(100, i, np.int16) for i in range(8)], Audio),
+        ([np.full(7, i, np.float32) for i in range(8)], Sequence),
+        ([np.full((9, 9, 3), i, np.uint8) for i in range(8)], Image),
+        ([np.full((4, 9, 9, 3), i, np.uint8) for i in range(8)], Video),
+    ],
+)
+def test_media_are_recognised_by_suffix_signature_or_rank(cells, cls):
+    frame = pd.DataFrame({"cell": pd.Series(cells, dtype=object), "label": LABELS})
+    assert infer_schema(frame).modalities == (cls("cell"),)
+
+
+def test_media_without_a_suffix_are_recognised_by_their_content(tmp_path):
+    starts = {"sound": b"RIFF1234WAVEfmt ", "clip": b"\0\0\0\x20ftypisom", "scan": PNG}
+    columns = {}
+    for name, start in starts.items():
+        columns[name] = [f"{name}{i}" for i in range(8)]
+        for i, cell in enumerate(columns[name]):
+            (tmp_path / cell).write_bytes(start + bytes([i]))
+    frame = pd.DataFrame({**columns, "label": LABELS})
+    schema = infer_schema(frame, base_dir=tmp_path)
+    assert schema.modalities == (Audio("sound"), Video("clip"), Image("scan"))
+    assert all(isinstance(m, Text) for m in infer_schema(frame).modalities)
+
+
+def test_a_column_of_several_kinds_is_what_most_of_its_cells_are():
+    cells = ["0.wav", "1.wav", "2.wav", "3.wav", "4.wav", "5.mp4", "none", "6.png"]
+    schema = infer_schema(pd.DataFrame({"cell": cells, "label": LABELS}))
+    assert schema.modalities == (Audio("cell"),)
+
+
+def test_the_same_sound_in_every_row_is_a_constant():
+    frame = pd.DataFrame({"cell": ["a.wav"] * 8, "size": range(10, 18), "label": LABELS})
+    assert infer_schema(frame).names == ("table",)

@@ -8,10 +8,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from mmkeras.data.stores import MediaStore, decoded_images
 from mmkeras.data.image import augment_images
 from mmkeras.data.media import media_source
 from mmkeras.data.settings import ImageSettings
+from mmkeras.data.stores import MediaStore, decoded_images
 
 
 def encoded(array, mode=None, fmt="PNG", **options):
