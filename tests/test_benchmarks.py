@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 import mmkeras
 
@@ -22,6 +23,11 @@ folder, name, *arguments = sys.argv[1:]
 sys.path.insert(0, folder)
 print("RESULTS" + json.dumps(importlib.import_module(name).main(arguments)))
 """
+
+
+@pytest.fixture(autouse=True)
+def benchmarks_find_each_other(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
 
 
 def load(name):
@@ -86,14 +92,11 @@ def test_pipeline_without_torch_measures_the_rest(monkeypatch, capsys):
 
 
 @needs_torch
-def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
+def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path):
     import torch
     from torch_loader import ImageTextRows, make_loader
 
-    pipeline = load("pipeline")
-    config = pipeline.PipelineConfig(rows=12, side=32, size=16)
-    frame, schema = pipeline.make_table(tmp_path, config)
+    frame, schema = load("image_rows").make_table(tmp_path, rows=12, side=32, seed=0)
     settings = {
         "image": mmkeras.ImageSettings(size=(16, 16)),
         "text": mmkeras.TextSettings(representation="tokens"),
@@ -123,6 +126,84 @@ def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path, monkeypatch
 
 @pytest.mark.slow
 @needs_torch
+def test_pipeline_compares_sounds_with_the_data_loader(monkeypatch):
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    arguments = ("--rows", 40, "--batch-size", 8, "--repeats", 2, "--workers", 0, 1)
+    table, results = run("pipeline", "--modality", "audio", *arguments)
+    rates = results["rates"]
+    check_rates(rates)
+    assert table.startswith("40 WAV files") and all(name in table for name in rates)
+    for setting in ("decode every epoch", "memory", "file"):
+        assert rates[f"mmkeras, {setting}"]["ratio"] > 0
+    assert results["waiting"] == {}
+
+
+def test_pipeline_measures_sounds_without_torch(monkeypatch, capsys):
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    pipeline = load("pipeline")
+    monkeypatch.setattr(
+        pipeline, "find_spec", lambda name: None if name == "torch" else find_spec(name)
+    )
+    tiny = ["--rows", "24", "--batch-size", "8", "--repeats", "2"]
+    results = pipeline.main(["--modality", "audio", *tiny])
+    assert "torch is not installed: no comparison" in capsys.readouterr().out
+    check_rates(results["rates"])
+    assert len(results["rates"]) == 3 and results["waiting"] == {}
+
+
+def test_made_sounds_are_the_same_for_the_same_seed(tmp_path, monkeypatch):
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    sound_rows = load("sound_rows")
+    contents = []
+    for seed, name in ((0, "a"), (0, "b"), (1, "c")):
+        folder = tmp_path / name
+        folder.mkdir()
+        frame, _ = sound_rows.make_table(folder, 3, seed)
+        contents.append([Path(path).read_bytes() for path in frame["audio"]])
+    assert contents[0] == contents[1] != contents[2]
+
+
+@needs_torch
+def test_the_data_loader_makes_the_spectrograms_that_our_pipeline_makes(tmp_path, monkeypatch):
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    sound_rows = load("sound_rows")
+    frame, schema = sound_rows.make_table(tmp_path, 12, 0)
+    # Longer than the second that is kept.
+    sound = sound_rows.draw_sound(np.random.default_rng(0), sound_rows.RATE, 1.3)
+    soundfile.write(frame["audio"][0], sound, sound_rows.RATE)
+    fitted = mmkeras.fit_preprocessing(frame, schema, sound_rows.settings())
+    inputs, targets = next(iter(mmkeras.Pipeline(frame, fitted).evaluate()))
+    for keep in (False, True):
+        theirs, labels = sound_rows.torch_rows(frame, fitted, keep).__getitems__(list(range(12)))
+        # Two Fourier transforms differ by rounding, which shows where there is next to no power.
+        ours = inputs["audio"].numpy()
+        np.testing.assert_allclose(theirs["audio"].numpy().swapaxes(1, 2), ours, atol=2e-3)
+        np.testing.assert_array_equal(labels.numpy(), targets.numpy())
+
+
+@pytest.mark.slow
+def test_memory_tells_how_it_grows_for_each_cache():
+    table, results = run("memory", "--rows", 64, "--epochs", 2, "--batch-size", 8)
+    assert set(results) == {"auto, over its budget", "none"}
+    for name, result in results.items():
+        assert len(result["use"]) == 3 and name in table
+        for part, grown in result["growth"].items():
+            values = [use[part] for use in result["use"]]
+            assert min(values) > 0 and grown == values[2] - values[1]
+        assert result["ok"] == all(grown < 200 for grown in result["growth"].values())
+
+
+def test_memory_that_grows_too_much_is_missed(capsys):
+    memory = load("memory")
+    use = [{"peak": 900.0}, {"peak": 1000.0}, {"peak": 1250.0}]
+    assert memory.growth(use) == {"peak": 250.0}
+    results = {"none": {"use": use, "growth": {"peak": 250.0}, "ok": False}}
+    memory.report(results, memory.MemoryConfig(epochs=2))
+    assert "grew by 200 MB or more: none" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@needs_torch
 def test_train_step_compares_with_torch():
     tiny = ("--sizes", 16, "--batch-size", 2, "--repeats", 2, "--steps", 1)
     contestants = ("tensorflow", "torch")
@@ -141,8 +222,7 @@ def test_train_step_names_an_unknown_contestant():
 
 
 @needs_torch
-def test_the_torch_model_is_the_keras_model(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
+def test_the_torch_model_is_the_keras_model():
     import torch
     from torch_model import ImageTextClassifier
 

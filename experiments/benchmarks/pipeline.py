@@ -1,12 +1,15 @@
-"""Rows per second from PNG files to augmented batches, beside PyTorch's DataLoader.
+"""Rows per second from files to a model's batches, beside PyTorch's DataLoader.
 
     python experiments/benchmarks/pipeline.py
     python experiments/benchmarks/pipeline.py --rows 500 --repeats 3
+    python experiments/benchmarks/pipeline.py --modality audio
 
-Both sides decode, resize (anti-aliased), flip, rotate and shift images, turn sentences into token
-ids, pad them, and make shuffled batches; they take turns in one process. What decodes in every
-epoch is compared with what decodes in every epoch, what keeps decoded images with what keeps them.
-Then a model is trained, and the share of time in which it waits for its next batch is measured.
+Images: both sides decode PNGs, resize (anti-aliased), flip, rotate and shift them, turn sentences
+into token ids and pad them. Sounds: both decode WAV files, bring them to one second and turn them
+into log-mel spectrograms. Both make shuffled batches; they take turns in one process. What decodes
+in every epoch is compared with what decodes in every epoch, what keeps decoded media with what
+keeps them. With images, a model is then trained, and the share of time in which it waits for its
+next batch is measured.
 """
 
 from __future__ import annotations
@@ -21,22 +24,20 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
+import image_rows
 import pandas as pd
+import sound_rows
 import tyro
-from PIL import Image as PillowImage
 
 import mmkeras
-from mmkeras.progress import ProgressBar
 
 CACHES = {"decode every epoch": None, "memory": "memory", "file": "file"}
 # Makes the batches of one epoch: the first one, or (`warm`) one in the middle of training.
 Epochs = Callable[[bool], Iterable[Any]]
 NO_TORCH = "torch is not installed: no comparison"
-ROTATION, SHIFT = 10.0, 0.1
-CLASSES = 10
+MODALITIES = {"image": image_rows, "audio": sound_rows}
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,18 @@ class PipelineConfig:
     """What is measured.
 
     Args:
-        rows: PNG files, each with a sentence.
-        side: Their height and width in pixels.
+        modality: `image` (with sentences) or `audio`.
+        rows: Files. Of sounds, those in `MMKERAS_DATA` if it is set, and made ones otherwise.
+        side: The images' height and width in pixels.
         size: Height and width of the model's input.
         batch_size: Rows a batch.
         repeats: Measured epochs of each contestant.
         workers: The DataLoader's `num_workers`, each a contestant; the best one counts.
-        train_steps: Steps of training in which waiting is measured; 0 for none.
+        train_steps: Steps of training on images in which waiting is measured; 0 for none.
         seed: Decides files, order and augmentation.
     """
 
+    modality: Literal["image", "audio"] = "image"
     rows: int = 2000
     side: int = 128
     size: int = 64
@@ -62,37 +65,6 @@ class PipelineConfig:
     workers: tuple[int, ...] = (0, 1, 2)
     train_steps: int = 40
     seed: int = 0
-
-
-def make_table(folder: Path, config: PipelineConfig) -> tuple[pd.DataFrame, mmkeras.Schema]:
-    """Pictures of discs on a clouded, slightly noisy ground, sentences, and ten classes."""
-    rng = np.random.default_rng(config.seed)
-    words = [f"word{number}" for number in range(2000)]
-    frequency = 1 / np.arange(1, len(words) + 1)
-    frequency /= frequency.sum()
-    rows = []
-    with ProgressBar("making images", config.rows) as progress:
-        for row in range(config.rows):
-            path = folder / f"{row:06d}.png"
-            PillowImage.fromarray(draw_image(rng, config.side)).save(path)
-            sentence = " ".join(rng.choice(words, rng.integers(5, 21), p=frequency))
-            rows.append((str(path), sentence, f"class {row % CLASSES}"))
-            progress.add(1)
-    schema = mmkeras.Schema([mmkeras.Image("image"), mmkeras.Text("text")], target="label")
-    return pd.DataFrame(rows, columns=["image", "text", "label"]), schema
-
-
-def draw_image(rng: np.random.Generator, side: int) -> np.ndarray:
-    clouds = PillowImage.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-    picture = np.asarray(clouds.resize((side, side), PillowImage.Resampling.BICUBIC), np.float32)
-    picture = picture.copy()
-    y, x = np.mgrid[:side, :side] / side
-    for _ in range(4):
-        centre_x, centre_y, radius = rng.uniform((0, 0, 0.05), (1, 1, 0.3))
-        disc = (x - centre_x) ** 2 + (y - centre_y) ** 2 < radius**2
-        picture[disc] = 0.3 * picture[disc] + 0.7 * rng.integers(0, 256, 3)
-    picture += rng.normal(0, 1.5, picture.shape)
-    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
 class Contestant:
@@ -134,17 +106,6 @@ def make_pipeline(
     )
 
 
-def make_model(preprocessing: Any, config: PipelineConfig) -> Any:
-    """The corrected model, with the text branch that reads token ids."""
-    model = mmkeras.image_text_classifier(
-        (config.size, config.size, 3),
-        preprocessing.inputs["text"].vocabulary_size,
-        CLASSES,
-        text_branch="lstm",
-    )
-    return mmkeras.compile_model(model, "classification")
-
-
 def our_epochs(
     frame: pd.DataFrame, preprocessing: Any, config: PipelineConfig, cache: str | None, folder: Path
 ) -> Epochs:
@@ -171,18 +132,9 @@ def torch_epochs(
     threads: int,
 ) -> Epochs:
     import torch
-    from torch_loader import ImageTextRows, make_loader
+    from torch_loader import make_loader
 
-    rows = ImageTextRows(
-        frame["image"],
-        preprocessing.modalities["text"].token_ids(list(frame["text"])),
-        preprocessing.target.encode(frame),
-        size=config.size,
-        rotation=ROTATION,
-        shift=SHIFT,
-        keep=keep,
-        threads=os.cpu_count() or 1,
-    )
+    rows = MODALITIES[config.modality].torch_rows(frame, preprocessing, keep)
     loader = make_loader(rows, batch_size=config.batch_size, workers=workers, seed=config.seed)
 
     def epoch(warm: bool):
@@ -281,10 +233,18 @@ def waiting(model: Any, pipeline: mmkeras.Pipeline, config: PipelineConfig) -> d
     }
 
 
-def report(results: dict[str, dict[str, dict[str, float]]], config: PipelineConfig) -> None:
+def report(
+    results: dict[str, dict[str, dict[str, float]]], config: PipelineConfig, rows: int
+) -> None:
+    if config.modality == "image":
+        work = f"{rows} PNGs of {config.side}×{config.side} to {config.size}×{config.size}"
+    else:
+        work = (
+            f"{rows} WAV files to {sound_rows.SECONDS:g} s at {sound_rows.RATE} Hz and "
+            f"{sound_rows.MEL_BANDS} mel bands"
+        )
     print(
-        f"{config.rows} PNGs of {config.side}×{config.side} to {config.size}×{config.size}, batch "
-        f"{config.batch_size}, {os.cpu_count()} CPU cores, {config.repeats} repeats"
+        f"{work}, batch {config.batch_size}, {os.cpu_count()} CPU cores, {config.repeats} repeats"
     )
     print("ratio: over the best DataLoader that decodes, or keeps in memory, as this one does\n")
     print(f"{'':<54}{'rows/s':>8}  {'(min to max)':<18}{'first epoch':>11}  ratio")
@@ -311,24 +271,20 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, dict[str
     mmkeras.set_seed(config.seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        frame, schema = make_table(folder, config)
-        preprocessing = mmkeras.fit_preprocessing(
-            frame,
-            schema,
-            {
-                "image": mmkeras.ImageSettings(
-                    size=(config.size, config.size), flip=True, rotation=ROTATION, shift=SHIFT
-                ),
-                "text": mmkeras.TextSettings(representation="tokens"),
-            },
-        )
+        if config.modality == "image":
+            frame, schema = image_rows.make_table(folder, config.rows, config.side, config.seed)
+            settings = image_rows.settings(config.size)
+        else:
+            frame, schema = sound_rows.make_table(folder, config.rows, config.seed)
+            settings = sound_rows.settings()
+        preprocessing = mmkeras.fit_preprocessing(frame, schema, settings)
         results = {"rates": compare(frame, preprocessing, config, folder), "waiting": {}}
-        if config.train_steps:
-            model = make_model(preprocessing, config)
+        if config.modality == "image" and config.train_steps:
+            model = image_rows.make_model(preprocessing)
             for setting, cache in CACHES.items():
                 pipeline = make_pipeline(frame, preprocessing, config, cache, folder)
                 results["waiting"][setting] = waiting(model, pipeline, config)
-    report(results, config)
+    report(results, config, len(frame))
     return results
 
 

@@ -49,6 +49,7 @@ class MediaStore:
         self._settings = settings
         self._shape = self._decoder.shape(settings)
         contents, is_path = media_source(column, kind, settings)
+        self._has_holes = any(not cell for cell in contents)
         self._mapped: np.ndarray | None = None
         self._kept: tf.Tensor | None = None
         if cache == "file":
@@ -97,12 +98,19 @@ class MediaStore:
         except tf.errors.OpError as error:
             # Without the names of TensorFlow's own functions around it.
             why = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", error.message).strip()
+            asserted = re.search(r"to be true\. Summarized data: b'(.*)'", why)
+            why = asserted[1] if asserted else why
             return f"{self._decoder.complaint}: {where} ({why})"
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, MemoryError) as error:
             return f"{self._decoder.complaint}: {where} ({error})"
         return f"could not be read a first time: {where}"
 
     def _decode_one(self, contents: tf.Tensor, is_path: tf.Tensor) -> tf.Tensor:
+        if not self._has_holes:
+            # The condition below takes as long as a short sound's decoding.
+            value = self._decoder.decode(contents, is_path, self._settings)
+            value.set_shape(self._shape)
+            return value
         # An empty cell is a hole: whatever stands there, the model does not see it.
         absent = tf.logical_and(tf.logical_not(is_path), tf.equal(tf.strings.length(contents), 0))
         blank = tf.constant(self._decoder.blank(self._settings), self._decoder.dtype)
@@ -145,8 +153,10 @@ class MediaStore:
             key.update(cell)
             path = Path(cell.decode("utf-8")) if names_a_file else None
             if path is not None and path.exists():
-                status = path.stat()
-                key.update(f"|{status.st_size}|{status.st_mtime_ns}".encode())
+                # A folder does not say when a file in it has changed.
+                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                    status = file.stat()
+                    key.update(f"|{file.name}|{status.st_size}|{status.st_mtime_ns}".encode())
             key.update(b"\0")
         name = folder / f"{self._decoder.plural}-{key.hexdigest()[:24]}"
         values_path, readable_path = Path(f"{name}.npy"), Path(f"{name}-readable.npy")

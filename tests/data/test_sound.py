@@ -169,6 +169,9 @@ def test_a_sound_track_that_is_missing_or_cut_off(tmp_path):
         read_sound(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged or was cut off"):
         read_sound(container("mp4", "aac", tones(24000))[:2000])
+    unknown = container("mov", "pcm_s16le", tones()).replace(b"sowt", b"????")
+    with pytest.raises(ValueError, match="unknown coding"):
+        read_sound(unknown)
     whole = container("mov", "pcm_s16le", np.tile(tones(), (20, 1)), path=tmp_path / "a.mov")
     with pytest.raises(ValueError, match=r"announces 2\.5 seconds and ends"):
         read_sound(whole[: len(whole) // 2])
