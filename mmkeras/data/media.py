@@ -16,6 +16,7 @@ import tensorflow as tf
 from mmkeras.data.cells import is_empty, row_name
 from mmkeras.data.image import decode_image, encode_png, fit_image
 from mmkeras.data.media_cells import MEDIA
+from mmkeras.data.plain_wav import decode_plain_wav, is_plain_wav
 from mmkeras.data.settings import AudioSettings, ImageSettings, VideoSettings
 from mmkeras.data.sound import decode_sound
 from mmkeras.data.video import read_frames
@@ -119,9 +120,15 @@ def _explain_sound(contents: bytes, is_path: bool, settings: AudioSettings) -> n
 
 
 def _decode_audio(contents: Any, is_path: Any, settings: AudioSettings) -> tf.Tensor:
-    return tf.numpy_function(
-        lambda cell, path: _explain_sound(cell, path, settings), [contents, is_path], tf.int16
-    )
+    contents = tf.cond(is_path, lambda: tf.io.read_file(contents), lambda: contents)
+
+    def decode():
+        return tf.numpy_function(
+            lambda data: decode_sound(data, settings), [contents], tf.int16, stateful=False
+        )
+
+    plain = is_plain_wav(contents, settings.rate)
+    return tf.cond(plain, lambda: decode_plain_wav(contents, settings), decode)
 
 
 def _encode_video(array: np.ndarray, settings: VideoSettings) -> bytes:
