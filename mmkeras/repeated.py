@@ -58,11 +58,12 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
     """
     out = config.out or Path("runs") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
     out.mkdir(parents=True, exist_ok=True)
-    results, task = pd.DataFrame(), "classification"
+    results, task, groups = pd.DataFrame(), "", None
     jobs = [(config, out, seed) for seed in config.seeds]
     # A process for each seed: models trained one after the other in one process leak memory.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for done, (rows, task) in enumerate(pool.imap(run_seed, jobs), start=1):
+        for done, (rows, *about) in enumerate(pool.imap(run_seed, jobs), start=1):
+            task, groups = about
             results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
             write_text(out / "results.csv", results.to_csv(index=False))
             print(f"\nAfter {done} of {len(jobs)} seeds:\n")
@@ -73,15 +74,15 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             model: [Run(out / f"seed{seed}-{model}") for seed in config.seeds]
             for model in results["model"].unique()
         }
-        lines += verdict(runs)
+        lines += verdict(runs, groups)
         print("\n" + "\n".join(lines[2:]))
     write_text(out / "summary.md", "\n".join(lines) + "\n")
     print(f"\nevery seed: {out / 'results.csv'}; runs: tensorboard --logdir {out}")
     return results
 
 
-def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str]:
-    """Trains all models with one seed."""
+def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str, pd.Series | None]:
+    """Trains all models with one seed; returns their figures, the task, the test rows' groups."""
     config, out, seed = job
     table, schema = config.data.load()
     if config.settings.on_error == "skip":
@@ -105,7 +106,8 @@ def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str]:
         )
         figures = {key: run.metrics[key] for key in ("parameters", "best_epoch", "seconds")}
         rows.append({"model": name, "seed": seed, **run.metrics["test"], **figures})
-    return rows, schema.target.task
+    groups = None if schema.group is None else splits.test[schema.group]
+    return rows, schema.target.task, groups
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
@@ -121,12 +123,17 @@ def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("model")
 
 
-def verdict(runs: Mapping[str, list[Run]]) -> list[str]:
+def verdict(runs: Mapping[str, list[Run]], groups: pd.Series | None = None) -> list[str]:
     """In words: what all seeds together get, and whether fusing beats the best single modality.
 
     The test rows are the same for all models. A row's score is the share of seeds that get it
-    right, so that the interval speaks of test rows and seeds together; groups of rows that belong
-    together (the steps of one row, a schema's group) are drawn as one.
+    right, so that the interval speaks of test rows and seeds together. Rows that belong together
+    are drawn as one, since they are right or wrong together more often than others.
+
+    Args:
+        runs: By model, a run for each seed.
+        groups: A name for each test row; rows of one name belong together. Without, the steps of
+            one row do.
     """
     together, shares, true = {}, {}, None
     for model, by_seed in runs.items():
@@ -148,17 +155,19 @@ def verdict(runs: Mapping[str, list[Run]]) -> list[str]:
         return lines
     best = max(single, key=lambda model: shares[model].mean())
     frame = runs[FUSED][0].predictions
-    steps = "step" in frame and frame.index.has_duplicates
-    difference, low, high = paired_bootstrap(
-        shares[FUSED], shares[best], groups=frame.index.to_numpy() if steps else None
-    )
+    names, drawn = None, "rows"
+    if groups is not None:
+        names, drawn = groups.loc[frame.index].to_numpy(), f"groups of {groups.name!r}"
+    elif "step" in frame:
+        names, drawn = frame.index.to_numpy(), "whole rows"
+    difference, low, high = paired_bootstrap(shares[FUSED], shares[best], groups=names)
     p = mcnemar(together[FUSED], together[best])
     says = "a significant gain" if low > 0 else "a significant loss" if high < 0 else None
     lines.append(
         f"Fused against the best single modality ({best}): {100 * difference:+.1f} points, 95 % "
-        f"interval {100 * low:+.1f} to {100 * high:+.1f} (bootstrap over "
-        f"{'whole rows' if steps else 'rows'}, {len(runs[FUSED])} seeds): "
-        f"{says or 'no significant difference'}. McNemar on the averaged probabilities: "
-        f"p = {p:.2g}{' (takes steps for independent)' if steps else ''}."
+        f"interval {100 * low:+.1f} to {100 * high:+.1f} (bootstrap over {drawn}, "
+        f"{len(runs[FUSED])} seeds): {says or 'no significant difference'}. McNemar on the "
+        f"averaged probabilities: p = {p:.2g}"
+        f"{'' if names is None else ' (takes all for independent)'}."
     )
     return lines

@@ -115,7 +115,7 @@ def load(
             "speaker": [recording.speaker for recording in heard],
         }
     )
-    return table, Schema([Image("image"), Audio("audio")], Target("digit"))
+    return table, Schema([Image("image"), Audio("audio")], Target("digit"), group="recording")
 
 
 def _split_images(variant: str, random: np.random.RandomState) -> tuple[np.ndarray, pd.DataFrame]:
