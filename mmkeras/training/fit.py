@@ -270,6 +270,7 @@ class _EpochLine(keras.callbacks.Callback):
         self._label, self._epochs, self._steps = label, epochs, steps
         self._terminal = sys.stderr.isatty()
         self._last, self._values, self._width = 0.0, "", 0
+        self._epoch = self._last_shown = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch + 1
@@ -294,10 +295,11 @@ class _EpochLine(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self._terminal:
             print(file=sys.stderr, flush=True)
-        else:
+        elif self._last_shown != self._epoch:
             self._show(self._values)
 
     def _show(self, text: str) -> None:
+        self._last_shown = self._epoch
         line = f"{self._label}: epoch {self._epoch}/{self._epochs}  {text}"
         if self._terminal:
             print(f"\r{line.ljust(self._width)}", end="", file=sys.stderr, flush=True)
