@@ -24,12 +24,10 @@ published for the original**, whose noise and pairing are not known.
   time in other babble: about 3 times in training (`small`) or 23 times (`full`).
 - **Unseen speaker.** With `speakers=True` all test rows are spoken by yweweler, whom training and
   validation never hear, babble included. Validation then says little about the test.
-- **Baselines**, `small`, accuracy on the validation rows (no test row was looked at): image 63 %,
-  audio 60 %, the product of the two probabilities 83 %. Each: a Keras network of three 3×3
-  convolutions (8, 16, 32), each followed by 2×2 max pooling, then dropout 0.3 and a dense layer of
-  64; Adam, 12 epochs (image) and 15 (audio: the log-mel of `AUDIO`, averaged 2×2); one run.
-- **Why this babble.** The same network on the sounds, validation rows: six voices at -3 dB left
-  37 %; with 3,000 training rows four at -6 dB left 16 %, and six at +6 dB 72 %.
+- **Baselines**, `small`, test accuracy, mean ± standard deviation over five seeds
+  (`experiments/avmnist.py`: three 3×3 convolutions a modality, sounds as 56×56 log-mel, late
+  fusion): image 62.8 ± 0.3 %, audio 69.6 ± 1.9 %, both 88.6 ± 0.5 %. Voices and level of the babble
+  were chosen on validation rows, so that neither modality is near the ceiling.
 
 How to cite: V. Vielzeuf, A. Lechervy, S. Pateux, F. Jurie, "CentralNet: a Multilayer Approach for
 Multimodal Fusion", ECCV Workshops 2018; P. P. Liang et al., "MultiBench: Multiscale Benchmarks for
