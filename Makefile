@@ -1,4 +1,4 @@
-# make demo  trains on embedded data and writes a report;  make test  runs all tests.
+# make demo  trains on embedded data and writes a report;  make test  runs the tests.
 # Both make .venv and install what is needed first.
 PYTHON ?= python3
 VENV ?= .venv

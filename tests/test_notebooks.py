@@ -12,6 +12,11 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 # Data that would have to be downloaded.
 NEED_DATA = ("03_audio_and_images",)
 
+RUNS = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in NEED_DATA else [])
+    for path in NOTEBOOKS
+]
+
 
 def sources(notebook):
     return [(cell.cell_type, cell.source.strip()) for cell in notebook.cells]
@@ -42,7 +47,7 @@ def test_committed_outputs_are_whole_and_small(path):
     assert all(cell.execution_count for cell in cells)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNS)
 def test_a_notebook_runs_from_a_clean_kernel(path, tmp_path):
     if path.stem in NEED_DATA and "MMKERAS_DATA" not in os.environ:
         pytest.skip("MMKERAS_DATA is not set")
