@@ -24,8 +24,9 @@ from mmkeras.cli import DataConfig, parse, run_script, to_json
 from mmkeras.data.splits import Splits, k_folds, split_table
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.report import format_table
-from mmkeras.experiment import Settings, drop_unreadable, train_run
+from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.files import write_text
+from mmkeras.settings import Settings
 
 FUSED = "fused"
 

@@ -24,8 +24,9 @@ from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_sc
 from mmkeras.data.cells import class_counts
 from mmkeras.data.leakage import check_leakage, format_findings
 from mmkeras.evaluation.report import comparison_table, format_table
-from mmkeras.experiment import Settings, drop_unreadable, train_run
+from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.runs import CONFIG, read_json
+from mmkeras.settings import Settings
 
 FUSED = "fused"
 

@@ -46,7 +46,7 @@ _HOME = {
     "attention_model": "submodels",
     "embedding_model": "submodels",
     "set_seed": "training.seeds",
-    "Settings": "experiment",
+    "Settings": "settings",
     "train_run": "experiment",
     "Run": "runs",
 }

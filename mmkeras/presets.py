@@ -13,7 +13,7 @@ import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
 from mmkeras.data.settings import AudioSettings, ImageSettings, SequenceSettings, TextSettings
-from mmkeras.experiment import ModelSettings, Settings
+from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.fit import TrainingSettings
 
 # Late fusion with auxiliary losses served both sets best. The position of what is seen matters

@@ -18,9 +18,10 @@ from mmkeras.cli import DataConfig, to_json
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.report import format_table
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
-from mmkeras.experiment import Settings, drop_unreadable, train_run
+from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.files import write_text
 from mmkeras.runs import Run
+from mmkeras.settings import Settings
 
 FUSED = "fused"
 

@@ -9,9 +9,10 @@ import pytest
 import mmkeras
 from mmkeras.data.settings import ImageSettings, TextSettings
 from mmkeras.data.splits import Splits
-from mmkeras.experiment import ModelSettings, Settings, drop_unreadable, train_run
+from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.runs import load_model
 from mmkeras.schema import Schema, Tabular, Target, Text
+from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.fit import TrainingSettings
 
 SETTINGS = Settings(

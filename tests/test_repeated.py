@@ -11,9 +11,9 @@ import pytest
 import mmkeras
 from mmkeras.cli import DataConfig
 from mmkeras.data.splits import split_officially
-from mmkeras.experiment import ModelSettings, Settings
 from mmkeras.repeated import RepeatConfig, repeat, verdict
 from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.fit import TrainingSettings
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"

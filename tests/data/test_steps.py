@@ -8,9 +8,10 @@ from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import SequenceSettings
 from mmkeras.data.splits import Splits
 from mmkeras.data.table import TableError, read_table
-from mmkeras.experiment import ModelSettings, Settings, make_model, train_run
+from mmkeras.experiment import make_model, train_run
 from mmkeras.models import compile_model
 from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.fit import TrainingSettings
 
 SCHEMA = Schema([Sequence("voice"), Sequence("words")], Target("mood", per_step=True), id="name")

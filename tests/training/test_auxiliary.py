@@ -6,8 +6,9 @@ import pytest
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings
-from mmkeras.experiment import ModelSettings, make_model
+from mmkeras.experiment import make_model
 from mmkeras.models import compile_model
+from mmkeras.settings import ModelSettings
 from mmkeras.submodels import attention_model, auxiliary_model, embedding_model
 from mmkeras.training.fit import TrainingSettings, fit
 from mmkeras.training.seeds import set_seed

@@ -5,7 +5,8 @@ import pytest
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings
-from mmkeras.experiment import ModelSettings, make_model
+from mmkeras.experiment import make_model
+from mmkeras.settings import ModelSettings
 from mmkeras.training.fit import TrainingSettings, fit
 from mmkeras.training.seeds import set_seed
 
