@@ -72,6 +72,11 @@ class DataConfig:
         column = self.split_column
         if column is None and self.data is None and "split" in table.columns:
             column = "split"
+        if column in schema.columns:
+            raise ValueError(
+                f"The split column {column!r} is an input in the schema: the model would be told "
+                "which rows are for testing. Remove it there."
+            )
         if column is None:
             return split_table(table, schema, validation=validation, test=test, seed=seed)
         return split_officially(table, schema, column, validation=validation, seed=seed)
@@ -79,7 +84,11 @@ class DataConfig:
     def _schema(self) -> Schema:
         if self.schema is not None:
             return Schema.load(self.schema)
-        schema = infer_schema(read_raw(self.data), target=self.target, base_dir=self.data.parent)
+        raw = read_raw(self.data)
+        if self.split_column is not None:
+            # It says which rows are which, and is nothing to learn from.
+            raw = raw.drop(columns=self.split_column, errors="ignore")
+        schema = infer_schema(raw, target=self.target, base_dir=self.data.parent)
         print(
             f"The schema was inferred; to change it, save it and pass --schema:\n{schema.to_json()}"
         )

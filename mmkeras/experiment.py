@@ -15,7 +15,7 @@ import pandas as pd
 from mmkeras.data.cells import missing_cells
 from mmkeras.data.fingerprint import fingerprint
 from mmkeras.data.leakage_finding import Finding
-from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
 from mmkeras.data.sequences import SequenceStore
 from mmkeras.data.sources import MEDIA_SOURCES, padded_length
@@ -125,6 +125,8 @@ def train_run(
             on_error=settings.on_error,
             cache=None if settings.cache == "none" else settings.cache,
             cache_dir=cache_dir or folder / "cache",
+            # All parts together keep to the budget.
+            cache_budget=CACHE_BUDGET * len(part) // sum(len(each) for each in splits),
         )
         for name, part in splits.items()
         if len(part)

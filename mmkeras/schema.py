@@ -69,8 +69,11 @@ class Text(_OneColumn):
 class Audio(_OneColumn):
     """A column of sounds: paths or bytes of sound files, or arrays of samples.
 
+    Arrays say nothing of their rate; they are taken to be at `AudioSettings.rate`.
+
     A video file is a sound, too: its sound track. So `Video("picture", column="clip")` and
-    `Audio("sound", column="clip")` make two modalities of one column.
+    `Audio("sound", column="clip")` make two modalities of one column. Where some videos have no
+    sound track, give the sounds a column of their own, and leave the cell empty.
     """
 
     kind: ClassVar[str] = "audio"

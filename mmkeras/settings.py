@@ -52,7 +52,7 @@ class ModelSettings:
         filters: The filters, by block, of all convolutions over images, frames and spectrograms.
         convs_per_block: Convolutions before each pooling.
         batch_norm: Normalise after each convolution.
-        image_dropout: Share of feature maps dropped after each such block.
+        image_dropout: Share of feature maps dropped after each such block of images and sounds.
         text_units: Widths of the bag-of-words encoder's layers.
         text_dropout: Dropout inside the text encoder.
         word_dropout: Share of a bag's words that are dropped.
@@ -104,7 +104,11 @@ class ModelSettings:
         if kind == "video":
             options = {"filters": self.filters, "batch_norm": self.batch_norm}
             if name == "frames":
-                options |= {"units": self.sequence_units, "dropout": self.sequence_dropout}
+                options |= {
+                    "convs_per_block": self.convs_per_block,
+                    "units": self.sequence_units,
+                    "dropout": self.sequence_dropout,
+                }
             return options
         if kind in ("audio", "sequence"):
             width = {

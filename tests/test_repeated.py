@@ -149,3 +149,18 @@ def test_avmnist_runs_from_the_command_line(tmp_path):
     )
     assert results["accuracy"].item() > 0.2
     assert len(mmkeras.Run(tmp_path / "seed0-image").predictions) == 2000
+
+
+def test_the_split_column_is_no_input(tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    parts = ["train"] * 30 + ["test"] * 10
+    frame = pd.DataFrame({"x": np.arange(40) * 0.37, "label": ["a", "b"] * 20, "part": parts})
+    frame.to_csv(path, index=False)
+    data = DataConfig(data=path, target="label", split_column="part")
+    table, schema = data.load()
+    assert schema.columns == ("x",)
+    splits = data.split(table, schema, validation=0.2, test=0.5, seed=0)
+    assert [len(part) for part in splits] == [24, 6, 10]
+    told = Schema([mmkeras.Tabular("t", numeric=["x"], categorical=["part"])], "label")
+    with pytest.raises(ValueError, match="'part' is an input"):
+        data.split(table, told, validation=0.2, test=0.5, seed=0)

@@ -36,9 +36,12 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
        also through the one word in them that tells most. An error for inputs, a warning for id and
        group. Half of the rows, and at least 20, have to count. A word that stands in 98 % of a
        class's rows, and next to nowhere else, is a warning.
-    3. With `Splits`: *Same group on both sides* (error), *same image on both sides* (by content: an
-       error where the label is the same too, otherwise a warning), *same text on both sides*
-       (warning; texts are compared without regard to case and blanks).
+    3. With `Splits`: *Same group on both sides* (error), *same image* (sound, video, sequence)
+       *on both sides* (by content, a folder of frames by name: an error where the label is the same
+       too, otherwise a warning), *same text on both sides* (warning; texts are compared without
+       regard to case and blanks).
+
+    Targets with a label per step skip the second check.
 
     Args:
         table: A table, or the splits of one: then the first two checks look at all parts together.
@@ -49,7 +52,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
         The findings, errors first.
 
     Raises:
-        FileNotFoundError: An image file is no longer there.
+        FileNotFoundError: A file is no longer there.
 
     Example:
 

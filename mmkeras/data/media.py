@@ -143,10 +143,15 @@ def _decode_video(contents: Any, is_path: Any, settings: VideoSettings) -> tf.Te
         lambda cell, path: read_frames(cell, path, settings), [contents, is_path], tf.uint8
     )
     frames.set_shape((settings.frames, None, None, 3))
-    frames = tf.cast(frames, tf.float32)
-    if settings.channels == 1:
-        frames = tf.image.rgb_to_grayscale(frames)
-    return fit_image(frames, settings.size, settings.resize, 0.0)
+
+    def fit(frame):
+        frame = tf.cast(frame, tf.float32)
+        if settings.channels == 1:
+            frame = tf.image.rgb_to_grayscale(frame)
+        return fit_image(frame, settings.size, settings.resize, 0.0)
+
+    # One at a time: all frames of a large video as floats would take gigabytes.
+    return tf.map_fn(fit, frames, fn_output_signature=tf.uint8, parallel_iterations=1)
 
 
 DECODERS = {

@@ -10,9 +10,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mmkeras.data.settings import AudioSettings
+from mmkeras.data.sound_file import MAX_SECONDS
 
 _HEADER = 44
-_MOST_BYTES = 2**28
 
 
 def _word(letters: bytes) -> int:
@@ -40,8 +40,9 @@ def is_plain_wav(contents: tf.Tensor, rate: int) -> tf.Tensor:
             *(_word(b"data"), size - _HEADER),
         ]
         whole = tf.equal((size - _HEADER) % block, 0)
+        whole &= size - _HEADER <= min(MAX_SECONDS * rate * block, 2**30)
         plain |= whole & tf.reduce_all(tf.equal(header, tf.stack(expected)))
-    return plain & (size > _HEADER) & (size <= _MOST_BYTES)
+    return plain & (size > _HEADER)
 
 
 def decode_plain_wav(contents: tf.Tensor, settings: AudioSettings) -> tf.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mmkeras.progress import ProgressBar
 # What numpy raises for damaged files, beside ValueError and OSError: a header that claims more
 # numbers than memory holds, or that is no Python literal; a broken or encrypted archive.
 _DAMAGED = (EOFError, MemoryError, SyntaxError, RuntimeError, tokenize.TokenError)
+_MOST_BYTES = 2**31
 _DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 
 
@@ -27,7 +29,7 @@ class SequenceStore:
     Args:
         column: Cells: paths of `.npy` files, or of `.npz` files with one array, arrays
             `(steps, features)` or `(features,)` (one step), or `None`.
-        features: How many features a step has; by default as many as the first readable cell's.
+        features: How many features a step has; by default as many as in most cells.
 
     Attributes:
         values: float32 arrays `(steps, features)`; no steps where the cell is empty or unreadable.
@@ -42,20 +44,26 @@ class SequenceStore:
         with ProgressBar("reading sequences", len(column)) as progress:
             for position, cell in enumerate(column):
                 value, problem = _read_cell(cell)
-                if value is not None:
-                    features = value.shape[1] if features is None else features
-                    if value.shape[1] != features:
-                        problem = f"a step has {value.shape[1]} features; other rows {features}"
-                if problem:
-                    where = f" ({cell})" if isinstance(cell, str) else ""
-                    self.readable[position] = False
-                    self._reasons[position] = f"not a feature sequence{where}: {problem}"
-                    value = None
                 values.append(value)
+                if problem:
+                    self._refuse(position, cell, problem)
                 progress.add()
-        self.features = features or 0
+        widths = Counter(value.shape[1] for value in values if value is not None)
+        if features is None:
+            features = widths.most_common(1)[0][0] if widths else 0
+        for position, value in enumerate(values):
+            if value is not None and value.shape[1] != features:
+                problem = f"a step has {value.shape[1]} features; other rows {features}"
+                self._refuse(position, column.iloc[position], problem)
+                values[position] = None
+        self.features = features
         none = np.zeros((0, self.features), np.float32)
         self.values = [none if value is None else value for value in values]
+
+    def _refuse(self, position: int, cell: Any, problem: str) -> None:
+        where = f" ({cell})" if isinstance(cell, str) else ""
+        self.readable[position] = False
+        self._reasons[position] = f"not a feature sequence{where}: {problem}"
 
     def reason(self, position: int) -> str:
         """Why the cell at `position` cannot be read, in words."""
@@ -88,6 +96,11 @@ def _load(path: Path) -> np.ndarray:
     if not start.startswith((b"\x93NUMPY", b"PK")):
         what = f"it starts with {start!r}" if start else "it has zero bytes"
         raise ValueError(f"no .npy or .npz file: {what}")
+    if start.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(member.file_size for member in archive.infolist())
+        if claimed > _MOST_BYTES:
+            raise ValueError(f"it unpacks to {claimed} bytes; at most {_MOST_BYTES} are read")
     # A pickle inside such a file could run code.
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):

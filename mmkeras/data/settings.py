@@ -186,6 +186,11 @@ class AudioSettings:
                 f"`hop` must be at least a sample and at most `seconds`. Received: hop={self.hop} "
                 f"and seconds={self.seconds} at {self.rate} Hz."
             )
+        if self.window_samples < 2:
+            raise ValueError(
+                f"`window` must have at least two samples. Received: {self.window} s at "
+                f"{self.rate} Hz."
+            )
         if self.fft_length and self.fft_length < self.window_samples:
             raise ValueError(
                 f"`fft_length` must be at least the window's {self.window_samples} samples. "
@@ -242,6 +247,8 @@ class AudioSettings:
 @dataclass(frozen=True)
 class VideoSettings:
     """How videos become inputs: a fixed number of frames, each an image.
+
+    Frames are taken as they are stored; a rotation that a phone wrote beside them is not applied.
 
     Args:
         frames: How many frames.

@@ -26,6 +26,10 @@ from mmkeras.data.stores import MediaStore
 LENGTH_STEP = 4
 
 
+# What a real step of zeros is given, so that encoders do not take it for padding.
+NOT_PADDING = 1e-4
+
+
 def padded_length(length: Any) -> Any:
     """The next multiple of `LENGTH_STEP`, at least one of them (a number or a tensor)."""
     longest = tf.maximum(length, 1) if tf.is_tensor(length) else max(length, 1)
@@ -77,6 +81,9 @@ class TextSource:
 class SequenceSource:
     """Feature sequences, padded with steps of zeros to about the batch's longest.
 
+    A real step that is all zeros after scaling is given a number next to zero, since a step of
+    zeros is what encoders take for padding.
+
     Args:
         store: The column's cells.
         positions: Which of them are fed.
@@ -94,6 +101,8 @@ class SequenceSource:
         length: int | None = None,
     ):
         values = fitted.scaled([store.values[position] for position in positions])
+        for value in values:
+            value[~value.any(axis=1), 0] = NOT_PADDING
         lengths = np.array([len(value) for value in values], np.int64)
         steps = tf.constant(np.concatenate(values), tf.float32)
         self._steps = tf.RaggedTensor.from_row_lengths(steps, lengths)
@@ -215,6 +224,9 @@ class AudioSource(_MediaSource):
                 band_mask=settings.band_mask,
                 deltas=settings.deltas,
             )
+        # Digital silence and masked frames count like any others.
+        empty = tf.reduce_all(tf.equal(features, 0.0), axis=-1, keepdims=True)
+        features = tf.where(empty, NOT_PADDING, features)
         features.set_shape((None, *settings.shape))
         return features
 

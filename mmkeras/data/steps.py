@@ -36,16 +36,17 @@ def count_steps(
     Raises:
         ValueError: A row's sequences and labels differ in length, or it has too many steps.
     """
-    counts = {
-        name: np.array([len(store.values[position]) for position in positions])
+    counts = [
+        (name, np.array([len(store.values[position]) for position in positions]))
         for name, store in stores.items()
-    }
+    ]
     if schema.target.column in frame:
         cells = frame[schema.target.column]
         separator = schema.target.separator
-        counts[schema.target.column] = np.array([len(step_labels(v, separator)) for v in cells])
+        labels = np.array([len(step_labels(value, separator)) for value in cells])
+        counts.append((schema.target.column, labels))
     steps = np.zeros(len(frame), np.int64)
-    for name, lengths in counts.items():
+    for name, lengths in counts:
         # An absent modality has no steps of its own.
         differ = np.flatnonzero((lengths > 0) & (steps > 0) & (lengths != steps))
         if len(differ):

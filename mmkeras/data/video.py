@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mmkeras.data.image import MAX_PIXELS
 from mmkeras.data.media_cells import IMAGE_SUFFIXES
 from mmkeras.data.settings import VideoSettings
 
+_MOST_TOGETHER = 4 * MAX_PIXELS
 _NPY = b"\x93NUMPY"
 _FRAMES = ("PNG", "JPEG", "GIF", "BMP")
 # FFmpeg's readers of containers. Left to guess, it would also draw a text file as pictures, and
@@ -57,9 +59,21 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
     if contents.startswith(_NPY):
         if settings.rate:
             raise ValueError("an array of frames has no clock; set `rate` to 0")
-        frames = np.load(io.BytesIO(contents), allow_pickle=False)
-        return frames[_spread(len(frames), settings)]
+        return _from_array(contents, settings)
     return _from_file(io.BytesIO(contents), settings)
+
+
+def _from_array(contents: bytes, settings: VideoSettings) -> np.ndarray:
+    try:
+        frames = np.load(io.BytesIO(contents), allow_pickle=False)
+    except (ValueError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+        raise ValueError(f"a damaged .npy file: {error}") from error
+    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+        raise ValueError(
+            f"an array of shape {frames.shape} and type {frames.dtype}; frames are uint8, of shape "
+            "(frames, height, width, 3)"
+        )
+    return frames[_spread(len(frames), settings)]
 
 
 def _spread(available: int, settings: VideoSettings) -> np.ndarray:
@@ -82,7 +96,7 @@ def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
     for place in _spread(len(names), settings):
         try:
             with PIL.Image.open(names[place], formats=_FRAMES) as image:
-                _check_size(image.width, image.height)
+                _check_size(image.width, image.height, settings.frames)
                 frames.append(np.asarray(image.convert("RGB")))
         except (PIL.Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
             raise ValueError(f"frame {names[place].name}: {error}") from error
@@ -94,9 +108,14 @@ def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
     return np.stack(frames)
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, frames: int) -> None:
     if width * height > MAX_PIXELS:
         raise ValueError(f"frames of {width}×{height} pixels; at most {MAX_PIXELS} are read")
+    if frames * width * height > _MOST_TOGETHER:
+        raise ValueError(
+            f"{frames} frames of {width}×{height} pixels; at most {_MOST_TOGETHER} pixels are read "
+            "at once. Ask for fewer frames, or make the video smaller"
+        )
 
 
 def _from_file(source: str | io.BytesIO, settings: VideoSettings) -> np.ndarray:
@@ -108,7 +127,7 @@ def _from_file(source: str | io.BytesIO, settings: VideoSettings) -> np.ndarray:
             codec = stream.codec_context
             if codec is None:
                 raise ValueError("its pictures are coded in a way that this FFmpeg cannot read")
-            _check_size(codec.width or 0, codec.height or 0)
+            _check_size(codec.width or 0, codec.height or 0, settings.frames)
             times, keys = _clock(container, stream)
             wanted = _wanted(times, float(stream.time_base), settings)
             return _decode(container, stream, wanted, keys)

@@ -48,9 +48,7 @@ class TemporalConvEncoder(layers.Layer):
         dropout: Share of whole channels that are dropped after each convolution, in training.
 
     Call arguments:
-        inputs: Floats `(batch, steps, features)`; a step of zeros alone is padding. In a waveform
-            that is digital silence: it gives no token, unless a sample beside it in the token's
-            steps is heard.
+        inputs: Floats `(batch, steps, features)`; a step of zeros alone is padding.
 
     Returns:
         Tokens `(batch, tokens, filters[-1])`; as many as steps, or with strides `ceil(steps / s)`
@@ -127,6 +125,14 @@ class TemporalConvEncoder(layers.Layer):
             x = block(x, mask, after)
             mask = after
         return x
+
+    def compute_output_shape(self, input_shape):
+        # Given here, since JAX cannot tell that both ways through a block leave equally many of an
+        # unknown number of steps.
+        batch, steps, _ = input_shape
+        for strides in self.strides:
+            steps = None if steps is None else -(-steps // strides)
+        return batch, steps, self.filters[-1]
 
     def token_mask(self, inputs):
         """True where one of a token's steps is no padding: `(batch, tokens)`."""

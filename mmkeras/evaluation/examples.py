@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,15 +111,13 @@ def example_pictures(pipeline: Pipeline, rows: Sequence[int]) -> np.ndarray | No
 
 def _spectrograms(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
     # Whatever the model reads of a sound, this is what people can read.
-    bands = settings.mel_bands if settings.features in ("log_mel", "mfcc") else 40
-    shown = AudioSettings(
-        rate=settings.rate,
-        seconds=settings.seconds,
-        window=settings.window,
-        hop=settings.hop,
-        fft_length=max(settings.fft_points, 1024),
-        mel_bands=bands,
-    )
+    if settings.features in ("log_mel", "mfcc"):
+        shown = dataclasses.replace(settings, features="log_mel", deltas=0)
+    else:
+        # 40 bands of a window of 64 ms hold a Fourier bin each, whatever the rate.
+        shown = AudioSettings(
+            rate=settings.rate, seconds=settings.seconds, window=0.064, mel_bands=40
+        )
     decibels = sound_features(samples.astype(np.float32) / 32768, shown).numpy()
     highest = decibels.max(axis=(1, 2), keepdims=True)
     share = np.clip((decibels - highest + 80.0) / 80.0, 0, 1)

@@ -259,3 +259,31 @@ def test_without_a_readable_training_sequence_the_reason_is_given(tmp_path):
     frame = table_of(str(tmp_path / "a.npy"), str(tmp_path / "a.npy"))
     with pytest.raises(ValueError, match=r"No training row has a feature sequence.*a\.npy.*starts"):
         fit_preprocessing(frame, SCHEMA)
+
+
+def test_a_real_step_of_zeros_is_no_padding():
+    steps = [np.array([[-1.0], [0.0], [1.0]]), np.array([[-1.0], [1.0]])]
+    frame = pd.DataFrame({"x": steps, "label": ["a", "b"]})
+    schema = Schema([Sequence("x")], "label")
+    pipeline = Pipeline(frame, fit_preprocessing(frame, schema))
+    inputs, _ = next(pipeline.evaluate().as_numpy_iterator())
+    np.testing.assert_array_equal(
+        inputs["x"].any(axis=2), [[True, True, True, False], [True, True, False, False]]
+    )
+    np.testing.assert_allclose(inputs["x"][0, 1], 0, atol=1e-3)
+
+
+def test_the_most_frequent_width_is_the_right_one():
+    cells = pd.Series([np.ones((2, 4)), *[np.ones((2, 3))] * 3])
+    store = SequenceStore(cells)
+    assert store.features == 3
+    assert store.readable.tolist() == [False, True, True, True]
+    assert "4 features; other rows 3" in store.reason(0)
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmkeras.data.sequences._MOST_BYTES", 10_000)
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, x=np.zeros((1000, 10)))
+    store = SequenceStore(pd.Series([str(path)]))
+    assert "unpacks to" in store.reason(0)

@@ -201,3 +201,10 @@ def test_prediction_gives_a_row_for_each_step(finished):
     alone = run.predict(new[2:3])
     assert len(alone) == 1
     np.testing.assert_allclose(alone["p(up)"], predicted["p(up)"][8:9], atol=1e-5)
+
+
+def test_a_modality_called_like_the_target_is_checked_too():
+    frame = pd.DataFrame({"f": [np.ones((4, 2))] * 2, "y": ["a|b|a", "b|a|b"]})
+    schema = Schema([Sequence("y", column="f")], Target("y", per_step=True))
+    with pytest.raises(ValueError, match="'y' has 3 steps, and what stands before it 4"):
+        Pipeline(frame, fit_preprocessing(frame, schema))

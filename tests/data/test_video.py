@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 from mmkeras.data.pipeline import Pipeline
@@ -254,3 +255,21 @@ def test_a_sound_file_is_no_video(tmp_path):
     (tmp_path / "a.mp4").write_bytes(wav_bytes(np.zeros(800)))
     with pytest.raises(ValueError, match="not MP4"):
         read(tmp_path / "a.mp4", frames=2)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [b"\x93NUMPY\x01\x00v\x00{'descr': (((((", b"\x93NUMPY"],
+    ids=["broken header", "no header"],
+)
+def test_damaged_arrays_of_frames_are_named(contents):
+    with pytest.raises(ValueError, match=r"damaged \.npy"):
+        read_frames(contents, False, VideoSettings())
+
+
+def test_frames_that_are_too_many_pixels_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mmkeras.data.video._MOST_TOGETHER", 1000)
+    for place in range(3):
+        PIL.Image.new("RGB", (20, 20)).save(tmp_path / f"{place}.png")
+    with pytest.raises(ValueError, match="3 frames of 20×20 pixels; at most 1000"):
+        read_frames(str(tmp_path).encode(), True, VideoSettings(frames=3))

@@ -14,10 +14,10 @@ published for the original**, whose noise and pairing are not known.
 - **Image.** 28×28. Principal components of the training rows' images; an image keeps its mean
   and the leading components that together reach 25 % of the variance (four, as with scikit-learn's
   `PCA(n_components=0.25)`), and loses the others.
-- **Audio.** One second, 8 kHz. A recording of the digit at a random moment, brought to the same
-  loudness as all others, in a babble of six voices at 0 dB. Each voice is a random second out of
-  all recordings of the split, played one after the other. The babble does not depend on the digit:
-  what it says tells nothing.
+- **Audio.** One second, 8 kHz (to be read by `AUDIO`, or other settings with `rate=8000`). A
+  recording of the digit at a random moment, brought to the same loudness as all others, in a
+  babble of six voices at 0 dB. Each voice is a random second out of all recordings of the split,
+  played one after the other. The babble does not depend on the digit: what it says tells nothing.
 - **Splits.** No image and no recording is in two of them, nor is a recording of one in the babble
   of another. Recordings 0 to 4 of each speaker and digit (FSDD's test split) are for testing, 5
   to 9 for validation, 10 to 49 for training. So each recording is used several times, each
