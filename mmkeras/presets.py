@@ -47,17 +47,7 @@ _AVMNIST = Settings(
         filters=(8, 16, 32),
         convs_per_block=1,
     ),
-    training=TrainingSettings(
-        epochs=15,
-        batch_size=64,
-        learning_rate=3e-3,
-        schedule="cosine",
-        weight_decay=0.05,
-        clip_norm=1.0,
-        auxiliary=1.0,
-        patience=0,
-        monitor="val_accuracy",
-    ),
+    training=dataclasses.replace(_TRAINING, epochs=15, batch_size=64),
     image=ImageSettings(size=(28, 28), channels=1, background=0, shift=0.08),
     # Half the data set's resolution in time and bands: a quarter of the cost.
     audio=dataclasses.replace(AVMNIST_AUDIO, hop=0.018, mel_bands=56, shift=0.05),

@@ -106,19 +106,20 @@ class MediaStore:
         return f"could not be read a first time: {where}"
 
     def _decode_one(self, contents: tf.Tensor, is_path: tf.Tensor) -> tf.Tensor:
-        if not self._has_holes:
-            # The condition below takes as long as a short sound's decoding.
-            value = self._decoder.decode(contents, is_path, self._settings)
-            value.set_shape(self._shape)
-            return value
-        # An empty cell is a hole: whatever stands there, the model does not see it.
-        absent = tf.logical_and(tf.logical_not(is_path), tf.equal(tf.strings.length(contents), 0))
-        blank = tf.constant(self._decoder.blank(self._settings), self._decoder.dtype)
-        value = tf.cond(
-            absent,
-            lambda: tf.fill(self._shape, blank),
-            lambda: self._decoder.decode(contents, is_path, self._settings),
-        )
+        def decode():
+            return self._decoder.decode(contents, is_path, self._settings)
+
+        def blank():
+            number = tf.constant(self._decoder.blank(self._settings), self._decoder.dtype)
+            return tf.fill(self._shape, number)
+
+        # An empty cell is a hole: whatever stands there, the model does not see it. The condition
+        # takes as long as a short sound's decoding, so columns without holes go without.
+        if self._has_holes:
+            is_empty = tf.equal(tf.strings.length(contents), 0)
+            value = tf.cond(tf.logical_and(tf.logical_not(is_path), is_empty), blank, decode)
+        else:
+            value = decode()
         value.set_shape(self._shape)
         return value
 
