@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from mmkeras.encoders.video import check_video_floats, check_videos
+from mmkeras.encoders.image import check_pixels
+from mmkeras.encoders.video import check_videos
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -103,7 +104,7 @@ class Conv3DEncoder(layers.Layer):
         return pools
 
     def call(self, inputs, training=None):
-        check_video_floats("Conv3DEncoder", inputs)
+        check_pixels("Conv3DEncoder", inputs, "frames")
         x = inputs
         for step in self.steps:
             x = step(x)

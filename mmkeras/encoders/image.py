@@ -18,12 +18,13 @@ def _check_images(class_name: str, shape: Sequence[int | None]) -> None:
         )
 
 
-def _check_floats(class_name: str, inputs: Any) -> None:
+def check_pixels(class_name: str, inputs: Any, what: str = "images") -> None:
+    """Raises a `ValueError` unless the inputs are floats."""
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if "float" not in dtype:
         raise ValueError(
             f"{class_name} reads floats between 0 and 1. Received: inputs of dtype {dtype}. "
-            "Divide 8-bit images by 255: `images.astype('float32') / 255`."
+            f"Divide 8-bit {what} by 255: `{what}.astype('float32') / 255`."
         )
 
 
@@ -124,7 +125,7 @@ class ConvEncoder(layers.Layer):
         return steps
 
     def call(self, inputs, training=None):
-        _check_floats("ConvEncoder", inputs)
+        check_pixels("ConvEncoder", inputs)
         x = inputs
         for step in self.steps:
             x = step(x)
@@ -282,7 +283,7 @@ class BackboneEncoder(layers.Layer):
         self.to_tokens = layers.Reshape((-1, self.model.output_shape[-1]), dtype=self.dtype_policy)
 
     def call(self, inputs, training=None):
-        _check_floats("BackboneEncoder", inputs)
+        check_pixels("BackboneEncoder", inputs)
         x = ops.repeat(inputs, 3, axis=-1) if inputs.shape[-1] == 1 else inputs
         x = scale_for_backbone(x, self.backbone)
         return self.to_tokens(self.model(x, training=training if self.trainable else False))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
+from mmkeras.encoders.image import BackboneEncoder, ConvEncoder, check_pixels
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
 
 OVER_TIME = ("lstm", "self_attention", "none")
@@ -20,16 +20,6 @@ def check_videos(class_name: str, shape: Sequence[int | None]) -> None:
         raise ValueError(
             f"{class_name} reads videos of shape (batch, frames, height, width, channels), of one "
             f"picture size. Received: inputs of shape {tuple(shape)}."
-        )
-
-
-def check_video_floats(class_name: str, inputs: Any) -> None:
-    """Raises a `ValueError` unless the inputs are floats."""
-    dtype = keras.backend.standardize_dtype(inputs.dtype)
-    if "float" not in dtype:
-        raise ValueError(
-            f"{class_name} reads floats between 0 and 1. Received: inputs of dtype {dtype}. "
-            "Divide 8-bit frames by 255: `frames.astype('float32') / 255`."
         )
 
 
@@ -144,7 +134,7 @@ class FrameEncoder(layers.Layer):
         return self.frame_encoder.model.output_shape[-1]
 
     def call(self, inputs, training=None):
-        check_video_floats("FrameEncoder", inputs)
+        check_pixels("FrameEncoder", inputs, "frames")
         frames = inputs.shape[1] or ops.shape(inputs)[1]
         x = self.frame_encoder(ops.reshape(inputs, (-1, *inputs.shape[2:])))
         x = ops.mean(x, axis=1)
