@@ -24,11 +24,10 @@ from mmkeras.cli import DataConfig, parse, run_script, to_json
 from mmkeras.data.splits import Splits, k_folds, split_table
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.report import format_table
-from mmkeras.experiment import drop_unreadable, train_run
+from mmkeras.experiment import drop_unreadable
 from mmkeras.files import write_text
+from mmkeras.repeated import FUSED, train_models
 from mmkeras.settings import Settings
-
-FUSED = "fused"
 
 
 @dataclass(frozen=True)
@@ -95,28 +94,19 @@ def run_fold(job: tuple[CrossValidationConfig, Path, int, int]) -> tuple[list[di
     )
     splits = Splits(inner.train, inner.validation, table.iloc[test_rows])
     settings = dataclasses.replace(config.settings, seed=seed)
-    rows = []
-    for name in config.models or (*schema.names, FUSED):
-        run = train_run(
-            splits,
-            schema if name == FUSED else schema.select([name]),
-            out / f"fold{fold}-seed{seed}-{name}",
-            settings,
-            details={"experiment": to_json(config), "fold": fold},
-            cache_dir=out / "cache",
-            label=f"fold {fold} seed {seed} {name}",
-        )
-        metrics = run.metrics
-        rows.append(
-            {
-                "model": name,
-                "fold": fold,
-                "seed": seed,
-                **metrics["test"],
-                "best_epoch": metrics["best_epoch"],
-                "seconds": metrics["seconds"],
-            }
-        )
+    models = config.models or (*schema.names, FUSED)
+    details = {"experiment": to_json(config), "fold": fold}
+    runs = train_models(models, splits, schema, settings, out, f"fold{fold}-seed{seed}", details)
+    rows = [
+        {
+            "model": name,
+            "fold": fold,
+            "seed": seed,
+            **run.metrics["test"],
+            **{key: run.metrics[key] for key in ("best_epoch", "seconds")},
+        }
+        for name, run in runs.items()
+    ]
     return rows, schema.target.task
 
 

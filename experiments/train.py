@@ -25,10 +25,9 @@ from mmkeras.data.cells import class_counts
 from mmkeras.data.leakage import check_leakage, format_findings
 from mmkeras.evaluation.report import comparison_table, format_table
 from mmkeras.experiment import drop_unreadable, train_run
+from mmkeras.repeated import FUSED
 from mmkeras.runs import CONFIG, read_json
 from mmkeras.settings import Settings
-
-FUSED = "fused"
 
 
 @dataclass(frozen=True)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import tyro
 
 from mmkeras.cli import DataConfig, to_json
+from mmkeras.data.splits import Splits
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.report import format_table
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.files import write_text
 from mmkeras.runs import Run
+from mmkeras.schema import Schema
 from mmkeras.settings import Settings
 
 FUSED = "fused"
@@ -94,21 +96,56 @@ def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str, pd.S
     )
     settings = dataclasses.replace(config.settings, seed=seed)
     alone = schema.names if len(schema.names) > 1 else ()
-    rows = []
-    for name in config.models or (*alone, FUSED):
-        run = train_run(
-            splits,
-            schema if name == FUSED else schema.select([name]),
-            out / f"seed{seed}-{name}",
-            settings,
-            details={"experiment": to_json(config)},
-            cache_dir=out / "cache",
-            label=f"seed {seed} {name}",
-        )
-        figures = {key: run.metrics[key] for key in ("parameters", "best_epoch", "seconds")}
-        rows.append({"model": name, "seed": seed, **run.metrics["test"], **figures})
+    models = config.models or (*alone, FUSED)
+    details = {"experiment": to_json(config)}
+    runs = train_models(models, splits, schema, settings, out, f"seed{seed}", details)
+    rows = [
+        {
+            "model": name,
+            "seed": seed,
+            **run.metrics["test"],
+            **{key: run.metrics[key] for key in ("parameters", "best_epoch", "seconds")},
+        }
+        for name, run in runs.items()
+    ]
     groups = None if schema.group is None else splits.test[schema.group]
     return rows, schema.target.task, groups
+
+
+def train_models(
+    models: Iterable[str],
+    splits: Splits,
+    schema: Schema,
+    settings: Settings,
+    out: Path,
+    prefix: str,
+    details: Mapping[str, Any],
+) -> dict[str, Run]:
+    """Trains modalities alone, and all of them fused, on the same rows.
+
+    Args:
+        models: Modality names and "fused".
+        splits: The rows.
+        schema: All modalities.
+        settings: The same for each model.
+        out: The experiment's folder; a run's is `{prefix}-{model}` inside.
+        prefix: Says which part of the experiment this is.
+        details: More for each run's `config.json`.
+
+    Returns:
+        The finished runs by model.
+    """
+    return {
+        name: train_run(
+            splits,
+            schema if name == FUSED else schema.select([name]),
+            out / f"{prefix}-{name}",
+            settings,
+            details=details,
+            cache_dir=out / "cache",
+        )
+        for name in models
+    }
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
