@@ -24,6 +24,7 @@ from mmkeras.data.stores import MediaStore
 from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.report import comparison_table, flatten, write_report
 from mmkeras.files import write_json, write_text
+from mmkeras.fusion import fusion_class, fusion_options
 from mmkeras.models import build_model, default_encoder
 from mmkeras.runs import (
     CONFIG,
@@ -111,26 +112,10 @@ def train_run(
 
     started = time.perf_counter()
     set_seed(settings.seed)
-    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
-    presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
-    preprocessing = fit_preprocessing(
-        splits.train, schema, settings.preprocessing(schema), presence=presence
+    preprocessing, pipelines = fitted_pipelines(
+        splits, schema, settings, cache_dir or folder / "cache"
     )
     preprocessing.save(folder / PREPROCESSING)
-    pipelines = {
-        name: Pipeline(
-            part,
-            preprocessing,
-            batch_size=settings.training.batch_size,
-            on_error=settings.on_error,
-            cache=None if settings.cache == "none" else settings.cache,
-            cache_dir=cache_dir or folder / "cache",
-            # All parts together keep to the budget.
-            cache_budget=CACHE_BUDGET * len(part) // sum(len(each) for each in splits),
-        )
-        for name, part in splits.items()
-        if len(part)
-    }
     model = make_model(preprocessing, settings.model)
     result = fit(
         model,
@@ -158,7 +143,7 @@ def train_run(
         padded = model.predict(pipelines[part].evaluate(), verbose=0)
         outputs[part] = pipelines[part].unpad(padded)
         metrics[part] = evaluate_predictions(
-            schema.target.task, *_in_own_unit(preprocessing, pipelines[part], outputs[part])
+            schema.target.task, *in_own_unit(pipelines[part], outputs[part])
         )
     predictions = predictions_frame(preprocessing, pipelines["test"].examples, outputs["test"])
     temporary = folder / f"{PREDICTIONS}.tmp"
@@ -184,6 +169,42 @@ def train_run(
     return Run(folder)
 
 
+def fitted_pipelines(
+    splits: Splits, schema: Schema, settings: Settings, cache_dir: str | Path
+) -> tuple[Preprocessing, dict[str, Pipeline]]:
+    """Fits the preprocessing on the training rows, and makes a pipeline of each part with rows.
+
+    Args:
+        splits: The rows.
+        schema: The modalities to use.
+        settings: How cells become inputs.
+        cache_dir: Where `cache="file"` keeps decoded media.
+
+    Returns:
+        The preprocessing, and pipelines by `"train"`, `"validation"` and `"test"`.
+    """
+    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
+    presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
+    preprocessing = fit_preprocessing(
+        splits.train, schema, settings.preprocessing(schema), presence=presence
+    )
+    pipelines = {
+        name: Pipeline(
+            part,
+            preprocessing,
+            batch_size=settings.training.batch_size,
+            on_error=settings.on_error,
+            cache=None if settings.cache == "none" else settings.cache,
+            cache_dir=cache_dir,
+            # All parts together keep to the budget.
+            cache_budget=CACHE_BUDGET * len(part) // sum(len(each) for each in splits),
+        )
+        for name, part in splits.items()
+        if len(part)
+    }
+    return preprocessing, pipelines
+
+
 def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
     schema = preprocessing.schema
@@ -203,9 +224,13 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         if encoders[name] == "self_attention" and kind in ("text", "sequence"):
             longest = preprocessing.modalities[name].settings.max_length
             encoder_options[name]["max_length"] = padded_length(longest)
-    fusion_options = {"pooling": settings.pooling}
-    if settings.fusion == "late":
-        fusion_options["dropout"] = settings.fusion_dropout
+    open_options = fusion_options(settings.fusion)
+    options = {"pooling": settings.pooling}
+    if getattr(fusion_class(settings.fusion), "gives_logits", False):
+        # What others get behind the fusion, a fusion of decisions gets inside.
+        options["dropout"] = settings.fusion_dropout
+    if settings.fusion_dim is not None:
+        options["dim"] = settings.fusion_dim
     return build_model(
         schema,
         preprocessing.inputs,
@@ -213,7 +238,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
         encoders=encoders,
         encoder_options=encoder_options,
         fusion=settings.fusion,
-        fusion_options=fusion_options,
+        fusion_options={name: x for name, x in options.items() if name in open_options},
         hidden=settings.hidden,
         dropout=settings.dropout,
         fusion_dropout=settings.fusion_dropout,
@@ -233,14 +258,12 @@ def _comparison(
     return comparison_table({**results, label: metrics}, task)
 
 
-def _in_own_unit(
-    preprocessing: Preprocessing, pipeline: Pipeline, outputs: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    targets = pipeline.targets
-    if preprocessing.schema.target.task != "regression":
+def in_own_unit(pipeline: Pipeline, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A pipeline's targets and a model's outputs for them; numbers in the target's own unit."""
+    targets, target = pipeline.targets, pipeline.preprocessing.target
+    if target.target.task != "regression":
         return targets, outputs
-    decode = preprocessing.target.decode
-    return decode(targets)[:, None], decode(outputs)[:, None]
+    return target.decode(targets)[:, None], target.decode(outputs)[:, None]
 
 
 def drop_unreadable(

@@ -14,7 +14,13 @@ import keras
 from keras import layers
 
 from mmkeras.encoders import get_encoder
-from mmkeras.fusion import ModalityDropout, StepwiseFusion, get_fusion
+from mmkeras.fusion import (
+    FUSIONS,
+    ModalityDropout,
+    StepwiseFusion,
+    fusion_class,
+    get_fusion,
+)
 from mmkeras.schema import TASKS, Image, InputSpec, Modality, Schema, Target, Text
 
 _ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
@@ -60,7 +66,7 @@ def build_model(
         encoders: A name of `ENCODERS` or a layer, by modality name. The default is
             `default_encoder`'s. A layer is renamed to `{modality}_encoder`.
         fusion: A name of `FUSIONS`, or a layer. A single modality has nothing to fuse: its tokens
-            are pooled by `ConcatFusion`, unless the fusion is `"late"`. That one gives the
+            are pooled by `ConcatFusion`, unless the fusion is late. That one gives the
             outputs itself; `hidden`, `dropout` and `fusion_dropout` are then not used.
         encoder_options: Constructor arguments of the encoders given by name, by modality name.
         fusion_options: Constructor arguments of a fusion given by name. Of a single modality's,
@@ -79,7 +85,7 @@ def build_model(
         An uncompiled model from a dict of inputs to `(batch, num_outputs)`: probabilities of one
         class (softmax) or of each label (sigmoid), or numbers (linear), by the target's task. With
         a label per step `(batch, steps, num_outputs)`; the fusion then works at each step
-        (`mmkeras.fusion.StepwiseFusion`).
+        (`mmkeras.fusion.StepwiseFusion`), unless it reads the sequences itself (`aligned`).
 
     Raises:
         ValueError: For mappings that name an unknown modality or leave one out, unknown encoders,
@@ -134,22 +140,25 @@ def build_model(
             "`modality_dropout` hides modalities by the input `present`; pass presence=True. "
             f"Received: modality_dropout={modality_dropout}."
         )
+    activation = _ACTIVATIONS[schema.target.task]
     options = dict(fusion_options or {})
-    if fusion == "late":
-        options["num_outputs"] = num_outputs
-    elif len(tokens) == 1:
-        # Alone, a modality is only pooled.
-        fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
+    if isinstance(fusion, str) and fusion in FUSIONS:
+        if getattr(fusion_class(fusion), "gives_logits", False):
+            options |= {"num_outputs": int(num_outputs), "activation": activation}
+        elif len(tokens) == 1:
+            # Alone, a modality is only pooled.
+            fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
+        elif schema.target.per_step and getattr(fusion_class(fusion), "aligned", False):
+            options["return_sequences"] = True
     fusion_layer = get_fusion(fusion, **options)
     if fusion_layer.built:
         raise ValueError(
             f"The fusion layer {fusion_layer.name!r} already belongs to a model. Make a new one."
         )
-    if schema.target.per_step:
+    if schema.target.per_step and not getattr(fusion_layer, "return_sequences", False):
         fusion_layer = StepwiseFusion(fusion_layer)
     fusion_layer.name = "fusion"
     x = fusion_layer(tokens, **arguments)
-    activation = _ACTIVATIONS[schema.target.task]
     if getattr(fusion_layer, "gives_logits", False):
         outputs = layers.Activation(activation, dtype="float32", name="output")(x)
         return keras.Model(tensors, outputs, name=name)

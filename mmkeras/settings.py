@@ -41,7 +41,7 @@ class ModelSettings:
 
     Args:
         fusion: How the modalities meet.
-        image_encoder: cnn, or a backbone of keras.applications.
+        image_encoder: cnn, patches (a transformer over them), or a backbone of keras.applications.
         text_encoder: What reads texts.
         audio_encoder: What reads sounds; by default cnn, or tcn for waveforms.
         video_encoder: frames (an image encoder on each, then over time) or conv3d.
@@ -53,13 +53,18 @@ class ModelSettings:
         convs_per_block: Convolutions before each pooling.
         batch_norm: Normalise after each convolution.
         image_dropout: Share of feature maps dropped after each such block of images and sounds.
+        patch_size: Side of the patches of images (pixels) and spectrograms (frames, bands).
+        patch_dim: Width of a patch's token.
+        patch_layers: Transformer layers over the patches.
+        patch_dropout: Their dropout.
         text_units: Widths of the bag-of-words encoder's layers.
         text_dropout: Dropout inside the text encoder.
         word_dropout: Share of a bag's words that are dropped.
         sequence_units: Width of the encoders of sequences, sounds over time, and frames over time.
         sequence_dropout: Their dropout.
         modality_dropout: Share of modalities hidden in training, so that the model can do without.
-        pooling: How a modality's tokens become one vector.
+        pooling: How a modality's tokens become one vector, in fusions of vectors.
+        fusion_dim: Width of the fused vector, in fusions that have one; by default their own.
         fusion_dropout: Dropout of the fused vector (of each modality's, in late fusion).
         hidden: Widths of the head's layers.
         dropout: Dropout in the head.
@@ -78,6 +83,10 @@ class ModelSettings:
     convs_per_block: int = 2
     batch_norm: bool = True
     image_dropout: float = 0.0
+    patch_size: int = 8
+    patch_dim: int = 64
+    patch_layers: int = 2
+    patch_dropout: float = 0.0
     text_units: tuple[int, ...] = (128, 64)
     text_dropout: float = 0.3
     word_dropout: float = 0.0
@@ -85,6 +94,7 @@ class ModelSettings:
     sequence_dropout: float = 0.0
     modality_dropout: float = 0.0
     pooling: Pooling = "mean"
+    fusion_dim: int | None = None
     fusion_dropout: float = 0.0
     hidden: tuple[int, ...] = (128,)
     dropout: float = 0.5
@@ -100,6 +110,14 @@ class ModelSettings:
                 "convs_per_block": self.convs_per_block,
                 "batch_norm": self.batch_norm,
                 "dropout": self.image_dropout,
+            }
+        if name == "patches":
+            return {
+                "patch_size": self.patch_size,
+                "dim": self.patch_dim,
+                "num_layers": self.patch_layers,
+                "ff_dim": 2 * self.patch_dim,
+                "dropout": self.patch_dropout,
             }
         if kind == "video":
             options = {"filters": self.filters, "batch_norm": self.batch_norm}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -37,6 +38,11 @@ def check_layer(make_layer, arguments, expected_output_shape, tmp_path):
     check_rows_alone(layer, arguments)
     check_training_step(make_layer(), arguments)
     check_float16(make_layer, arguments)
+
+
+def some_always(names, always):
+    """Parameters of a test: some names in every test run, the others only among the slow tests."""
+    return [pytest.param(n, marks=() if n in always else pytest.mark.slow) for n in names]
 
 
 def call(layer, arguments, **more):

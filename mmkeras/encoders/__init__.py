@@ -15,6 +15,7 @@ import keras
 from mmkeras.encoders.audio import SpectrogramEncoder
 from mmkeras.encoders.conv3d import Conv3DEncoder
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
+from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
 from mmkeras.encoders.recurrent import RecurrentEncoder
 from mmkeras.encoders.sequence import FrameMLPEncoder, SequenceAttentionEncoder
 from mmkeras.encoders.tabular import FTTransformerEncoder, MLPEncoder
@@ -25,7 +26,7 @@ from mmkeras.encoders.video import FrameEncoder
 from mmkeras.schema import InputSpec
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
-    "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder},
+    "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder, "patches": PatchEncoder},
     "text": {
         "bag_of_words": BagOfWordsEncoder,
         "lstm": LSTMEncoder,
@@ -33,6 +34,7 @@ ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
     },
     "audio": {
         "cnn": SpectrogramEncoder,
+        "patches": SpectrogramPatchEncoder,
         "tcn": TemporalConvEncoder,
         "recurrent": RecurrentEncoder,
         "self_attention": SequenceAttentionEncoder,
@@ -124,10 +126,12 @@ __all__ = [
     "FrameMLPEncoder",
     "LSTMEncoder",
     "MLPEncoder",
+    "PatchEncoder",
     "RecurrentEncoder",
     "SelfAttentionEncoder",
     "SequenceAttentionEncoder",
     "SpectrogramEncoder",
+    "SpectrogramPatchEncoder",
     "TemporalConvEncoder",
     "TransformerLayers",
     "get_encoder",

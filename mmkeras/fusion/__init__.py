@@ -5,30 +5,105 @@
 A fusion is a `keras.layers.Layer` with `call(tokens, masks=None, present=None, training=None)`;
 see `mmkeras.fusion.pooling` for these arguments. Whatever stands in an absent modality's tokens
 or in padding does not change its output by a bit, NaN and infinity included. One whose class says
-`has_weights = True` also takes `return_weights=True` and then returns `(vector, weights)`. A new
-fusion is one file and one line in the table below.
+`has_weights = True` also takes `return_weights=True` and then returns `(vector, weights)`. One
+whose class says `aligned = True` reads sequences of one length, step by step. A new fusion is one
+file and one line in the table below; `docs/extending.md` shows it.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from mmkeras.fusion.attention import CrossAttentionFusion
+from mmkeras.fusion.bilinear import FactorizedBilinearFusion
+from mmkeras.fusion.bottleneck import BottleneckFusion
+from mmkeras.fusion.cca import DeepCCAFusion
+from mmkeras.fusion.co_attention import CoAttentionFusion
 from mmkeras.fusion.concat import ConcatFusion
+from mmkeras.fusion.crossmodal import MulTFusion
+from mmkeras.fusion.early_concat import EarlyConcatFusion
+from mmkeras.fusion.elementwise import ElementwiseFusion
+from mmkeras.fusion.experts import MixtureOfExpertsFusion
+from mmkeras.fusion.film import FiLMFusion
+from mmkeras.fusion.gated_sum import GatedSumFusion
+from mmkeras.fusion.gmu import GatedMultimodalUnit
+from mmkeras.fusion.hypernetwork import HypernetworkFusion
 from mmkeras.fusion.late import LateFusion
+from mmkeras.fusion.low_rank import LowRankFusion
+from mmkeras.fusion.memory import MemoryFusion
+from mmkeras.fusion.misa import MISAFusion
+from mmkeras.fusion.modality_attention import ModalityAttentionFusion
 from mmkeras.fusion.modality_dropout import ModalityDropout
+from mmkeras.fusion.multiplicative import MultiplicativeFusion
+from mmkeras.fusion.non_local import NonLocalGateFusion
+from mmkeras.fusion.perceiver import PerceiverFusion
+from mmkeras.fusion.self_attention import SelfAttentionFusion
+from mmkeras.fusion.simbamm import SimBaMMFusion
+from mmkeras.fusion.stack import StackFusion
 from mmkeras.fusion.stepwise import StepwiseFusion
+from mmkeras.fusion.tensor import TensorFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
 
-FUSIONS: dict[str, type[keras.layers.Layer]] = {
+# A name's class, or its class with some arguments.
+FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
+    # Of features: vectors side by side, added up, multiplied.
     "concat": ConcatFusion,
+    "early_concat": EarlyConcatFusion,
+    "stack": StackFusion,
     "weighted_sum": WeightedSumFusion,
+    "gated_sum": GatedSumFusion,
+    "product": functools.partial(ElementwiseFusion, rule="product"),
+    "max": functools.partial(ElementwiseFusion, rule="max"),
+    "mean": functools.partial(ElementwiseFusion, rule="mean"),
+    # Attention over tokens; the first is the simple baseline to hold all others against.
+    "simbamm": SimBaMMFusion,
+    "self_attention": SelfAttentionFusion,
     "attention": CrossAttentionFusion,
+    "cross_attention": functools.partial(CrossAttentionFusion, query=0),
+    "co_attention": CoAttentionFusion,
+    "modality_attention": ModalityAttentionFusion,
+    "perceiver": PerceiverFusion,
+    "bottleneck": BottleneckFusion,
+    "mult": MulTFusion,
+    # One modality changes how another is read.
+    "gmu": GatedMultimodalUnit,
+    "film": FiLMFusion,
+    "hypernetwork": HypernetworkFusion,
+    "multiplicative": MultiplicativeFusion,
+    "non_local": NonLocalGateFusion,
+    # Tensor products, whole and factorized.
+    "tensor": TensorFusion,
+    "low_rank": LowRankFusion,
+    "bilinear": FactorizedBilinearFusion,
+    # Memory, and losses that shape what the modalities share.
+    "memory": MemoryFusion,
+    "misa": MISAFusion,
+    "cca": DeepCCAFusion,
+    "experts": MixtureOfExpertsFusion,
+    # Of decisions.
     "late": LateFusion,
+    "late_mean": functools.partial(LateFusion, rule="mean"),
+    "late_weights": functools.partial(LateFusion, rule="weights"),
+    "late_vote": functools.partial(LateFusion, rule="vote"),
 }
+
+
+def fusion_class(name: str) -> type[keras.layers.Layer]:
+    """The class that a name of `FUSIONS` stands for."""
+    make = FUSIONS[name]
+    return make.func if isinstance(make, functools.partial) else make
+
+
+def fusion_options(name: str) -> set[str]:
+    """The constructor arguments that a name of `FUSIONS` leaves open."""
+    make = FUSIONS[name]
+    fixed = make.keywords if isinstance(make, functools.partial) else {}
+    return set(inspect.signature(fusion_class(name)).parameters) - {"kwargs", *fixed}
 
 
 def get_fusion(name_or_layer: str | keras.layers.Layer, **options: Any) -> keras.layers.Layer:
@@ -58,21 +133,47 @@ def get_fusion(name_or_layer: str | keras.layers.Layer, **options: Any) -> keras
             f"The fusions are {sorted(FUSIONS)}. Received: {name_or_layer!r}. Any other fusion "
             "can be given as a layer."
         )
-    cls = FUSIONS[name_or_layer]
-    known = [name for name in inspect.signature(cls).parameters if name != "kwargs"]
+    known = fusion_options(name_or_layer)
     unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
     if unknown:
-        raise ValueError(f"The fusion {name_or_layer!r} has no option {unknown}. It has {known}.")
-    return cls(**options)
+        raise ValueError(
+            f"The fusion {name_or_layer!r} has no option {unknown}. It has {sorted(known)}."
+        )
+    return FUSIONS[name_or_layer](**options)
 
 
 __all__ = [
     "FUSIONS",
+    "BottleneckFusion",
+    "CoAttentionFusion",
     "ConcatFusion",
     "CrossAttentionFusion",
+    "DeepCCAFusion",
+    "EarlyConcatFusion",
+    "ElementwiseFusion",
+    "FactorizedBilinearFusion",
+    "FiLMFusion",
+    "GatedMultimodalUnit",
+    "GatedSumFusion",
+    "HypernetworkFusion",
     "LateFusion",
+    "LowRankFusion",
+    "MISAFusion",
+    "MemoryFusion",
+    "MixtureOfExpertsFusion",
+    "ModalityAttentionFusion",
     "ModalityDropout",
+    "MulTFusion",
+    "MultiplicativeFusion",
+    "NonLocalGateFusion",
+    "PerceiverFusion",
+    "SelfAttentionFusion",
+    "SimBaMMFusion",
+    "StackFusion",
     "StepwiseFusion",
+    "TensorFusion",
     "WeightedSumFusion",
+    "fusion_class",
+    "fusion_options",
     "get_fusion",
 ]

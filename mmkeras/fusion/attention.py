@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.keys import attend, join_masks
 from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
@@ -115,8 +116,8 @@ class CrossAttentionFusion(layers.Layer):
         for i, attention, norm in zip(self.queries, self.attentions, self.norms, strict=True):
             others = [j for j in range(len(tokens)) if j != i]
             keys = ops.concatenate([hidden[j] for j in others], axis=1)
-            mask = _join_masks([tokens[j] for j in others], [masks[j] for j in others])
-            attended, scores = _attend(attention, hidden[i], keys, mask, return_weights)
+            mask = join_masks([tokens[j] for j in others], [masks[j] for j in others])
+            attended, scores = attend(attention, hidden[i], keys, mask, return_weights)
             vectors.append(pool(norm(hidden[i] + attended), masks[i], self.pooling))
             if return_weights:
                 start = 0
@@ -136,36 +137,3 @@ class CrossAttentionFusion(layers.Layer):
             "pooling": self.pooling,
             "dropout": self.dropout,
         }
-
-
-def _join_masks(tokens, masks):
-    """One mask `(batch, keys)` for the concatenated tokens; `None` where all count."""
-    if all(mask is None for mask in masks):
-        return None
-    return ops.concatenate(
-        [
-            ops.ones(ops.shape(x)[:2], dtype="bool") if mask is None else mask
-            for x, mask in zip(tokens, masks, strict=True)
-        ],
-        axis=1,
-    )
-
-
-def _attend(attention, queries, keys, mask, return_weights):
-    """Attended vectors and, if wanted, the weights; zeros in rows where the mask leaves no key."""
-    if mask is None:
-        attended = attention(queries, keys, return_attention_scores=return_weights)
-        return attended if return_weights else (attended, None)
-    any_key = ops.any(mask, axis=1, keepdims=True)
-    # Without a key the softmax would be NaN on some backends and uniform on others, so such a row
-    # attends to everything, which has been cleared, and the result is dropped.
-    reachable = ops.expand_dims(mask | ~any_key, axis=1)
-    attended = attention(
-        queries, keys, attention_mask=reachable, return_attention_scores=return_weights
-    )
-    attended, scores = attended if return_weights else (attended, None)
-    any_key = ops.expand_dims(any_key, axis=-1)
-    attended = ops.where(any_key, attended, 0.0)
-    if return_weights:
-        scores = ops.where(ops.expand_dims(any_key, axis=-1), scores, 0.0)
-    return attended, scores

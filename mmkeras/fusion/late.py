@@ -1,7 +1,8 @@
-"""Late fusion: each modality decides for itself, and the decisions are added up."""
+"""Late fusion: each modality decides for itself, and the decisions are combined."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -15,28 +16,50 @@ from mmkeras.fusion.pooling import (
     pooled_dim,
 )
 
+RULES = ("product", "mean", "weights", "vote")
+ACTIVATIONS = ("softmax", "sigmoid", "linear")
+
+# How much the mean probability counts beside the votes: less than a vote among dozens, and enough
+# to be seen in float16.
+_TIE_BREAK = 0.01
+
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class LateFusion(layers.Layer):
-    """Adds up the logits of one linear classifier a modality: a product of experts.
+    """Combines the decisions of one linear classifier a modality, by a fixed or a learnt rule.
 
-    With `h_i` the pooled tokens of modality `i`:
+    With `h_i` the pooled tokens of modality `i`, and `p_i` its own distribution:
 
-        z_i = W_i h_i + b_i
-        F(X) = sum_i z_i
+        z_i = W_i h_i + b_i,    p_i = softmax(z_i)
+        product:  F(X) = sum_i z_i
+        mean:     F(X) = log(1/n sum_i p_i)
+        weights:  F(X) = log(sum_i w_i p_i),    w = softmax(s)
+        vote:     F(X) = log(0.99/n sum_i onehot(argmax p_i) + 0.01/n sum_i p_i)
 
-    For a softmax output this is the product of the modalities' own distributions, normalised
-    again (Hinton, equation 1): a modality that is sure outvotes one that is not. It is trained as
-    one model, unlike an average of models trained apart. The sum already is the model's logits,
-    so no dense layer follows. An absent modality adds nothing.
+    The softmax of `product` is the modalities' distributions multiplied and normalised again
+    (Hinton, equation 1): a modality that is sure outvotes one that is not. That of `mean` is their
+    mean, which one sure and wrong modality cannot spoil. `weights` learns the scores `s`, which
+    start equal: F(X) = sum of w_i f_i(X) over decisions. `vote` is a majority vote; the mean
+    probability, of small weight, decides between equal numbers of votes. A vote has no gradient,
+    so in training it is `mean`.
 
-    Train it with an auxiliary loss (`TrainingSettings.auxiliary`), so that each modality's own
-    logits stay meaningful.
+    With a sigmoid the rules apply to each label's probability, a vote is `z_i > 0`, and F(X) is
+    the logit of the result. With a linear output `mean` and `weights` are those of the numbers
+    `z_i`, and `product` is their sum.
+
+    The result already is the model's logits, so no dense layer follows. An absent modality has no
+    part in a product, mean or vote, and the weights of the others are made to add up to 1. A row
+    without any modality gives zeros. It is trained as one model, unlike an average of models
+    trained apart; train it with an auxiliary loss (`TrainingSettings.auxiliary`), so that each
+    modality's own logits stay meaningful.
 
     Args:
         num_outputs: Classes, labels or numbers to predict.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
         dropout: Share of the pooled features that are dropped, in training.
+        rule: `"product"`, `"mean"`, `"weights"` or `"vote"`.
+        activation: The model's output function: `"softmax"`, `"sigmoid"` or `"linear"`. It says
+            what the logits mean, and is not applied here.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality.
@@ -57,18 +80,40 @@ class LateFusion(layers.Layer):
 
     References:
         - [Hinton, 2002](https://doi.org/10.1162/089976602760128018) (products of experts)
-        - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (the product rule)
+        - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (the product, sum and majority
+          vote rules)
     """
 
     has_weights = True
     # `build_model` puts the activation straight behind.
     gives_logits = True
 
-    def __init__(self, num_outputs: int, pooling: str = "mean", dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        num_outputs: int,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+        rule: str = "product",
+        activation: str = "softmax",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        if rule not in RULES:
+            raise ValueError(f"`rule` must be one of {RULES}. Received: {rule!r}.")
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"`activation` must be one of {ACTIVATIONS}. Received: {activation!r}."
+            )
+        if rule == "vote" and activation == "linear":
+            raise ValueError(
+                "`rule='vote'` chooses between classes or labels, and a linear output has neither. "
+                "Use `rule='mean'` for numbers."
+            )
         self.num_outputs = int(num_outputs)
         self.pooling = check_pooling(pooling)
         self.dropout = dropout
+        self.rule = rule
+        self.activation = activation
 
     def build(self, tokens_shape):
         check_token_shapes("LateFusion", tokens_shape)
@@ -77,6 +122,10 @@ class LateFusion(layers.Layer):
             self.experts.append(layers.Dense(self.num_outputs, dtype=self.dtype_policy))
             self.experts[-1].build((None, pooled_dim(shape, self.pooling)))
             self.drops.append(layers.Dropout(self.dropout, dtype=self.dtype_policy))
+        if self.rule == "weights":
+            self.scores = self.add_weight(
+                shape=(len(tokens_shape),), initializer="zeros", name="scores"
+            )
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         cleared, masks = clear_absent(tokens, masks, present)
@@ -86,9 +135,34 @@ class LateFusion(layers.Layer):
         ]
         logits = ops.stack(logits, axis=1)
         if present is not None:
-            logits = ops.where(ops.expand_dims(ops.cast(present, "bool"), -1), logits, 0.0)
-        fused = ops.sum(logits, axis=1)
+            present = ops.expand_dims(ops.cast(present, "bool"), -1)
+            logits = ops.where(present, logits, 0.0)
+        if self.rule == "product":
+            fused = ops.sum(logits, axis=1)
+        else:
+            fused = self._combine(ops.cast(logits, "float32"), present, training)
         return (fused, logits) if return_weights else fused
+
+    def _combine(self, logits, present, training):
+        scores = ops.zeros_like(logits[:, :, :1])
+        if self.rule == "weights":
+            scores = scores + ops.reshape(ops.cast(self.scores, "float32"), (1, -1, 1))
+        if present is not None:
+            scores = ops.where(present, scores, -1e9)
+        vote = self.rule == "vote" and not training
+        if self.activation == "linear":
+            fused = ops.sum(ops.softmax(scores, axis=1) * logits, axis=1)
+        elif self.activation == "softmax":
+            votes = ops.one_hot(ops.argmax(logits, axis=-1), self.num_outputs) if vote else None
+            fused = _log_mixture(ops.log_softmax(logits, axis=-1), scores, votes)
+        else:
+            votes = ops.cast(logits > 0, "float32") if vote else None
+            against = 1.0 - votes if vote else None
+            fused = _log_mixture(ops.log_sigmoid(logits), scores, votes)
+            fused = fused - _log_mixture(ops.log_sigmoid(-logits), scores, against)
+        if present is not None:
+            fused = ops.where(ops.any(present, axis=1), fused, 0.0)
+        return ops.cast(fused, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -96,4 +170,18 @@ class LateFusion(layers.Layer):
             "num_outputs": self.num_outputs,
             "pooling": self.pooling,
             "dropout": self.dropout,
+            "rule": self.rule,
+            "activation": self.activation,
         }
+
+
+def _log_mixture(log_probabilities, scores, votes):
+    """The logarithm of the weighted mean over modalities; with votes, of mostly their mean."""
+    mixture = ops.logsumexp(log_probabilities + ops.log_softmax(scores, axis=1), axis=1)
+    if votes is not None:
+        share = ops.sum(ops.softmax(scores, axis=1) * votes, axis=1)
+        # Never log(0): added to a logarithm it is NaN on some backends.
+        share = ops.log(ops.maximum((1 - _TIE_BREAK) * share, 1e-30))
+        mixture = ops.logaddexp(share, mixture + math.log(_TIE_BREAK))
+    # What float16 can hold, and as a probability's logarithm as good as minus infinity.
+    return ops.maximum(mixture, -3e4)

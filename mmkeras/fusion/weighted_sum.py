@@ -7,12 +7,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import (
-    check_pooling,
-    check_token_shapes,
-    clear_absent,
-    pool,
-    pooled_dim,
+from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.projection import (
+    build_projections,
+    masked_softmax,
+    pool_each,
+    presence,
+    project,
 )
 
 
@@ -66,31 +67,17 @@ class WeightedSumFusion(layers.Layer):
         self.scores = self.add_weight(
             shape=(len(tokens_shape),), initializer="zeros", name="scores"
         )
-        self.projections = []
-        for shape in tokens_shape:
-            projection = layers.Dense(self.dim, dtype=self.dtype_policy)
-            projection.build((None, pooled_dim(shape, self.pooling)))
-            self.projections.append(projection)
+        self.projections = build_projections(
+            tokens_shape, self.dim, self.pooling, self.dtype_policy
+        )
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
-        cleared, masks = clear_absent(tokens, masks, present)
-        projected = [
-            projection(pool(x, mask, self.pooling))
-            for projection, x, mask in zip(self.projections, cleared, masks, strict=True)
-        ]
-        weights = self._weights(ops.shape(tokens[0])[0], present)
-        fused = ops.sum(ops.expand_dims(weights, -1) * ops.stack(projected, axis=1), axis=1)
+        tokens, masks = clear_absent(tokens, masks, present)
+        here = presence(tokens, present)
+        projected = project(self.projections, pool_each(tokens, masks, self.pooling), here)
+        weights = ops.cast(masked_softmax(self.scores, here), self.compute_dtype)
+        fused = ops.sum(ops.expand_dims(weights, axis=-1) * projected, axis=1)
         return (fused, weights) if return_weights else fused
-
-    def _weights(self, batch_size, present):
-        scores = ops.broadcast_to(
-            ops.expand_dims(ops.cast(self.scores, "float32"), 0), (batch_size, self.scores.shape[0])
-        )
-        if present is None:
-            return ops.cast(ops.softmax(scores, axis=-1), self.compute_dtype)
-        present = ops.cast(present, "bool")
-        weights = ops.softmax(ops.where(present, scores, -1e9), axis=-1)
-        return ops.cast(ops.where(present, weights, 0.0), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

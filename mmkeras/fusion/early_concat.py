@@ -1,0 +1,146 @@
+"""Early fusion of aligned sequences: all modalities' features of a step, read by one recurrence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.fusion.pooling import check_token_shapes, clear_absent
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+
+
+def check_aligned(class_name: str, shapes: Any) -> None:
+    """Raises a ValueError unless `shapes` are those of two or more sequences of one length."""
+    check_token_shapes(class_name, shapes, at_least=2)
+    if len({shape[1] for shape in shapes if shape[1] is not None}) > 1:
+        raise ValueError(
+            f"{class_name} takes sequences of one length, whose steps belong together. Received: "
+            f"tokens of shapes {[tuple(shape) for shape in shapes]}. Align the sequences, choose "
+            "encoders that keep the number of steps, or take a fusion of unaligned tokens."
+        )
+
+
+def any_mask(masks: Sequence[Any | None]) -> Any | None:
+    """True where a step counts in any modality: `(batch, steps)`; `None` if all steps do."""
+    if any(mask is None for mask in masks):
+        return None
+    joined = masks[0]
+    for mask in masks[1:]:
+        joined = joined | mask
+    return joined
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class EarlyConcatFusion(layers.Layer):
+    """One LSTM or GRU over the modalities' features, side by side at each step (EF-LSTM).
+
+        x[t] = [x_1[t], ..., x_m[t]]
+        h[t], c[t] = LSTM(x[t], h[t-1], c[t-1])
+        F(X) = h[T]
+
+    When bidirectional, a second LSTM reads from the end, and `F(X)` has the last state of each,
+    `[h[T], h'[1]]`.
+
+    What a modality lacks, because it is absent or its step is padding, is zeros in `x[t]`. A
+    step counts if it counts in any modality that is present, so a sequence is as long as the
+    longest of them. Steps that are padding in all are left out, also in the middle. A row without
+    any step gives zeros.
+
+    Args:
+        dim: The width of the fused vector, an even number when bidirectional: each direction has
+            half of it.
+        cell: `"lstm"` or `"gru"`.
+        bidirectional: Whether to read in both directions.
+        return_sequences: Whether to give a vector for each step, zeros where it is padding.
+        dropout: Share of `x[t]`'s features that are dropped, in training.
+
+    Call arguments:
+        tokens: List of `(batch, steps, dim)`, one for each modality, all of one length.
+        masks: `None`, or a list of boolean `(batch, steps)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, dim)`; with `return_sequences`, `(batch, steps, dim)`.
+
+    Example:
+
+    >>> text, audio = keras.Input((50, 8)), keras.Input((50, 4))
+    >>> EarlyConcatFusion(dim=32)([text, audio]).shape
+    (None, 32)
+
+    References:
+        - [Zadeh et al., 2018](https://arxiv.org/abs/1802.00927) (the baselines EF-LSTM and, with
+          both directions, EF-BLSTM)
+        - [Liang et al., 2021](https://arxiv.org/abs/2107.07502) (early fusion in MultiBench)
+    """
+
+    has_weights = False
+    aligned = True
+
+    def __init__(
+        self,
+        dim: int = 64,
+        cell: str = "lstm",
+        bidirectional: bool = True,
+        return_sequences: bool = False,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"`cell` must be one of {sorted(CELLS)}. Received: {cell!r}.")
+        if bidirectional and dim % 2:
+            raise ValueError(
+                "`dim` must be even, for each direction has half of it. Received: "
+                f"dim={dim}. Take another, or `bidirectional=False`."
+            )
+        self.dim = int(dim)
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
+        self.dropout = dropout
+
+    def build(self, tokens_shape):
+        check_aligned("EarlyConcatFusion", tokens_shape)
+        common = {"dtype": self.dtype_policy}
+        units = self.dim // 2 if self.bidirectional else self.dim
+        recurrence = CELLS[self.cell](units, return_sequences=self.return_sequences, **common)
+        if self.bidirectional:
+            recurrence = layers.Bidirectional(recurrence, **common)
+        recurrence.build((None, None, sum(shape[2] for shape in tokens_shape)))
+        self.recurrence = recurrence
+        self.drop = layers.Dropout(self.dropout, **common)
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        x = self.drop(ops.concatenate(tokens, axis=-1), training=training)
+        mask = any_mask(masks)
+        if mask is None:
+            return self.recurrence(x)
+        # Real steps first and a row of padding alone read as if it were steps: cuDNN's kernels
+        # insist on both. What comes of such a row is put to zero.
+        length = ops.shape(x)[1]
+        places = ops.arange(length, dtype="int32")
+        order = ops.argsort(ops.where(mask, places, places + length), axis=1)
+        real = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
+        reads = places < ops.where(real == 0, length, real)
+        x = ops.take_along_axis(x, ops.expand_dims(order, axis=-1), axis=1)
+        fused = self.recurrence(x, mask=reads)
+        if not self.return_sequences:
+            return ops.where(real > 0, fused, 0.0)
+        back = ops.expand_dims(ops.argsort(order, axis=1), axis=-1)
+        return ops.where(mask[:, :, None], ops.take_along_axis(fused, back, axis=1), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "cell": self.cell,
+            "bidirectional": self.bidirectional,
+            "return_sequences": self.return_sequences,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,106 @@
+"""Fusion element by element: the product, the maximum or the mean of projected vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.projection import (
+    build_projections,
+    pool_each,
+    presence,
+    project,
+    zero_empty_rows,
+)
+
+RULES = ("product", "max", "mean")
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class ElementwiseFusion(layers.Layer):
+    """Projects each modality to one width and combines the vectors element by element.
+
+    With `x_i = pool(X_i)` and `f_i = W_i x_i + b_i`, over the modalities that a row has:
+
+        F(X) = prod_i tanh(f_i)      for rule="product"
+        F(X) = max_i f_i             for rule="max"
+        F(X) = mean_i f_i            for rule="mean"
+
+    The product is that of low-rank bilinear pooling (Kim et al., equation 3, with a tanh on each
+    side as in their section on nonlinear activation, and without its last projection `P`, which
+    the head's first layer is). The tanh belongs to the product alone: it bounds the factors, and
+    a product of five unbounded ones would explode.
+
+    An absent modality is left out: it is the neutral element 1 of the product, no candidate for
+    the maximum and not counted in the mean. A row without any modality gives zeros.
+
+    Args:
+        rule: `"product"`, `"max"` or `"mean"`.
+        dim: The width of the projections and of the result.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, dim)`.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((1, 4))
+    >>> ElementwiseFusion("max", dim=32)([image, text]).shape
+    (None, 32)
+
+    References:
+        - [Kim et al., 2017](https://arxiv.org/abs/1610.04325) (the product)
+        - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (product, maximum and mean as
+          rules for combining several sources, there of class probabilities)
+    """
+
+    has_weights = False
+
+    def __init__(self, rule: str = "product", dim: int = 64, pooling: str = "mean", **kwargs):
+        super().__init__(**kwargs)
+        if rule not in RULES:
+            raise ValueError(f"`rule` must be one of {RULES}. Received: {rule!r}.")
+        self.rule = rule
+        self.dim = int(dim)
+        self.pooling = check_pooling(pooling)
+
+    def build(self, tokens_shape):
+        check_token_shapes("ElementwiseFusion", tokens_shape, at_least=2)
+        self.projections = build_projections(
+            tokens_shape,
+            self.dim,
+            self.pooling,
+            self.dtype_policy,
+            activation="tanh" if self.rule == "product" else None,
+        )
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        here = presence(tokens, present)
+        vectors = pool_each(tokens, masks, self.pooling)
+        projected = project(self.projections, vectors, here)
+        counts = ops.expand_dims(here, axis=-1)
+        if self.rule == "product":
+            fused = ops.prod(ops.where(counts, projected, 1.0), axis=1)
+        elif self.rule == "max":
+            fused = ops.max(ops.where(counts, projected, -float("inf")), axis=1)
+        else:
+            number = ops.sum(ops.cast(counts, projected.dtype), axis=1)
+            fused = ops.sum(projected, axis=1) / ops.maximum(number, 1.0)
+        return zero_empty_rows(fused, here)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rule": self.rule,
+            "dim": self.dim,
+            "pooling": self.pooling,
+        }

@@ -1,0 +1,128 @@
+"""Fusion by a hypernetwork: one modality generates the weights that are applied to the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.fusion.conditioning import check_condition, split_condition
+from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.projection import (
+    build_projections,
+    pool_each,
+    presence,
+    project,
+    zero_empty_rows,
+)
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class HypernetworkFusion(layers.Layer):
+    """Applies to each modality a layer whose weights the conditioning modality generates.
+
+    A hypernetwork `f` gives the weights of a primary network `g`, so that the result is
+    `g(x; f(z))`. With `x_i = pool(X_i)`, `c` the conditioning modality and `K = bottleneck`:
+
+        h_i = relu(P_i x_i + p_i),    of width K, for every modality
+        W_j(z) = W_j0 + sum_k h_ck T_jk,    of shape (K, dim)
+        b(z) = b_0 + h_c B
+        F(X) = sum over j != c of h_j W_j(z) + b(z)
+
+    `h_c` is the hypernetwork's hidden layer, and its second layer is linear. `K` is small, since
+    `T_j` has `K * K * dim` weights.
+
+    Without the conditioning modality `h_c = 0`, and what is left are the learnt `W_j0` and `b_0`,
+    the same for every row. An absent modality among the others adds nothing. A row without any
+    modality gives zeros.
+
+    Args:
+        dim: The width of the fused vector.
+        condition: The index of the conditioning modality; -1 is the last.
+        bottleneck: The width of what the generated weights are applied to, and of the
+            hypernetwork's hidden layer.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, dim)`.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((1, 4))
+    >>> HypernetworkFusion(dim=32, condition=1)([image, text]).shape
+    (None, 32)
+
+    References:
+        - [Ha et al., 2017](https://arxiv.org/abs/1609.09106) (hypernetworks)
+        - [Galanti & Wolf, 2020](https://arxiv.org/abs/2003.12193) (`g(x; f(z))` where `z` is
+          another input, not a layer's embedding, and why `g` can then be small)
+    """
+
+    has_weights = False
+
+    def __init__(
+        self,
+        dim: int = 64,
+        condition: int = -1,
+        bottleneck: int = 16,
+        pooling: str = "mean",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dim = int(dim)
+        self.condition = check_condition(condition)
+        self.bottleneck = int(bottleneck)
+        self.pooling = check_pooling(pooling)
+
+    def build(self, tokens_shape):
+        check_token_shapes("HypernetworkFusion", tokens_shape, at_least=2)
+        self.index, self.others = split_condition(
+            "HypernetworkFusion", self.condition, len(tokens_shape)
+        )
+        self.projections = build_projections(
+            tokens_shape, self.bottleneck, self.pooling, self.dtype_policy, activation="relu"
+        )
+        self.base_weights = [
+            self.add_weight(
+                shape=(self.bottleneck, self.dim), initializer="glorot_uniform", name=f"base_{j}"
+            )
+            for j in self.others
+        ]
+        self.weight_generators = []
+        for _ in self.others:
+            generator = layers.Dense(
+                self.bottleneck * self.dim, use_bias=False, dtype=self.dtype_policy
+            )
+            generator.build((None, self.bottleneck))
+            self.weight_generators.append(generator)
+        self.bias_generator = layers.Dense(self.dim, dtype=self.dtype_policy)
+        self.bias_generator.build((None, self.bottleneck))
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        here = presence(tokens, present)
+        vectors = pool_each(tokens, masks, self.pooling)
+        hidden = project(self.projections, vectors, here)
+        condition = hidden[:, self.index]
+        fused = self.bias_generator(condition)
+        for j, base, generator in zip(
+            self.others, self.base_weights, self.weight_generators, strict=True
+        ):
+            generated = ops.reshape(generator(condition), (-1, self.bottleneck, self.dim))
+            fused = fused + ops.einsum("bk,bkd->bd", hidden[:, j], base + generated)
+        return zero_empty_rows(fused, here)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "condition": self.condition,
+            "bottleneck": self.bottleneck,
+            "pooling": self.pooling,
+        }

@@ -1,0 +1,103 @@
+"""Fusion by self-attention over the tokens of all modalities at once (early concatenation)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.fusion.joint_tokens import JointTokens
+from mmkeras.fusion.keys import join_masks
+from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class SelfAttentionFusion(layers.Layer):
+    """One transformer over all tokens of all modalities, and the mean of what comes out.
+
+    With `P_i`, `b_i` a linear layer for each modality and `e_i` its learnt embedding:
+
+        Z = Transformer([X_1 P_1 + b_1 + e_1; ...; X_m P_m + b_m + e_m])
+        F(X) = mean of the tokens of Z that count
+
+    Every token attends to all tokens of its own and of all other modalities. No positions are
+    added, so that the order of a modality's tokens does not matter; an encoder may have added its
+    own. Padding and absent modalities are neither attended to nor in the mean. A row without any
+    modality gives zeros.
+
+    A modality with many tokens weighs more in the mean than one with few. `SimBaMMFusion` reads
+    the fused vector off a class token instead.
+
+    Args:
+        dim: The width of the tokens and of the fused vector.
+        num_heads: Attention heads; `dim` must be a multiple of it.
+        num_layers: Transformer layers.
+        ff_dim: The inner width of their feed-forward parts.
+        dropout: Share of units that are dropped in the transformer, in training.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, dim)`.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((3, 4))
+    >>> SelfAttentionFusion(dim=32)([image, text]).shape
+    (None, 32)
+
+    References:
+        - [Li et al., 2019](https://arxiv.org/abs/1908.03557) (words and image regions in one
+          transformer)
+        - [Xu et al., 2023](https://arxiv.org/abs/2206.06488) (a survey, which calls it early
+          concatenation)
+    """
+
+    has_weights = False
+
+    def __init__(
+        self,
+        dim: int = 64,
+        num_heads: int = 4,
+        num_layers: int = 2,
+        ff_dim: int = 128,
+        dropout: float = 0.1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dim = int(dim)
+        self.num_heads = int(num_heads)
+        self.num_layers = int(num_layers)
+        self.ff_dim = int(ff_dim)
+        self.dropout = dropout
+        check_heads(self.dim, self.num_heads)
+
+    def build(self, tokens_shape):
+        check_token_shapes("SelfAttentionFusion", tokens_shape, at_least=2)
+        self.joint = JointTokens(self.dim, dtype=self.dtype_policy)
+        self.joint.build(tokens_shape)
+        self.transformer = TransformerLayers(
+            self.num_heads, self.num_layers, self.ff_dim, self.dropout, dtype=self.dtype_policy
+        )
+        self.transformer.build((None, None, self.dim))
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        mask = join_masks(tokens, masks)
+        x = self.transformer(self.joint(tokens), key_mask=mask, training=training)
+        return masked_mean(x, mask)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "num_heads": self.num_heads,
+            "num_layers": self.num_layers,
+            "ff_dim": self.ff_dim,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,109 @@
+"""Fusion by the simple baseline for multimodal learning, SimBaMM: a transformer, a class token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
+from mmkeras.fusion.keys import join_masks
+from mmkeras.fusion.pooling import check_token_shapes, clear_absent
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
+class SimBaMMFusion(layers.Layer):
+    """A small transformer over a class token and the tokens of all modalities.
+
+    With `P_i`, `b_i` a linear layer for each modality, `e_i` its learnt embedding, and `c` a
+    learnt class token:
+
+        Z = Transformer([c; X_1 P_1 + b_1 + e_1; ...; X_m P_m + b_m + e_m])
+        F(X) = Z_0
+
+    `Z_0` is what the class token has become. Padding and absent modalities are masked from the
+    attention. The class token always counts, so that a row without any modality gives a learnt
+    vector, the same for each such row. No positions are added; an encoder may have added its own.
+
+    The paper's finding is that this baseline, well tuned, is rarely beaten by methods made for
+    multimodal learning. The transformer is that of `TransformerLayers`: normalisation before each
+    part.
+
+    Args:
+        dim: The width of the tokens and of the fused vector.
+        num_heads: Attention heads; `dim` must be a multiple of it.
+        num_layers: Transformer layers.
+        ff_dim: The inner width of their feed-forward parts.
+        dropout: Share of units that are dropped in the transformer, in training.
+
+    Call arguments:
+        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
+        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
+        present: `None`, or boolean `(batch, modalities)`.
+
+    Returns:
+        `(batch, dim)`.
+
+    Example:
+
+    >>> image, text = keras.Input((16, 8)), keras.Input((3, 4))
+    >>> SimBaMMFusion(dim=32)([image, text]).shape
+    (None, 32)
+
+    References:
+        - [Rheude et al., 2025](https://arxiv.org/abs/2512.22991)
+        - [Devlin et al., 2019](https://arxiv.org/abs/1810.04805) (the class token)
+    """
+
+    has_weights = False
+
+    def __init__(
+        self,
+        dim: int = 64,
+        num_heads: int = 4,
+        num_layers: int = 2,
+        ff_dim: int = 128,
+        dropout: float = 0.1,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dim = int(dim)
+        self.num_heads = int(num_heads)
+        self.num_layers = int(num_layers)
+        self.ff_dim = int(ff_dim)
+        self.dropout = dropout
+        check_heads(self.dim, self.num_heads)
+
+    def build(self, tokens_shape):
+        check_token_shapes("SimBaMMFusion", tokens_shape, at_least=2)
+        self.joint = JointTokens(self.dim, dtype=self.dtype_policy)
+        self.joint.build(tokens_shape)
+        self.class_token = self.add_weight(
+            shape=(1, self.dim),
+            initializer=keras.initializers.RandomNormal(stddev=0.02),
+            name="class_token",
+        )
+        self.transformer = TransformerLayers(
+            self.num_heads, self.num_layers, self.ff_dim, self.dropout, dtype=self.dtype_policy
+        )
+        self.transformer.build((None, None, self.dim))
+
+    def call(self, tokens, masks=None, present=None, training=None):
+        tokens, masks = clear_absent(tokens, masks, present)
+        joint = self.joint(tokens)
+        first = in_every_row(self.class_token, joint)
+        key_mask = join_masks([first, *tokens], [None, *masks])
+        x = ops.concatenate([first, joint], axis=1)
+        return self.transformer(x, key_mask=key_mask, training=training)[:, 0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "dim": self.dim,
+            "num_heads": self.num_heads,
+            "num_layers": self.num_layers,
+            "ff_dim": self.ff_dim,
+            "dropout": self.dropout,
+        }
