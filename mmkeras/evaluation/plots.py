@@ -18,7 +18,7 @@ RIGHT, WRONG = "#1a7f37", "#b3261e"
 _MODALITY_COLORS = ("#d4730a", "#8250df", "#0a8a8a", "#bf3989", "#7a5c00")
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -36,7 +36,7 @@ def plot_history(history: pd.DataFrame, best_epoch: int) -> Figure:
         and not name.startswith("val_")
         and "_auxiliary_" not in name
     ]
-    figure = _figure(4.8 * len(names), 3.4)
+    figure = new_figure(4.8 * len(names), 3.4)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(history["epoch"], history[name], label="training", color="#57606a")
         if f"val_{name}" in history:
@@ -61,7 +61,7 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
         classes: Their names. Beyond 30 classes the counts are left out.
     """
     size = min(max(4.5, 0.55 * len(classes) + 2), 16)
-    figure = _figure(size + 0.8, size)
+    figure = new_figure(size + 0.8, size)
     axes = figure.subplots()
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -82,7 +82,7 @@ def plot_confusion(confusion: np.ndarray, classes: Sequence[str]) -> Figure:
 
 def plot_regression(targets: np.ndarray, guesses: np.ndarray, name: str) -> Figure:
     """Predicted against true values, with the line on which they agree."""
-    figure = _figure(4.8, 4.4)
+    figure = new_figure(4.8, 4.4)
     axes = figure.subplots()
     low, high = min(targets.min(), guesses.min()), max(targets.max(), guesses.max())
     axes.plot([low, high], [low, high], color="#57606a", linewidth=1, label="agreement")
@@ -111,7 +111,7 @@ def plot_examples(
     """
     columns = min(columns, len(captions))
     rows = -(-len(captions) // columns)
-    figure = _figure(2.1 * columns, (2.75 if images is not None else 1.6) * rows)
+    figure = new_figure(2.1 * columns, (2.75 if images is not None else 1.6) * rows)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
@@ -149,7 +149,7 @@ def plot_attention(
     """
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure(2.1 * columns, 4.4 * rows)
+    figure = new_figure(2.1 * columns, 4.4 * rows)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for axes in grid.ravel():
         axes.axis("off")

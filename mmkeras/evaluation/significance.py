@@ -1,9 +1,18 @@
-"""Whether two models differ by more than chance: McNemar's test and the paired bootstrap."""
+"""Whether models differ by more than chance: McNemar's test, the bootstrap, Holm's correction."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import binomtest
+
+from mmkeras.evaluation.bootstrap import (
+    Difference,
+    bootstrap_interval,
+    compare_paired,
+    paired_bootstrap,
+)
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
@@ -38,58 +47,41 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
     return float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def paired_bootstrap(
-    score_a: np.ndarray,
-    score_b: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    draws: int = 10_000,
-    seed: int = 0,
-) -> tuple[float, float, float]:
-    """The mean difference of two models on the same rows, with its 95 % interval.
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Adjusts the p-values of several tests, so that one false alarm in all of them is as rare.
 
-    Rows, or whole groups of rows, are drawn anew with replacement, the same for both models; the
-    interval is that between the 2.5 and 97.5 % quantiles of the differences.
+    With `p_(1) <= ... <= p_(m)` sorted:
+
+        adjusted_(i) = max over j <= i of min(1, (m - j + 1) p_(j))
+
+    Whatever the tests have to do with each other, calling significant what is at most 0.05 after
+    it makes any false call at all in at most 5 % of such families of tests.
 
     Args:
-        score_a: What the first model gets for each row, `(rows,)`: right or wrong, or the share of
-            seeds with which it is right.
-        score_b: The same of the second.
-        groups: A name for each row; rows of one name are drawn together.
-        draws: How often.
-        seed: Decides the draws.
+        p_values: One for each test.
 
     Returns:
-        `(difference, low, high)`: mean of `score_a - score_b`, and its interval.
+        The adjusted ones, in the same order.
+
+    Raises:
+        ValueError: A p-value is not between 0 and 1.
 
     Example:
 
-    >>> difference, low, high = paired_bootstrap(np.ones(50), np.zeros(50))
-    >>> difference, low, high
-    (1.0, 1.0, 1.0)
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
 
     References:
-        - Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter 13.
+        - Holm, "A simple sequentially rejective multiple test procedure", 1979.
     """
-    score_a, score_b = _same_rows(score_a, score_b)
-    difference = score_a.astype(np.float64) - score_b
-    codes = np.arange(len(difference))
-    if groups is not None:
-        if len(groups) != len(difference):
-            raise ValueError(
-                f"`groups` has a name for each row. Received: {len(groups)} names for "
-                f"{len(difference)} rows."
-            )
-        codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
-    sums = np.bincount(codes, weights=difference)
-    counts = np.bincount(codes)
-    random = np.random.default_rng(seed)
-    means = np.empty(draws)
-    for draw in range(draws):
-        drawn = random.integers(0, len(sums), len(sums))
-        means[draw] = sums[drawn].sum() / counts[drawn].sum()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(difference.mean()), float(low), float(high)
+    p_values = np.asarray(p_values, dtype=np.float64)
+    if p_values.ndim != 1 or not np.all((p_values >= 0) & (p_values <= 1)):
+        raise ValueError(f"p-values are a list of numbers from 0 to 1. Received: {p_values}.")
+    order = np.argsort(p_values, kind="stable")
+    scaled = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return adjusted
 
 
 def _same_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,3 +92,13 @@ def _same_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"{a.shape} and {b.shape}."
         )
     return a, b
+
+
+__all__ = [
+    "Difference",
+    "bootstrap_interval",
+    "compare_paired",
+    "holm",
+    "mcnemar",
+    "paired_bootstrap",
+]

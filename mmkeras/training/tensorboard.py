@@ -71,8 +71,10 @@ class TensorBoardReport:
     def __exit__(self, *exception) -> None:
         self._writer.close()
 
-    def settings(self, settings: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """The HParams tab: flat settings beside the test metrics."""
+    def settings(
+        self, settings: Mapping[str, Any], metrics: Mapping[str, float], part: str = "test"
+    ) -> None:
+        """The HParams tab: flat settings beside the metrics on a part of the rows."""
         import tensorflow as tf
         from tensorboard.plugins.hparams import api as hparams
 
@@ -83,7 +85,7 @@ class TensorBoardReport:
         with self._writer.as_default():
             hparams.hparams(flat, trial_id=self._folder.name)
             for name, value in metrics.items():
-                tf.summary.scalar(f"test/{name}", value, step=0)
+                tf.summary.scalar(f"{part}/{name}", value, step=0)
 
     def graph(self, model: keras.Model) -> None:
         """The Graphs tab: the model's forward pass. On the TensorFlow backend only."""

@@ -1,0 +1,149 @@
+"""Which of many models is really better: a table, tests against baselines, a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.evaluation.bootstrap import Difference, bootstrap_interval, compare_paired
+from mmkeras.evaluation.significance import holm
+
+LEVEL = 0.05
+
+
+def row_scores(task: str, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """What one model gets for each row; more is better.
+
+    Args:
+        task: `"classification"`: right or wrong. `"multilabel"`: the share of labels that are
+            right at threshold 0.5. `"regression"`: minus the absolute error, in the target's unit.
+        targets: One-hot or multi-hot rows, or numbers, `(rows, outputs)`.
+        outputs: Probabilities or numbers, `(rows, outputs)`.
+
+    Returns:
+        `(rows,)`.
+
+    Example:
+
+    >>> row_scores("classification", np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
+    [1.0, 0.0]
+    """
+    if task == "classification":
+        return (targets.argmax(axis=1) == outputs.argmax(axis=1)).astype(np.float64)
+    if task == "multilabel":
+        return ((outputs >= 0.5) == (targets >= 0.5)).mean(axis=1)
+    return -np.abs(targets - outputs).mean(axis=1)
+
+
+SCORES = {
+    "classification": "accuracy",
+    "multilabel": "accuracy over labels",
+    "regression": "minus the absolute error",
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every model against some baselines, on the same rows.
+
+    Args:
+        table: A row a model, the best first: `score` (mean over seeds and rows), `std` (between
+            seeds), `low` and `high` (95 % bootstrap interval over rows and seeds), `seeds`, `rank`.
+        differences: By baseline, a row for each other fusion: `difference`, `low`, `high`,
+            `p_value`, and `p_holm`, corrected for as many tests as the baseline has.
+    """
+
+    table: pd.DataFrame
+    differences: dict[str, pd.DataFrame]
+
+
+def compare_models(
+    scores: Mapping[str, np.ndarray],
+    baselines: Mapping[str, str],
+    *,
+    judged: list[str],
+    groups: np.ndarray | None = None,
+) -> Comparison:
+    """Compares models by their scores on the same rows.
+
+    Args:
+        scores: By model, `(seeds, rows)` (`row_scores`).
+        baselines: What a baseline is called, and which model it is.
+        judged: The models to hold against the baselines.
+        groups: A name for each row; rows of one name are drawn together.
+
+    Example:
+
+    >>> random = np.random.default_rng(0)
+    >>> scores = {name: random.random((3, 500)) < share for name, share in
+    ...           [("image", 0.5), ("fused", 0.7)]}
+    >>> result = compare_models(scores, {"image alone": "image"}, judged=["fused"])
+    >>> bool(result.differences["image alone"].loc["fused", "p_holm"] < 0.05)
+    True
+    """
+    lines = {}
+    for model, matrix in scores.items():
+        mean, low, high = bootstrap_interval(matrix, groups=groups)
+        by_seed = np.asarray(matrix, np.float64).mean(axis=1)
+        std = by_seed.std(ddof=1) if len(by_seed) > 1 else np.nan
+        lines[model] = {"score": mean, "std": std, "low": low, "high": high, "seeds": len(by_seed)}
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
+    table = table.sort_values("score", ascending=False, kind="stable")
+    table["rank"] = table["score"].rank(ascending=False, method="min").astype(int)
+    differences = {}
+    for label, baseline in baselines.items():
+        others = [model for model in judged if model != baseline]
+        results: list[Difference] = [
+            compare_paired(scores[model], scores[baseline], groups=groups) for model in others
+        ]
+        frame = pd.DataFrame([vars(result) for result in results], index=others)
+        if len(frame):
+            frame["p_holm"] = holm(frame["p_value"].to_numpy())
+        differences[label] = frame.rename_axis("model")
+    return Comparison(table, differences)
+
+
+def verdict(comparison: Comparison, points: float = 100.0) -> list[str]:
+    """What the tests say, a sentence a baseline.
+
+    Args:
+        comparison: Of `compare_models`.
+        points: What differences are multiplied with: 100 for shares, 1 for numbers.
+    """
+    sentences = []
+    for label, frame in comparison.differences.items():
+        if not len(frame):
+            continue
+        significant = frame[frame["p_holm"] < LEVEL]
+        parts = []
+        for word, chosen in (
+            ("better", significant[significant["difference"] > 0]),
+            ("worse", significant[significant["difference"] < 0]),
+        ):
+            if len(chosen):
+                ordered = chosen.sort_values("difference", ascending=word == "worse")
+                named = ", ".join(
+                    f"{model} ({points * row['difference']:+.1f})"
+                    for model, row in ordered.iterrows()
+                )
+                parts.append(f"significantly {word} are {len(chosen)}: {named}")
+        if not (significant["difference"] > 0).any():
+            parts.insert(0, "no significant gain by any of them")
+        sentences.append(f"Against {label}, of {len(frame)} fusions: {'; '.join(parts)}.")
+    return sentences
+
+
+def difference_cell(comparison: Comparison, model: str, label: str, points: float = 100.0) -> str:
+    """A cell of the table: the difference, its interval, and `*` if it is significant."""
+    frame = comparison.differences.get(label)
+    if frame is None or model not in frame.index:
+        return ""
+    row = frame.loc[model]
+    star = " *" if row["p_holm"] < LEVEL else ""
+    return (
+        f"{points * row['difference']:+.1f} ({points * row['low']:+.1f} to "
+        f"{points * row['high']:+.1f}){star}"
+    )
