@@ -1,0 +1,73 @@
+"""Search for good settings of a data set: encoders, fusion, optimizer; judged on validation rows.
+
+    python experiments/tune.py                                  # glyphs, 30 trials
+    python experiments/tune.py --trials 60                      # the same search goes on
+    python experiments/tune.py --dataset emoji --fusions concat late attention --epochs 15
+    python experiments/tune.py --data my.csv --target label --workers 2 --final-seeds 5
+    tensorboard --logdir runs/tune                              # the HParams tab compares trials
+
+The first trial has the settings given (or the data set's own); what follows is drawn by a
+tree-structured Parzen estimator, and trials that stay behind the median of the others after as many
+epochs are stopped. The folder gets `trials.csv`, `best.json` (`Settings.from_dict` reads its
+settings) and a folder for each trial. The test rows are looked at with `--final-seeds` only.
+
+Optuna does the drawing. Beside KerasTuner, which works here too (tried: 1.4.8 on TensorFlow and
+JAX, its state in JSON files), it stops single trials by comparison with the others, lets this
+script train each trial in a process of its own, from its own checkpoint if it was interrupted, and
+says which settings mattered; KerasTuner trains all trials in one process and starts an interrupted
+one anew. Optuna installs SQLAlchemy too, which the journal used here, a file of JSON lines, does
+without.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+
+from mmkeras.cli import parse, run_script
+from mmkeras.evaluation.metrics import headline
+from mmkeras.evaluation.report import format_table
+from mmkeras.files import write_text
+from mmkeras.repeated import FUSED, RepeatConfig, repeat
+from mmkeras.runs import read_json
+from mmkeras.settings import Settings
+from mmkeras.tuning.config import TuneConfig
+from mmkeras.tuning.results import BEST, TRIALS, best_trials, importances, trials_table
+from mmkeras.tuning.search import search
+
+
+def main(arguments: list[str] | None = None) -> pd.DataFrame:
+    """Runs the search; returns a row a trial."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    config = parse(TuneConfig, arguments, __doc__)
+    study, task = search(config)
+    lines = [format_table(best_trials(study, headline(task)[0]))]
+    shares = importances(study)
+    if shares:
+        lines += ["", "Share of the differences between trials that each value explains (fANOVA):"]
+        lines += [f"- {name}: {share:.0%}" for name, share in shares.items()]
+    print("\nOn the validation rows:\n\n" + "\n".join(lines))
+    write_text(config.folder / "summary.md", "\n".join(lines) + "\n")
+    best = read_json(config.folder / BEST)
+    print(f"\nbest settings: {config.folder / BEST}; all: {config.folder / TRIALS}")
+    print(f"look: tensorboard --logdir {config.folder}")
+    if config.final_seeds:
+        print(f"\nTrial {best['trial']}'s settings with {config.final_seeds} seeds, test rows:")
+        repeat(
+            RepeatConfig(
+                data=config.data,
+                seeds=tuple(range(config.final_seeds)),
+                models=(FUSED,),
+                validation=config.validation,
+                test=config.test,
+                split_seed=config.split_seed,
+                out=config.folder / f"final-trial{best['trial']:03d}",
+                settings=Settings.from_dict(best["settings"]),
+            )
+        )
+    return trials_table(study)
+
+
+if __name__ == "__main__":
+    run_script(main, "; the same command goes on")

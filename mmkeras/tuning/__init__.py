@@ -1,0 +1,1 @@
+"""Search for settings on validation rows: the space, a trial, the search, and its results."""

@@ -1,0 +1,125 @@
+"""One trial of a search: a model trained with a trial's settings, judged on validation rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from mmkeras.data.cells import missing_cells
+from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
+from mmkeras.data.preprocess import fit_preprocessing
+from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.evaluation.report import flatten
+from mmkeras.experiment import make_model
+from mmkeras.files import write_json
+from mmkeras.schema import Schema
+from mmkeras.settings import Settings
+from mmkeras.training.fit import fit
+from mmkeras.training.seeds import set_seed
+from mmkeras.training.tensorboard import TensorBoardReport, TensorBoardScalars
+
+CHECKPOINT = "checkpoint/last.npz"
+
+
+class StopHopeless(keras.callbacks.Callback):
+    """Hands every epoch's value to a judge, and stops training when it says so.
+
+    Args:
+        name: Of the value, e.g. `val_accuracy`.
+        judge: Called with the epoch (from 1) and the value; true is the end.
+
+    Attributes:
+        stopped: Whether it said so.
+    """
+
+    def __init__(self, name: str, judge: Callable[[int, float], bool]):
+        super().__init__()
+        self._name, self._judge, self.stopped = name, judge, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._judge(epoch + 1, float(logs[self._name])):
+            self.stopped = self.model.stop_training = True
+
+
+def train_trial(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    schema: Schema,
+    settings: Settings,
+    folder: Path,
+    *,
+    values: dict[str, Any],
+    stopper: StopHopeless,
+    cache_dir: Path,
+) -> dict[str, Any]:
+    """Trains a model and judges it; no other rows are known here.
+
+    Called again on the folder of an interrupted trial, it goes on after the last whole epoch.
+
+    Args:
+        train: Rows to learn from.
+        validation: Rows to choose the epoch and to judge the settings.
+        schema: The modalities.
+        settings: The trial's.
+        folder: The trial's; gets `settings.json`, TensorBoard's files and the checkpoint.
+        values: What the search chose, for TensorBoard.
+        stopper: May end the training early.
+        cache_dir: Where `cache="file"` keeps decoded media.
+
+    Returns:
+        Whether it was `stopped`; `metrics` on the validation rows unless it was; `best_epoch`,
+        `epochs`, `parameters`, `seconds`.
+    """
+    started = time.perf_counter()
+    (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "settings.json", settings.to_dict())
+    set_seed(settings.seed)
+    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
+    presence |= any(missing_cells(part, schema).to_numpy().any() for part in (train, validation))
+    preprocessing = fit_preprocessing(
+        train, schema, settings.preprocessing(schema), presence=presence
+    )
+    train_rows, validation_rows = (
+        Pipeline(
+            part,
+            preprocessing,
+            batch_size=settings.training.batch_size,
+            on_error=settings.on_error,
+            cache=None if settings.cache == "none" else settings.cache,
+            cache_dir=cache_dir,
+            cache_budget=CACHE_BUDGET * len(part) // (len(train) + len(validation)),
+        )
+        for part in (train, validation)
+    )
+    model = make_model(preprocessing, settings.model)
+    result = fit(
+        model,
+        train_rows,
+        validation_rows,
+        settings.training,
+        seed=settings.seed,
+        checkpoint=folder / CHECKPOINT,
+        label=folder.name,
+        callbacks=[TensorBoardScalars(folder), stopper],
+    )
+    outcome = {
+        "stopped": stopper.stopped,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "parameters": int(model.count_params()),
+    }
+    if not stopper.stopped:
+        outputs = validation_rows.unpad(model.predict(validation_rows.evaluate(), verbose=0))
+        targets = validation_rows.targets
+        if schema.target.task == "regression":
+            decode = preprocessing.target.decode
+            targets, outputs = decode(targets)[:, None], decode(outputs)[:, None]
+        outcome["metrics"] = evaluate_predictions(schema.target.task, targets, outputs)
+        with TensorBoardReport(folder) as board:
+            board.settings(flatten(values), outcome["metrics"], part="validation")
+    return {**outcome, "seconds": round(time.perf_counter() - started, 2)}
