@@ -75,20 +75,22 @@ def attention_model(model: keras.Model) -> keras.Model:
             "and 'late' have."
         )
     tokens, arguments = fusion_inputs(model)
-    weights = _FusionWeights(fusion)(list(tokens.values()), **arguments)
+    _, weights = _FusionParts(fusion)(list(tokens.values()), **arguments)
     if not isinstance(weights, Mapping):
         return keras.Model(model.input, {"weights": weights}, name="attention")
     names = list(tokens)
     outputs = {}
-    for direction, tensor in weights.items():
-        query, key = (names[int(index)] for index in direction.split("_to_"))
-        outputs[f"{query}_to_{key}"] = tensor
+    for name, tensor in weights.items():
+        query, to, key = name.partition("_to_")
+        # "0_to_1" is a direction, from one modality to another; anything else says what it is.
+        outputs[f"{names[int(query)]}_to_{names[int(key)]}" if to else name] = tensor
     return keras.Model(model.input, outputs, name="attention")
 
 
-class _FusionWeights(layers.Layer):
-    # Keras cannot take a second output from a layer that already stands in a model with one
-    # ("not connected to `inputs`"), so the fusion is called from inside another layer.
+class _FusionParts(layers.Layer):
+    # A fusion's vector and weights, from one pass. Keras cannot take a second output from a layer
+    # that already stands in a model with one ("not connected to `inputs`"), so the fusion is
+    # called from inside another layer.
     def __init__(self, fusion: layers.Layer, **kwargs):
         super().__init__(**kwargs)
         self.fusion = fusion
@@ -97,7 +99,7 @@ class _FusionWeights(layers.Layer):
         pass  # The fusion is built: it comes from a model.
 
     def call(self, tokens, masks=None, present=None, training=None):
-        return self.fusion(tokens, masks=masks, present=present, return_weights=True)[1]
+        return self.fusion(tokens, masks=masks, present=present, return_weights=True)
 
 
 def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
@@ -122,28 +124,47 @@ def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
     activation = output.activation
     tokens, arguments = fusion_inputs(model)
     if getattr(fusion, "gives_logits", False):
-        logits = _FusionWeights(fusion)(list(tokens.values()), **arguments)
-        # From the same forward pass, so that sum and parts see the same dropout.
-        outputs = {"output": activation(ops.sum(logits, axis=-2))}
+        # From the same forward pass, so that the whole and its parts see the same dropout.
+        fused, logits = _FusionParts(fusion)(list(tokens.values()), **arguments)
+        fused, logits = (ops.cast(x, "float32") for x in (fused, logits))
+        outputs = {"output": activation(fused)}
         for place, name in enumerate(tokens):
             outputs[f"{name}_auxiliary"] = activation(ops.take(logits, place, axis=-2))
         return keras.Model(model.input, outputs, name="auxiliary")
     outputs = {"output": model.output}
-    pooling = getattr(fusion, "pooling", "mean")
-    for place, (name, x) in enumerate(tokens.items()):
-        own = {}
-        if arguments.get("masks") and arguments["masks"][place] is not None:
-            own["masks"] = [arguments["masks"][place]]
-        if "present" in arguments:
-            own["present"] = arguments["present"][:, place : place + 1]
+    for name, x in tokens.items():
         head = layers.Dense(
             num_outputs, activation=activation, dtype="float32", name=f"{name}_auxiliary_head"
         )
-        alone = _like(fusion, get_fusion("concat", pooling=pooling))
-        outputs[f"{name}_auxiliary"] = head(alone([x], **own))
+        outputs[f"{name}_auxiliary"] = head(pooled(model, name, x, arguments.get("present")))
     return keras.Model(model.input, outputs, name="auxiliary")
+
+
+def pooled(model: keras.Model, modality: str, tokens: Any, present: Any | None = None) -> Any:
+    """One modality's tokens as one vector, pooled as the model's fusion pools them.
+
+    Args:
+        model: A model of `build_model`.
+        modality: Which.
+        tokens: `(batch, tokens, dim)`: its own, or another encoder's of as many tokens.
+        present: `None`, or boolean `(batch, modalities)`, of all modalities.
+
+    Returns:
+        `(batch, dim)`; of a model with an output at each step, `(batch, steps, dim)`.
+    """
+    fusion = model.get_layer("fusion")
+    all_tokens, arguments = fusion_inputs(model)
+    place = list(all_tokens).index(modality)
+    own = {}
+    if arguments.get("masks") and arguments["masks"][place] is not None:
+        own["masks"] = [arguments["masks"][place]]
+    if present is not None:
+        own["present"] = present[:, place : place + 1]
+    concat = get_fusion("concat", pooling=getattr(fusion, "pooling", "mean"))
+    return _like(fusion, concat)([tokens], **own)
 
 
 def _like(fusion: layers.Layer, other: layers.Layer) -> layers.Layer:
     """The other fusion, working step by step if the first does."""
-    return StepwiseFusion(other) if isinstance(fusion, StepwiseFusion) else other
+    stepwise = isinstance(fusion, StepwiseFusion) or getattr(fusion, "return_sequences", False)
+    return StepwiseFusion(other) if stepwise else other

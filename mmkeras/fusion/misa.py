@@ -40,9 +40,8 @@ class MISAFusion(layers.Layer):
         difference:      sum_i |Z(c_i)^T Z(s_i) / n|^2 + sum_{i<j} |Z(s_i)^T Z(s_j) / n|^2
         reconstruction:  mean_i E(|u_i - D_i(c_i + s_i)|^2) / dim
 
-    A row counts where the modality is present; for the difference of a pair, where both are. The
-    division by the `n` rows, not in the paper, makes one weight fit any batch. Each modality has
-    a decoder of its own, as in the authors' code.
+    A row counts where the modality is present; for a pair's difference, where both are. Dividing
+    by the `n` rows is not in the paper. Each modality has its own decoder, as in its code.
 
     Args:
         dim: The width of each vector; a multiple of `num_heads`.
@@ -174,8 +173,7 @@ class MISAFusion(layers.Layer):
 def central_moment_discrepancy(x: Any, y: Any, x_rows: Any, y_rows: Any) -> Any:
     """How far the first five moments of two sets of vectors in [0, 1] are apart.
 
-    `x` and `y` are `(rows, dim)`; `x_rows` and `y_rows`, `(rows, 1)`, are 1 for a row that counts
-    and 0 for another. Where none does, the discrepancy is 0.
+    `x_rows` and `y_rows`, `(rows, 1)`, are 1 for a row that counts; where none does, this is 0.
     """
     x_mean, y_mean = _mean(x, x_rows), _mean(y, y_rows)
     distance = _length(x_mean - y_mean)

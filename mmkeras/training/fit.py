@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 import time
@@ -17,7 +18,10 @@ import pandas as pd
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.models import compile_model
 from mmkeras.submodels import auxiliary_model
+from mmkeras.training.balance import BALANCES, balanced_model
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
+from mmkeras.training.distillation import teacher_model
+from mmkeras.training.gradient_blending import GradientBlending
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,12 @@ class TrainingSettings:
         clip_norm: Largest norm of the whole gradient; 0 is no limit.
         auxiliary: Weight of the loss of each modality's own prediction, beside the fused one's
             (`mmkeras.submodels.auxiliary_model`); 0 for none.
+        balance: How no modality is left behind (`mmkeras.training.balance.balanced_model`): ogm,
+            ogm_ge or agm slow an encoder down that is ahead, gradient_blending weighs the losses by
+            how they generalise (instead of `auxiliary`), distillation first trains a teacher a
+            modality. With one modality there is nothing to balance.
+        balance_strength: alpha of ogm, ogm_ge and agm; weight of the distance in distillation.
+        balance_epochs: Epochs after which gradient_blending weighs anew, 2 or more.
         patience: Stop after so many epochs without a better validation value; 0 never stops.
         monitor: The validation value that says which epoch is best, e.g. val_loss or
             val_accuracy.
@@ -48,6 +58,9 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     auxiliary: float = 0.0
+    balance: Literal[BALANCES] = "none"
+    balance_strength: float = 0.5
+    balance_epochs: int = 4
     patience: int = 10
     monitor: str = "val_loss"
 
@@ -58,8 +71,15 @@ class TrainingSettings:
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "patience"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}.")
+        for name in ("learning_rate", "balance_strength"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
+        if self.balance not in BALANCES:
+            raise ValueError(f"`balance` must be one of {BALANCES}. Received: {self.balance!r}.")
+        if self.balance_epochs < 2:
+            raise ValueError(
+                f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
+            )
 
 
 @dataclass(frozen=True)
@@ -103,26 +123,25 @@ def fit(
     Raises:
         ValueError: The monitored value does not exist; the loss is not a number.
     """
-    schema = train.preprocessing.schema
-    trained = model
-    if settings.auxiliary and len(schema.modalities) > 1:
-        trained = auxiliary_model(model, train.preprocessing.num_outputs)
-    compile_model(
-        trained,
-        schema.target.task,
-        auxiliary=settings.auxiliary,
-        learning_rate=_learning_rate(settings, train.steps),
-        weight_decay=settings.weight_decay,
-        label_smoothing=settings.label_smoothing,
-        global_clipnorm=settings.clip_norm or None,
-        per_step=schema.target.per_step,
-    )
-    trained.optimizer.build(trained.trainable_variables)
-    keeper = _Keeper(settings, checkpoint, has_validation=validation is not None)
+    teachers = None
+    if settings.balance == "distillation":
+        teachers = _train_teachers(
+            model, train, validation, settings, seed=seed, checkpoint=checkpoint, label=label
+        )
+    trained = compiled_for_training(model, train, settings, teachers)
+    keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
     if checkpoint is not None and Path(checkpoint).exists():
         keeper.restore(trained)
+    balancing = []
+    if settings.balance == "gradient_blending" and trained is not model:
+        if validation is None:
+            raise ValueError(
+                "balance='gradient_blending' compares training and validation losses. There are "
+                "no validation rows."
+            )
+        balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
     if not keeper.finished:
-        targets = _for_each_output(trained)
+        targets = for_each_output(trained)
         trained.fit(
             train.train(seed=seed, epochs=settings.epochs, first_epoch=keeper.epoch).map(targets),
             validation_data=None if validation is None else validation.evaluate().map(targets),
@@ -130,16 +149,83 @@ def fit(
             initial_epoch=keeper.epoch,
             epochs=settings.epochs,
             callbacks=[
-                _PlainNames(),
+                PlainNames(),
+                # Before the keeper, whose checkpoint then has the next epoch's weights of losses.
+                *balancing,
                 keeper,
                 *callbacks,
-                _EpochLine(label, settings.epochs, train.steps),
+                EpochLine(label, settings.epochs, train.steps),
             ],
             shuffle=False,
             verbose=0,
         )
     trained.set_weights(keeper.best_weights)
     return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
+
+
+def compiled_for_training(
+    model: keras.Model,
+    train: Pipeline,
+    settings: TrainingSettings,
+    teachers: Mapping[str, keras.Model] | None = None,
+) -> keras.Model:
+    """The model to train, compiled, with its optimizer built; its layers are `model`'s.
+
+    That is `model` itself, or with auxiliary losses or balancing a model around it.
+
+    Args:
+        model, train, settings: As for `fit`.
+        teachers: By modality, for `balance="distillation"`.
+    """
+    schema, num_outputs = train.preprocessing.schema, train.preprocessing.num_outputs
+    trained, auxiliary = model, settings.auxiliary
+    if len(schema.modalities) > 1 and settings.balance != "none":
+        trained = balanced_model(
+            model,
+            num_outputs,
+            settings.balance,
+            strength=settings.balance_strength,
+            auxiliary=auxiliary,
+            teachers=teachers,
+        )
+        if settings.balance == "gradient_blending":
+            auxiliary = 1.0
+    elif len(schema.modalities) > 1 and auxiliary:
+        trained = auxiliary_model(model, num_outputs)
+    compile_model(
+        trained,
+        schema.target.task,
+        auxiliary=auxiliary,
+        learning_rate=_learning_rate(settings, train.steps),
+        weight_decay=settings.weight_decay,
+        label_smoothing=settings.label_smoothing,
+        global_clipnorm=settings.clip_norm or None,
+        per_step=schema.target.per_step,
+    )
+    trained.optimizer.build(trained.trainable_variables)
+    return trained
+
+
+def _train_teachers(model, train, validation, settings, *, seed, checkpoint, label):
+    """A model for each modality, trained with the same settings; resumable like any other."""
+    names = train.preprocessing.schema.names
+    if len(names) < 2:
+        return None
+    plain = dataclasses.replace(settings, balance="none", auxiliary=0.0)
+    teachers = {}
+    for name in names:
+        teachers[name] = teacher_model(model, name, train.preprocessing.num_outputs)
+        path = None if checkpoint is None else Path(checkpoint).with_name(f"teacher_{name}.npz")
+        fit(
+            teachers[name],
+            train,
+            validation,
+            plain,
+            seed=seed,
+            checkpoint=path,
+            label=f"{label}, teacher of {name}",
+        )
+    return teachers
 
 
 def _learning_rate(settings: TrainingSettings, steps: int):
@@ -154,7 +240,7 @@ def _learning_rate(settings: TrainingSettings, steps: int):
     )
 
 
-def _for_each_output(model: keras.Model):
+def for_each_output(model: keras.Model):
     """Gives every output of the model the same target, and the same weights."""
     if not isinstance(model.output, Mapping):
         return lambda *batch: batch
@@ -162,7 +248,7 @@ def _for_each_output(model: keras.Model):
     return lambda inputs, *rest: (inputs, *(dict.fromkeys(names, part) for part in rest))
 
 
-class _PlainNames(keras.callbacks.Callback):
+class PlainNames(keras.callbacks.Callback):
     """With auxiliary outputs, `loss` and `val_accuracy` still are those of the model itself.
 
     Keras hands one dict to all callbacks in turn; this one comes first and renames in place.
@@ -174,7 +260,7 @@ class _PlainNames(keras.callbacks.Callback):
                 logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
 
 
-class _Keeper(keras.callbacks.Callback):
+class Keeper(keras.callbacks.Callback):
     """Keeps the history and the best weights, stops early, and writes the checkpoint."""
 
     def __init__(
@@ -184,7 +270,9 @@ class _Keeper(keras.callbacks.Callback):
         self._settings = settings
         self._has_validation = has_validation
         self._path = None if checkpoint is None else Path(checkpoint)
-        self._best_path = None if checkpoint is None else self._path.with_name("best.npz")
+        self._best_path = (
+            None if checkpoint is None else self._path.with_name(f"best_{self._path.name}")
+        )
         lower_is_better = not any(
             word in settings.monitor for word in ("accuracy", "auc", "f1", "precision", "recall")
         )
@@ -259,7 +347,7 @@ class _Keeper(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-class _EpochLine(keras.callbacks.Callback):
+class EpochLine(keras.callbacks.Callback):
     """One line of progress: rewritten at every step on a terminal, else now and then."""
 
     _SECONDS_BETWEEN_STEPS = 0.2
