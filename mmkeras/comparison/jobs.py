@@ -1,0 +1,280 @@
+"""The parts of a comparison that processes of their own do: one model, some seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from mmkeras.comparison.config import ComparisonConfig, trial_settings, with_encoders
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocess import Preprocessing
+from mmkeras.evaluation.metrics import evaluate_predictions, headline
+from mmkeras.evaluation.report import flatten
+from mmkeras.experiment import fitted_pipelines, in_own_unit, make_model
+from mmkeras.files import write_json, write_text
+from mmkeras.fusion import FUSIONS
+from mmkeras.runs import read_json
+from mmkeras.schema import Schema
+from mmkeras.settings import Settings
+from mmkeras.training.ensemble import LateEnsemble
+from mmkeras.training.fit import FitResult, fit
+from mmkeras.training.seeds import set_seed
+from mmkeras.training.tensorboard import TensorBoardReport
+from mmkeras.training.vectorized import fit_seeds
+
+ROWS = "rows.npz"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One model to train in a process of its own.
+
+    Args:
+        config: The comparison.
+        out: Its folder.
+        encoders: One of `config.encoders`, or "".
+        model: A modality's or a fusion's name.
+        seeds: With which.
+    """
+
+    config: ComparisonConfig
+    out: Path
+    encoders: str
+    model: str
+    seeds: tuple[int, ...]
+
+    @property
+    def folder(self) -> Path:
+        return self.out / (self.encoders or "default").replace(",", "+") / self.model
+
+
+def train_model(job: Job) -> list[dict[str, Any]]:
+    """Trains one model with some seeds and saves what it predicts; returns its figures.
+
+    A model that cannot be built or trained gives a row that says why, in `error`.
+    """
+    about = {"encoders": job.encoders, "model": job.model}
+    settings = _settings(job)
+    try:
+        data = _prepare(job.config, job.out, job.encoders, _alone(job))
+        started = time.perf_counter()
+        model, runs = _fit(job, data, settings)
+    except ValueError as error:
+        message = " ".join(str(error).split())
+        print(f"{job.model} failed: {message}")
+        return [{**about, "seed": seed, "error": message} for seed in job.seeds]
+    rows = []
+    for seed, (weights, result) in zip(job.seeds, runs, strict=True):
+        model.set_weights(weights)
+        row = {**about, "seed": seed, **_evaluate(job, data, model, seed)}
+        row |= {
+            "parameters": model.count_params(),
+            "epochs": len(result.history),
+            "best_epoch": result.best_epoch,
+            # The first epoch compiles.
+            "epoch_seconds": round(float(result.history["seconds"][1:].median()), 4),
+            "seconds": round((time.perf_counter() - started) / len(job.seeds), 2),
+            "settings": _changes(job.config.settings, settings),
+        }
+        write_text(job.folder / f"seed{seed}.csv", result.history.to_csv(index=False))
+        with TensorBoardReport(job.folder / f"seed{seed}") as board:
+            numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and k != "seed"}
+            board.settings({**about, "seed": seed, **flatten(settings.to_dict())}, numbers)
+        rows.append(row)
+    return rows
+
+
+def choose_settings(job: Job) -> None:
+    """Trains the model once with each trial's settings and keeps those best in validation."""
+    path = job.folder / "settings.json"
+    if path.exists():
+        return
+    job.folder.mkdir(parents=True, exist_ok=True)
+    tried = []
+    for trial, settings in enumerate(_trials(job)):
+        data = _prepare(job.config, job.out, job.encoders, _alone(job))
+        try:
+            _, [(_, result)] = _fit(dataclasses.replace(job, seeds=(0,)), data, settings)
+        except ValueError as error:
+            tried.append({"trial": trial, "error": " ".join(str(error).split())})
+            continue
+        monitor = settings.training.monitor
+        best = result.history.set_index("epoch")[monitor][result.best_epoch]
+        changes = _changes(job.config.settings, settings)
+        tried.append({"trial": trial, monitor: best, "settings": changes})
+        value = best if "accuracy" in monitor else -best
+        tried[-1]["value"] = float(value)
+    fine = [entry for entry in tried if "value" in entry]
+    best = max(fine, key=lambda entry: entry["value"])["trial"] if fine else 0
+    write_json(path, {"best": best, "trials": tried})
+
+
+def ensemble_rows(job: Job, schema: Schema, results: pd.DataFrame) -> list[dict[str, Any]]:
+    """The figures of an ensemble (`job.model`) of the modalities trained alone, seed by seed."""
+    rule = job.model.removeprefix("ensemble_")
+    alone = results[(results["encoders"] == job.encoders) & results["model"].isin(schema.names)]
+    true = np.load(job.out / ROWS)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for seed in range(job.config.seeds):
+        file = f"seed{seed}.npz"
+        folders = [dataclasses.replace(job, model=name).folder for name in schema.names]
+        if not all((folder / file).exists() for folder in folders):
+            continue  # a modality alone failed, which its own row says
+        parts = [np.load(folder / file) for folder in folders]
+        ensemble = LateEnsemble(rule)
+        if rule in ("weights", "stacking"):
+            ensemble.fit([part["validation"] for part in parts], true["validation"])
+        test = ensemble.predict_proba([part["test"] for part in parts])
+        np.savez_compressed(job.folder / file, test=test)
+        metrics = evaluate_predictions("classification", true["test"], test)
+        costs = alone[alone["seed"] == seed][["parameters", "epoch_seconds", "seconds"]].sum()
+        about = {"encoders": job.encoders, "model": job.model, "seed": seed}
+        rows.append({**about, "score": metrics["accuracy"], **metrics, **costs.to_dict()})
+    return rows
+
+
+@dataclass(frozen=True)
+class _Data:
+    preprocessing: Preprocessing
+    train: Pipeline
+    validation: Pipeline | None
+    test: Pipeline
+
+
+@functools.lru_cache(maxsize=4)
+def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> _Data:
+    """The pipelines, made once a process for all models of the same modalities."""
+    table, schema = config.data.load()
+    splits = config.data.split(
+        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+    )
+    if config.rows is not None:
+        fewer = _fewer(splits.train, schema, config.rows, config.split_seed)
+        splits = dataclasses.replace(splits, train=fewer)
+    if modality is not None:
+        schema = schema.select([modality])
+    settings = with_encoders(config.settings, encoders)
+    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
+    if not (out / ROWS).exists():
+        _save_rows(out / ROWS, pipelines, schema)
+    return _Data(preprocessing, pipelines["train"], pipelines.get("validation"), pipelines["test"])
+
+
+def _save_rows(path: Path, pipelines: dict[str, Pipeline], schema: Schema) -> None:
+    """What all models are held against: targets, and which test rows belong together."""
+    arrays = {
+        name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
+        for name in ("validation", "test")
+        if name in pipelines
+    }
+    examples = pipelines["test"].examples
+    if schema.group is not None:
+        arrays["groups"] = examples[schema.group].astype(str).to_numpy(dtype=str)
+    elif schema.target.per_step:
+        arrays["groups"] = examples.index.astype(str).to_numpy(dtype=str)
+    temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
+    np.savez_compressed(temporary, **arrays)
+    temporary.replace(path)
+
+
+def _fit(
+    job: Job, data: _Data, settings: Settings
+) -> tuple[keras.Model, list[tuple[list[np.ndarray], FitResult]]]:
+    """Trains with each seed; returns a model to put weights into, and theirs."""
+    label = job.model
+    if job.config.vectorized:
+        result = fit_seeds(
+            lambda: make_model(data.preprocessing, settings.model),
+            data.train,
+            data.validation,
+            settings.training,
+            seeds=job.seeds,
+            label=label,
+        )
+        return result.model, list(zip(result.weights, result.fits, strict=True))
+    runs = []
+    for seed in job.seeds:
+        set_seed(seed)
+        model = make_model(data.preprocessing, settings.model)
+        result = fit(
+            model, data.train, data.validation, settings.training, seed=seed,
+            label=f"{label}, seed {seed}",
+        )  # fmt: skip
+        runs.append((model.get_weights(), result))
+    return model, runs
+
+
+def _evaluate(job: Job, data: _Data, model: keras.Model, seed: int) -> dict[str, float]:
+    """Predicts validation and test rows, saves both, and returns the test's figures."""
+    task = data.preprocessing.schema.target.task
+    outputs, metrics = {}, {}
+    for name, pipeline in (("validation", data.validation), ("test", data.test)):
+        if pipeline is None:
+            continue
+        padded = model.predict(pipeline.evaluate(), verbose=0)
+        targets, outputs[name] = in_own_unit(pipeline, pipeline.unpad(padded))
+        figures = evaluate_predictions(task, targets, outputs[name])
+        if name == "test":
+            metrics |= figures
+        else:
+            metrics["validation"] = figures[next(iter(figures))]
+    job.folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(job.folder / f"seed{seed}.npz", **outputs)
+    return {"score": metrics[headline(task)[0]], **metrics}
+
+
+def _fewer(frame: pd.DataFrame, schema: Schema, rows: int, seed: int) -> pd.DataFrame:
+    """About so many of the rows, drawn at random; groups stay whole."""
+    names = np.arange(len(frame))
+    if schema.group is not None:
+        names = pd.factorize(frame[schema.group])[0]
+    order = np.random.default_rng(seed).permutation(names.max() + 1)
+    counts = np.bincount(names)[order]
+    chosen = order[: max(1, int(np.searchsorted(counts.cumsum(), rows, side="right")))]
+    return frame[np.isin(names, chosen)]
+
+
+def _alone(job: Job) -> str | None:
+    return None if job.model in FUSIONS else job.model
+
+
+def _settings(job: Job) -> Settings:
+    """The model's settings: the comparison's, or of its trials the best."""
+    trials = _trials(job)
+    path = job.folder / "settings.json"
+    return trials[read_json(path)["best"] if len(trials) > 1 else 0]
+
+
+def _trials(job: Job) -> list[Settings]:
+    settings = with_encoders(job.config.settings, job.encoders)
+    if job.model in FUSIONS:
+        model = dataclasses.replace(settings.model, fusion=job.model)
+    else:
+        # Alone: pooled, and the same head as after a fusion.
+        model = dataclasses.replace(settings.model, fusion="concat", modality_dropout=0.0)
+    settings = dataclasses.replace(settings, model=model)
+    return trial_settings(settings, job.config.trials, job.config.split_seed)
+
+
+def _changes(settings: Settings, chosen: Settings) -> str:
+    """What a trial changed, beside the fusion and the encoders, as JSON."""
+    before, after = flatten(settings.to_dict()), flatten(chosen.to_dict())
+    names = ("fusion", *(name for name in after if name.endswith("_encoder")))
+    return json.dumps(
+        {
+            name: value
+            for name, value in after.items()
+            if value != before[name] and not name.endswith(names)
+        }
+    )

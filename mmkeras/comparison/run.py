@@ -1,0 +1,141 @@
+"""Train many fusions on the same rows with the same budget, and say which are better."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.pool
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmkeras.cli import to_json
+from mmkeras.comparison.config import ENSEMBLES, ComparisonConfig, obstacle, with_encoders
+from mmkeras.comparison.jobs import Job, choose_settings, ensemble_rows, train_model
+from mmkeras.comparison.report import write_comparison
+from mmkeras.evaluation.report import flatten
+from mmkeras.files import write_json, write_text
+from mmkeras.fusion import FUSIONS
+from mmkeras.runs import read_json
+from mmkeras.schema import Schema
+
+# Models a process trains before a new one takes over: Keras leaks a little with each.
+_MODELS_A_PROCESS = 8
+RESULTS = "results.csv"
+
+
+def compare(config: ComparisonConfig) -> pd.DataFrame:
+    """Runs the comparison, prints and saves its tables; returns a row a model and seed.
+
+    Leaves `results.csv`, `comparison.md`, `comparison.png`, and for each model the predictions,
+    histories and TensorBoard's HParams of its seeds.
+    """
+    variants = config.encoders or ("",)
+    for variant in variants:
+        with_encoders(config.settings, variant)  # a wrong name is reported before any work
+    _, schema = config.data.load()
+    fusions = _fitting(config, schema)
+    ensembles = [name for name in fusions if name in ENSEMBLES]
+    trained = [*schema.names, *(name for name in fusions if name not in ENSEMBLES)]
+    out = config.out or Path("runs/compare") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
+    out.mkdir(parents=True, exist_ok=True)
+    _check_same(out / "config.json", to_json(config))
+
+    results = _finished(out / RESULTS)
+    jobs = _jobs(config, out, variants, trained, results)
+    print(f"{len(jobs)} jobs to do; {out} holds {len(results)} finished runs")
+    with _workers(config) as pool:
+        if config.trials > 1:
+            models = {(job.encoders, job.model): job for job in jobs}
+            for number, _ in enumerate(pool.imap_unordered(choose_settings, models.values()), 1):
+                print(f"settings chosen for {number} of {len(models)} models")
+        for number, rows in enumerate(pool.imap_unordered(train_model, jobs), start=1):
+            results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
+            write_text(out / RESULTS, results.to_csv(index=False))
+            scores = ", ".join(f"{row['score']:.3f}" for row in rows if "score" in row)
+            print(f"{number}/{len(jobs)} {rows[0]['encoders']} {rows[0]['model']}: {scores}")
+    results = results[~results["model"].isin(ENSEMBLES)]
+    rows = []
+    for variant in variants:
+        for name in ensembles:
+            rows += ensemble_rows(Job(config, out, variant, name, ()), schema, results)
+    results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
+    write_text(out / RESULTS, results.to_csv(index=False))
+    write_comparison(out, config, results, schema)
+    return results
+
+
+def _fitting(config: ComparisonConfig, schema: Schema) -> list[str]:
+    """The wanted fusions that fit the data; says why the others do not."""
+    if len(schema.modalities) < 2:
+        raise ValueError(f"There is nothing to fuse: the only modality is {schema.names[0]!r}.")
+    wanted = config.fusions or (*FUSIONS, *ENSEMBLES)
+    if taken := sorted({*FUSIONS, *ENSEMBLES} & set(schema.names)):
+        raise ValueError(f"Modalities {taken} have the names of fusions; rename them.")
+    reasons = {name: obstacle(name, config, schema) for name in wanted}
+    for name, reason in reasons.items():
+        if reason is not None:
+            print(f"{name} is left out: {reason}")
+    return [name for name, reason in reasons.items() if reason is None]
+
+
+def _finished(path: Path) -> pd.DataFrame:
+    """The rows of runs that ended well."""
+    if not path.exists():
+        return pd.DataFrame({"encoders": [], "model": [], "seed": []})
+    results = pd.read_csv(path).fillna({"encoders": ""})
+    return results[results["score"].notna()].reset_index(drop=True)
+
+
+def _jobs(
+    config: ComparisonConfig,
+    out: Path,
+    variants: tuple[str, ...],
+    models: list[str],
+    results: pd.DataFrame,
+) -> list[Job]:
+    """What is still to be trained."""
+    done = set(results[["encoders", "model", "seed"]].itertuples(index=False, name=None))
+    jobs = []
+    for variant in variants:
+        for model in models:
+            left = [s for s in range(config.seeds) if (variant, model, s) not in done]
+            parts = [tuple(left)] if config.vectorized else [(seed,) for seed in left]
+            jobs += [Job(config, out, variant, model, part) for part in parts if part]
+    return jobs
+
+
+def _check_same(path: Path, config: dict[str, Any]) -> None:
+    """Writes the configuration; raises if the folder holds a comparison of another one."""
+    free = ("seeds", "fusions", "encoders", "workers", "out", "results")
+    if path.exists():
+        before, now = (
+            flatten({name: value for name, value in each.items() if name not in free})
+            for each in (read_json(path), config)
+        )
+        differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+        if differ:
+            shown = "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+            raise ValueError(f"{path.parent} holds a comparison of other settings: {shown}")
+    write_json(path, config)
+
+
+@contextlib.contextmanager
+def _workers(config: ComparisonConfig) -> Iterator[multiprocessing.pool.Pool]:
+    """Processes to train in; on JAX for vectorized seeds, whatever this one runs on."""
+    before = os.environ.get("KERAS_BACKEND")
+    if config.vectorized:
+        os.environ["KERAS_BACKEND"] = "jax"
+    try:
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(config.workers, maxtasksperchild=_MODELS_A_PROCESS) as pool:
+            yield pool
+    finally:
+        if config.vectorized and before is None:
+            del os.environ["KERAS_BACKEND"]
+        elif config.vectorized:
+            os.environ["KERAS_BACKEND"] = before
