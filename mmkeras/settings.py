@@ -22,7 +22,7 @@ from mmkeras.encoders import ENCODERS
 from mmkeras.fusion import FUSIONS
 from mmkeras.fusion.pooling import POOLINGS
 from mmkeras.schema import Schema
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 # On the command line, a table's names are an option's choices.
 Fusion = Literal[tuple(FUSIONS)]

@@ -37,7 +37,7 @@ import PIL.ImageDraw
 from mmkeras.data.leakage import format_findings
 from mmkeras.data.table import TableError
 from mmkeras.evaluation.plots import plot_examples
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 # %matplotlib inline
 matplotlib.rcParams["figure.dpi"] = 70

@@ -16,7 +16,7 @@ from mmkeras.comparison.jobs import _fewer
 from mmkeras.fusion import FUSIONS
 from mmkeras.schema import Schema, Tabular, Target
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from mmkeras.experiment import drop_unreadable, train_run
 from mmkeras.runs import load_model
 from mmkeras.schema import Schema, Tabular, Target, Text
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(
     model=ModelSettings(filters=(4, 8), convs_per_block=1, fusion="attention", text_units=(16,)),

@@ -14,7 +14,7 @@ from mmkeras.data.splits import split_officially
 from mmkeras.repeated import RepeatConfig, repeat, verdict
 from mmkeras.schema import Schema, Sequence, Target
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 

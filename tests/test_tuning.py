@@ -11,7 +11,7 @@ import pytest
 from mmkeras.cli import DataConfig
 from mmkeras.schema import Schema, Tabular, Text
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 from mmkeras.tuning import search as search_module
 from mmkeras.tuning import space as space_module
 from mmkeras.tuning.config import TuneConfig, load_rows

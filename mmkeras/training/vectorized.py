@@ -11,16 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.training.fit import (
-    EpochLine,
-    FitResult,
-    Keeper,
-    PlainNames,
-    TrainingSettings,
-    compiled_for_training,
-    for_each_output,
-)
+from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
+from mmkeras.training.fit import FitResult, compiled_for_training, for_each_output
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)

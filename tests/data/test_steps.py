@@ -12,7 +12,7 @@ from mmkeras.experiment import make_model, train_run
 from mmkeras.models import compile_model
 from mmkeras.schema import Schema, Sequence, Target
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 SCHEMA = Schema([Sequence("voice"), Sequence("words")], Target("mood", per_step=True), id="name")
 LENGTHS = (3, 5, 1, 4)

@@ -10,8 +10,9 @@ from mmkeras.experiment import make_model
 from mmkeras.models import compile_model
 from mmkeras.settings import ModelSettings
 from mmkeras.submodels import attention_model, auxiliary_model, embedding_model
-from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 
 IMAGES = {"picture": ImageSettings(size=(12, 12))}
 

@@ -13,8 +13,9 @@ from mmkeras.experiment import make_model
 from mmkeras.schema import Schema, Tabular
 from mmkeras.settings import ModelSettings
 from mmkeras.training.balance import BALANCES, balanced_model
-from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 from tests.training.balance_checks import CLASSES, vectors_model
 from tests.training.test_fit import Interrupt, assert_same_weights, figures
 

@@ -7,8 +7,9 @@ from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings
 from mmkeras.experiment import make_model
 from mmkeras.settings import ModelSettings
-from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 
 MODEL = ModelSettings(filters=(4,), convs_per_block=1, fusion="attention", image_dropout=0.1)
 TRAINING = TrainingSettings(epochs=3, batch_size=16, schedule="cosine", weight_decay=1e-3)

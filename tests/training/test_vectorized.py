@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.vectorized import _side_by_side, fit_seeds
 from tests.layer_checks import run_python
 
@@ -21,7 +21,8 @@ from mmkeras.data.preprocess import fit_preprocessing
 from mmkeras.data.settings import ImageSettings, TextSettings
 from mmkeras.experiment import make_model
 from mmkeras.settings import ModelSettings
-from mmkeras.training.fit import TrainingSettings, fit
+from mmkeras.training.fit import fit
+from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.vectorized import fit_seeds
 

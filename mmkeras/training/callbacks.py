@@ -1,0 +1,162 @@
+"""What happens at the end of an epoch: best weights, early stopping, checkpoints, progress."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
+from mmkeras.training.settings import TrainingSettings
+
+
+class PlainNames(keras.callbacks.Callback):
+    """With auxiliary outputs, `loss` and `val_accuracy` still are those of the model itself.
+
+    Keras hands one dict to all callbacks in turn; this one comes first and renames in place.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        for side in ("", "val_"):
+            for name in [n for n in logs if n.startswith(f"{side}output_")]:
+                logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps the history and the best weights, stops early, and writes the checkpoint."""
+
+    def __init__(
+        self, settings: TrainingSettings, checkpoint: str | Path | None, has_validation: bool
+    ):
+        super().__init__()
+        self._settings = settings
+        self._has_validation = has_validation
+        self._path = None if checkpoint is None else Path(checkpoint)
+        self._best_path = (
+            None if checkpoint is None else self._path.with_name(f"best_{self._path.name}")
+        )
+        lower_is_better = not any(
+            word in settings.monitor for word in ("accuracy", "auc", "f1", "precision", "recall")
+        )
+        self._sign = -1.0 if lower_is_better else 1.0
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self._improved_epoch = 0
+        self.best_value = -math.inf
+        self.best_weights: list[np.ndarray] = []
+
+    @property
+    def finished(self) -> bool:
+        if self.epoch >= self._settings.epochs:
+            return True
+        patience = self._settings.patience
+        return bool(patience) and self.epoch - self._improved_epoch >= patience
+
+    def restore(self, model: keras.Model) -> None:
+        progress = load_checkpoint(self._path, model)
+        self.history = progress["history"]
+        self.epoch = len(self.history)
+        self.best_epoch, self.best_value = progress["best_epoch"], progress["best_value"]
+        self._improved_epoch = progress["improved_epoch"]
+        with np.load(self._best_path, allow_pickle=False) as stored:
+            self.best_weights = [stored[name] for name in stored.files]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if self._has_validation and self._settings.monitor not in logs:
+            raise ValueError(
+                f"There is no {self._settings.monitor!r} to monitor. There are: {sorted(logs)}."
+            )
+        watched = ["loss", *([self._settings.monitor] if self._has_validation else [])]
+        wrong = [name for name in watched if not math.isfinite(logs[name])]
+        if wrong:
+            raise ValueError(
+                f"{wrong[0]} became {logs[wrong[0]]} in epoch {epoch + 1}. Try a smaller learning "
+                "rate or clip_norm, and look for extreme numbers in the table."
+            )
+        seconds = time.perf_counter() - self._started
+        self.history.append({"epoch": epoch + 1, **logs, "seconds": round(seconds, 3)})
+        self.epoch = epoch + 1
+        # Without validation rows every epoch is the best so far. Of equally good ones the later
+        # is kept, since accuracies on few rows often tie and it has been trained longer; patience
+        # counts from the last that was better.
+        value = self._sign * logs[self._settings.monitor] if self._has_validation else self.epoch
+        if value > self.best_value:
+            self._improved_epoch = epoch + 1
+        if value >= self.best_value:
+            self.best_value, self.best_epoch = value, epoch + 1
+            self.best_weights = self.model.get_weights()
+            if self._path is not None:
+                # Before the checkpoint that speaks of it: a crash between the two is harmless,
+                # since the repeated epoch writes the same file again.
+                temporary = self._best_path.with_suffix(".tmp")
+                with temporary.open("wb") as file:
+                    np.savez(file, *self.best_weights)
+                temporary.replace(self._best_path)
+        if self._path is not None:
+            progress = {
+                "history": self.history,
+                "best_epoch": self.best_epoch,
+                "best_value": self.best_value,
+                "improved_epoch": self._improved_epoch,
+            }
+            save_checkpoint(self._path, self.model, progress)
+        if self.finished:
+            self.model.stop_training = True
+
+
+class EpochLine(keras.callbacks.Callback):
+    """One line of progress: rewritten at every step on a terminal, else now and then."""
+
+    _SECONDS_BETWEEN_STEPS = 0.2
+    _SECONDS_BETWEEN_LINES = 10.0
+
+    def __init__(self, label: str, epochs: int, steps: int):
+        super().__init__()
+        self._label, self._epochs, self._steps = label, epochs, steps
+        self._terminal = sys.stderr.isatty()
+        self._last, self._values, self._width = 0.0, "", 0
+        self._epoch = self._last_shown = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        if self._terminal and now - self._last >= self._SECONDS_BETWEEN_STEPS:
+            self._last = now
+            self._show(f"step {batch + 1}/{self._steps}  {self._values}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = {k: v for k, v in (logs or {}).items() if k in ("loss", "val_loss")}
+        shown |= {k: v for k, v in (logs or {}).items() if k in ("val_accuracy", "val_mae")}
+        self._values = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
+        now = time.monotonic()
+        if self._terminal:
+            self._show(self._values)
+        elif now - self._last >= self._SECONDS_BETWEEN_LINES:
+            self._last = now
+            self._show(self._values)
+
+    def on_train_end(self, logs=None):
+        if self._terminal:
+            print(file=sys.stderr, flush=True)
+        elif self._last_shown != self._epoch:
+            self._show(self._values)
+
+    def _show(self, text: str) -> None:
+        self._last_shown = self._epoch
+        line = f"{self._label}: epoch {self._epoch}/{self._epochs}  {text}"
+        if self._terminal:
+            print(f"\r{line.ljust(self._width)}", end="", file=sys.stderr, flush=True)
+            self._width = len(line)
+        else:
+            print(line, file=sys.stderr, flush=True)

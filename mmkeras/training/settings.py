@@ -1,0 +1,66 @@
+"""How a model is trained: the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mmkeras.training.balance import BALANCES
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained.
+
+    Args:
+        epochs: Passes over the training rows, at most.
+        batch_size: Rows a step.
+        learning_rate: Adam's, at the start.
+        schedule: `"constant"`, or `"cosine"`: up from 0 in the first tenth of the steps, then
+            down to 0 along half a cosine.
+        weight_decay: AdamW's decoupled decay; 0 is plain Adam.
+        label_smoothing: Share of the target spread evenly over all classes.
+        clip_norm: Largest norm of the whole gradient; 0 is no limit.
+        auxiliary: Weight of the loss of each modality's own prediction, beside the fused one's
+            (`mmkeras.submodels.auxiliary_model`); 0 for none.
+        balance: How no modality is left behind (`mmkeras.training.balance.balanced_model`): ogm,
+            ogm_ge or agm slow an encoder down that is ahead, gradient_blending weighs the losses by
+            how they generalise (instead of `auxiliary`), distillation first trains a teacher a
+            modality. With one modality there is nothing to balance.
+        balance_strength: alpha of ogm, ogm_ge and agm; weight of the distance in distillation.
+        balance_epochs: Epochs after which gradient_blending weighs anew, 2 or more.
+        patience: Stop after so many epochs without a better validation value; 0 never stops.
+        monitor: The validation value that says which epoch is best, e.g. val_loss or
+            val_accuracy.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    clip_norm: float = 0.0
+    auxiliary: float = 0.0
+    balance: Literal[BALANCES] = "none"
+    balance_strength: float = 0.5
+    balance_epochs: int = 4
+    patience: int = 10
+    monitor: str = "val_loss"
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "patience"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
+        for name in ("learning_rate", "balance_strength"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
+        if self.balance not in BALANCES:
+            raise ValueError(f"`balance` must be one of {BALANCES}. Received: {self.balance!r}.")
+        if self.balance_epochs < 2:
+            raise ValueError(
+                f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
+            )
