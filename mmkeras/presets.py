@@ -14,7 +14,7 @@ import dataclasses
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
 from mmkeras.data.settings import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.settings import ModelSettings, Settings
-from mmkeras.training.fit import TrainingSettings
+from mmkeras.training.settings import TrainingSettings
 
 # Late fusion with auxiliary losses served both sets best. The position of what is seen matters
 # for glyphs and emoji alike, so that image tokens are laid side by side, not averaged.
@@ -79,6 +79,45 @@ _MOSI = Settings(
     sequence=SequenceSettings(noise=3.0),
 )
 
+# Where the shape stands does not matter, what it is like does: with pooled tokens, three epochs
+# reach what eight do not with tokens side by side. A second dense layer helps to compare the two
+# modalities. Chosen on validation rows.
+_EASY_VQA = Settings(
+    model=ModelSettings(
+        fusion="concat",
+        pooling="mean_max",
+        filters=(8, 16, 32),
+        convs_per_block=1,
+        text_units=(64,),
+        text_dropout=0.0,
+        hidden=(128, 128),
+        dropout=0.0,
+    ),
+    training=TrainingSettings(
+        epochs=6,
+        batch_size=64,
+        learning_rate=3e-3,
+        schedule="cosine",
+        patience=0,
+        monitor="val_accuracy",
+    ),
+    image=ImageSettings(size=(32, 32)),
+    text=TextSettings(representation="binary"),
+)
+
+# Chosen on validation rows. Longer training makes the image worse, and gains nothing elsewhere.
+_WIKIPEDIA = Settings(
+    model=ModelSettings(fusion="concat", hidden=(64,), dropout=0.5),
+    training=TrainingSettings(
+        epochs=20,
+        learning_rate=1e-3,
+        schedule="cosine",
+        weight_decay=0.05,
+        patience=0,
+        monitor="val_accuracy",
+    ),
+)
+
 PRESETS: dict[str, Settings] = {
     "glyphs": Settings(
         model=_MODEL,
@@ -86,6 +125,7 @@ PRESETS: dict[str, Settings] = {
         image=ImageSettings(size=(32, 32), channels=1, shift=0.03),
         text=TextSettings(vocabulary_size=3000, ngrams=2, characters=4, min_count=2),
     ),
+    "easy_vqa": _EASY_VQA,
     "emoji": Settings(
         model=_MODEL,
         training=_TRAINING,
@@ -98,6 +138,7 @@ PRESETS: dict[str, Settings] = {
     "fsdd": dataclasses.replace(_AVMNIST, audio=AudioSettings(rate=8000, time_masks=1)),
     "mosi": _MOSI,
     "mosi-utterance": _MOSI,
+    "wikipedia": _WIKIPEDIA,
 }
 
 

@@ -15,11 +15,13 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "avmnist": ("avmnist", {}),
     "avmnist-full": ("avmnist", {"variant": "full"}),
     "avmnist-speakers": ("avmnist", {"speakers": True}),
+    "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
     "fsdd": ("fsdd", {}),
     "glyphs": ("glyphs", {}),
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
+    "wikipedia": ("wikipedia", {}),
 }
 
 

@@ -1,0 +1,1 @@
+"""Classical models of multimodal features, with scikit-learn's interface."""

@@ -1,0 +1,132 @@
+"""easy-VQA: a picture of one coloured shape, a question about it, and the answer.
+
+Neither the picture nor the question is enough: what decides is how they go together.
+
+- **Source.** vzhou842/easy-VQA, `data`, commit 3b553bb7ff42a868d5f4cbe8c88255d7333c3c31.
+- **Licence.** MIT.
+- **Rows.** 48,248 questions about 5,000 pictures, 64×64 pixels, RGB: 38,575 about 4,000 pictures
+  for training and 9,673 about 1,000 others for testing, the official split. No two pictures are
+  equal, and no question is asked twice of a picture. There are 107 different questions, of up to
+  nine words, and all of them stand in both parts.
+- **Classes.** 13 answers: yes and no (73.6 % of the training rows, half each), three shapes
+  (circle, rectangle, triangle) and eight colours (black, blue, brown, gray, green, red, teal,
+  yellow).
+- **What to know.** A picture has 2 to 21 questions, so that rows are no independent draws: the
+  picture is the group, and validation rows taken from the training rows share no picture with
+  them. "Is there **not** a red shape?" turns the answer round; a bag of words sees the word.
+- **Baselines**, test accuracy: always the most frequent training answer 37.3 %, the most frequent
+  one to the same question 67.0 %; scikit-learn's multi-layer perceptron on the words of the
+  question and the shape and colour, cut out of the picture, 100 %.
+
+How to cite: V. Zhou, easy-VQA, https://github.com/vzhou842/easy-VQA, 2019.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha256, provided_dir
+from mmkeras.schema import Image, Schema, Target, Text
+
+_SOURCE = (
+    "https://raw.githubusercontent.com/vzhou842/easy-VQA/"
+    "3b553bb7ff42a868d5f4cbe8c88255d7333c3c31/data"
+)
+SPLITS = ("train", "test")
+_SHA256 = {
+    "train/questions.json": "bb67697636aed0e65631d4266824aebeae5c833b0f37ed781e20752e85617ec5",
+    "test/questions.json": "0d4630a51bafec65343e2f6af9cdd20cf8eae214344ef57636202eec409553f7",
+}
+# Of the lines "split/images/name sha256" of all pictures, sorted.
+_PICTURES_SHA256 = "287499fc16c5acdd0089162e62c3fae8ebe8579bca2e8582dbc55d0d8f84ee7c"
+
+
+def load() -> tuple[pd.DataFrame, Schema]:
+    """Finds or downloads the pictures and questions.
+
+    The files are taken from `$MMKERAS_DATA/easy_vqa` if that folder exists, and otherwise
+    downloaded once into a cache: about 4 MB in 5,000 files, checked against known hashes. An
+    interrupted download goes on where it stopped.
+
+    Returns:
+        A pair `(table, schema)`, training rows first, in the official order. The table's columns:
+        `picture`, the path of a 64×64 PNG; `question`; `answer`, the class; `split`, "train" or
+        "test"; `picture_id`, the group ("train/12"); and `id`, which names the row ("train/345",
+        the place in the split's file).
+
+    Raises:
+        FileNotFoundError: `$MMKERAS_DATA/easy_vqa` is incomplete.
+        ValueError: A file is not the one that it should be.
+        ConnectionError: Nothing is there and the network is not either.
+    """
+    folder = provided_dir("easy_vqa")
+    if folder is None:
+        folder = _download(cache_dir("easy_vqa"))
+    else:
+        _check_complete(folder)
+    rows = [
+        {
+            "picture": str(folder / _picture(split, image)),
+            "question": question,
+            "answer": answer,
+            "split": split,
+            "picture_id": f"{split}/{image}",
+            "id": f"{split}/{place}",
+        }
+        for split in SPLITS
+        for place, (question, answer, image) in enumerate(_questions(folder, split))
+    ]
+    schema = Schema(
+        [Image("picture"), Text("question")], Target("answer"), id="id", group="picture_id"
+    )
+    return pd.DataFrame(rows), schema
+
+
+def _picture(split: str, image: int) -> str:
+    return f"{split}/images/{image}.png"
+
+
+def _questions(folder: Path, split: str) -> list[tuple[str, str, int]]:
+    return json.loads((folder / split / "questions.json").read_text(encoding="utf-8"))
+
+
+def _pictures(folder: Path) -> list[str]:
+    """The pictures that are asked about, sorted."""
+    return sorted(
+        {_picture(split, image) for split in SPLITS for *_, image in _questions(folder, split)}
+    )
+
+
+def _check_complete(folder: Path) -> None:
+    missing = [name for name in _SHA256 if not (folder / name).is_file()]
+    if not missing:
+        missing = [name for name in _pictures(folder) if not (folder / name).is_file()]
+    if missing:
+        more = ", ..." if len(missing) > 5 else ""
+        raise FileNotFoundError(
+            f"{folder} lacks {len(missing):,} files: {', '.join(missing[:5])}{more}. Complete the "
+            "folder, or unset MMKERAS_DATA to download the data set."
+        )
+
+
+def pictures_sha256(folder: Path) -> str:
+    """One hash for all pictures: of the sorted lines "split/images/name sha256"."""
+    lines = (f"{name} {file_sha256(folder / name)}\n" for name in _pictures(folder))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _download(folder: Path) -> Path:
+    for name, sha256 in _SHA256.items():
+        fetch_file(f"{_SOURCE}/{name}", folder / name, sha256)
+    fetch_files(_SOURCE, _pictures(folder), folder, description="easy-VQA pictures")
+    got = pictures_sha256(folder)
+    if got != _PICTURES_SHA256:
+        raise ValueError(
+            f"The pictures in {folder} are not the ones they should be (sha256 {got}, expected "
+            f"{_PICTURES_SHA256}). Remove that folder and run again."
+        )
+    return folder
