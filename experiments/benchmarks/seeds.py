@@ -62,8 +62,9 @@ def train(config: SeedsConfig) -> float:
     if config.fusion is not None:
         model = dataclasses.replace(model, fusion=config.fusion)
     data = DataConfig(dataset=config.dataset)
-    splits = data.split(*data.load(), validation=0.15, test=0.15, seed=0)
-    preprocessing, pipelines = fitted_pipelines(splits, data.load()[1], settings, "cache")
+    table, schema = data.load()
+    splits = data.split(table, schema, validation=0.15, test=0.15, seed=0)
+    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, "cache")
     parts = (pipelines["train"], pipelines["validation"], training)
     started = time.perf_counter()
     if config.side == "vectorized":

@@ -22,7 +22,8 @@ class MediaStore:
     """A column of images, sounds or videos, checked once.
 
     What is kept is what `mmkeras.data.media` decodes to: pixels or samples, before any
-    augmentation.
+    augmentation. A cell that stands in many rows, as a picture with many questions, is decoded
+    and kept once.
 
     Args:
         kind: `"image"`, `"audio"` or `"video"`.
@@ -52,16 +53,19 @@ class MediaStore:
         self._has_holes = any(not cell for cell in contents)
         self._mapped: np.ndarray | None = None
         self._kept: tf.Tensor | None = None
+        first, self._kinds = _kinds(contents, is_path)
+        kinds = contents[first], is_path[first]
         if cache == "file":
-            self._mapped, self.readable = self._from_file(Path(cache_dir), contents, is_path)
+            self._mapped, readable = self._from_file(Path(cache_dir), *kinds)
         elif cache == "memory":
-            values = np.zeros((len(contents), *self._shape), self._decoder.dtype)
-            self.readable = self._decode_all(contents, is_path, values)
+            values = np.zeros((len(first), *self._shape), self._decoder.dtype)
+            readable = self._decode_all(*kinds, values)
             self._kept = tf.constant(values)
         else:
-            self.readable = self._decode_all(contents, is_path, None)
+            readable = self._decode_all(*kinds, None)
             self._contents_tensor = tf.constant(contents.tolist(), tf.string)
             self._is_path_tensor = tf.constant(is_path)
+        self.readable = readable[self._kinds]
         # Of the encoded cells only those that `reason` is asked about: all would double the cost.
         self._unreadable = {
             int(position): (contents[position], bool(is_path[position]))
@@ -72,7 +76,8 @@ class MediaStore:
     @property
     def values(self) -> np.ndarray:
         """What was decoded, `(rows, ...)`."""
-        return self._kept.numpy() if self._mapped is None else self._mapped
+        kept = self._kept.numpy() if self._mapped is None else self._mapped
+        return kept if len(kept) == len(self._kinds) else kept[self._kinds]
 
     def decode(self, position: tf.Tensor) -> tf.Tensor:
         return self._decode_one(
@@ -80,10 +85,11 @@ class MediaStore:
         )
 
     def gather(self, positions: tf.Tensor) -> tf.Tensor:
+        chosen = tf.gather(self._kinds, positions)
         if self._kept is not None:
-            return tf.gather(self._kept, positions)
+            return tf.gather(self._kept, chosen)
         mapped = self._mapped
-        batch = tf.numpy_function(lambda chosen: mapped[chosen], [positions], self._decoder.dtype)
+        batch = tf.numpy_function(lambda chosen: mapped[chosen], [chosen], self._decoder.dtype)
         batch.set_shape((None, *self._shape))
         return batch
 
@@ -174,6 +180,18 @@ class MediaStore:
             temporary_readable.replace(readable_path)
             temporary.replace(values_path)
         return np.load(values_path, mmap_mode="r"), np.load(readable_path)
+
+
+def _kinds(contents: np.ndarray, is_path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each different cell stands first, and for each row which of these its cell is.
+
+    Returns:
+        Positions `(different cells,)`, and places among these `(rows,)`.
+    """
+    places: dict[tuple[bytes, bool], int] = {}
+    cells = zip(contents.tolist(), is_path.tolist(), strict=True)
+    kinds = np.array([places.setdefault(cell, len(places)) for cell in cells], np.int32)
+    return np.unique(kinds, return_index=True)[1], kinds
 
 
 def decoded_bytes(kind: str, rows: int, settings: Any) -> int:

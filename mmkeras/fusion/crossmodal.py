@@ -55,7 +55,8 @@ class MulTFusion(layers.Layer):
     Unlike the paper: its temporal convolution has a kernel of 1 here, which is the dense
     projection (an encoder may convolve before); its residuals carry the input of a part, not the
     normalised input, as in the authors' code; the mean over the tokens that count takes the place
-    of the last element; and the classifier is the head's.
+    of the last element; and the classifier is the head's. That code also multiplies tokens by
+    sqrt(dim) before it adds positions, and adds positions again before the self-attention.
 
     Args:
         dim: The width of a crossmodal transformer.

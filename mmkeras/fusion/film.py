@@ -30,9 +30,10 @@ class FiLMFusion(layers.Layer):
 
     `gamma` and `beta` are equation 1 of the paper, their use on every token of a row is
     equation 2, and the 1 in `gamma` stands in its appendix (model details): the modulation starts
-    near the identity. The paper modulates residual blocks of convolutions; here the same dense
-    layer stands before every token, so order and place of tokens play no part, and `Norm` is layer
-    normalisation without weights where the paper normalises over the batch.
+    near the identity. The paper modulates residual blocks of two convolutions, of which the first
+    has no counterpart here. For the second the same dense layer stands before every token, so order
+    and place of tokens play no part, and `Norm` is layer normalisation without weights where the
+    paper normalises over the batch.
 
     Without the conditioning modality `gamma = 1` and `beta = 0`. An absent modality among the
     others contributes zeros. The conditioning modality speaks through the others alone: a row

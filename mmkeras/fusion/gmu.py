@@ -26,7 +26,7 @@ class GatedMultimodalUnit(layers.Layer):
         h_i = tanh(W_i x_i),    z_i = sigmoid(W_zi [x_1, ..., x_m])
         F(X) = sum_i z_i * h_i
 
-    There are no biases, as in the paper.
+    There are no biases, as in the paper. Gates see `x_i`, as there; in its code `W_i x_i`.
 
     An absent modality has `x_i = 0` in the gates' input and a gate of 0. Of two modalities the
     one that is left takes the whole, as the gates of two add up to 1: `F(X) = h_1`, weight 1. A

@@ -60,7 +60,7 @@ class HypernetworkFusion(layers.Layer):
 
     References:
         - [Ha et al., 2017](https://arxiv.org/abs/1609.09106) (hypernetworks)
-        - [Galanti & Wolf, 2020](https://arxiv.org/abs/2003.12193) (`g(x; f(z))` where `z` is
+        - [Galanti & Wolf, 2020](https://arxiv.org/abs/2002.10006) (`g(x; f(z))` where `z` is
           another input, not a layer's embedding, and why `g` can then be small)
     """
 

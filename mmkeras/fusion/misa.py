@@ -41,7 +41,8 @@ class MISAFusion(layers.Layer):
         reconstruction:  mean_i E(|u_i - D_i(c_i + s_i)|^2) / dim
 
     A row counts where the modality is present; for a pair's difference, where both are. Dividing
-    by the `n` rows is not in the paper. Each modality has its own decoder, as in its code.
+    by the `n` rows is not in the paper, whose code takes the mean of the squares instead, has an
+    activation before `Norm` and, as here, a decoder for each modality.
 
     Args:
         dim: The width of each vector; a multiple of `num_heads`.

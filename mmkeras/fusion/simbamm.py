@@ -27,9 +27,11 @@ class SimBaMMFusion(layers.Layer):
     attention. The class token always counts, so that a row without any modality gives a learnt
     vector, the same for each such row. No positions are added; an encoder may have added its own.
 
-    The paper's finding is that this baseline, well tuned, is rarely beaten by methods made for
-    multimodal learning. The transformer is that of `TransformerLayers`: normalisation before each
-    part.
+    The paper's finding is that more complex methods, with all of them well tuned, do not reliably
+    beat this baseline. The authors' code differs in three things: it adds sinusoidal positions, to
+    the class token too, where `e_i` marks a modality here; its encoders, which end in the dense
+    layer, give one token a modality (in a variant, all their tokens); and it normalises after each
+    part, where `TransformerLayers` does so before each part and once at the end.
 
     Args:
         dim: The width of the tokens and of the fused vector.
@@ -53,7 +55,8 @@ class SimBaMMFusion(layers.Layer):
     (None, 32)
 
     References:
-        - [Rheude et al., 2025](https://arxiv.org/abs/2512.22991)
+        - [Rheude et al., 2025](https://arxiv.org/abs/2512.22991) and the authors'
+          [code](https://github.com/TillmannRheude/simple_mml_baseline)
         - [Devlin et al., 2019](https://arxiv.org/abs/1810.04805) (the class token)
     """
 

@@ -49,8 +49,8 @@ class WeightedSumFusion(layers.Layer):
     ((None, 32), (None, 2))
 
     References:
-        - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (weighted sums of what
-          several sources say)
+        - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (the sum rule for what
+          several sources say, without weights)
         - [Peters et al., 2018](https://arxiv.org/abs/1802.05365) (softmax-normalised learnt
           weights, equation 1)
     """

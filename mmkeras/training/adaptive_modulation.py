@@ -105,10 +105,11 @@ class AdaptiveModulation(keras.Model):
 
     The gradient of the fused prediction's loss through `phi^m` is multiplied by `k^m`, in all
     weights that have a part in it. A modality that is further ahead than it used to be is slowed
-    down, and one that falls behind is sped up. That cap, and the running mean's start at 0, are
-    those of the authors' code. Where they feed zeros for a modality left out, here it is absent
-    from the fusion. The fusion and the head are run once for each subset of the modalities (3
-    times for two, 15 for four), each time with dropout of its own; the encoders run once.
+    down, and one that falls behind is sped up. The running mean starts at 0, as in the authors'
+    code; the cap is theirs for CREMA-D (others of their data sets have 7 or none). Where they feed
+    zeros for a modality left out, here it is absent from the fusion. The fusion and the head are
+    run once for each subset of the modalities (3 times for two, 15 for four), each time with
+    dropout of its own, which they have with all modalities only; the encoders run once.
 
     Args:
         model: A model of `build_model` for classification, with 2 to 4 modalities.

@@ -49,7 +49,7 @@ def blending_weights(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> 
     {'image': 0.67, 'fused': 0.33}
 
     References:
-        - [Wang, Tran and Feiszli, 2020](https://arxiv.org/abs/1905.12681) (equations 2 to 4,
+        - [Wang, Tran and Feiszli, 2020](https://arxiv.org/abs/1905.12681) (proposition 1 and
           algorithm 1)
     """
     if len(histories) < 2:

@@ -54,12 +54,14 @@ class GradientModulation(keras.Model):
         k^u = 1 - tanh(alpha rho^u) if rho^u > 1, else 1                        (OGM)
         theta^u <- theta^u - eta (k^u g^u + h^u),    h^u ~ N(0, std(g^u)^2)     (GE: the noise)
 
-    where `g^u` is the gradient of a weight of that modality's encoder. The gradients of all other
-    weights (fusion, head, auxiliary heads) stay as they are. The paper has two modalities; of more
-    than two, `s^v` is the mean score of the others. `std(g^u)` is that of the entries of one
-    weight's gradient, as in the authors' code; they add it to convolutions only, here it is added
-    to all weights of an encoder. The modality's own probabilities are those of the auxiliary
-    outputs, which for late fusion are its own part of the logits, as in the paper.
+    where `g^u` is the gradient of a weight of that modality's encoder, of all losses: with an
+    auxiliary loss also of that, which the paper does not have. The gradients of all other weights
+    (fusion, head, auxiliary heads) stay as they are. The paper has two modalities; of more than
+    two, `s^v` is the mean score of the others. Its noise has the covariance of a batch's gradients;
+    `std(g^u)`, that of the entries of one weight's gradient, is what the authors' code has for it.
+    They scale and disturb convolutions only, here it is all weights of an encoder. The modality's
+    own probabilities are those of the auxiliary outputs, which for late fusion are its own part of
+    the logits, as in the paper.
 
     Adam divides a gradient by its running size, so that a `k` that hardly changes from step to
     step hardly slows an encoder down; the paper trains with SGD.
@@ -70,8 +72,8 @@ class GradientModulation(keras.Model):
         noise: Whether to add the noise of GE.
 
     References:
-        - [Peng et al., 2022](https://arxiv.org/abs/2203.15332) (equations 5 to 9 for OGM; 10 to
-          12 for GE)
+        - [Peng et al., 2022](https://arxiv.org/abs/2203.15332) (equations 9 to 11 for OGM;
+          section 3.3 for GE)
     """
 
     def __init__(self, inputs, outputs, strength: float, noise: bool, **kwargs):

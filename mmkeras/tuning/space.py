@@ -51,9 +51,12 @@ class SearchSpace:
     def __post_init__(self):
         for name in ("learning_rates", "weight_decays", "dropouts"):
             low, high = getattr(self, name)
-            if not (low <= high and (low > 0 or name == "dropouts")):
+            # The first two are drawn by logarithm, and no layer can drop everything.
+            share = name == "dropouts"
+            if not (low <= high and (0 <= low and high < 1 if share else low > 0)):
                 raise ValueError(
-                    f"`{name}` are the least and the largest, above 0. Received: {low} and {high}."
+                    f"`{name}` are the least and the largest, "
+                    f"{'from 0 to below 1' if share else 'above 0'}. Received: {low} and {high}."
                 )
         for entry in self.encoders:
             kind, _, name = entry.partition(":")

@@ -10,12 +10,10 @@ from typing import Any
 import keras
 import pandas as pd
 
-from mmkeras.data.cells import missing_cells
-from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
+from mmkeras.data.splits import Splits
 from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.report import flatten
-from mmkeras.experiment import make_model
+from mmkeras.experiment import fitted_pipelines, in_own_unit, make_model
 from mmkeras.files import write_json
 from mmkeras.schema import Schema
 from mmkeras.settings import Settings
@@ -79,28 +77,15 @@ def train_trial(
     (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
     write_json(folder / "settings.json", settings.to_dict())
     set_seed(settings.seed)
-    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
-    presence |= any(missing_cells(part, schema).to_numpy().any() for part in (train, validation))
-    preprocessing = fit_preprocessing(
-        train, schema, settings.preprocessing(schema), presence=presence
+    preprocessing, pipelines = fitted_pipelines(
+        Splits(train, validation, train[:0]), schema, settings, cache_dir
     )
-    train_rows, validation_rows = (
-        Pipeline(
-            part,
-            preprocessing,
-            batch_size=settings.training.batch_size,
-            on_error=settings.on_error,
-            cache=None if settings.cache == "none" else settings.cache,
-            cache_dir=cache_dir,
-            cache_budget=CACHE_BUDGET * len(part) // (len(train) + len(validation)),
-        )
-        for part in (train, validation)
-    )
+    held_out = pipelines["validation"]
     model = make_model(preprocessing, settings.model)
     result = fit(
         model,
-        train_rows,
-        validation_rows,
+        pipelines["train"],
+        held_out,
         settings.training,
         seed=settings.seed,
         checkpoint=folder / CHECKPOINT,
@@ -114,12 +99,10 @@ def train_trial(
         "parameters": int(model.count_params()),
     }
     if not stopper.stopped:
-        outputs = validation_rows.unpad(model.predict(validation_rows.evaluate(), verbose=0))
-        targets = validation_rows.targets
-        if schema.target.task == "regression":
-            decode = preprocessing.target.decode
-            targets, outputs = decode(targets)[:, None], decode(outputs)[:, None]
-        outcome["metrics"] = evaluate_predictions(schema.target.task, targets, outputs)
+        outputs = held_out.unpad(model.predict(held_out.evaluate(), verbose=0))
+        outcome["metrics"] = evaluate_predictions(
+            schema.target.task, *in_own_unit(held_out, outputs)
+        )
         with TensorBoardReport(folder) as board:
             board.settings(flatten(values), outcome["metrics"], part="validation")
     return {**outcome, "seconds": round(time.perf_counter() - started, 2)}

@@ -150,3 +150,31 @@ def test_a_shift_alone_does_not_blur():
     moved = augment_images(images, tf.constant([0, 1], tf.int64), shift=0.3).numpy()
     assert set(np.unique(moved)) == {0.0, 1.0}
     assert not np.array_equal(moved, images)
+
+
+@pytest.mark.parametrize("cache", ["memory", "file", None])
+def test_a_picture_that_stands_in_many_rows_is_decoded_once(cache, tmp_path, monkeypatch):
+    """A picture with many questions; and a broken one is reported for every row that has it."""
+    pictures = [encoded(np.full((6, 6, 3), 40 * i, np.uint8)) for i in range(3)]
+    rows = [0, 1, 0, 2, None, 0, 1]
+    cells = [b"broken" if row is None else pictures[row] for row in rows] + [b"broken"]
+    decoded = []
+    whole = MediaStore._decode_all
+    monkeypatch.setattr(
+        MediaStore,
+        "_decode_all",
+        lambda self, contents, *rest: decoded.append(len(contents)) or whole(self, contents, *rest),
+    )
+    settings = ImageSettings(size=(6, 6))
+    store = MediaStore("image", pd.Series(cells, dtype=object), settings, cache, tmp_path)
+    assert decoded == [4]
+    assert store.readable.tolist() == [True] * 4 + [False] + [True] * 2 + [False]
+    assert "broken" in store.reason(7) or "encoded bytes" in store.reason(7)
+    positions = [6, 3, 0, 5]
+    if cache is None:
+        batch = np.stack([store.decode(tf.constant(place)) for place in positions])
+    else:
+        batch = store.gather(tf.constant(positions)).numpy()
+        assert store.values.shape == (8, 6, 6, 3)
+        np.testing.assert_array_equal(store.values[positions], batch)
+    assert batch[:, 0, 0, 0].tolist() == [40, 80, 0, 0]

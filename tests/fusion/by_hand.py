@@ -1,9 +1,10 @@
-"""The parts that fusions by attention are made of, in NumPy, with the weights of built layers."""
+"""The parts that fusions are made of, in NumPy, with the weights of built layers."""
 
 import numpy as np
 
 
 def dense(layer, x):
+    """What a dense layer makes of `x`, without its activation."""
     kernel, *bias = layer.get_weights()
     return x @ kernel + (bias[0] if bias else 0.0)
 
@@ -17,6 +18,10 @@ def norm(layer, x):
 def softmax(x):
     shares = np.exp(x - x.max(-1, keepdims=True))
     return shares / shares.sum(-1, keepdims=True)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 def attention(layer, queries, keys):
@@ -67,7 +72,7 @@ def rows_that_count(arguments, row):
     """Each modality's tokens of a row without padding, `None` where it is absent."""
     tokens = []
     for index, x in enumerate(arguments["tokens"]):
-        mask = (arguments["masks"] or [None] * 9)[index]
+        mask = arguments["masks"][index]
         x = x[row] if mask is None else x[row][mask[row]]
         tokens.append(x if arguments["present"][row, index] else None)
     return tokens

@@ -1,4 +1,4 @@
-"""What the tests of fusions over pooled vectors share: tokens with holes, and dense layers by hand.
+"""What the tests of fusions over pooled vectors share: tokens with holes, and their projections.
 
 The rows of `PRESENT` have all three modalities, all but the first, all but the second, and none.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
+from tests.fusion.by_hand import dense
 from tests.fusion.standard import example
 from tests.layer_checks import randomize
 
@@ -22,23 +23,8 @@ def randomized(fusion, tokens=TOKENS):
     return randomize(fusion)
 
 
-def affine(layer, x):
-    """What a dense layer makes of `x`, without its activation."""
-    kernel, *bias = (np.asarray(w) for w in layer.get_weights())
-    return x @ kernel + sum(bias)
-
-
 def affine_each(projections, vectors=MEANS):
-    return [affine(layer, x) for layer, x in zip(projections, vectors, strict=True)]
-
-
-def softmax(scores):
-    exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
+    return [dense(layer, x) for layer, x in zip(projections, vectors, strict=True)]
 
 
 def number_of_weights(fusion, tokens=TOKENS):

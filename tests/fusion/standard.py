@@ -96,9 +96,16 @@ def check_weights(layer, arguments):
     expected = call(layer, arguments)
     vector, weights = call(layer, arguments, return_weights=True)
     np.testing.assert_allclose(vector, expected, atol=1e-5)
-    for tensor in keras.tree.flatten(weights):
+    absent = ~arguments["present"]
+    for name, tensor in (weights if isinstance(weights, dict) else {"": weights}).items():
         assert len(tensor) == 4
         assert np.isfinite(tensor).all()
+        # "0_to_1" is what modality 0 gives to 1; anything else has an axis of the modalities.
+        _, direction, key = name.partition("_to_")
+        of_absent = (
+            tensor[absent[:, int(key)]] if direction else tensor[:, : absent.shape[1]][absent]
+        )
+        assert (of_absent == 0).all()
 
 
 def check_steps(make, arguments):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.cca import DeepCCAFusion, squared_correlations
-from tests.layer_checks import call, check_absent_modality, randomize
+from tests.layer_checks import call, randomize
 
 RANDOM = np.random.default_rng(0)
 ROWS = 40
@@ -119,7 +119,6 @@ def test_the_vector_is_the_projections_and_zeros_for_absent_modalities():
         expected.append((x[:, 0] @ kernel + bias) * there[:, None])
     np.testing.assert_allclose(outputs, np.hstack(expected), atol=1e-5)
     assert fusion.count_params() == 2 * ((3 + 1) + (4 + 1) + (2 + 1))
-    check_absent_modality(DeepCCAFusion(dim=2), TOKENS)
 
 
 def test_the_loss_is_for_training_and_for_those_who_want_it():

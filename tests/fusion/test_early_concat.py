@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.early_concat import EarlyConcatFusion
+from tests.fusion.by_hand import sigmoid
 from tests.layer_checks import call, check_absent_modality, randomize
 
 RANDOM = np.random.default_rng(0)
@@ -13,10 +14,6 @@ def built(**options):
     fusion = EarlyConcatFusion(**options)
     fusion.build([x.shape for x in TOKENS])
     return randomize(fusion)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def lstm(x, weights):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.experts import MixtureOfExpertsFusion
+from tests.fusion.by_hand import dense
 from tests.layer_checks import call, randomize
 
 RANDOM = np.random.default_rng(0)
@@ -17,11 +18,6 @@ def built(**options):
 
 def by_hand(fusion, vectors, available):
     """The fused vector and the gates of one row."""
-
-    def dense(layer, x):
-        kernel, bias = layer.get_weights()
-        return x @ kernel + bias
-
     h = [
         dense(projection, x) if there else np.zeros(4)
         for projection, x, there in zip(fusion.projections, vectors, available, strict=False)

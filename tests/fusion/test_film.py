@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.film import FiLMFusion
-from tests.fusion.pooled import MEANS, PRESENT, TOKENS, affine, number_of_weights, randomized
+from tests.fusion.by_hand import dense
+from tests.fusion.pooled import MEANS, PRESENT, TOKENS, number_of_weights, randomized
 from tests.layer_checks import call
 
 
 def by_hand(fusion, j, deltas, betas):
     """The modulated and pooled tokens of modality 0 or 1, for the condition -1."""
-    x = affine(fusion.projections[j], TOKENS[j])
+    x = dense(fusion.projections[j], TOKENS[j])
     for block, delta, beta in zip(fusion.blocks[j], deltas, betas, strict=True):
-        inner = affine(block, x)
+        inner = dense(block, x)
         inner = inner - inner.mean(axis=-1, keepdims=True)
         inner /= np.sqrt((inner**2).mean(axis=-1, keepdims=True) + fusion.norm.epsilon)
         x = x + np.maximum((1 + delta)[:, None] * inner + beta[:, None], 0)
@@ -23,12 +24,12 @@ def fusion():
 
 
 def test_the_vector_follows_the_written_equation(fusion):
-    film = affine(fusion.generator, TOKENS[2].max(axis=1)).reshape(4, 2, 2, 2, 7)
+    film = dense(fusion.generator, TOKENS[2].max(axis=1)).reshape(4, 2, 2, 2, 7)
     pooled = [
         by_hand(fusion, j, film[:, j, :, 0].swapaxes(0, 1), film[:, j, :, 1].swapaxes(0, 1))
         for j in (0, 1)
     ]
-    expected = affine(fusion.output_projection, np.concatenate(pooled, axis=-1))
+    expected = dense(fusion.output_projection, np.concatenate(pooled, axis=-1))
     np.testing.assert_allclose(call(fusion, {"tokens": TOKENS}), expected, atol=1e-4)
 
 
@@ -36,7 +37,7 @@ def test_without_the_conditioning_modality_nothing_is_modulated(fusion):
     present = np.array([[True, True, False]] * 4)
     nothing = np.zeros((2, 4, 7))
     pooled = [by_hand(fusion, j, nothing, nothing) for j in (0, 1)]
-    expected = affine(fusion.output_projection, np.concatenate(pooled, axis=-1))
+    expected = dense(fusion.output_projection, np.concatenate(pooled, axis=-1))
     vector = call(fusion, {"tokens": TOKENS, "present": present})
     np.testing.assert_allclose(vector, expected, atol=1e-4)
 

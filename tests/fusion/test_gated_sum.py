@@ -1,16 +1,8 @@
 import numpy as np
 
 from mmkeras.fusion.gated_sum import GatedSumFusion
-from tests.fusion.pooled import (
-    MEANS,
-    PRESENT,
-    TOKENS,
-    affine,
-    affine_each,
-    number_of_weights,
-    randomized,
-    softmax,
-)
+from tests.fusion.by_hand import dense, softmax
+from tests.fusion.pooled import MEANS, PRESENT, TOKENS, affine_each, number_of_weights, randomized
 from tests.layer_checks import call
 
 
@@ -18,7 +10,7 @@ def test_the_vector_and_weights_follow_the_written_equation():
     fusion = randomized(GatedSumFusion(dim=7))
     vector, weights = call(fusion, {"tokens": TOKENS}, return_weights=True)
     projected = affine_each(fusion.projections)
-    expected = softmax(affine(fusion.gate, np.concatenate(projected, axis=-1)))
+    expected = softmax(dense(fusion.gate, np.concatenate(projected, axis=-1)))
     np.testing.assert_allclose(weights, expected, atol=1e-5)
     summed = sum(w[:, None] * f for w, f in zip(expected.T, projected, strict=True))
     np.testing.assert_allclose(vector, summed, atol=1e-5)
@@ -36,7 +28,7 @@ def test_the_gate_shares_one_among_the_present_modalities():
     assert (weights[~PRESENT] == 0).all()
     assert (vector[3] == 0).all()
     seen = np.stack(affine_each(fusion.projections), axis=1) * PRESENT[:, :, None]
-    scores = affine(fusion.gate, seen.reshape(4, 21))
+    scores = dense(fusion.gate, seen.reshape(4, 21))
     np.testing.assert_allclose(weights[1, 1:], softmax(scores[1, 1:]), atol=1e-5)
 
 

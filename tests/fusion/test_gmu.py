@@ -1,16 +1,8 @@
 import numpy as np
 
 from mmkeras.fusion.gmu import GatedMultimodalUnit
-from tests.fusion.pooled import (
-    MEANS,
-    PRESENT,
-    TOKENS,
-    affine,
-    affine_each,
-    number_of_weights,
-    randomized,
-    sigmoid,
-)
+from tests.fusion.by_hand import dense, sigmoid
+from tests.fusion.pooled import MEANS, PRESENT, TOKENS, affine_each, number_of_weights, randomized
 from tests.layer_checks import call
 
 
@@ -18,7 +10,7 @@ def test_two_modalities_share_one_gate():
     fusion = randomized(GatedMultimodalUnit(dim=7), TOKENS[:2])
     vector, weights = call(fusion, {"tokens": TOKENS[:2]}, return_weights=True)
     first, second = np.tanh(affine_each(fusion.projections, MEANS[:2]))
-    z = sigmoid(affine(fusion.gate, np.concatenate(MEANS[:2], axis=-1)))
+    z = sigmoid(dense(fusion.gate, np.concatenate(MEANS[:2], axis=-1)))
     np.testing.assert_allclose(vector, z * first + (1 - z) * second, atol=1e-5)
     np.testing.assert_allclose(weights[:, 0], z.mean(axis=1), atol=1e-5)
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-5)
@@ -29,7 +21,7 @@ def test_three_modalities_have_a_gate_each():
     vector, weights = call(fusion, {"tokens": TOKENS, "present": PRESENT}, return_weights=True)
     here = PRESENT[:, :, None]
     seen = [x * PRESENT[:, i : i + 1] for i, x in enumerate(MEANS)]
-    gates = sigmoid(affine(fusion.gate, np.concatenate(seen, axis=-1))).reshape(4, 3, 7) * here
+    gates = sigmoid(dense(fusion.gate, np.concatenate(seen, axis=-1))).reshape(4, 3, 7) * here
     hidden = np.tanh(np.stack(affine_each(fusion.projections), axis=1))
     np.testing.assert_allclose(vector, (gates * hidden).sum(axis=1), atol=1e-5)
     np.testing.assert_allclose(weights, gates.mean(axis=-1), atol=1e-5)

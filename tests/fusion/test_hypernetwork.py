@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.hypernetwork import HypernetworkFusion
-from tests.fusion.pooled import MEANS, TOKENS, affine, affine_each, number_of_weights, randomized
+from tests.fusion.by_hand import dense
+from tests.fusion.pooled import MEANS, TOKENS, affine_each, number_of_weights, randomized
 from tests.layer_checks import call
 
 
@@ -18,9 +19,9 @@ def by_hand(fusion, present):
     bases = [np.asarray(w) for w in fusion.base_weights]
     rows = []
     for h in hidden:
-        row = affine(fusion.bias_generator, h[2])
+        row = dense(fusion.bias_generator, h[2])
         for j in (0, 1):
-            weights = bases[j] + affine(fusion.weight_generators[j], h[2]).reshape(4, 7)
+            weights = bases[j] + dense(fusion.weight_generators[j], h[2]).reshape(4, 7)
             row = row + h[j] @ weights
         rows.append(row)
     return np.stack(rows)
@@ -36,7 +37,7 @@ def test_the_vector_follows_the_written_equation(fusion, present):
 def test_without_the_conditioning_modality_the_base_weights_are_left(fusion):
     present = np.array([[True, False, False]] * 4)
     vector = call(fusion, {"tokens": TOKENS, "present": present})
-    hidden = np.maximum(affine(fusion.projections[0], MEANS[0]), 0)
+    hidden = np.maximum(dense(fusion.projections[0], MEANS[0]), 0)
     base, bias = np.asarray(fusion.base_weights[0]), np.asarray(fusion.bias_generator.bias)
     np.testing.assert_allclose(vector, hidden @ base + bias, atol=1e-5)
 

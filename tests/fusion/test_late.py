@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion import LateFusion
+from tests.fusion.by_hand import sigmoid, softmax
 from tests.layer_checks import (
     call,
     check_absent_modality,
@@ -17,27 +18,9 @@ PRESENT = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [0, 0, 0]], bool)
 ARGUMENTS = {"tokens": TOKENS, "masks": MASKS, "present": PRESENT}
 
 
-def softmax(x):
-    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 @pytest.mark.parametrize("pooling", ["mean", "flatten"])
 def test_late_fusion(pooling, tmp_path):
     check_layer(lambda: LateFusion(7, pooling), ARGUMENTS, (4, 7), tmp_path)
-
-
-@pytest.mark.parametrize("pooling", ["mean", "flatten"])
-def test_absent_modalities_do_not_matter(pooling):
-    check_absent_modality(LateFusion(7, pooling), TOKENS, MASKS)
-
-
-def test_padding_does_not_matter():
-    check_more_padding(LateFusion(7), TOKENS, MASKS)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "flatten"])

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.memory import MemoryFusion
+from tests.fusion.by_hand import sigmoid, softmax
 from tests.layer_checks import call, randomize
 
 RANDOM = np.random.default_rng(0)
@@ -13,14 +14,6 @@ def built(**options):
     fusion = MemoryFusion(dim=DIM, **options)
     fusion.build([x.shape for x in TOKENS])
     return randomize(fusion)
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def softmax(x):
-    return np.exp(x) / np.exp(x).sum()
 
 
 def by_hand(fusion, xs):

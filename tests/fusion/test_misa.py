@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.misa import MISAFusion, alignment, central_moment_discrepancy
+from tests.fusion.by_hand import dense, norm, sigmoid
 from tests.layer_checks import call, randomize, to_numpy, to_tensors
 
 RANDOM = np.random.default_rng(0)
@@ -19,23 +20,11 @@ def built(**options):
     return randomize(fusion)
 
 
-def dense(layer, x):
-    kernel, bias = layer.get_weights()
-    return x @ kernel + bias
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def vectors_by_hand(fusion):
     """The projected, the invariant and the specific vectors, and their reconstruction."""
     projected, shared, own, rebuilt = [], [], [], []
     for i, x in enumerate(TOKENS):
-        u = dense(fusion.projections[i], x.mean(axis=1))
-        gain, shift = fusion.norms[i].get_weights()
-        variance = u.var(axis=1, keepdims=True)
-        u = (u - u.mean(axis=1, keepdims=True)) / np.sqrt(variance + 1e-3) * gain + shift
+        u = norm(fusion.norms[i], dense(fusion.projections[i], x.mean(axis=1)))
         projected.append(u)
         shared.append(sigmoid(dense(fusion.invariant, u)))
         own.append(sigmoid(dense(fusion.specific[i], u)))

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion.non_local import NonLocalGateFusion
+from tests.fusion.by_hand import dense, softmax
 from tests.fusion.pooled import (
     EXAMPLE,
     MEANS,
     PRESENT,
     TOKENS,
-    affine,
     affine_each,
     number_of_weights,
     randomized,
-    softmax,
 )
 from tests.layer_checks import call
 
@@ -28,9 +27,9 @@ def test_the_vector_and_weights_follow_the_written_equation(fusion):
     for i, x in enumerate(hidden):
         others = [j for j in range(3) if j != i]
         rest = np.concatenate([hidden[j] for j in others], axis=1)
-        scores = affine(fusion.queries[i], x) @ affine(fusion.keys[i], rest).swapaxes(1, 2)
+        scores = dense(fusion.queries[i], x) @ dense(fusion.keys[i], rest).swapaxes(1, 2)
         attention = softmax(scores / np.sqrt(7))
-        found = affine(fusion.outputs[i], attention @ affine(fusion.values[i], rest))
+        found = dense(fusion.outputs[i], attention @ dense(fusion.values[i], rest))
         expected = expected + (x + found).mean(axis=1) / 3
         first, second = np.split(attention, [lengths[others[0]]], axis=-1)
         np.testing.assert_allclose(weights[f"{i}_to_{others[0]}"], first, atol=1e-4)
@@ -53,7 +52,7 @@ def test_padding_and_absent_modalities_have_no_weight(fusion):
 def test_a_modality_alone_is_its_own_mean_projection(fusion):
     alone = np.array([[True, False, False]] * 4)
     vector = call(fusion, {"tokens": TOKENS, "present": alone})
-    np.testing.assert_allclose(vector, affine(fusion.projections[0], MEANS[0]), atol=1e-5)
+    np.testing.assert_allclose(vector, dense(fusion.projections[0], MEANS[0]), atol=1e-5)
 
 
 def test_the_mean_runs_over_the_present_modalities(fusion):

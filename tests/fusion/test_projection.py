@@ -1,7 +1,5 @@
 import numpy as np
-import pytest
 
-from mmkeras.fusion.conditioning import check_condition, split_condition
 from mmkeras.fusion.projection import (
     append_one,
     build_projections,
@@ -43,18 +41,3 @@ def test_rows_without_any_modality_become_zeros():
 
 def test_append_one_widens_the_last_axis():
     assert to_numpy(append_one(np.zeros((1, 2, 2)))).tolist() == [[[0, 0, 1], [0, 0, 1]]]
-
-
-@pytest.mark.parametrize(("condition", "index", "others"), [(-1, 2, [0, 1]), (0, 0, [1, 2])])
-def test_the_conditioning_modality_is_counted_from_either_end(condition, index, others):
-    assert split_condition("Fusion", condition, 3) == (index, others)
-
-
-def test_refuses_a_condition_that_is_no_modality():
-    for condition in (3, -4):
-        with pytest.raises(ValueError, match=rf"-3 to 2. Received: {condition}"):
-            split_condition("Fusion", condition, 3)
-    for condition in ("text", 0.5, None):
-        with pytest.raises(ValueError, match=f"`condition`.*Received: {condition!r}"):
-            check_condition(condition)
-    assert check_condition(np.int64(-1)) == -1

@@ -2,23 +2,13 @@ import numpy as np
 import pytest
 
 from mmkeras.fusion import WeightedSumFusion
-from tests.layer_checks import call, check_absent_modality, check_layer, check_more_padding
+from tests.layer_checks import call
 
 RANDOM = np.random.default_rng(0)
 TOKENS = [RANDOM.standard_normal(shape, "float32") for shape in [(4, 5, 3), (4, 1, 2), (4, 3, 6)]]
 MASKS = [np.arange(5) < np.array([[5], [2], [1], [3]]), None, None]
 PRESENT = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [0, 0, 0]], bool)
 ARGUMENTS = {"tokens": TOKENS, "masks": MASKS, "present": PRESENT}
-
-
-@pytest.mark.parametrize("pooling", ["mean", "mean_max"])
-def test_weighted_sum_fusion(pooling, tmp_path):
-    check_layer(lambda: WeightedSumFusion(7, pooling), ARGUMENTS, (4, 7), tmp_path)
-
-
-def test_absent_modalities_and_padding_do_not_matter():
-    check_absent_modality(WeightedSumFusion(7), TOKENS, MASKS)
-    check_more_padding(WeightedSumFusion(7), TOKENS, MASKS)
 
 
 @pytest.fixture
