@@ -14,6 +14,7 @@ preset. Where all modalities are feature vectors, three linear models stand besi
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sys
 import time
@@ -35,13 +36,14 @@ from mmkeras.classical.retrieval import (
 from mmkeras.cli import DataConfig, option, parse, run_script
 from mmkeras.data.cells import label_names
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
+from mmkeras.data.splits import Splits
 from mmkeras.evaluation.probe import linear_probe
 from mmkeras.evaluation.report import format_table
 from mmkeras.evaluation.retrieval import chance, search
-from mmkeras.experiment import make_model
+from mmkeras.experiment import fitted_pipelines, make_model
 from mmkeras.files import write_text
 from mmkeras.settings import Settings
+from mmkeras.training.contrastive import POSITIVES
 from mmkeras.training.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
 
@@ -52,7 +54,6 @@ PRESETS = {
     "avmnist": ContrastiveSettings(epochs=5, learning_rate=3e-3, temperature=0.3),
 }
 DATASET = "wikipedia"
-POSITIVES = ("rows", "classes")
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,18 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         f"{config.data.name}: {len(splits.train):,} rows to learn from, {len(searched):,} "
         f"{config.search} rows to search; {' and '.join(schema.names)}"
     )
-    preprocessing = fit_preprocessing(splits.train, schema, config.settings.preprocessing(schema))
-    train, test = (
-        Pipeline(rows, preprocessing, batch_size=config.contrastive.batch_size)
-        for rows in (splits.train, searched)
-    )
     out = config.out or (
         Path("runs") / f"retrieval-{config.data.name}" / time.strftime("%Y%m%d-%H%M%S")
     )
     out.mkdir(parents=True, exist_ok=True)
+    parts = Splits(splits.train, splits.train[:0], searched)
+    training = dataclasses.replace(
+        config.settings.training, batch_size=config.contrastive.batch_size
+    )
+    _, pipelines = fitted_pipelines(
+        parts, schema, dataclasses.replace(config.settings, training=training), out / "cache"
+    )
+    train, test = pipelines["train"], pipelines["test"]
     labels = [label_names(rows.frame[schema.target.column]).to_numpy() for rows in (train, test)]
     rows, probes = [], []
     for method, seed, vectors in methods(config, train, test, labels[0]):

@@ -155,7 +155,18 @@ def build_model(
         raise ValueError(
             f"The fusion layer {fusion_layer.name!r} already belongs to a model. Make a new one."
         )
-    if schema.target.per_step and not getattr(fusion_layer, "return_sequences", False):
+    if getattr(fusion_layer, "gives_logits", False) and fusion_layer.activation != activation:
+        raise ValueError(
+            f"The output of {schema.target.task} is {activation}. Received: a fusion of decisions "
+            f"with activation={fusion_layer.activation!r}. Make it with {activation!r}."
+        )
+    steps = getattr(fusion_layer, "return_sequences", False)
+    if getattr(fusion_layer, "aligned", False) and steps != schema.target.per_step:
+        raise ValueError(
+            f"The target has {'a label for each step' if schema.target.per_step else 'one label'}. "
+            f"Received: a fusion with return_sequences={steps}. Make it with {not steps}."
+        )
+    if schema.target.per_step and not steps:
         fusion_layer = StepwiseFusion(fusion_layer)
     fusion_layer.name = "fusion"
     x = fusion_layer(tokens, **arguments)

@@ -165,8 +165,8 @@ def verdict(runs: Mapping[str, list[Run]], groups: pd.Series | None = None) -> l
     """In words: what all seeds together get, and whether fusing beats the best single modality.
 
     The test rows are the same for all models. A row's score is the share of seeds that get it
-    right, so that the interval speaks of test rows and seeds together. Rows that belong together
-    are drawn as one, since they are right or wrong together more often than others.
+    right, so that the interval is that of the seeds' mean over new test rows. Rows that belong
+    together are drawn as one, since they are right or wrong together more often than others.
 
     Args:
         runs: By model, a run for each seed.

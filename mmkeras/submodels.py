@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion import StepwiseFusion, get_fusion
+from mmkeras.fusion import FUSIONS, StepwiseFusion, fusion_class, get_fusion
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
@@ -70,9 +70,9 @@ def attention_model(model: keras.Model) -> keras.Model:
     """
     fusion = model.get_layer("fusion")
     if not getattr(fusion, "has_weights", False):
+        have = [name for name in FUSIONS if getattr(fusion_class(name), "has_weights", False)]
         raise ValueError(
-            f"{type(fusion).__name__} has no weights to look at. 'weighted_sum', 'attention' "
-            "and 'late' have."
+            f"{type(fusion).__name__} has no weights to look at. These have: {', '.join(have)}."
         )
     tokens, arguments = fusion_inputs(model)
     _, weights = _FusionParts(fusion)(list(tokens.values()), **arguments)

@@ -7,14 +7,18 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 from mmkeras.cli import DataConfig
 from mmkeras.comparison import ENSEMBLES, ComparisonConfig, compare
 from mmkeras.comparison.config import obstacle, trial_settings, with_encoders
-from mmkeras.comparison.jobs import _fewer
+from mmkeras.comparison.jobs import Job
+from mmkeras.comparison.rows import ROWS, fewer_rows, prepare
+from mmkeras.comparison.run import _finished, _in_processes
+from mmkeras.data.settings import ImageSettings
 from mmkeras.fusion import FUSIONS
-from mmkeras.schema import Schema, Tabular, Target
+from mmkeras.schema import Image, Schema, Tabular, Target
 from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
@@ -107,7 +111,7 @@ def test_a_fusion_that_fails_does_not_stop_the_others(config, tmp_path):
     rows = done.set_index("model")
     assert rows.loc["concat", "score"] >= 0
     assert np.isnan(rows.loc["tensor", "score"]) and "dim" in rows.loc["tensor", "error"]
-    assert "tensor could not be trained" in (tmp_path / "comparison.md").read_text()
+    assert "tensor failed with seed 0" in (tmp_path / "comparison.md").read_text()
 
 
 def test_what_does_not_fit_the_data_is_left_out(config):
@@ -177,11 +181,69 @@ def test_encoders_are_given_by_kind():
 def test_fewer_rows_keep_groups_whole():
     frame = pd.DataFrame({"x": range(12), "who": list("aaabbbcccddd"), "y": list("ab") * 6})
     schema = Schema([Tabular("t", ("x",))], Target("y"), group="who")
-    chosen = _fewer(frame, schema, 7, seed=0)
+    chosen = fewer_rows(frame, schema, 7, seed=0)
     assert len(chosen) == 6 and chosen["who"].value_counts().eq(3).all()
-    assert len(_fewer(frame, Schema(schema.modalities, Target("y")), 7, seed=0)) == 7
-    assert len(_fewer(frame, schema, 100, seed=0)) == 12
+    assert len(fewer_rows(frame, Schema(schema.modalities, Target("y")), 7, seed=0)) == 7
+    assert len(fewer_rows(frame, schema, 100, seed=0)) == 12
 
 
 def test_no_ensemble_has_the_name_of_a_fusion():
     assert not set(ENSEMBLES) & set(FUSIONS)
+
+
+def test_other_data_or_another_backend_are_not_mixed_with_these(results, config, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(config.out, out)
+    changed = pd.read_csv(config.data.data)
+    changed.loc[0, "left"] += 1
+    changed.to_csv(tmp_path / "rows.csv", index=False)
+    data = dataclasses.replace(config.data, data=tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match=r"other settings: about\.data"):
+        compare(dataclasses.replace(config, out=out, data=data))
+    with pytest.raises(ValueError, match=r"about\.backend: 'tensorflow', now 'jax'"):
+        compare(dataclasses.replace(config, out=out, vectorized=True))
+
+
+def test_a_comparison_in_which_everything_has_failed_can_be_tried_again(tmp_path):
+    pd.DataFrame({"encoders": [""], "model": ["concat"], "seed": [0], "error": ["no"]}).to_csv(
+        tmp_path / "results.csv", index=False
+    )
+    assert len(_finished(tmp_path / "results.csv")) == 0
+
+
+def _end_without_a_word(job):
+    os._exit(1)
+
+
+def test_a_process_that_is_killed_ends_the_comparison_with_advice(config, tmp_path):
+    job = Job(config, tmp_path, "", "concat", (0,))
+    with pytest.raises(RuntimeError, match="want of memory"):
+        list(_in_processes(config, _end_without_a_word, [job]))
+
+
+def test_rows_with_unreadable_cells_are_left_out_for_all_models_alike(tmp_path):
+    """Each modality has a broken cell of its own; both rows go, for every model."""
+    pictures = [f"{row}.png" for row in range(40)]
+    for row, name in enumerate(pictures):
+        PIL.Image.new("L", (8, 8), 200 * (row % 2)).save(tmp_path / name)
+    (tmp_path / "3.png").write_bytes(b"broken")
+    frame = pd.DataFrame(
+        {"one": pictures, "two": pictures[::-1], "y": ["a", "b"] * 20, "part": "train"}
+    )
+    frame.loc[20:, "part"] = "test"
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    schema = Schema([Image("one"), Image("two")], Target("y"))
+    schema.save(tmp_path / "schema.json")
+    config = ComparisonConfig(
+        data=DataConfig(
+            data=tmp_path / "rows.csv", schema=tmp_path / "schema.json", split_column="part"
+        ),
+        validation=0.2,
+        settings=Settings(on_error="skip", image=ImageSettings(size=(8, 8))),
+    )
+    parts = [prepare(config, tmp_path, "", modality) for modality in (None, "one", "two")]
+    for part in ("train", "validation", "test"):
+        indices = [getattr(data, part).frame.index.tolist() for data in parts]
+        assert indices[0] == indices[1] == indices[2]
+    assert len(parts[0].test) == 19
+    assert len(np.load(tmp_path / ROWS)["test"]) == 19

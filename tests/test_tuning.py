@@ -64,7 +64,7 @@ def config(tmp_path_factory):
             data=folder / "rows.csv", schema=folder / "schema.json", split_column="part"
         ),
         space=SearchSpace(
-            fusions=("concat", "late"), encoders=("text:bag_of_words", "tabular:mlp")
+            fusions=("concat", "late"), encoders=("text=bag_of_words", "tabular=mlp")
         ),
         trials=4,
         validation=0.25,
@@ -240,10 +240,12 @@ def test_fusions_and_encoders_that_do_not_fit_are_left_out(small_table, monkeypa
 
 
 def test_mistakes_in_the_space_are_named():
-    with pytest.raises(ValueError, match=r"'text:cnn'.*text:lstm"):
-        SearchSpace(encoders=("text:cnn",))
+    with pytest.raises(ValueError, match=r"'text=cnn'.*text=lstm"):
+        SearchSpace(encoders=("text=cnn",))
     with pytest.raises(ValueError, match="least and the largest"):
         SearchSpace(weight_decays=(0.0, 0.1))
+    with pytest.raises(ValueError, match=r"`dropouts`.*from 0 to below 1"):
+        SearchSpace(dropouts=(0.0, 1.0))
 
 
 def test_importances_find_the_value_that_matters():

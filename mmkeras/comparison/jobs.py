@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
-import os
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.comparison.config import ComparisonConfig, trial_settings, with_encoders
-from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import Preprocessing
-from mmkeras.evaluation.metrics import evaluate_predictions, headline
+from mmkeras.comparison.rows import ROWS, Data, prepare
+from mmkeras.evaluation.comparison import row_scores
+from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.report import flatten
-from mmkeras.experiment import fitted_pipelines, in_own_unit, make_model
+from mmkeras.experiment import in_own_unit, make_model
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
 from mmkeras.runs import read_json
@@ -31,8 +30,6 @@ from mmkeras.training.fit import FitResult, fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardReport
 from mmkeras.training.vectorized import fit_seeds
-
-ROWS = "rows.npz"
 
 
 @dataclass(frozen=True)
@@ -64,14 +61,14 @@ def train_model(job: Job) -> list[dict[str, Any]]:
     A model that cannot be built or trained gives a row that says why, in `error`.
     """
     about = {"encoders": job.encoders, "model": job.model}
-    settings = _settings(job)
     try:
-        data = _prepare(job.config, job.out, job.encoders, _alone(job))
+        settings = _settings(job)
+        data = prepare(job.config, job.out, job.encoders, _alone(job))
         started = time.perf_counter()
         model, runs = _fit(job, data, settings)
-    except ValueError as error:
-        message = " ".join(str(error).split())
-        print(f"{job.model} failed: {message}")
+    except Exception as error:  # whatever it is, the other models go on, and the row says it
+        traceback.print_exc()
+        message = " ".join(f"{type(error).__name__}: {error}".split())
         return [{**about, "seed": seed, "error": message} for seed in job.seeds]
     rows = []
     for seed, (weights, result) in zip(job.seeds, runs, strict=True):
@@ -102,11 +99,12 @@ def choose_settings(job: Job) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     tried = []
     for trial, settings in enumerate(_trials(job)):
-        data = _prepare(job.config, job.out, job.encoders, _alone(job))
         try:
+            data = prepare(job.config, job.out, job.encoders, _alone(job))
             _, [(_, result)] = _fit(dataclasses.replace(job, seeds=(0,)), data, settings)
-        except ValueError as error:
-            tried.append({"trial": trial, "error": " ".join(str(error).split())})
+        except Exception as error:  # a trial's failure is a result
+            traceback.print_exc()
+            tried.append({"trial": trial, "error": f"{type(error).__name__}: {error}"})
             continue
         monitor = settings.training.monitor
         best = result.history.set_index("epoch")[monitor][result.best_epoch]
@@ -144,52 +142,8 @@ def ensemble_rows(job: Job, schema: Schema, results: pd.DataFrame) -> list[dict[
     return rows
 
 
-@dataclass(frozen=True)
-class _Data:
-    preprocessing: Preprocessing
-    train: Pipeline
-    validation: Pipeline | None
-    test: Pipeline
-
-
-@functools.lru_cache(maxsize=4)
-def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> _Data:
-    """The pipelines, made once a process for all models of the same modalities."""
-    table, schema = config.data.load()
-    splits = config.data.split(
-        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
-    )
-    if config.rows is not None:
-        fewer = _fewer(splits.train, schema, config.rows, config.split_seed)
-        splits = dataclasses.replace(splits, train=fewer)
-    if modality is not None:
-        schema = schema.select([modality])
-    settings = with_encoders(config.settings, encoders)
-    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
-    if not (out / ROWS).exists():
-        _save_rows(out / ROWS, pipelines, schema)
-    return _Data(preprocessing, pipelines["train"], pipelines.get("validation"), pipelines["test"])
-
-
-def _save_rows(path: Path, pipelines: dict[str, Pipeline], schema: Schema) -> None:
-    """What all models are held against: targets, and which test rows belong together."""
-    arrays = {
-        name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
-        for name in ("validation", "test")
-        if name in pipelines
-    }
-    examples = pipelines["test"].examples
-    if schema.group is not None:
-        arrays["groups"] = examples[schema.group].astype(str).to_numpy(dtype=str)
-    elif schema.target.per_step:
-        arrays["groups"] = examples.index.astype(str).to_numpy(dtype=str)
-    temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(path)
-
-
 def _fit(
-    job: Job, data: _Data, settings: Settings
+    job: Job, data: Data, settings: Settings
 ) -> tuple[keras.Model, list[tuple[list[np.ndarray], FitResult]]]:
     """Trains with each seed; returns a model to put weights into, and theirs."""
     label = job.model
@@ -215,7 +169,7 @@ def _fit(
     return model, runs
 
 
-def _evaluate(job: Job, data: _Data, model: keras.Model, seed: int) -> dict[str, float]:
+def _evaluate(job: Job, data: Data, model: keras.Model, seed: int) -> dict[str, float]:
     """Predicts validation and test rows, saves both, and returns the test's figures."""
     task = data.preprocessing.schema.target.task
     outputs, metrics = {}, {}
@@ -231,18 +185,8 @@ def _evaluate(job: Job, data: _Data, model: keras.Model, seed: int) -> dict[str,
             metrics["validation"] = figures[next(iter(figures))]
     job.folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(job.folder / f"seed{seed}.npz", **outputs)
-    return {"score": metrics[headline(task)[0]], **metrics}
-
-
-def _fewer(frame: pd.DataFrame, schema: Schema, rows: int, seed: int) -> pd.DataFrame:
-    """About so many of the rows, drawn at random; groups stay whole."""
-    names = np.arange(len(frame))
-    if schema.group is not None:
-        names = pd.factorize(frame[schema.group])[0]
-    order = np.random.default_rng(seed).permutation(names.max() + 1)
-    counts = np.bincount(names)[order]
-    chosen = order[: max(1, int(np.searchsorted(counts.cumsum(), rows, side="right")))]
-    return frame[np.isin(names, chosen)]
+    score = row_scores(task, targets, outputs["test"]).mean()
+    return {"score": float(score), **metrics}
 
 
 def _alone(job: Job) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.comparison.config import ENSEMBLES, ComparisonConfig
-from mmkeras.comparison.jobs import ROWS
+from mmkeras.comparison.rows import ROWS
 from mmkeras.evaluation.comparison import (
     SCORES,
     Comparison,
@@ -44,12 +44,12 @@ def write_comparison(
         tables.append(table.reset_index().assign(encoders=variant))
         if variant:
             lines += [f"## {variant}", ""]
-        lines += [format_table(table.drop(columns=["task"], errors="ignore")), ""]
+        lines += [format_table(table), ""]
         lines += [*_explain(schema, comparison), ""]
         lines += [f"- {sentence}" for sentence in verdict(comparison, points)]
-        failed = part[part["score"].isna()]
-        for model, rows in failed.groupby("model", sort=False):
-            lines.append(f"- {model} could not be trained: {rows['error'].iloc[0]}")
+        for model, rows in part[part["score"].isna()].groupby("model", sort=False):
+            seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
+            lines.append(f"- {model} failed with seed {seeds}: {rows['error'].iloc[0]}")
         lines.append("")
         kinds = {name: _kind(name, schema) for name in comparison.table.index}
         cost = part.groupby("model")["epoch_seconds"].median()
@@ -85,9 +85,11 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
             ]
         )
     alone = [name for name in schema.names if name in scores]
-    # The strictest line: the one that turned out best on the test rows.
-    best = max(alone, key=lambda name: scores[name].mean())
-    baselines = {f"the best single modality ({best})": best}
+    baselines = {}
+    if alone:
+        # The strictest line: the one that turned out best on the test rows.
+        best = max(alone, key=lambda name: scores[name].mean())
+        baselines[f"the best single modality ({best})"] = best
     baselines |= {label: name for label, name in REFERENCES.items() if name in scores}
     judged = [name for name in scores if name not in alone]
     groups = rows.get("groups")
@@ -116,14 +118,17 @@ def _table(
 
 
 def _explain(schema: Schema, comparison: Comparison) -> list[str]:
-    seeds = int(comparison.table["seeds"].max())
+    counts = sorted(comparison.table["seeds"].unique())
+    seeds = " to ".join(dict.fromkeys(str(counts[place]) for place in (0, -1)))
     return [
         f"Test {SCORES[schema.target.task]}"
         f"{'' if schema.target.task == 'regression' else ' in percent'}: mean and standard "
         f"deviation over {seeds} seeds; intervals by bootstrap over test rows"
         f"{' (whole groups)' if schema.group or schema.target.per_step else ''} and seeds. "
         "Differences in points; * significant at 5 % after Holm's correction for the number of "
-        "fusions held against that line. Seconds an epoch and seed, on the machine it ran on."
+        "models held against that line. The best single modality is the one that is best on these "
+        "test rows, which is the strictest line. Seconds an epoch and seed, on the machine it ran "
+        "on."
     ]
 
 

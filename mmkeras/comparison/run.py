@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import multiprocessing.pool
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import keras
 import pandas as pd
 
 from mmkeras.cli import to_json
 from mmkeras.comparison.config import ENSEMBLES, ComparisonConfig, obstacle, with_encoders
 from mmkeras.comparison.jobs import Job, choose_settings, ensemble_rows, train_model
 from mmkeras.comparison.report import write_comparison
+from mmkeras.data.fingerprint import fingerprint
 from mmkeras.evaluation.report import flatten
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
@@ -37,27 +40,30 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
     variants = config.encoders or ("",)
     for variant in variants:
         with_encoders(config.settings, variant)  # a wrong name is reported before any work
-    _, schema = config.data.load()
+    table, schema = config.data.load()
     fusions = _fitting(config, schema)
     ensembles = [name for name in fusions if name in ENSEMBLES]
     trained = [*schema.names, *(name for name in fusions if name not in ENSEMBLES)]
     out = config.out or Path("runs/compare") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
     out.mkdir(parents=True, exist_ok=True)
-    _check_same(out / "config.json", to_json(config))
+    about = {
+        "data": fingerprint(table, schema),
+        "backend": "jax" if config.vectorized else keras.config.backend(),
+    }
+    _check_same(out / "config.json", {**to_json(config), "about": about})
 
     results = _finished(out / RESULTS)
     jobs = _jobs(config, out, variants, trained, results)
     print(f"{len(jobs)} jobs to do; {out} holds {len(results)} finished runs")
-    with _workers(config) as pool:
-        if config.trials > 1:
-            models = {(job.encoders, job.model): job for job in jobs}
-            for number, _ in enumerate(pool.imap_unordered(choose_settings, models.values()), 1):
-                print(f"settings chosen for {number} of {len(models)} models")
-        for number, rows in enumerate(pool.imap_unordered(train_model, jobs), start=1):
-            results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
-            write_text(out / RESULTS, results.to_csv(index=False))
-            scores = ", ".join(f"{row['score']:.3f}" for row in rows if "score" in row)
-            print(f"{number}/{len(jobs)} {rows[0]['encoders']} {rows[0]['model']}: {scores}")
+    if config.trials > 1:
+        models = list({(job.encoders, job.model): job for job in jobs}.values())
+        for number, _ in enumerate(_in_processes(config, choose_settings, models), start=1):
+            print(f"settings chosen for {number} of {len(models)} models")
+    for number, rows in enumerate(_in_processes(config, train_model, jobs), start=1):
+        results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
+        write_text(out / RESULTS, results.to_csv(index=False))
+        scores = ", ".join(f"{row['score']:.3f}" for row in rows if "score" in row)
+        print(f"{number}/{len(jobs)} {rows[0]['encoders']} {rows[0]['model']}: {scores}")
     results = results[~results["model"].isin(ENSEMBLES)]
     rows = []
     for variant in variants:
@@ -88,6 +94,8 @@ def _finished(path: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame({"encoders": [], "model": [], "seed": []})
     results = pd.read_csv(path).fillna({"encoders": ""})
+    if "score" not in results:  # all have failed so far
+        return results[:0]
     return results[results["score"].notna()].reset_index(drop=True)
 
 
@@ -124,18 +132,44 @@ def _check_same(path: Path, config: dict[str, Any]) -> None:
     write_json(path, config)
 
 
+def _in_processes(
+    config: ComparisonConfig, work: Callable[[Job], Any], jobs: Sequence[Job]
+) -> Iterator[Any]:
+    """What `work` gives for each job, as they end; in new processes every now and then.
+
+    Raises:
+        RuntimeError: A process was killed.
+    """
+    # (Those of an executor can be renewed by itself from Python 3.11 on, with a deadlock.)
+    part = config.workers * _MODELS_A_PROCESS
+    for start in range(0, len(jobs), part):
+        with (
+            _backend("jax" if config.vectorized else None),
+            ProcessPoolExecutor(
+                config.workers, mp_context=multiprocessing.get_context("spawn")
+            ) as executor,
+        ):
+            futures = [executor.submit(work, job) for job in jobs[start : start + part]]
+            try:
+                for future in as_completed(futures):
+                    yield future.result()
+            except BrokenProcessPool as error:
+                raise RuntimeError(
+                    "A training process was killed, most likely for want of memory. The same "
+                    "command with --out goes on; fewer --workers or --fusions need less."
+                ) from error
+
+
 @contextlib.contextmanager
-def _workers(config: ComparisonConfig) -> Iterator[multiprocessing.pool.Pool]:
-    """Processes to train in; on JAX for vectorized seeds, whatever this one runs on."""
+def _backend(name: str | None) -> Iterator[None]:
+    """Makes new processes use a Keras backend, whatever this one runs on."""
     before = os.environ.get("KERAS_BACKEND")
-    if config.vectorized:
-        os.environ["KERAS_BACKEND"] = "jax"
+    if name is not None:
+        os.environ["KERAS_BACKEND"] = name
     try:
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(config.workers, maxtasksperchild=_MODELS_A_PROCESS) as pool:
-            yield pool
+        yield
     finally:
-        if config.vectorized and before is None:
+        if name is not None and before is None:
             del os.environ["KERAS_BACKEND"]
-        elif config.vectorized:
+        elif name is not None:
             os.environ["KERAS_BACKEND"] = before

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PureWindowsPath
 
@@ -56,6 +56,32 @@ def provided_dir(name: str) -> Path | None:
         stacklevel=3,
     )
     return None
+
+
+def files_folder(name: str, source: str, sha256: Mapping[str, str]) -> Path:
+    """The folder of a data set of a few files: the user's own, or where they are downloaded to.
+
+    Args:
+        name: The data set's folder.
+        source: The address that the files' names are added to.
+        sha256: Each file's hash, by name.
+
+    Raises:
+        FileNotFoundError: The user's folder lacks a file.
+    """
+    folder = provided_dir(name)
+    if folder is None:
+        folder = cache_dir(name)
+        for file, expected in sha256.items():
+            fetch_file(f"{source}/{file}", folder / file, expected)
+        return folder
+    missing = [file for file in sha256 if not (folder / file).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {', '.join(missing)}. Complete the folder, or unset MMKERAS_DATA to "
+            "download the data set."
+        )
+    return folder
 
 
 def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:

@@ -132,7 +132,9 @@ def verdict(comparison: Comparison, points: float = 100.0) -> list[str]:
                 parts.append(f"significantly {word} are {len(chosen)}: {named}")
         if not (significant["difference"] > 0).any():
             parts.insert(0, "no significant gain by any of them")
-        sentences.append(f"Against {label}, of {len(frame)} fusions: {'; '.join(parts)}.")
+        sentences.append(
+            f"Against {label}, of {len(frame)} models of all modalities: {'; '.join(parts)}."
+        )
     return sentences
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.keys import attend, join_masks
+from mmkeras.fusion.joint_tokens import project_each
+from mmkeras.fusion.keys import attend, join_masks, split_by_modality
 from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
@@ -96,10 +97,8 @@ class CrossAttentionFusion(layers.Layer):
             )
         self.queries = range(len(tokens_shape)) if self.query == "all" else [self.query]
         dim = self.num_heads * self.key_dim
-        self.projections, self.attentions, self.norms = [], [], []
-        for shape in tokens_shape:
-            self.projections.append(layers.Dense(dim, dtype=self.dtype_policy))
-            self.projections[-1].build(tuple(shape))
+        self.projections = project_each(tokens_shape, dim, self.dtype_policy)
+        self.attentions, self.norms = [], []
         for _ in self.queries:
             attention = layers.MultiHeadAttention(
                 self.num_heads, self.key_dim, dropout=self.dropout, dtype=self.dtype_policy
@@ -120,11 +119,8 @@ class CrossAttentionFusion(layers.Layer):
             attended, scores = attend(attention, hidden[i], keys, mask, return_weights)
             vectors.append(pool(norm(hidden[i] + attended), masks[i], self.pooling))
             if return_weights:
-                start = 0
-                for j in others:
-                    stop = start + ops.shape(tokens[j])[1]
-                    weights[f"{i}_to_{j}"] = scores[..., start:stop]
-                    start = stop
+                parts = split_by_modality(scores, [tokens[j] for j in others])
+                weights |= {f"{i}_to_{j}": part for j, part in zip(others, parts, strict=True)}
         fused = ops.concatenate(vectors, axis=-1)
         return (fused, weights) if return_weights else fused
 

@@ -41,9 +41,9 @@ class DeepCCAFusion(layers.Layer):
     A row counts for a pair if it has both modalities; a pair with fewer than two rows adds 0. An
     absent modality's part of the vector is zeros.
 
-    Batches need clearly more rows than `dim`, hence its small default: any `n` rows of `n - 1` or
-    more features correlate perfectly, and nothing is learnt from that. The ridge only keeps the
-    numbers finite.
+    Batches need several times as many rows as `dim`, hence its small default: any `n` rows of
+    `n - 1` or more features correlate perfectly, and nothing is learnt from that. The ridge only
+    keeps the numbers finite.
 
     Args:
         dim: The width of each projection.
@@ -74,7 +74,7 @@ class DeepCCAFusion(layers.Layer):
 
     def __init__(
         self,
-        dim: int = 32,
+        dim: int = 8,
         pooling: str = "mean",
         weight: float = 0.1,
         ridge: float = 1e-3,

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.keys import any_mask
+from mmkeras.fusion.pooling import check_aligned, clear_absent
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
-
-
-def check_aligned(class_name: str, shapes: Any) -> None:
-    """Raises a ValueError unless `shapes` are those of two or more sequences of one length."""
-    check_token_shapes(class_name, shapes, at_least=2)
-    if len({shape[1] for shape in shapes if shape[1] is not None}) > 1:
-        raise ValueError(
-            f"{class_name} takes sequences of one length, whose steps belong together. Received: "
-            f"tokens of shapes {[tuple(shape) for shape in shapes]}. Align the sequences, choose "
-            "encoders that keep the number of steps, or take a fusion of unaligned tokens."
-        )
-
-
-def any_mask(masks: Sequence[Any | None]) -> Any | None:
-    """True where a step counts in any modality: `(batch, steps)`; `None` if all steps do."""
-    if any(mask is None for mask in masks):
-        return None
-    joined = masks[0]
-    for mask in masks[1:]:
-        joined = joined | mask
-    return joined
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -29,6 +29,26 @@ def join_masks(tokens: Sequence[Any], masks: Sequence[Any]) -> Any | None:
     )
 
 
+def any_mask(masks: Sequence[Any | None]) -> Any | None:
+    """True where a step counts in any modality: `(batch, steps)`; `None` if all steps do."""
+    if any(mask is None for mask in masks):
+        return None
+    joined = masks[0]
+    for mask in masks[1:]:
+        joined = joined | mask
+    return joined
+
+
+def split_by_modality(scores: Any, tokens: Sequence[Any]) -> list[Any]:
+    """Attention weights `(..., all tokens)` over joined tokens, cut where a modality ends."""
+    parts, start = [], 0
+    for x in tokens:
+        stop = start + ops.shape(x)[1]
+        parts.append(scores[..., start:stop])
+        start = stop
+    return parts
+
+
 def modalities_there(tokens: Sequence[Any], masks: Sequence[Any]) -> Any | None:
     """Which modalities have a token that counts: `(batch, modalities)`, `None` where all have."""
     if all(mask is None for mask in masks):

@@ -72,7 +72,7 @@ class MultiplicativeFusion(layers.Layer):
                 "W": self.add_weight(shape=(dim, dim, dim), name=f"W_{i}"),
                 "U": self.add_weight(shape=(dim, dim), name=f"U_{i}"),
                 "V": self.add_weight(shape=(dim, dim), name=f"V_{i}"),
-                "b": self.add_weight(shape=(dim,), initializer="zeros", name=f"b_{i}"),
+                "b": self.add_weight(shape=(dim,), initializer="zeros", name=f"bias_{i}"),
             }
             for i in range(1, len(tokens_shape))
         ]

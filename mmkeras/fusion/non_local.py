@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.keys import split_by_modality
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent
 from mmkeras.fusion.projection import masked_softmax, pool_each, presence
 
@@ -51,7 +52,7 @@ class NonLocalGateFusion(layers.Layer):
     Returns:
         `(batch, dim)`. With `return_weights`, also a dict of the weights for each direction,
         `"1_to_0"` for modality 1's tokens that attend to modality 0's:
-        `(batch, tokens of 1, tokens of 0)`. A query's weights add up to 1 over all modalities
+        `(batch, 1, tokens of 1, tokens of 0)`. A query's weights add up to 1 over all modalities
         that it attends to; those of padding and of an absent modality are zeros.
 
     Example:
@@ -59,7 +60,7 @@ class NonLocalGateFusion(layers.Layer):
     >>> image, text = keras.Input((16, 8)), keras.Input((3, 4))
     >>> vector, weights = NonLocalGateFusion(dim=32)([image, text], return_weights=True)
     >>> vector.shape, weights["1_to_0"].shape
-    ((None, 32), (None, 3, 16))
+    ((None, 32), (None, 1, 3, 16))
 
     References:
         - [Wang et al., 2018](https://arxiv.org/abs/1711.07971) (non-local networks, equations 1
@@ -109,11 +110,10 @@ class NonLocalGateFusion(layers.Layer):
             joined.append(x + ops.where(ops.any(counts, axis=-1, keepdims=True), found, 0.0))
             if return_weights:
                 attention = ops.where(ops.expand_dims(masks[i], axis=-1), attention, 0.0)
-                start = 0
-                for j in others:
-                    stop = start + ops.shape(hidden[j])[1]
-                    weights[f"{i}_to_{j}"] = attention[..., start:stop]
-                    start = stop
+                # With an axis for its one head, as other fusions' weights have.
+                attention = ops.expand_dims(attention, axis=1)
+                parts = split_by_modality(attention, [hidden[j] for j in others])
+                weights |= {f"{i}_to_{j}": part for j, part in zip(others, parts, strict=True)}
         total = sum(pool_each(joined, masks, "mean"))
         number = ops.sum(ops.cast(presence(tokens, present), total.dtype), axis=1, keepdims=True)
         fused = total / ops.maximum(number, 1.0)

@@ -10,7 +10,7 @@ from keras import layers, ops
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.cross_layer import CrossTransformerLayer
 from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
-from mmkeras.fusion.keys import join_masks
+from mmkeras.fusion.keys import join_masks, split_by_modality
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent
 
 
@@ -140,10 +140,5 @@ class PerceiverFusion(layers.Layer):
 
 def _by_modality(scores, tokens):
     """`(batch, heads, latents, all tokens)` to `(batch, modalities)`."""
-    by_token = ops.mean(scores, axis=(1, 2))
-    weights, start = [], 0
-    for x in tokens:
-        stop = start + ops.shape(x)[1]
-        weights.append(ops.sum(by_token[:, start:stop], axis=1))
-        start = stop
-    return ops.stack(weights, axis=1)
+    parts = split_by_modality(ops.mean(scores, axis=(1, 2)), tokens)
+    return ops.stack([ops.sum(part, axis=1) for part in parts], axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_token_shapes
+from mmkeras.fusion.pooling import check_aligned
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -64,14 +64,7 @@ class StepwiseFusion(layers.Layer):
         return getattr(self.fusion, "pooling", "mean")
 
     def build(self, tokens_shape):
-        check_token_shapes("StepwiseFusion", tokens_shape)
-        lengths = {shape[1] for shape in tokens_shape if shape[1] is not None}
-        if len(lengths) > 1:
-            raise ValueError(
-                "StepwiseFusion takes sequences of one length, with a token for each step. "
-                f"Received: tokens of shapes {[tuple(shape) for shape in tokens_shape]}. Choose "
-                "encoders that keep the number of steps."
-            )
+        check_aligned("StepwiseFusion", tokens_shape, at_least=1)
         if not self.fusion.built:  # it is, when it comes from a file
             self.fusion.build([(None, 1, shape[2]) for shape in tokens_shape])
 

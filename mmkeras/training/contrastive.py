@@ -9,8 +9,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion import ConcatFusion
-from mmkeras.submodels import fusion_inputs
+from mmkeras.submodels import fusion_inputs, pooled
 
 POSITIVES = ("rows", "classes")
 LARGEST_SCALE = 100.0
@@ -59,14 +58,13 @@ class Projection(layers.Layer):
         return {**super().get_config(), "dim": self.dim}
 
 
-def projection_model(model: keras.Model, dim: int = 128, pooling: str | None = None) -> keras.Model:
+def projection_model(model: keras.Model, dim: int = 128) -> keras.Model:
     """A model from the same inputs to each modality's place in one shared space.
 
     Args:
         model: A model of `build_model` with two or more modalities. Its encoders are shared, so
             that training the projections trains them, and `model` goes on from there.
         dim: The width of the shared space.
-        pooling: How a modality's tokens become one vector; by default as in the model's fusion.
 
     Returns:
         A model that gives, by modality name, vectors `(batch, dim)` of length 1, and zeros where
@@ -80,16 +78,10 @@ def projection_model(model: keras.Model, dim: int = 128, pooling: str | None = N
         raise ValueError(
             f"Contrastive training relates two or more modalities. Received: {list(tokens)}."
         )
-    pooling = pooling or getattr(model.get_layer("fusion"), "pooling", "mean")
-    masks = arguments.get("masks") or [None] * len(tokens)
     outputs = {}
-    for place, ((name, x), mask) in enumerate(zip(tokens.items(), masks, strict=True)):
-        own = {"masks": [mask]}
-        if "present" in arguments:
-            own["present"] = arguments["present"][:, place : place + 1]
-        vector = ConcatFusion(pooling)([x], **own)
+    for name, x in tokens.items():
         projection = Projection(dim, dtype="float32", name=f"{name}_projection")
-        outputs[name] = projection(vector)
+        outputs[name] = projection(pooled(model, name, x, arguments.get("present")))
     return keras.Model(model.input, outputs, name="projection")
 
 

@@ -36,7 +36,7 @@ class SearchSpace:
         batch_sizes: Rows a step.
         fusion_dims: Widths of the fused vector, in fusions that have one.
         fusions: By default all that fit the data.
-        encoders: As KIND:NAME, e.g. text:lstm text:bag_of_words. By default, for each kind of
+        encoders: As kind=name, e.g. text=lstm text=bag_of_words. By default, for each kind of
             modality, all that fit the data, but for image backbones.
     """
 
@@ -53,15 +53,15 @@ class SearchSpace:
             low, high = getattr(self, name)
             # The first two are drawn by logarithm, and no layer can drop everything.
             share = name == "dropouts"
-            if not (low <= high and (0 <= low and high < 1 if share else low > 0)):
+            if not (low <= high and (low >= 0 and high < 1 if share else low > 0)):
                 raise ValueError(
                     f"`{name}` are the least and the largest, "
                     f"{'from 0 to below 1' if share else 'above 0'}. Received: {low} and {high}."
                 )
         for entry in self.encoders:
-            kind, _, name = entry.partition(":")
+            kind, _, name = entry.partition("=")
             if name not in ENCODERS.get(kind, ()):
-                known = [f"{kind}:{name}" for kind, names in ENCODERS.items() for name in names]
+                known = [f"{kind}={name}" for kind, names in ENCODERS.items() for name in names]
                 raise ValueError(f"No encoder {entry!r}. There are: {', '.join(known)}.")
 
 
@@ -108,7 +108,7 @@ def fitting_choices(
     if own not in choices["fusion"]:
         settings = _with_model(settings, {"fusion": choices["fusion"][0]})
     for kind, modality in {modality.kind: modality for modality in schema.modalities}.items():
-        names = [entry.split(":")[1] for entry in space.encoders if entry.startswith(f"{kind}:")]
+        names = [entry.split("=")[1] for entry in space.encoders if entry.startswith(f"{kind}=")]
         if not names:
             own = settings.model.encoder(kind)
             names = [name for name in ENCODERS[kind] if name != "backbone" or name == own]

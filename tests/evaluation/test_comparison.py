@@ -70,7 +70,9 @@ def test_the_verdict_names_gains_and_losses_and_says_when_there_is_none(comparis
 def test_equal_models_give_no_significant_gain():
     same = scores(0.7)
     result = compare_models({"text": same, "fused": same}, {"text": "text"}, judged=["fused"])
-    assert verdict(result) == ["Against text, of 1 fusions: no significant gain by any of them."]
+    assert verdict(result) == [
+        "Against text, of 1 models of all modalities: no significant gain by any of them."
+    ]
     assert result.differences["text"].loc["fused", "p_value"] == 1
 
 

@@ -102,6 +102,7 @@ def check_weights(layer, arguments):
         assert np.isfinite(tensor).all()
         # "0_to_1" is what modality 0 gives to 1; anything else has an axis of the modalities.
         _, direction, key = name.partition("_to_")
+        assert not direction or tensor.ndim == 4, "(batch, heads, queries, keys)"
         of_absent = (
             tensor[absent[:, int(key)]] if direction else tensor[:, : absent.shape[1]][absent]
         )

@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.download import cache_dir, fetch_file, provided_dir
+from mmkeras.data.download import files_folder
 from mmkeras.schema import Schema, Sequence, Target, Text
 
 _SOURCE = (
@@ -99,7 +99,7 @@ def load(
         raise ValueError(f"`level` must be one of {LEVELS}. Received: {level!r}.")
     if transcripts and level == "video":
         raise ValueError("A video's row has no text of its own: `transcripts` needs utterances.")
-    folder = _folder()
+    folder = files_folder("mosi", _SOURCE, _SHA256)
     table = pd.concat([_read_split(folder, split) for split in ("train", "test")])
     table = table.sort_values(
         ["split", "video_id", "utterance"], ascending=[False, True, True], ignore_index=True
@@ -178,19 +178,3 @@ def _by_video(table: pd.DataFrame) -> pd.DataFrame:
 def _read_csv(path: Path) -> list[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.reader(file))
-
-
-def _folder() -> Path:
-    provided = provided_dir("mosi")
-    if provided is None:
-        folder = cache_dir("mosi")
-        for name, sha256 in _SHA256.items():
-            fetch_file(f"{_SOURCE}/{name}", folder / name, sha256)
-        return folder
-    missing = [name for name in _SHA256 if not (provided / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{provided} lacks {', '.join(missing)}. Complete the folder, or unset MMKERAS_DATA to "
-            "download the data set."
-        )
-    return provided

@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
-from mmkeras.data.download import cache_dir, fetch_file, provided_dir
+from mmkeras.data.download import files_folder
 from mmkeras.schema import Schema, Tabular, Target
 
 _SOURCE = (
@@ -68,7 +68,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
         FileNotFoundError: `$MMKERAS_DATA/wikipedia` is incomplete.
         ConnectionError: Nothing is there and the network is not either.
     """
-    folder = _folder()
+    folder = files_folder("wikipedia", _SOURCE, _SHA256)
     categories = _lines(folder / "categories.list")
     matrices = scipy.io.loadmat(folder / "raw_features.mat")
     parts = []
@@ -101,19 +101,3 @@ def load() -> tuple[pd.DataFrame, Schema]:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="latin-1").splitlines()
-
-
-def _folder() -> Path:
-    provided = provided_dir("wikipedia")
-    if provided is None:
-        folder = cache_dir("wikipedia")
-        for name, sha256 in _SHA256.items():
-            fetch_file(f"{_SOURCE}/{name}", folder / name, sha256)
-        return folder
-    missing = [name for name in _SHA256 if not (provided / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{provided} lacks {', '.join(missing)}. Complete the folder, or unset MMKERAS_DATA to "
-            "download the data set."
-        )
-    return provided
