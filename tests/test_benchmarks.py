@@ -52,6 +52,17 @@ def run(name, *arguments):
     return table, json.loads(results)
 
 
+@pytest.mark.slow
+def test_seeds_side_by_side_and_apart(monkeypatch):
+    pytest.importorskip("jax")
+    table, seconds = run(
+        "seeds", "--dataset", "glyphs", "--encoders", "image=patches", "--seeds", 2,
+        "--epochs", 1, "--repeats", 1,
+    )  # fmt: skip
+    assert all(len(turns) == 1 and turns[0] > 0 for turns in seconds.values())
+    assert "2 seeds of glyphs image=patches" in table and "ratio" in table
+
+
 TINY_PIPELINE = ("--rows", 40, "--side", 24, "--size", 16, "--batch-size", 8, "--repeats", 2)
 
 

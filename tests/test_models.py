@@ -8,12 +8,14 @@ from mmkeras.encoders import ENCODERS, ConvEncoder, MLPEncoder, get_encoder
 from mmkeras.fusion import (
     FUSIONS,
     ConcatFusion,
+    EarlyConcatFusion,
+    LateFusion,
     WeightedSumFusion,
     fusion_class,
     get_fusion,
 )
 from mmkeras.models import build_model, compile_model, image_text_classifier
-from mmkeras.schema import Image, InputSpec, Schema, Tabular, Target, Text
+from mmkeras.schema import Image, InputSpec, Schema, Sequence, Tabular, Target, Text
 from mmkeras.submodels import attention_model, embedding_model
 from tests.layer_checks import check_same_numbers, run_python, some_always
 
@@ -388,3 +390,28 @@ def test_a_model_builds_trains_and_loads_where_tensorflow_cannot_be_imported(tmp
     pytest.importorskip("jax")
     printed = run_python(WITHOUT_TENSORFLOW, str(tmp_path / "model.keras"), backend="jax")
     assert printed.strip() == "jax trained"
+
+
+def test_a_fusion_of_decisions_must_give_what_the_task_wants():
+    schema = Schema(SCHEMA.modalities, Target("price", "regression"))
+    options = {"fusion": LateFusion(1, rule="mean"), "num_outputs": 1}
+    with pytest.raises(ValueError, match=r"regression is linear.*'softmax'.*'linear'"):
+        make_model(schema, **options)
+    options["fusion"] = LateFusion(1, rule="mean", activation="linear")
+    assert make_model(schema, **options).output_shape == (None, 1)
+
+
+@pytest.mark.parametrize("per_step", [True, False])
+def test_a_fusion_that_reads_steps_must_give_what_the_target_has(per_step):
+    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=per_step))
+    inputs = {name: InputSpec((None, 4)) for name in schema.names}
+    encoders = dict.fromkeys(schema.names, "mlp")
+
+    def build(fusion):
+        return build_model(schema, inputs, num_outputs=3, encoders=encoders, fusion=fusion)
+
+    with pytest.raises(ValueError, match=f"return_sequences={not per_step}"):
+        build(EarlyConcatFusion(return_sequences=not per_step))
+    steps = (None,) if per_step else ()
+    for fusion in ("early_concat", EarlyConcatFusion(return_sequences=per_step)):
+        assert build(fusion).output_shape == (None, *steps, 3)

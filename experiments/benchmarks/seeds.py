@@ -1,7 +1,8 @@
 """Many seeds of one model: in one program on JAX, against a `fit` for each on TensorFlow.
 
     python experiments/benchmarks/seeds.py                        # 10 seeds of the MOSI model
-    python experiments/benchmarks/seeds.py --seeds 5 --repeats 3 --fusion gmu
+    python experiments/benchmarks/seeds.py --encoders sequence=mlp
+    python experiments/benchmarks/seeds.py --dataset mosi-utterance --seeds 5 --fusion gmu
 
 Both sides build, train for the same number of epochs on the same rows, and end with every seed's
 weights; the time of tracing and compiling is part of it, that of reading the data is not. Each side
@@ -31,6 +32,7 @@ class SeedsConfig:
     Args:
         dataset: Whose preset is trained.
         fusion: With which fusion; by default the preset's.
+        encoders: With which encoders, as kind=name[,kind=name]; by default the preset's.
         seeds: How many runs.
         epochs: Passes over the training rows; by default the preset's.
         repeats: Turns of each side.
@@ -39,6 +41,7 @@ class SeedsConfig:
 
     dataset: str = "mosi"
     fusion: str | None = None
+    encoders: str = ""
     seeds: int = 10
     epochs: int | None = None
     repeats: int = 3
@@ -49,13 +52,14 @@ def train(config: SeedsConfig) -> float:
     """Trains all seeds on this process's side; returns the seconds that it took."""
     # mmkeras first: it keeps the backend quiet.
     from mmkeras.cli import DataConfig
+    from mmkeras.comparison.config import with_encoders
     from mmkeras.experiment import fitted_pipelines, make_model
     from mmkeras.presets import preset
     from mmkeras.training.fit import fit
     from mmkeras.training.seeds import set_seed
     from mmkeras.training.vectorized import fit_seeds
 
-    settings = preset(config.dataset)
+    settings = with_encoders(preset(config.dataset), config.encoders)
     training, model = settings.training, settings.model
     if config.epochs is not None:
         training = dataclasses.replace(training, epochs=config.epochs)
@@ -64,7 +68,7 @@ def train(config: SeedsConfig) -> float:
     data = DataConfig(dataset=config.dataset)
     table, schema = data.load()
     splits = data.split(table, schema, validation=0.15, test=0.15, seed=0)
-    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, "cache")
+    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, "runs/cache")
     parts = (pipelines["train"], pipelines["validation"], training)
     started = time.perf_counter()
     if config.side == "vectorized":
@@ -82,7 +86,7 @@ def turn(config: SeedsConfig, side: str) -> float:
     options = dataclasses.asdict(dataclasses.replace(config, side=side))
     command = [sys.executable, __file__]
     for name, value in options.items():
-        if value is not None:
+        if value is not None and value != "":
             command += [f"--{name}", str(value)]
     done = subprocess.run(
         command,
@@ -107,7 +111,8 @@ def main(arguments: list[str] | None = None) -> dict[str, list[float]]:
             seconds[side].append(turn(config, side))
             print(f"turn {repeat + 1}, {side}: {seconds[side][-1]:.1f} s", file=sys.stderr)
     ratio = statistics.median(ours / theirs for ours, theirs in zip(*seconds.values(), strict=True))
-    print(f"{config.seeds} seeds of {config.dataset}, {config.repeats} turns each")
+    named = " ".join(filter(None, (config.dataset, config.encoders, config.fusion)))
+    print(f"{config.seeds} seeds of {named}, {config.repeats} turns each")
     for side, backend in SIDES.items():
         spread = f"({min(seconds[side]):.0f} to {max(seconds[side]):.0f})"
         print(f"{side:<11} {backend:<11} {statistics.median(seconds[side]):7.1f} s  {spread}")
