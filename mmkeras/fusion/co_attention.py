@@ -115,7 +115,7 @@ class CoAttentionFusion(layers.Layer):
                 a = ops.cast(masked_softmax(scores, mask), self.compute_dtype)
                 vectors[target][guide] = ops.matmul(a, hidden[target])[:, 0]
                 if there is not None:
-                    a = ops.where(there[:, guide, None, None], a, 0.0)
+                    a = ops.where(ops.reshape(there[:, guide], (-1, 1, 1)), a, 0.0)
                 weights[f"{guide}_to_{target}"] = ops.expand_dims(a, axis=1)
         total = sum(_mean_over_partners(vectors[i], i, there) for i in range(len(tokens)))
         fused = self.output_dense(total)
