@@ -1,6 +1,6 @@
 """Compare fusions honestly: same rows, same budget, several seeds, tests against baselines.
 
-    python experiments/compare_fusion.py --dataset mosi --seeds 5 --vectorized
+    python experiments/compare_fusion.py --dataset wikipedia --seeds 10 --vectorized
     python experiments/compare_fusion.py --dataset emoji --fusions concat attention gmu --trials 4
     python experiments/compare_fusion.py --data my.csv --target label --encoders text=lstm
 
@@ -10,8 +10,8 @@ where it stopped. `comparison.md` has the table (mean, deviation and 95 % interv
 seconds an epoch, rank) and what the tests say against the best single modality, the simple
 baseline SimBaMM and concatenation; `comparison.png` shows accuracy against cost.
 
-`--vectorized` trains all seeds of a model in one program on JAX, several times as fast for models
-without convolutions.
+`--vectorized` trains all seeds of a model in one program on JAX, several times as fast for small
+models without convolutions and recurrences (`experiments/benchmarks/seeds.py`).
 """
 
 from __future__ import annotations
