@@ -22,7 +22,7 @@ from mmkeras.data.sources import MEDIA_SOURCES, padded_length
 from mmkeras.data.splits import Splits
 from mmkeras.data.stores import MediaStore
 from mmkeras.evaluation.metrics import evaluate_predictions
-from mmkeras.evaluation.report import comparison_table, flatten, write_report
+from mmkeras.evaluation.report import comparison_table, differences, write_report
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import fusion_class, fusion_options
 from mmkeras.models import build_model, default_encoder
@@ -297,10 +297,7 @@ def drop_unreadable(
 def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
     for key in ("data", "schema", "settings"):
         # By way of JSON, where tuples are lists.
-        before, now = flatten(old[key]), flatten(_jsonable(new[key]))
-        differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        if differ:
-            shown = "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+        if shown := differences(old[key], _jsonable(new[key])):
             raise ValueError(f"{folder} holds a run of other {key}; it cannot go on. {shown}")
     before, now = old["environment"], new["environment"]
     if before["backend"] != now["backend"]:

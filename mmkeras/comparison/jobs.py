@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.comparison.config import ComparisonConfig, trial_settings, with_encoders
-from mmkeras.comparison.rows import ROWS, Data, prepare
+from mmkeras.comparison.rows import ROWS, Data, model_folder, prepare
 from mmkeras.evaluation.comparison import row_scores
 from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.report import flatten
@@ -25,6 +25,7 @@ from mmkeras.fusion import FUSIONS
 from mmkeras.runs import read_json
 from mmkeras.schema import Schema
 from mmkeras.settings import Settings
+from mmkeras.training.callbacks import better_sign
 from mmkeras.training.ensemble import LateEnsemble
 from mmkeras.training.fit import FitResult, fit
 from mmkeras.training.seeds import set_seed
@@ -52,7 +53,7 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        return self.out / (self.encoders or "default").replace(",", "+") / self.model
+        return model_folder(self.out, self.encoders, self.model)
 
 
 def train_model(job: Job) -> list[dict[str, Any]]:
@@ -109,9 +110,8 @@ def choose_settings(job: Job) -> None:
         monitor = settings.training.monitor
         best = result.history.set_index("epoch")[monitor][result.best_epoch]
         changes = _changes(job.config.settings, settings)
-        tried.append({"trial": trial, monitor: best, "settings": changes})
-        value = best if "accuracy" in monitor else -best
-        tried[-1]["value"] = float(value)
+        value = better_sign(monitor) * float(best)
+        tried.append({"trial": trial, monitor: best, "settings": changes, "value": value})
     fine = [entry for entry in tried if "value" in entry]
     best = max(fine, key=lambda entry: entry["value"])["trial"] if fine else 0
     write_json(path, {"best": best, "trials": tried})

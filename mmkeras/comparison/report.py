@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.comparison.config import ENSEMBLES, ComparisonConfig
-from mmkeras.comparison.rows import ROWS
+from mmkeras.comparison.rows import ROWS, model_folder
 from mmkeras.evaluation.comparison import (
     SCORES,
     Comparison,
@@ -75,7 +75,7 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
     scores = {}
     fine = part[part["score"].notna()]
     for model, seeds in fine.groupby("model", sort=False)["seed"]:
-        folder = out / (variant or "default").replace(",", "+") / model
+        folder = model_folder(out, variant, model)
         scores[model] = np.stack(
             [
                 row_scores(

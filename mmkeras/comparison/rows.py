@@ -21,8 +21,15 @@ from mmkeras.schema import Schema
 ROWS = "rows.npz"
 
 
+def model_folder(out: Path, encoders: str, model: str) -> Path:
+    """Where a comparison keeps a model's predictions, histories and TensorBoard files."""
+    return out / (encoders or "default").replace(",", "+") / model
+
+
 @dataclass(frozen=True)
 class Data:
+    """What a model is trained, chosen and tested on."""
+
     preprocessing: Preprocessing
     train: Pipeline
     validation: Pipeline | None

@@ -20,7 +20,7 @@ from mmkeras.comparison.config import ENSEMBLES, ComparisonConfig, obstacle, wit
 from mmkeras.comparison.jobs import Job, choose_settings, ensemble_rows, train_model
 from mmkeras.comparison.report import write_comparison
 from mmkeras.data.fingerprint import fingerprint
-from mmkeras.evaluation.report import flatten
+from mmkeras.evaluation.report import differences
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
 from mmkeras.runs import read_json
@@ -122,12 +122,10 @@ def _check_same(path: Path, config: dict[str, Any]) -> None:
     free = ("seeds", "fusions", "encoders", "workers", "out", "results")
     if path.exists():
         before, now = (
-            flatten({name: value for name, value in each.items() if name not in free})
+            {name: value for name, value in each.items() if name not in free}
             for each in (read_json(path), config)
         )
-        differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        if differ:
-            shown = "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+        if shown := differences(before, now):
             raise ValueError(f"{path.parent} holds a comparison of other settings: {shown}")
     write_json(path, config)
 

@@ -294,6 +294,13 @@ def _by_class(pipeline: Pipeline, outputs: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In which of their nested settings two dicts differ, in words; empty if they are equal."""
+    before, now = flatten(before), flatten(now)
+    differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    return "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+
+
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one dict with dotted names."""
     flat: dict[str, Any] = {}

@@ -13,8 +13,8 @@ from mmkeras.fusion.pooling import (
     check_token_shapes,
     clear_absent,
     pool,
-    pooled_dim,
 )
+from mmkeras.fusion.projection import build_projections
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -92,11 +92,9 @@ class DeepCCAFusion(layers.Layer):
 
     def build(self, tokens_shape):
         check_token_shapes("DeepCCAFusion", tokens_shape, at_least=2)
-        self.projections = []
-        for shape in tokens_shape:
-            projection = layers.Dense(self.dim, dtype=self.dtype_policy)
-            projection.build((None, pooled_dim(shape, self.pooling)))
-            self.projections.append(projection)
+        self.projections = build_projections(
+            tokens_shape, self.dim, self.pooling, self.dtype_policy
+        )
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)

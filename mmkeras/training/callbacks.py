@@ -26,6 +26,12 @@ class PlainNames(keras.callbacks.Callback):
                 logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
 
 
+def better_sign(monitor: str) -> float:
+    """1.0 where more of a monitored value is better, -1.0 for losses and errors."""
+    more = ("accuracy", "auc", "f1", "precision", "recall")
+    return 1.0 if any(word in monitor for word in more) else -1.0
+
+
 class Keeper(keras.callbacks.Callback):
     """Keeps the history and the best weights, stops early, and writes the checkpoint."""
 
@@ -39,10 +45,7 @@ class Keeper(keras.callbacks.Callback):
         self._best_path = (
             None if checkpoint is None else self._path.with_name(f"best_{self._path.name}")
         )
-        lower_is_better = not any(
-            word in settings.monitor for word in ("accuracy", "auc", "f1", "precision", "recall")
-        )
-        self._sign = -1.0 if lower_is_better else 1.0
+        self._sign = better_sign(settings.monitor)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0

@@ -15,7 +15,7 @@ import optuna
 from optuna.trial import TrialState
 
 from mmkeras.evaluation.metrics import headline
-from mmkeras.evaluation.report import flatten
+from mmkeras.evaluation.report import differences
 from mmkeras.files import write_json
 from mmkeras.runs import read_json
 from mmkeras.tuning.config import TuneConfig, describe
@@ -131,10 +131,8 @@ def _refuse_only_failures(study: optuna.Study) -> None:
 
 
 def _check_same_search(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    old, new = (flatten({name: x[name] for name in ("config", "data")}) for x in (stored, now))
-    differ = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    if differ:
-        said = "; ".join(f"{n}: {old.get(n)!r}, now {new.get(n)!r}" for n in differ[:5])
+    old, new = ({name: x[name] for name in ("config", "data")} for x in (stored, now))
+    if said := differences(old, new):
         raise ValueError(
             f"{folder} holds another search; it cannot go on. {said}. Give another --out."
         )
