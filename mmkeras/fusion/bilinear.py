@@ -34,7 +34,8 @@ class FactorizedBilinearFusion(layers.Layer):
     modalities, without the biases, `s_k` is the bilinear form `x_1^T U_1k^T U_2k x_2`, of rank
     `factor`. The paper has two modalities; with more, the product runs over all of them. The roots
     are computed as `s / sqrt(|s| + 1e-6)` and `n / sqrt(||n||^2 + 1e-6)`, so that gradients are
-    finite at zero.
+    finite at zero. The biases `u_i` begin at 1: a product of factors that vary around 0 shows no
+    modality's own effect, only their interaction (see `ElementwiseFusion`).
 
     An absent modality is left out of the product: it is its neutral element 1. A row without any
     gives zeros.
@@ -82,7 +83,11 @@ class FactorizedBilinearFusion(layers.Layer):
     def build(self, tokens_shape):
         check_token_shapes("FactorizedBilinearFusion", tokens_shape, at_least=2)
         self.projections = build_projections(
-            tokens_shape, self.factor * self.dim, self.pooling, self.dtype_policy
+            tokens_shape,
+            self.factor * self.dim,
+            self.pooling,
+            self.dtype_policy,
+            bias_initializer="ones",
         )
         self.drop = layers.Dropout(self.dropout, dtype="float32")
 

@@ -17,6 +17,7 @@ from mmkeras.fusion.projection import (
 )
 
 RULES = ("product", "max", "mean")
+PRODUCT_OPTIONS = {"activation": "tanh", "bias_initializer": "ones"}
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -32,7 +33,9 @@ class ElementwiseFusion(layers.Layer):
     The product is that of low-rank bilinear pooling (Kim et al., equation 3, with a tanh on each
     side as in their section on nonlinear activation, and without its last projection `P`, which
     the head's first layer is). The tanh belongs to the product alone: it bounds the factors, and
-    a product of five unbounded ones would explode.
+    a product of five unbounded ones would explode. Its biases begin at 1: a
+    product of factors that vary around 0 shows how modalities interact but no modality's own
+    effect, and a model of three of them learns its training rows by heart and nothing else.
 
     An absent modality is left out: it is the neutral element 1 of the product, no candidate for
     the maximum and not counted in the mean. A row without any modality gives zeros.
@@ -79,7 +82,7 @@ class ElementwiseFusion(layers.Layer):
             self.dim,
             self.pooling,
             self.dtype_policy,
-            activation="tanh" if self.rule == "product" else None,
+            **(PRODUCT_OPTIONS if self.rule == "product" else {}),
         )
 
     def call(self, tokens, masks=None, present=None, training=None):

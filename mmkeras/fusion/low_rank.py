@@ -11,6 +11,12 @@ from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_abse
 from mmkeras.fusion.projection import append_one, pool_each, presence, zero_empty_rows
 
 
+def factors_near_one(shape, dtype=None):
+    """Starting values of `[W, w]` for `[z; 1]`: variance 1 / width, and ones for the constant."""
+    drawn = keras.initializers.LecunNormal()((shape[0] - 1, *shape[1:]), dtype)
+    return ops.concatenate([drawn, ops.ones((1, *shape[1:]), drawn.dtype)], axis=0)
+
+
 @keras.saving.register_keras_serializable(package="mmkeras")
 class LowRankFusion(layers.Layer):
     """Tensor fusion with a dense layer behind, whose weights are a sum of `rank` outer products.
@@ -28,6 +34,9 @@ class LowRankFusion(layers.Layer):
     (section 3 of the paper). It has `rank * dim * sum_i (width_i + 1) + dim` weights, where the
     dense layer has `dim * prod_i (width_i + 1) + dim`. A high enough rank can give any dense
     layer. The paper's own code learns another weight for each `r`; the factors hold that already.
+
+    The column of `W_i^(r)` that meets the constant begins at 1: a product of factors that vary
+    around 0 shows no modality's own effect, only their interaction (see `ElementwiseFusion`).
 
     For an absent modality `z_i = [0; 1]`: what is left are the terms in which only its constant
     stands, as in tensor fusion. A row without any modality gives zeros.
@@ -71,7 +80,7 @@ class LowRankFusion(layers.Layer):
         self.factors = [
             self.add_weight(
                 shape=(pooled_dim(shape, self.pooling) + 1, self.rank * self.dim),
-                initializer="lecun_normal",
+                initializer=factors_near_one,
                 name=f"factors_{i}",
             )
             for i, shape in enumerate(tokens_shape)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+from keras import layers
 
 from tests.fusion.by_hand import dense
 from tests.fusion.standard import example
@@ -35,3 +36,19 @@ def number_of_weights(fusion, tokens=TOKENS):
 def model_of(fusion, tokens=TOKENS):
     inputs = [keras.Input(x.shape[1:]) for x in tokens]
     return keras.Model(inputs, fusion(inputs))
+
+
+def accuracy_where_one_decides(fusion):
+    """Accuracy on new rows, of three modalities, where the sign of a number of the first decides.
+
+    Chance is 0.5, and the standard deviation of an accuracy on 1,000 rows 0.016.
+    """
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    tokens = [rng.normal(size=(1256, 1, 16)).astype("float32") for _ in range(3)]
+    label = (tokens[0][:, 0, 0] > 0).astype("float32")
+    fused = model_of(fusion, tokens)
+    model = keras.Model(fused.inputs, layers.Dense(1, activation="sigmoid")(fused.output))
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    model.fit([x[:256] for x in tokens], label[:256], batch_size=64, epochs=10, verbose=0)
+    return model.evaluate([x[256:] for x in tokens], label[256:], verbose=0)[1]

@@ -6,6 +6,7 @@ from tests.fusion.pooled import (
     MEANS,
     PRESENT,
     TOKENS,
+    accuracy_where_one_decides,
     affine_each,
     number_of_weights,
     randomized,
@@ -55,3 +56,8 @@ def test_number_of_weights():
 def test_refuses_an_unknown_rule():
     with pytest.raises(ValueError, match=r"`rule` must be one of.*Received: 'sum'"):
         ElementwiseFusion("sum")
+
+
+def test_a_product_of_three_learns_what_one_modality_decides_alone():
+    # Where the factors begin near zero: 0.5.
+    assert accuracy_where_one_decides(ElementwiseFusion("product", dim=32)) > 0.62

@@ -3,7 +3,14 @@ import pytest
 
 from mmkeras.fusion.low_rank import LowRankFusion
 from mmkeras.fusion.tensor import TensorFusion
-from tests.fusion.pooled import MEANS, PRESENT, TOKENS, number_of_weights, randomized
+from tests.fusion.pooled import (
+    MEANS,
+    PRESENT,
+    TOKENS,
+    accuracy_where_one_decides,
+    number_of_weights,
+    randomized,
+)
 from tests.layer_checks import call
 
 PAIRS = [np.random.default_rng(i).standard_normal((4, 3, 2), "float32") for i in range(3)]
@@ -54,3 +61,8 @@ def test_number_of_weights():
 def test_refuses_a_rank_of_zero():
     with pytest.raises(ValueError, match=r"`rank` must be 1 or more. Received: 0"):
         LowRankFusion(rank=0)
+
+
+def test_a_product_of_three_learns_what_one_modality_decides_alone():
+    # Where the factors begin near zero: 0.5.
+    assert accuracy_where_one_decides(LowRankFusion(dim=32)) > 0.62
