@@ -21,6 +21,10 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "glyphs": ("glyphs", {}),
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
+    "synthetic": ("synthetic", {}),
+    "synthetic-redundant": ("synthetic", {"redundant": 1.0, "unique": (0.0, 0.0), "synergy": 0.0}),
+    "synthetic-synergy": ("synthetic", {"redundant": 0.0, "unique": (0.0, 0.0), "synergy": 1.0}),
+    "synthetic-unique": ("synthetic", {"redundant": 0.0, "unique": (0.5, 0.5), "synergy": 0.0}),
     "wikipedia": ("wikipedia", {}),
 }
 
