@@ -1,4 +1,4 @@
-"""Whether models differ by more than chance: McNemar's test, the bootstrap, Holm's correction."""
+"""Whether models differ by more than chance: McNemar, bootstrap, resampled t-test, Holm."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binomtest
+from scipy.stats import t as student
 
 from mmkeras.evaluation.bootstrap import (
     Difference,
@@ -45,6 +46,54 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray) -> float:
     if not only_a + only_b:
         return 1.0
     return float(binomtest(only_a, only_a + only_b, 0.5).pvalue)
+
+
+def corrected_resampled_t_test(
+    differences: Sequence[float] | np.ndarray, test_share: float
+) -> tuple[float, float, float, float]:
+    """The t-test for differences over folds or seeds, corrected for the rows that they share.
+
+    With `k` differences of mean `d` and variance `s^2` (divided by `k - 1`):
+
+        t = d / sqrt((1 / k + n_test / n_train) s^2),    k - 1 degrees of freedom
+
+    Runs that train on overlapping rows resemble each other more than independent ones would, and
+    the plain t-test, whose factor is `1 / k` alone, sees differences where there are none.
+
+    Args:
+        differences: Score of one model minus that of the other, on each fold or with each seed.
+        test_share: `n_test / n_train`: for five folds 1 / 4.
+
+    Returns:
+        `(mean, low, high, p_value)`: the mean difference, its 95 % interval, the two-sided p-value.
+
+    Raises:
+        ValueError: There are fewer than two differences.
+
+    Example:
+
+    >>> mean, low, high, p = corrected_resampled_t_test([0.02, 0.03, 0.01, 0.02, 0.02], 1 / 4)
+    >>> round(mean, 3), round(p, 3)
+    (0.02, 0.014)
+
+    References:
+        - [Nadeau and Bengio, 2003](https://doi.org/10.1023/A:1024068626366) (section 3, the
+          corrected resampled t-test)
+    """
+    differences = np.asarray(differences, np.float64)
+    if differences.ndim != 1 or len(differences) < 2 or not test_share >= 0:
+        raise ValueError(
+            "A t-test needs two differences or more, and the share of test rows. Received: "
+            f"{len(np.atleast_1d(differences))} difference(s) and test_share={test_share}."
+        )
+    mean = float(differences.mean())
+    runs = len(differences)
+    error = float(np.sqrt((1 / runs + test_share) * differences.var(ddof=1)))
+    if error == 0:
+        return mean, mean, mean, float(mean == 0)
+    half = student.ppf(0.975, runs - 1) * error
+    p_value = 2 * student.sf(abs(mean) / error, runs - 1)
+    return mean, float(mean - half), float(mean + half), float(p_value)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -98,6 +147,7 @@ __all__ = [
     "Difference",
     "bootstrap_interval",
     "compare_paired",
+    "corrected_resampled_t_test",
     "holm",
     "mcnemar",
     "paired_bootstrap",

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, ttest_1samp
 
 from mmkeras.evaluation.significance import (
     bootstrap_interval,
     compare_paired,
+    corrected_resampled_t_test,
     holm,
     mcnemar,
     paired_bootstrap,
@@ -124,3 +125,29 @@ def test_holm_keeps_the_order_and_never_lowers_a_p_value():
     assert (adjusted >= p_values).all() and adjusted.max() <= 1
     with pytest.raises(ValueError, match="from 0 to 1"):
         holm([0.1, np.nan])
+
+
+def test_without_shared_rows_the_resampled_t_test_is_the_plain_one():
+    differences = np.random.default_rng(0).normal(0.02, 0.03, 10)
+    plain = ttest_1samp(differences, 0.0)
+    mean, low, high, p = corrected_resampled_t_test(differences, test_share=0.0)
+    assert mean == pytest.approx(differences.mean())
+    assert p == pytest.approx(plain.pvalue)
+    np.testing.assert_allclose([low, high], plain.confidence_interval())
+
+
+def test_the_correction_widens_the_interval_by_the_shared_rows():
+    differences = [0.01, 0.04, 0.02, 0.03, 0.05]
+    mean, low, high, p = corrected_resampled_t_test(differences, test_share=0.25)
+    _, plain_low, plain_high, plain_p = corrected_resampled_t_test(differences, test_share=0.0)
+    assert (high - low) == pytest.approx((plain_high - plain_low) * np.sqrt((0.2 + 0.25) / 0.2))
+    assert p > plain_p
+    # t = 0.03 / sqrt((1/5 + 1/4) 0.00025)
+    assert (high - mean) / 2.776 == pytest.approx(np.sqrt(0.45 * 0.00025), rel=1e-3)
+
+
+def test_one_difference_has_no_t_test_and_equal_ones_are_no_doubt():
+    with pytest.raises(ValueError, match="two differences"):
+        corrected_resampled_t_test([0.1], 0.25)
+    assert corrected_resampled_t_test([0.0, 0.0], 0.25)[3] == 1.0
+    assert corrected_resampled_t_test([0.1, 0.1], 0.25)[3] == 0.0

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from mmkeras.evaluation.performance import (
+    by_class,
+    class_curves,
+    main_score,
+    performance,
+    performance_intervals,
+    prior_score,
+)
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    # Rounded, so that scores have ties.
+    outputs = np.round(rng.dirichlet(np.ones(4), 200), 1) + 1e-3
+    outputs /= outputs.sum(axis=1, keepdims=True)
+    return np.eye(4)[rng.integers(0, 4, 200)], outputs
+
+
+def test_figures_of_classes_are_those_of_scikit_learn(answers):
+    targets, outputs = answers
+    true, guess = targets.argmax(1), outputs.argmax(1)
+    found = performance("classification", targets, outputs)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, guess))
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(true, guess))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, guess, average="macro"))
+    assert found["micro_f1"] == pytest.approx(sk.f1_score(true, guess, average="micro"))
+    assert found["log_loss"] == pytest.approx(sk.log_loss(true, outputs))
+    assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(true, outputs, multi_class="ovr"))
+    mean = np.mean([sk.average_precision_score(targets[:, i], outputs[:, i]) for i in range(4)])
+    assert found["average_precision"] == pytest.approx(mean)
+    assert found["brier"] == pytest.approx(np.square(outputs - targets).sum(1).mean())
+
+
+def test_areas_with_ties_are_those_of_scikit_learn(answers):
+    targets, outputs = answers
+    found = class_curves(targets, outputs)
+    for i in range(4):
+        assert found["roc_auc"][i] == pytest.approx(sk.roc_auc_score(targets[:, i], outputs[:, i]))
+        assert found["average_precision"][i] == pytest.approx(
+            sk.average_precision_score(targets[:, i], outputs[:, i])
+        )
+
+
+def test_a_class_that_no_row_has_has_no_area_and_does_not_spoil_the_mean(answers):
+    targets, outputs = answers
+    targets = np.eye(4)[targets.argmax(1) % 3]
+    assert np.isnan(class_curves(targets, outputs)["roc_auc"][3])
+    assert np.isfinite(performance("classification", targets, outputs)["roc_auc"])
+
+
+def test_figures_of_numbers():
+    true, guess = np.array([[1.0], [2.0], [4.0]]), np.array([[1.5], [2.0], [3.0]])
+    found = performance("regression", true, guess)
+    assert found["mae"] == pytest.approx(0.5)
+    assert found["rmse"] == pytest.approx(np.sqrt(1.25 / 3))
+    assert found["pearson"] == pytest.approx(np.corrcoef(true[:, 0], guess[:, 0])[0, 1])
+    assert np.isnan(performance("regression", true, np.ones((3, 1)))["pearson"])
+
+
+def test_figures_of_labels():
+    targets = np.array([[1, 0], [1, 1], [0, 0]], float)
+    outputs = np.array([[0.9, 0.4], [0.3, 0.8], [0.2, 0.1]])
+    found = performance("multilabel", targets, outputs)
+    assert found["micro_f1"] == pytest.approx(2 * 2 / (2 * 2 + 0 + 1))
+    assert found["brier"] == pytest.approx(np.square(outputs - targets).mean())
+
+
+def test_the_table_of_classes_is_scikit_learns(answers):
+    targets, outputs = answers
+    table = by_class(targets, outputs, list("abcd"))
+    precision, recall, f1, rows = sk.precision_recall_fscore_support(
+        targets.argmax(1), outputs.argmax(1), zero_division=0
+    )
+    np.testing.assert_allclose(table["precision"], precision)
+    np.testing.assert_allclose(table["recall"], recall)
+    np.testing.assert_allclose(table["F1"], f1)
+    np.testing.assert_array_equal(table["rows"], rows)
+
+
+def test_the_main_score_and_that_of_always_giving_one_answer():
+    targets = np.eye(3)[[0, 0, 1, 2]]
+    assert main_score("classification", targets, targets) == 1.0
+    assert prior_score("classification", targets, np.array([0.2, 0.5, 0.3])) == 0.25
+    numbers = np.array([[1.0], [3.0]])
+    assert prior_score("regression", numbers, np.array([2.0])) == 0.0
+    assert main_score("regression", numbers, numbers) == 1.0
+
+
+def test_intervals_hold_the_value_and_shrink_with_more_rows():
+    rng = np.random.default_rng(3)
+    right = rng.random(1000) < 0.8
+    targets = np.tile([1.0, 0.0], (1000, 1))
+    outputs = np.where(right[:, None], [[0.7, 0.3]], [[0.4, 0.6]])
+    few = performance_intervals("classification", targets[:100], outputs[:100], draws=300)
+    many = performance_intervals("classification", targets, outputs, draws=300)
+    value, low, high = many.loc["accuracy"]
+    assert low < value < high
+    # The normal approximation of a proportion.
+    half = 1.96 * np.sqrt(0.8 * 0.2 / 1000)
+    assert high - low == pytest.approx(2 * half, rel=0.2)
+    wide = few.loc["accuracy", "high"] - few.loc["accuracy", "low"]
+    assert wide == pytest.approx(np.sqrt(10) * (high - low), rel=0.35)
+
+
+def test_rows_of_one_group_are_drawn_together():
+    rng = np.random.default_rng(4)
+    right = np.repeat(rng.random(20) < 0.5, 10)
+    targets = np.tile([1.0, 0.0], (200, 1))
+    outputs = np.where(right[:, None], [[0.7, 0.3]], [[0.4, 0.6]])
+    groups = np.repeat(np.arange(20), 10)
+    alone = performance_intervals("classification", targets, outputs, draws=300)
+    drawn = performance_intervals("classification", targets, outputs, groups=groups, draws=300)
+    width, group_width = (
+        t.loc["accuracy", "high"] - t.loc["accuracy", "low"] for t in (alone, drawn)
+    )
+    assert group_width == pytest.approx(np.sqrt(10) * width, rel=0.35)
