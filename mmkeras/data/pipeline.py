@@ -139,7 +139,7 @@ class Pipeline:
             longest = min(preprocessing.modalities[name].settings.max_length for name in stores)
             self._steps = count_steps(self.frame, schema, stores, positions, longest)
             # One length for all batches, so that Keras can put their outputs side by side.
-            length = padded_length(int(self._steps.max()))
+            length = self.padded_steps
         self._labels = None
         if self._targets is not None:
             per_step = self._steps is not None
@@ -162,6 +162,22 @@ class Pipeline:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def source(self, modality: str) -> Any:
+        """What makes a modality's batches."""
+        return self._sources[modality]
+
+    @property
+    def real_steps(self) -> np.ndarray | None:
+        """With a label per step, which steps are no padding, booleans `(rows, padded steps)`."""
+        if self._steps is None:
+            return None
+        return np.arange(self.padded_steps) < self._steps[:, None]
+
+    @property
+    def padded_steps(self) -> int | None:
+        """With a label per step, the length that all sequences are padded to."""
+        return None if self._steps is None else padded_length(int(self._steps.max()))
 
     @property
     def targets(self) -> np.ndarray:

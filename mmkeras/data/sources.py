@@ -139,6 +139,11 @@ class _MediaSource:
     def load(self, rows):
         return self._store.gather(tf.gather(self._positions, rows))
 
+    @property
+    def decoded(self) -> np.ndarray:
+        """What the store keeps of these rows, `(rows, ...)`."""
+        return self._store.values[self._positions.numpy()]
+
 
 class ImageSource(_MediaSource):
     """Decoded, scaled and, for training, augmented images."""
