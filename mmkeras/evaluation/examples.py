@@ -19,7 +19,13 @@ _EXAMPLES = 12
 _PICTURE_SIZE = 96
 
 
-def telling_rows(task: str, true: np.ndarray, guess: np.ndarray, outputs: np.ndarray) -> list[int]:
+def telling_rows(
+    task: str,
+    true: np.ndarray,
+    guess: np.ndarray,
+    outputs: np.ndarray,
+    examples: int = _EXAMPLES,
+) -> list[int]:
     """The most confident right and the most confident wrong rows, half and half if possible."""
     if task == "regression":
         order = np.argsort(np.abs(true - guess), kind="stable")
@@ -30,9 +36,9 @@ def telling_rows(task: str, true: np.ndarray, guess: np.ndarray, outputs: np.nda
         )
         order = np.argsort(-confidence, kind="stable")
         right, wrong = order[true[order] == guess[order]], order[true[order] != guess[order]]
-    half = _EXAMPLES // 2
-    wrong = wrong[: max(half, _EXAMPLES - len(right))]
-    right = right[: _EXAMPLES - len(wrong)]
+    half = examples // 2
+    wrong = wrong[: max(half, examples - len(right))]
+    right = right[: examples - len(wrong)]
     return list(dict.fromkeys([*right.tolist(), *wrong.tolist()]))
 
 

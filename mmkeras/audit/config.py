@@ -1,0 +1,40 @@
+"""What an audit does, and what it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """What an audit does.
+
+    Args:
+        train: Which models of fewer modalities to train where there are none beside the run: none,
+            each modality alone, or all subsets.
+        by: Columns whose values are looked at apart, as subgroups.
+        noise: Whether to corrupt the inputs (the longest part).
+        explain: How many rows to explain.
+        max_rows: Most rows of the parts that predict many times; drawn at random from more.
+        draws: Bootstrap samples of an interval.
+        swaps: How often a hidden modality is replaced by that of other rows, where the model was
+            not built for missing modalities.
+        seed: Decides what is drawn.
+    """
+
+    train: Literal["none", "alone", "subsets"] = "alone"
+    by: tuple[str, ...] = ()
+    noise: bool = True
+    explain: int = 12
+    max_rows: int = 2000
+    draws: int = 500
+    swaps: int = 5
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("max_rows", "draws", "swaps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if self.explain < 0:
+            raise ValueError(f"`explain` must not be negative. Received: {self.explain}.")

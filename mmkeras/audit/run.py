@@ -1,0 +1,127 @@
+"""The audit: every question to a trained model, in one report."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.parts import Report, Section
+from mmkeras.audit.sections.calibration import calibration_section
+from mmkeras.audit.sections.contribution import contribution_section
+from mmkeras.audit.sections.data import data_section
+from mmkeras.audit.sections.explanations import explanations_section
+from mmkeras.audit.sections.missing import missing_section
+from mmkeras.audit.sections.noise import noise_section
+from mmkeras.audit.sections.performance import performance_section
+from mmkeras.audit.sections.significance import significance_section
+from mmkeras.audit.sections.subgroups import subgroups_section
+from mmkeras.audit.subject import Subject, open_subject
+from mmkeras.audit.verdict import verdict
+from mmkeras.audit.write import write_report
+from mmkeras.data.splits import Splits
+from mmkeras.runs import Run
+
+
+def audit(
+    run: Run | str | Path,
+    rows: str | Path | pd.DataFrame | None = None,
+    *,
+    against: Run | str | Path | None = None,
+    splits: Splits | None = None,
+    settings: AuditSettings | None = None,
+    base_dir: str | Path | None = None,
+    out: str | Path | None = None,
+) -> Report:
+    """Answers, for one trained model, what a user has to know before trusting it.
+
+    How good is it, which modality contributes, what if one is missing or gets worse, can its
+    probabilities be believed, is it better than another, why does it say so, is it as good for
+    every group, are the data sound? Leaves `audit.html` (one file, opens without a network),
+    `audit.json`, tables as CSV, pictures as PNG, and all of it for TensorBoard.
+
+    Args:
+        run: A finished run, or its folder.
+        rows: New labelled rows: a CSV or Parquet file, or a DataFrame. By default the run's own
+            test rows, where its experiment says where these are.
+        against: Another run, to be compared with on the same rows.
+        splits: The run's rows, for a run of `mmkeras.train_run`, which does not know where its
+            table came from.
+        settings: What to do; the defaults take a minute or two for some hundreds of rows.
+        base_dir: What paths in `rows` are relative to; by default the file's folder.
+        out: The folder of the report; by default `audit` inside the run's.
+
+    Returns:
+        The report as it was written.
+
+    Raises:
+        ValueError: There are no rows or no labels; a label that the model does not know; a column
+            that is not there; a run that cannot be compared.
+        FileNotFoundError: The folder is no finished run.
+
+    Example:
+
+    ```python
+    from mmkeras.evaluation import audit
+
+    report = audit("runs/train-emoji/20260102-030405-fused")
+    print(*report.verdict, sep="\\n")
+    ```
+    """
+    started = time.perf_counter()
+    settings = settings or AuditSettings()
+    run = run if isinstance(run, Run) else Run(run)
+    other = Run(against) if isinstance(against, (str, Path)) else against
+    folder = Path(out) if out is not None else run.path / "audit"
+    folder.mkdir(parents=True, exist_ok=True)
+    subject = open_subject(run, settings, folder, rows=rows, splits=splits, base_dir=base_dir)
+    sections = []
+    for question in _questions(subject, other):
+        began = time.perf_counter()
+        section = question(subject)
+        if section is not None:
+            seconds = time.perf_counter() - began
+            sections.append(dataclasses.replace(section, seconds=seconds))
+            print(f"{section.title} ({seconds:.1f} s)\n  {section.conclusion}", flush=True)
+    names = ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities)
+    where = "the run's test rows" if rows is None else "new rows"
+    report = Report(
+        f"Audit: {subject.schema.target.column} from {', '.join(subject.names)}",
+        f"{run.path.name}, {len(subject.pipeline):,} rows ({where})",
+        verdict(subject, {section.name: section for section in sections}),
+        {
+            "run": str(run.path),
+            "inputs": names,
+            "fusion": run.config["settings"]["model"]["fusion"],
+            "rows": f"{len(subject.pipeline):,} ({where})"
+            + (
+                ""
+                if len(subject.rows) == len(subject.pipeline)
+                else f"; {len(subject.rows):,} of them, drawn at random, where many predictions "
+                "are needed"
+            ),
+            "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
+            f"{run.metrics['epochs']} epochs",
+            "seconds": f"{time.perf_counter() - started:.0f}",
+        },
+        sections,
+    )
+    write_report(report, folder)
+    return report
+
+
+def _questions(subject: Subject, other: Run | None) -> list[Callable[[Subject], Section | None]]:
+    several = len(subject.names) > 1
+    questions = [performance_section]
+    if several:
+        questions += [contribution_section, missing_section]
+    if subject.settings.noise:
+        questions.append(noise_section)
+    questions.append(calibration_section)
+    if other is not None:
+        questions.append(lambda subject: significance_section(subject, other))
+    return [*questions, explanations_section, subgroups_section, data_section]

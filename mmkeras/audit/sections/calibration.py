@@ -1,0 +1,122 @@
+"""Whether the probabilities can be believed: reliability, calibration errors, a temperature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.parts import Note, Part, Picture, Section, Table
+from mmkeras.audit.subject import Subject
+from mmkeras.evaluation.calibration import (
+    apply_temperature,
+    calibration_error,
+    calibration_table,
+    fit_temperature,
+)
+from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.evaluation.plots import new_figure
+
+BINS = 15
+
+
+def calibration_section(subject: Subject) -> Section | None:
+    """Calibration on all rows; `None` for a target that is a number."""
+    if subject.task == "regression":
+        return None
+    targets, outputs = subject.pipeline.targets, subject.outputs
+    lines = {"as it is": _figures(subject.task, targets, outputs)}
+    temperature, scaled = None, None
+    if subject.validation is not None:
+        validation = subject.validation
+        temperature = fit_temperature(validation.targets, validation.outputs)
+        scaled = apply_temperature(outputs, temperature)
+        lines[f"at temperature {temperature:.2f}"] = _figures(subject.task, targets, scaled)
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("probabilities")
+    confidence, right = answers(subject.task, targets, outputs)
+    gap = float(confidence.mean() - right.mean())
+    parts: list[Part] = [
+        Table("calibration", table, _caption(temperature)),
+        Picture(
+            "reliability",
+            _plot(subject.task, targets, outputs, scaled),
+            "Left: how often answers of one confidence are right; on the dotted line probabilities "
+            "mean what they say, below it the model is too sure of itself. Right: how many answers "
+            "have which confidence.",
+        ),
+    ]
+    if temperature is None:
+        parts.append(Note("There are no validation rows to fit a temperature on."))
+    said = "about as sure as it is right"
+    if abs(gap) > 0.02:
+        said = (
+            f"{'too' if gap > 0 else 'less'} sure of itself{'' if gap > 0 else ' than it may be'}"
+        )
+    mended = ""
+    if temperature is not None:
+        after = table.iloc[1]["ECE"]
+        mended = f"; a temperature of {temperature:.2f} makes the error {100 * after:.1f} points"
+    return Section(
+        "calibration",
+        "Can its probabilities be believed?",
+        f"The model is {said}: its mean confidence is {confidence.mean():.1%}, and it is right in "
+        f"{right.mean():.1%}. The expected calibration error is {100 * table.iloc[0]['ECE']:.1f} "
+        f"points{mended}.",
+        parts,
+        {"figures": table.to_dict("index"), "temperature": temperature, "overconfidence": gap},
+    )
+
+
+def answers(task: str, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The confidence of each answer, and whether it is right; of labels, each is an answer."""
+    if task == "classification":
+        return outputs.max(axis=1), outputs.argmax(axis=1) == targets.argmax(axis=1)
+    confidence = np.maximum(outputs, 1 - outputs)
+    return confidence.ravel(), ((outputs >= 0.5) == (targets >= 0.5)).ravel()
+
+
+def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+    confidence, right = answers(task, targets, outputs)
+    squares = np.square(outputs.astype(np.float64) - targets)
+    return {
+        "ECE": calibration_error(confidence, right, BINS),
+        "adaptive ECE": calibration_error(confidence, right, BINS, adaptive=True),
+        "log loss": evaluate_predictions(task, targets, outputs)["log_loss"],
+        "Brier score": float(squares.sum(axis=1).mean()),
+        "mean confidence": float(confidence.mean()),
+    }
+
+
+def _caption(temperature: float | None) -> str:
+    words = (
+        f"ECE is the mean distance between confidence and share of right answers over {BINS} bins "
+        "of equal width, adaptive ECE over bins of equally many answers; with few rows neither is "
+        "ever 0. "
+    )
+    if temperature is None:
+        return words + "The smaller, the more the probabilities can be believed."
+    return words + (
+        "The temperature was fitted on the validation rows: above 1 it takes confidence away. It "
+        "changes no answer. If the second line is smaller, use it before you act on probabilities."
+    )
+
+
+def _plot(task: str, targets, outputs, scaled):
+    figure = new_figure(8.6, 3.6)
+    left, right_axes = figure.subplots(1, 2)
+    kinds = [("as it is", outputs, "#0550ae")]
+    if scaled is not None:
+        kinds.append(("with temperature", scaled, "#d4730a"))
+    left.plot([0, 1], [0, 1], ":", color="#57606a")
+    for label, values, color in kinds:
+        confidence, right = answers(task, targets, values)
+        table = calibration_table(confidence, right, BINS)
+        left.plot(table["confidence"], table["accuracy"], "o-", ms=4, color=color, label=label)
+        right_axes.hist(
+            confidence, bins=np.linspace(0, 1, BINS + 1), histtype="step", color=color, lw=1.5
+        )
+    left.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1.02))
+    right_axes.set(xlabel="confidence", ylabel="answers", xlim=(0, 1))
+    left.legend(frameon=False, fontsize=8)
+    for axes in (left, right_axes):
+        axes.grid(alpha=0.25)
+    return figure

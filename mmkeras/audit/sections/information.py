@@ -1,0 +1,108 @@
+"""How two modalities share what they say of the label: redundant, unique, synergistic bits."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.parts import Part, Picture, Table
+from mmkeras.audit.subject import Subject
+from mmkeras.audit.words import subset_name
+from mmkeras.evaluation.calibration import apply_temperature, fit_temperature
+from mmkeras.evaluation.information import decompose, pointwise_information
+from mmkeras.evaluation.plots import new_figure
+
+_COLORS = {"redundant": "#57606a", "first": "#0550ae", "second": "#d4730a", "synergy": "#1a7f37"}
+
+
+def information_parts(subject: Subject) -> tuple[list[Part], dict]:
+    """Of each pair of modalities of which models of either and of both exist, the four parts."""
+    bits = {kept: _bits(subject, kept) for kept in subject.trained}
+    told: dict = {"bits": {subset_name(kept): float(x.mean()) for kept, x in bits.items()}}
+    lines = {}
+    for first, second in itertools.combinations(subject.names, 2):
+        if not {(first,), (second,), (first, second)} <= set(bits):
+            continue
+        parts = decompose(bits[first,], bits[second,], bits[first, second])
+        lines[subset_name((first, second))] = {
+            "redundant": parts.redundancy,
+            "first": parts.unique[0],
+            "second": parts.unique[1],
+            "synergy": parts.synergy,
+            "together": float(bits[first, second].mean()),
+        }
+    told["pairs"] = lines
+    if not lines:
+        return [], told
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("pair")
+    entropy = -float(np.sum(subject.prior * np.log2(np.maximum(subject.prior, 1e-12))))
+    told["entropy"] = entropy
+    shown = table.rename(columns={"first": "first alone", "second": "second alone"})
+    return [
+        Table("information", shown, _caption(lines, entropy)),
+        Picture(
+            "information",
+            _plot(table),
+            "The same as bars. Grey: either modality says it, so the other could do without. Blue "
+            "and orange: only the first, only the second. Green: only both together.",
+        ),
+    ], told
+
+
+def _bits(subject: Subject, kept: tuple[str, ...]) -> np.ndarray:
+    """What the model of a subset says of each row, in bits; calibrated on the validation rows."""
+    outputs = subject.trained[kept]
+    if subject.validation is not None:
+        validation = subject.validation
+        seen = validation.outputs
+        if kept != subject.names:
+            seen = subject.models[kept].predict(validation)
+        outputs = apply_temperature(outputs, fit_temperature(validation.targets, seen))
+    return pointwise_information(subject.rows.targets, outputs, subject.prior)
+
+
+def _caption(lines: dict, entropy: float) -> str:
+    pair, parts = next(iter(lines.items()))
+    largest = max(_COLORS, key=parts.get)
+    first, second = pair.split(" + ")
+    words = {
+        "redundant": "is said by either of them",
+        "first": f"is said by {first} alone",
+        "second": f"is said by {second} alone",
+        "synergy": "is said only by both together",
+    }[largest]
+    return (
+        f"Bits about the label, whose classes' frequencies leave {entropy:.2f} bits open: what "
+        f"these models learnt, calibrated. Of the {parts['together']:.2f} bits of {pair}, most "
+        f"({parts[largest]:.2f}) {words}. Parts below 0 come from models that were sure and wrong."
+    )
+
+
+def _plot(table: pd.DataFrame):
+    figure = new_figure(7.2, 0.6 * len(table) + 1.6)
+    axes = figure.subplots()
+    for place, (pair, row) in enumerate(table.iterrows()):
+        first, second = pair.split(" + ")
+        names = {"first": f"only {first}", "second": f"only {second}", "synergy": "only together"}
+        end = {1: 0.0, -1: 0.0}
+        for part, color in _COLORS.items():
+            side = 1 if row[part] >= 0 else -1
+            axes.barh(place, row[part], left=end[side], color=color, height=0.55)
+            if abs(row[part]) > 0.08 * abs(table["together"]).max():
+                axes.text(
+                    end[side] + row[part] / 2,
+                    place,
+                    f"{names.get(part, 'either')}\n{row[part]:.2f}",
+                    ha="center",
+                    va="center",
+                    color="white",
+                    fontsize=7,
+                )
+            end[side] += row[part]
+    axes.set_yticks(range(len(table)), table.index)
+    axes.invert_yaxis()
+    axes.axvline(0, color="#1f2328", lw=0.8)
+    axes.set_xlabel("bits about the label")
+    return figure

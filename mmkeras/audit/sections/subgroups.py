@@ -1,0 +1,143 @@
+"""The same figures for parts of the rows: by the values of a column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.parts import Part, Picture, Section, Table
+from mmkeras.audit.subject import Subject
+from mmkeras.audit.words import FIGURES, joined
+from mmkeras.data.cells import label_names, to_numbers
+from mmkeras.evaluation.bootstrap import bootstrap_interval
+from mmkeras.evaluation.comparison import SCORES, row_scores
+from mmkeras.evaluation.performance import main_score
+from mmkeras.evaluation.plots import new_figure
+from mmkeras.evaluation.significance import holm
+from mmkeras.experiment import in_own_unit
+
+_MOST_GROUPS = 20
+_FEW = 30
+
+
+def subgroups_section(subject: Subject) -> Section | None:
+    """Performance by the columns that the user named; `None` if there are none."""
+    if not subject.settings.by:
+        return None
+    parts: list[Part] = []
+    values, findings = {}, []
+    for column in subject.settings.by:
+        table = subgroup_table(subject, column)
+        values[column] = table.to_dict("index")
+        name = "".join(c if c.isalnum() else "_" for c in column)
+        unlike = table[(table["p (Holm)"] < 0.05) & (table["examples"] >= _FEW)]
+        if len(unlike):
+            named = joined(
+                f"{group} ({100 * row['score']:.1f})"
+                if subject.task != "regression"
+                else f"{group} ({row['score']:.3g})"
+                for group, row in unlike.iterrows()
+            )
+            findings.append(f"by {column}, these differ from the rest: {named}")
+        else:
+            findings.append(
+                f"by {column}, no group of {_FEW} examples or more differs from the "
+                "rest by more than chance"
+            )
+        parts.append(Table(f"by_{name}", table, _caption(column, subject.task)))
+        parts.append(
+            Picture(
+                f"by_{name}",
+                _plot(table, column, subject.task),
+                "The same with 95 % intervals; the line is the mean over all. A group whose "
+                "interval leaves out the line is better or worse off than others.",
+            )
+        )
+    said = "; ".join(findings)
+    return Section(
+        "subgroups",
+        "Is it as good for every group?",
+        f"{said[0].upper()}{said[1:]}.",
+        parts,
+        values,
+    )
+
+
+def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
+    """A row a value of the column (numbers by quarters), the largest groups first."""
+    groups = _names(subject.pipeline.examples[column])
+    targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
+    scores = row_scores(subject.task, targets, outputs)
+    together = subject.groups
+    draws = {"draws": 2000, "seed": subject.settings.seed}
+    lines = {}
+    for name, count in groups.value_counts().head(_MOST_GROUPS).items():
+        inside = (groups == name).to_numpy()
+        own = None if together is None else together[inside]
+        _, low, high = bootstrap_interval(scores[inside], groups=own, **draws)
+        lines[name] = {
+            "examples": int(count),
+            "score": float(scores[inside].mean()),
+            "low": low,
+            "high": high,
+            FIGURES[subject.figure]: main_score(subject.task, targets[inside], outputs[inside]),
+            "p": _against_the_rest(scores, inside, subject.settings.seed),
+        }
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis(column)
+    table["p (Holm)"] = holm(table.pop("p").to_numpy())
+    if subject.task != "regression":
+        table = table.drop(
+            columns=[FIGURES[subject.figure]] if subject.task == "classification" else []
+        )
+    return table
+
+
+def _names(cells: pd.Series) -> pd.Series:
+    """The groups' names; many different numbers become quarters."""
+    numbers = pd.api.types.is_float_dtype(cells) or pd.api.types.is_integer_dtype(cells)
+    if numbers and cells.nunique() > 10:
+        values = pd.Series(to_numbers(cells), index=cells.index)
+        return pd.qcut(values, 4, duplicates="drop").astype(str).replace("nan", "(none)")
+    return label_names(cells).fillna("(none)").astype(str)
+
+
+def _against_the_rest(scores: np.ndarray, inside: np.ndarray, seed: int) -> float:
+    """A permutation test's p-value: that groups drawn at random differ as much from the rest."""
+    if inside.all():
+        return 1.0
+    random = np.random.default_rng(seed)
+    count, total, rows = inside.sum(), scores.sum(), len(scores)
+
+    def gap(inner_sum):
+        return np.abs(inner_sum / count - (total - inner_sum) / (rows - count))
+
+    observed = gap(scores[inside].sum())
+    drawn = np.array([gap(random.choice(scores, count, replace=False).sum()) for _ in range(999)])
+    return float((1 + (drawn >= observed - 1e-12).sum()) / 1000)
+
+
+def _caption(column: str, task: str) -> str:
+    return (
+        f"By {column!r}: the mean of {SCORES[task]} with its 95 % interval. p: could a group of "
+        "that size, drawn at random, differ as much from the rest (permutation test, Holm's "
+        f"correction for the number of groups)? Groups of fewer than {_FEW} examples say little."
+    )
+
+
+def _plot(table: pd.DataFrame, column: str, task: str):
+    figure = new_figure(6.6, 0.32 * len(table) + 1.3)
+    axes = figure.subplots()
+    scale = 1 if task == "regression" else 100
+    y = np.arange(len(table))
+    score = scale * table["score"].to_numpy()
+    errors = np.abs(np.stack([score - scale * table["low"], scale * table["high"] - score]))
+    axes.errorbar(score, y, xerr=errors, fmt="o", color="#0550ae", ms=5, capsize=3)
+    mean = float(np.average(score, weights=table["examples"]))
+    axes.axvline(mean, color="#57606a", ls=":")
+    names = [str(name)[:40].replace("$", r"\$") for name in table.index]
+    labels = [f"{n} ({c:,})" for n, c in zip(names, table["examples"], strict=True)]
+    axes.set_yticks(y, labels, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlabel(SCORES[task] + ("" if scale == 1 else ", %"))
+    axes.grid(alpha=0.25)
+    return figure

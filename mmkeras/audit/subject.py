@@ -1,0 +1,187 @@
+"""What an audit looks at: a run, labelled rows, and models of fewer modalities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.rows import Rows
+from mmkeras.audit.source import splits_of
+from mmkeras.audit.subset_models import SubsetModel, subset_runs
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.splits import Splits
+from mmkeras.data.table import read_table
+from mmkeras.evaluation.performance import MAIN, prior_score
+from mmkeras.evaluation.shapley import subsets
+from mmkeras.runs import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained model and the rows that it is judged by.
+
+    Args:
+        run: The run.
+        pipeline: All labelled rows.
+        rows: Those of them that are predicted on again and again.
+        splits: The run's own rows, if they could be found.
+        why_no_splits: Otherwise, why not.
+        validation: The run's validation rows, if there are any.
+        settings: What to do.
+        folder: Where the audit goes.
+    """
+
+    run: Run
+    pipeline: Pipeline
+    rows: Rows
+    splits: Splits | None
+    why_no_splits: str
+    validation: Rows | None
+    settings: AuditSettings
+    folder: Path
+
+    @property
+    def schema(self):
+        return self.pipeline.preprocessing.schema
+
+    @property
+    def task(self) -> str:
+        return self.schema.target.task
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.schema.names
+
+    @property
+    def figure(self) -> str:
+        """The figure by which subsets are held against each other."""
+        return MAIN[self.task]
+
+    @cached_property
+    def outputs(self) -> np.ndarray:
+        """The model's answers for all rows, `(examples, outputs)`."""
+        if self.pipeline is self.rows.pipeline:
+            return self.rows.outputs
+        return self.pipeline.unpad(self.run.model.predict(self.pipeline.evaluate(), verbose=0))
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """A name for each example of all rows; those of one name belong together."""
+        return example_groups(self.pipeline)
+
+    @cached_property
+    def prior(self) -> np.ndarray:
+        """The mean training target, `(outputs,)`; of these rows where training rows are gone."""
+        if self.splits is None:
+            return self.pipeline.targets.mean(axis=0)
+        target = self.pipeline.preprocessing.target
+        return target.encode(self.splits.train, self.schema.id).mean(axis=0)
+
+    @property
+    def nothing(self) -> float:
+        """What the best constant answer scores on `rows`."""
+        return prior_score(self.task, self.rows.targets, self.prior)
+
+    @cached_property
+    def models(self) -> dict[tuple[str, ...], SubsetModel]:
+        """Models of fewer modalities, by modalities."""
+        runs = subset_runs(self.run, self.splits, self.settings, self.folder)
+        return {modalities: SubsetModel(run) for modalities, run in runs.items()}
+
+    @cached_property
+    def trained(self) -> dict[tuple[str, ...], np.ndarray]:
+        """What models trained on each subset say of `rows`; of the subsets that have one."""
+        found = {names: model.predict(self.rows) for names, model in self.models.items()}
+        return {**found, self.names: self.rows.outputs}
+
+    @cached_property
+    def hidden(self) -> dict[tuple[str, ...], np.ndarray]:
+        """What this model says of `rows` when only a subset of modalities is there."""
+        return {kept: self.rows.predict_from(kept) for kept in subsets(self.names)}
+
+
+def example_groups(pipeline: Pipeline) -> np.ndarray | None:
+    """A name for each example; those of one name belong together. `None` where all stand alone."""
+    schema, examples = pipeline.preprocessing.schema, pipeline.examples
+    if schema.group is not None and schema.group in examples:
+        return examples[schema.group].astype(str).to_numpy(dtype=str)
+    return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
+
+
+def open_subject(
+    run: Run,
+    settings: AuditSettings,
+    folder: Path,
+    *,
+    rows: str | Path | pd.DataFrame | None = None,
+    splits: Splits | None = None,
+    base_dir: str | Path | None = None,
+) -> Subject:
+    """Opens a run and the rows to judge it by.
+
+    Args:
+        run: A finished run.
+        settings: What the audit does.
+        folder: Where it goes.
+        rows: New labelled rows; by default the run's test rows.
+        splits: The run's rows, where it does not say itself where they are.
+        base_dir: What paths in `rows` are relative to.
+
+    Raises:
+        ValueError: There are no rows: neither given, nor to be found; they have no labels or
+            labels that the model does not know; a column to split by is not there.
+    """
+    why = ""
+    if splits is None:
+        try:
+            splits = splits_of(run)
+        except (ValueError, FileNotFoundError) as error:
+            if rows is None:
+                raise
+            why = str(error)
+    schema = run.preprocessing.schema
+    if rows is None:
+        frame = splits.test
+    else:
+        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+        if schema.target.column not in frame:
+            raise ValueError(
+                f"The rows have no column {schema.target.column!r}: an audit compares answers with "
+                "labels. Add the labels; without any, `experiments/predict.py` predicts."
+            )
+    absent = [column for column in settings.by if column not in frame]
+    if absent:
+        raise ValueError(
+            f"There is no column {absent} to look at subgroups of. The rows have "
+            f"{list(frame.columns)}."
+        )
+    options = {"on_error": run.config["settings"]["on_error"]}
+    few = len(frame) <= settings.max_rows
+    pipeline = Pipeline(
+        frame, run.preprocessing, batch_size=64, cache="memory" if few else "auto", **options
+    )
+    chosen = pipeline
+    if not few:
+        order = np.random.default_rng(settings.seed).permutation(len(pipeline))
+        sample = pipeline.frame.iloc[np.sort(order[: settings.max_rows])]
+        chosen = Pipeline(sample, run.preprocessing, batch_size=64, cache="memory")
+    draws = {"swaps": settings.swaps, "seed": settings.seed}
+    validation = None
+    if splits is not None and len(splits.validation):
+        part = Pipeline(splits.validation, run.preprocessing, cache="memory", **options)
+        validation = Rows(run.model, part, **draws)
+    return Subject(
+        run=run,
+        pipeline=pipeline,
+        rows=Rows(run.model, chosen, **draws),
+        splits=splits,
+        why_no_splits=why,
+        validation=validation,
+        settings=settings,
+        folder=folder,
+    )

@@ -1,0 +1,96 @@
+"""Models of fewer modalities beside a run: found if they were trained with it, else trained."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mmkeras.audit.rows import Rows, predict_arrays
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.splits import Splits
+from mmkeras.evaluation.shapley import subsets
+from mmkeras.experiment import train_run
+from mmkeras.runs import CONFIG, METRICS, Run, read_json
+from mmkeras.settings import Settings
+
+if TYPE_CHECKING:
+    from mmkeras.audit.config import AuditSettings
+
+# What two runs of one experiment, one seed and one split have in common.
+_SAME = ("settings", "rows", "seed", "stamp", "fold", "experiment")
+
+
+def subset_runs(
+    run: Run, splits: Splits | None, settings: AuditSettings, folder: Path
+) -> dict[tuple[str, ...], Run]:
+    """Runs of fewer modalities, on the same rows and with the same settings and seed.
+
+    Args:
+        run: The run of all modalities.
+        splits: Its rows; without them, nothing can be trained.
+        settings: Which ones to train where they are not found.
+        folder: Where trained ones go; found there again the next time.
+
+    Returns:
+        By modalities, in the order of the schema; without the run itself.
+    """
+    names = run.preprocessing.schema.names
+    found = {}
+    for other in sorted(run.path.resolve().parent.iterdir()):
+        if not (other / METRICS).is_file() or not (other / CONFIG).is_file():
+            continue
+        config = read_json(other / CONFIG)
+        if any(config.get(key) != run.config.get(key) for key in _SAME):
+            continue
+        modalities = tuple(m["name"] for m in config["schema"]["modalities"])
+        if modalities != names and set(modalities) < set(names):
+            found[modalities] = Run(other)
+    wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
+    for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
+        if modalities not in found:
+            found[modalities] = train_run(
+                splits,
+                run.preprocessing.schema.select(modalities),
+                folder / "models" / "+".join(modalities),
+                _settings(run),
+                label=f"{' + '.join(modalities)} alone",
+            )
+    return {subset: found[subset] for subset in subsets(names) if subset in found}
+
+
+def _settings(run: Run) -> Settings:
+    settings = Settings.from_dict(run.config["settings"])
+    # A way to balance modalities has nothing to do where there may be one only.
+    training = dataclasses.replace(settings.training, balance="none")
+    return dataclasses.replace(settings, training=training)
+
+
+class SubsetModel:
+    """A model of fewer modalities, fed from the rows of the model of all.
+
+    Args:
+        run: The run.
+    """
+
+    def __init__(self, run: Run):
+        self.run, self.names = run, run.preprocessing.schema.names
+        self._model = run.model
+
+    def predict(self, rows: Rows, changed: dict[str, np.ndarray] | None = None) -> np.ndarray:
+        """What the model says of the rows, `(examples, outputs)`.
+
+        Args:
+            rows: The rows of the model of all modalities.
+            changed: Inputs that stand in the place of some.
+        """
+        own, whole = self.run.preprocessing, rows.pipeline.preprocessing
+        if any(own.modalities[name] != whole.modalities[name] for name in self.names):
+            pipeline = Pipeline(rows.pipeline.frame, own, cache="memory")
+            return Rows(self._model, pipeline).predict(changed)
+        inputs = {name: rows.inputs[name] for name in self.names} | (changed or {})
+        if own.presence:
+            inputs["present"] = np.stack([~rows.raw[name].missing for name in self.names], axis=1)
+        return rows.pipeline.unpad(predict_arrays(self._model, inputs))

@@ -1,0 +1,112 @@
+"""A report as a folder: the page, its numbers, its pictures, and all of them for TensorBoard."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from mmkeras.audit.page import report_html
+from mmkeras.audit.parts import Picture, Report, Table
+from mmkeras.evaluation.report import format_table
+from mmkeras.files import write_json, write_text
+from mmkeras.training.tensorboard import TensorBoardReport
+
+
+def write_report(report: Report, folder: str | Path) -> Path:
+    """Writes a report; what an earlier one left under the same names is replaced.
+
+    The folder then holds `audit.html`; `audit.json` with `title`, `subtitle`, `verdict`, `facts`,
+    and by section `conclusions`, `seconds` and `values`; `tables/*.csv`, in full precision;
+    `pictures/*.png`; and an event file for TensorBoard.
+
+    Args:
+        report: What to write.
+        folder: Where to; it is made if need be.
+
+    Returns:
+        The page's path.
+    """
+    folder = Path(folder)
+    for name in ("tables", "pictures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for table in report.tables:
+        text = table.frame.to_csv(lineterminator="\n")
+        write_text(folder / "tables" / f"{table.name}.csv", text)
+    for picture in report.pictures:
+        _write_bytes(folder / "pictures" / f"{picture.name}.png", picture.png)
+    write_json(folder / "audit.json", _numbers(report))
+    _write_events(folder, report)
+    write_text(folder / "audit.html", report_html(report))
+    return folder / "audit.html"
+
+
+def scalar_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The finite numbers among nested values, with their keys joined by `/`.
+
+    Lists are left out: a curve or a matrix is no scalar.
+
+    Example:
+
+    >>> scalar_values({"rows": 12, "drop": {"image": 0.25, "text": float("nan")}, "by": [1, 2]})
+    {'rows': 12.0, 'drop/image': 0.25}
+    """
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= scalar_values(value, f"{prefix}{key}/")
+        elif (
+            isinstance(value, (int, float, np.integer, np.floating))
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+        ):
+            found[f"{prefix}{key}"] = float(value)
+    return found
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    return {
+        "title": report.title,
+        "subtitle": report.subtitle,
+        "verdict": report.verdict,
+        "facts": report.facts,
+        "conclusions": {section.name: section.conclusion for section in report.sections},
+        "seconds": {section.name: section.seconds for section in report.sections},
+        "values": {section.name: section.values for section in report.sections},
+    }
+
+
+def _write_events(folder: Path, report: Report) -> None:
+    """One event file; an earlier report's goes, as TensorBoard would show both as one."""
+    with TemporaryDirectory(prefix=".events-", dir=folder) as temporary:
+        # TensorBoard's HParams tab shows the folder's name.
+        written = Path(temporary) / folder.resolve().name
+        with TensorBoardReport(written) as board:
+            board.text("verdict", "\n".join(f"- {sentence}" for sentence in report.verdict))
+            for section in report.sections:
+                board.text(f"{section.name}/conclusion", section.conclusion)
+                board.settings(report.facts, scalar_values(section.values), section.name)
+                for part in section.parts:
+                    if isinstance(part, Table):
+                        text = f"{part.caption}\n\n{format_table(part.frame)}"
+                        board.text(f"{section.name}/tables/{part.name}", text)
+                    elif isinstance(part, Picture):
+                        board.figure(f"{section.name}/pictures/{part.name}", part.figure)
+        for earlier in folder.glob("events.out.tfevents.*.audit"):
+            earlier.unlink()
+        for events in written.iterdir():
+            events.replace(folder / f"{events.name}.audit")
+
+
+def _write_bytes(path: Path, contents: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(contents)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,274 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmkeras.audit import AuditSettings
+from mmkeras.audit.robustness import compare_robustness
+from mmkeras.data.splits import Splits
+from mmkeras.evaluation import audit
+from mmkeras.evaluation.corruptions import CORRUPTIONS
+from mmkeras.experiment import train_run
+from mmkeras.schema import Schema, Sequence, Tabular, Target, Text
+from mmkeras.settings import ModelSettings, Settings
+from mmkeras.training.settings import TrainingSettings
+
+QUICK = AuditSettings(train="none", noise=False, explain=0, draws=20, swaps=2)
+SMALL = Settings(
+    model=ModelSettings(sequence_encoder="mlp", sequence_units=8, hidden=(8,), text_units=(8,)),
+    training=TrainingSettings(epochs=2, patience=0),
+)
+
+
+@pytest.fixture(scope="module")
+def whole(four_modalities, tmp_path_factory):
+    """The audit of four modalities with all that it can do, but models of fewer modalities."""
+    run, splits, _ = four_modalities
+    settings = AuditSettings(train="none", by=("region",), explain=4, draws=20, swaps=2)
+    out = tmp_path_factory.mktemp("audit")
+    return audit(run, splits=splits, settings=settings, out=out), out
+
+
+@pytest.fixture(scope="module")
+def with_models(two_modalities, tmp_path_factory):
+    """The audit of two modalities beside whose run models of either alone were trained."""
+    runs, splits = two_modalities
+    out = tmp_path_factory.mktemp("audit")
+    settings = AuditSettings(noise=True, explain=2, draws=20)
+    report = audit(
+        runs["picture+note"], splits=splits, settings=settings, against=runs["note"], out=out
+    )
+    return report, out
+
+
+def values(report, section):
+    return next(s.values for s in report.sections if s.name == section)
+
+
+def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
+    report, out = whole
+    asked = [section.name for section in report.sections]
+    assert asked == [
+        "performance",
+        "contribution",
+        "missing",
+        "noise",
+        "calibration",
+        "explanations",
+        "subgroups",
+        "data",
+    ]
+    page = (out / "audit.html").read_text()
+    for section in report.sections:
+        assert section.title in page and section.seconds > 0
+    told = json.loads((out / "audit.json").read_text())
+    assert set(told["values"]) == set(asked)
+    assert told["verdict"] == list(report.verdict)
+    assert {path.stem for path in (out / "tables").iterdir()} == {t.name for t in report.tables}
+    assert {path.stem for path in (out / "pictures").iterdir()} == {
+        picture.name for picture in report.pictures
+    }
+    assert list(out.glob("events.out.tfevents*"))
+
+
+def test_every_corruption_of_every_modality_was_tried(whole):
+    report, _ = whole
+    kinds = {"picture": "image", "note": "text", "facts": "tabular", "hum": "audio"}
+    expected = {f"{name} / {c}" for name, kind in kinds.items() for c in CORRUPTIONS[kind]}
+    curves = values(report, "noise")["curves"]
+    assert set(curves) == expected
+    clean = values(report, "performance")["figures"]["accuracy"]["value"]
+    assert all(len(curve) == 6 and curve[0] == pytest.approx(clean) for curve in curves.values())
+
+
+def test_all_subsets_are_tried_and_shapley_values_add_up(whole):
+    report, _ = whole
+    told = values(report, "contribution")
+    assert len(told["hidden"]) == 15
+    phi = [line["Shapley value (this model)"] for line in told["modalities"].values()]
+    accuracy = told["hidden"]["picture + note + facts + hum"]
+    assert sum(phi) == pytest.approx(accuracy - told["nothing"])
+    assert "alone" not in told["modalities"]["note"]
+    assert "no models of single modalities" in report.verdict[1]
+
+
+def test_cards_show_the_row_as_it_is(whole, four_modalities):
+    report, _ = whole
+    _, splits, _ = four_modalities
+    explained = next(s for s in report.sections if s.name == "explanations")
+    cards = next(part for part in explained.parts if part.name == "explanations").cards
+    assert len(cards) == 4
+    for card in cards:
+        row = splits.test.loc[int(card.notes[0].removeprefix("Row "))]
+        assert card.sound[1] == 2000
+        np.testing.assert_array_equal(card.sound[0], row["hum"])
+        assert " ".join(word for word, _ in card.text) == row["note"]
+        assert card.table == {"warmth": str(row["warmth"]), "place": row["place"]}
+        assert card.right == (card.title.split()[0] == row["when"])
+        labels = [label for label, _ in card.pictures]
+        assert "Grad-CAM (picture)" in labels and "integrated gradients (hum)" in labels
+        assert any(label.startswith("attention") for label in labels)
+
+
+def test_subgroups_are_those_of_the_column(whole, four_modalities):
+    report, _ = whole
+    run, splits, _ = four_modalities
+    right = run.predictions["true"] == run.predictions["predicted"]
+    for region, line in values(report, "subgroups")["region"].items():
+        inside = splits.test["region"] == region
+        assert line["examples"] == inside.sum()
+        assert line["score"] == pytest.approx(right[inside].mean())
+        assert line["low"] <= line["score"] <= line["high"]
+
+
+def test_models_of_single_modalities_beside_the_run_are_used(with_models, two_modalities):
+    report, out = with_models
+    runs, _ = two_modalities
+    told = values(report, "contribution")
+    for name in ("picture", "note"):
+        accuracy = runs[name].metrics["test"]["accuracy"]
+        assert told["modalities"][name]["alone"] == pytest.approx(accuracy)
+    fused = runs["picture+note"].metrics["test"]["accuracy"]
+    assert told["trained"]["picture + note"] == pytest.approx(fused)
+    assert told["gain"]["difference"] == pytest.approx(
+        fused - max(runs[name].metrics["test"]["accuracy"] for name in ("picture", "note"))
+    )
+    assert not (out / "models").exists()
+    assert sum(told["who_is_right"].values()) == pytest.approx(1.0)
+    parts = told["information"]["pairs"]["picture + note"]
+    total = sum(parts[part] for part in ("redundant", "first", "second", "synergy"))
+    assert total == pytest.approx(parts["together"])
+    assert "effective" in next(iter(values(report, "noise")["figures"].values()))
+
+
+def test_another_run_is_compared_on_the_same_rows(with_models, two_modalities):
+    report, _ = with_models
+    runs, _ = two_modalities
+    tests = values(report, "significance")["tests"]
+    accuracies = [runs[name].metrics["test"]["accuracy"] for name in ("picture+note", "note")]
+    assert tests["paired bootstrap"]["difference"] == pytest.approx(accuracies[0] - accuracies[1])
+    assert 0 <= tests["McNemar"]["p"] <= 1
+
+
+def test_the_audit_of_one_modality_asks_what_can_be_asked(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    report = audit(runs["note"], splits=splits, settings=QUICK, out=tmp_path)
+    asked = [section.name for section in report.sections]
+    assert asked == ["performance", "calibration", "data"]
+
+
+def test_models_that_are_not_there_are_trained_once(four_modalities, shared_table, tmp_path):
+    frame, schema = shared_table
+    schema = Schema(schema.modalities[1:], schema.target)
+    splits = Splits(frame[:30], frame[30:42], frame[42:])
+    run = train_run(splits, schema, tmp_path / "run", SMALL)
+    settings = AuditSettings(noise=False, explain=0, draws=5)
+    told = values(audit(run, splits=splits, settings=settings), "contribution")
+    trained = sorted(path.name for path in (run.path / "audit" / "models").iterdir())
+    assert trained == ["facts", "note"]
+    again = values(audit(run, splits=splits, settings=settings), "contribution")
+    assert again["trained"] == told["trained"]
+
+
+def test_new_labelled_rows_are_judged_instead(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    run = runs["picture+note"]
+    rows = splits.validation
+    report = audit(run, rows, settings=QUICK, out=tmp_path)
+    assert values(report, "performance")["examples"] == len(rows)
+    accuracy = run.metrics["validation"]["accuracy"]
+    found = values(report, "performance")["figures"]["accuracy"]["value"]
+    assert found == pytest.approx(accuracy)
+    assert values(report, "calibration")["temperature"] is None
+    assert "Leakage could not be looked for" in report.sections[-1].conclusion
+
+
+def test_more_rows_than_asked_for_are_drawn(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    settings = AuditSettings(train="none", noise=False, explain=0, draws=5, max_rows=7)
+    report = audit(runs["picture+note"], splits=splits, settings=settings, out=tmp_path)
+    assert values(report, "performance")["examples"] == len(splits.test)
+    assert "7 of them" in report.facts["rows"]
+
+
+def test_wrong_use_is_told_what_is_wrong(two_modalities, four_modalities, tmp_path):
+    runs, splits = two_modalities
+    run = runs["picture+note"]
+    with pytest.raises(ValueError, match="does not say where its rows came from"):
+        audit(run, settings=QUICK, out=tmp_path)
+    with pytest.raises(ValueError, match="no column 'when'"):
+        audit(run, splits.test.drop(columns="when"), settings=QUICK, out=tmp_path)
+    with pytest.raises(ValueError, match="'dusk' is in no training row"):
+        audit(run, splits.test.assign(when="dusk"), settings=QUICK, out=tmp_path)
+    with pytest.raises(ValueError, match="note"):
+        audit(run, splits.test.drop(columns="note"), settings=QUICK, out=tmp_path)
+    with pytest.raises(ValueError, match=r"no column .*sex"):
+        settings = AuditSettings(by=("sex",))
+        audit(run, splits=splits, settings=settings, out=tmp_path)
+    with pytest.raises(FileNotFoundError, match="not the folder of a finished run"):
+        audit(tmp_path, settings=QUICK)
+    with pytest.raises(ValueError, match="max_rows"):
+        AuditSettings(max_rows=0)
+
+
+def test_robustness_of_several_runs_is_shown_side_by_side(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    settings = AuditSettings(train="none", draws=5, swaps=2)
+    both = [runs["picture+note"], runs["note"]]
+    table = compare_robustness(both, splits.test, settings=settings, out=tmp_path)
+    assert table.index.tolist() == ["picture-note", "note"]
+    clean = audit(runs["note"], splits.test, settings=QUICK, out=tmp_path / "one")
+    accuracy = values(clean, "performance")["figures"]["accuracy"]["value"]
+    assert table.loc["note", "clean"] == pytest.approx(accuracy)
+    assert set(table["normalised relative"]) <= {0.0, 0.5, 1.0}
+    assert (tmp_path / "pictures" / "robustness.png").is_file()
+    with pytest.raises(ValueError, match="two runs or more"):
+        compare_robustness(both[:1], splits.test, out=tmp_path)
+
+
+def numbers_table():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 60))
+    words = np.where(y > 0, "up", "down")
+    return pd.DataFrame({"x": x, "note": words, "sum": x + y, "tags": ["a|b", "a", ""] * 20})
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_numbers_and_labels_are_audited_too(task, tmp_path):
+    frame = numbers_table()
+    target = Target("sum" if task == "regression" else "tags", task)
+    schema = Schema([Tabular("facts", ("x",)), Text("note")], target)
+    splits = Splits(frame[:36], frame[36:48], frame[48:])
+    run = train_run(splits, schema, tmp_path / "run", SMALL)
+    settings = AuditSettings(explain=2, draws=5, swaps=2, by=("note",))
+    report = audit(run, splits=splits, settings=settings)
+    figures = values(report, "performance")["figures"]
+    name = "rmse" if task == "regression" else "micro_f1"
+    assert figures[name]["value"] == pytest.approx(run.metrics["test"][name])
+    assert values(report, "contribution")["gain"]["mcnemar"] is None
+    assert ("calibration" in {s.name for s in report.sections}) == (task == "multilabel")
+    assert (run.path / "audit" / "audit.html").is_file()
+
+
+def test_a_label_per_step_is_audited_too(tmp_path):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 6, 40)
+    walks = [rng.normal(size=(n, 2)).astype(np.float32) for n in lengths]
+    frame = pd.DataFrame(
+        {
+            "walk": walks,
+            "run": [rng.normal(size=(n, 2)).astype(np.float32) for n in lengths],
+            "labels": ["|".join(np.where(w[:, 0] > 0, "a", "b")) for w in walks],
+        }
+    )
+    schema = Schema([Sequence("walk"), Sequence("run")], Target("labels", per_step=True))
+    splits = Splits(frame[:24], frame[24:32], frame[32:])
+    run = train_run(splits, schema, tmp_path / "run", SMALL)
+    settings = AuditSettings(explain=2, draws=5, swaps=2)
+    report = audit(run, splits=splits, settings=settings)
+    told = values(report, "performance")
+    assert told["examples"] == lengths[32:].sum()
+    accuracy = run.metrics["test"]["accuracy"]
+    assert told["figures"]["accuracy"]["value"] == pytest.approx(accuracy)
+    assert values(report, "missing")["curves"]["walk"][0] == pytest.approx(accuracy)
