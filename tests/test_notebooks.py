@@ -11,9 +11,10 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 # Data that would have to be downloaded.
 NEED_DATA = ("03_audio_and_images",)
+SLOW = (*NEED_DATA, "04_do_my_modalities_help")
 
 RUNS = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in NEED_DATA else [])
+    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else [])
     for path in NOTEBOOKS
 ]
 
@@ -27,6 +28,7 @@ def test_there_are_notebooks():
         "01_quickstart",
         "02_your_own_data",
         "03_audio_and_images",
+        "04_do_my_modalities_help",
     ]
 
 

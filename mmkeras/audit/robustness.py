@@ -175,7 +175,7 @@ def _missing_words(missing: dict, figure: str) -> str:
 
 def _plot_missing(missing: dict, nothing: float, figure_name: str):
     modalities = list(dict.fromkeys(m for own in missing.values() for m in own))
-    figure = new_figure(3.4 * len(modalities) + 0.6, 3.4)
+    figure = new_figure(2.7 * len(modalities) + 0.6, 3.2)
     scale = 1 if figure_name == "r2" else 100
     grid = figure.subplots(1, len(modalities), squeeze=False, sharey=True)[0]
     for axes, modality in zip(grid, modalities, strict=True):

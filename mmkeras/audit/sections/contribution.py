@@ -107,7 +107,7 @@ def _table_caption(complete: bool, figure: str) -> str:
 
 def _plot(table: pd.DataFrame, figure: str):
     shown_columns = [c for c in table if c == "alone" or c.startswith(("Shapley", "lost"))]
-    plot = new_figure(2.6 * len(shown_columns) + 0.8, 0.42 * len(table) + 1.5)
+    plot = new_figure(2.0 * len(shown_columns) + 0.8, 0.42 * len(table) + 1.5)
     axes_row = plot.subplots(1, len(shown_columns), squeeze=False, sharey=True)[0]
     scale = 1 if figure == "r2" else 100
     for axes, column in zip(axes_row, shown_columns, strict=True):

@@ -127,9 +127,9 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
         late: Late fusion's curves.
     """
     keys = list(dict.fromkeys(key for curves in runs.values() for key in curves))
-    columns = min(5, len(keys))
+    columns = min(4, len(keys))
     lines = -(-len(keys) // columns)
-    figure = new_figure(2.15 * columns + 0.4, 1.95 * lines + 0.5)
+    figure = new_figure(2.1 * columns + 0.4, 1.95 * lines + 0.5)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
     scale = 1 if figure_name == "r2" else 100
     colors = ("#0550ae", "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a")

@@ -105,7 +105,7 @@ def _of_classes(subject: Subject, targets: np.ndarray, outputs: np.ndarray) -> l
         )
     rows = table["rows"].to_numpy()
     drawn = [i for i in np.argsort(-rows, kind="stable") if 0 < rows[i] < len(targets)]
-    figure = new_figure(9.6, 4.0)
+    figure = new_figure(8.8, 3.8)
     roc, recall = figure.subplots(1, 2)
     for i in drawn[:_MOST_CURVES]:
         false, true, _ = roc_curve(targets[:, i] >= 0.5, outputs[:, i])

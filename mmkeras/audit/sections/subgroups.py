@@ -26,10 +26,10 @@ def subgroups_section(subject: Subject) -> Section | None:
         return None
     parts: list[Part] = []
     values, findings = {}, []
-    for column in subject.settings.by:
+    for place, column in enumerate(subject.settings.by, start=1):
         table = subgroup_table(subject, column)
         values[column] = table.to_dict("index")
-        name = "".join(c if c.isalnum() else "_" for c in column)
+        name = f"by_{place}_" + "".join(c if c.isalnum() else "_" for c in column)
         unlike = table[(table["p (Holm)"] < 0.05) & (table["examples"] >= _FEW)]
         if len(unlike):
             named = joined(
@@ -44,10 +44,10 @@ def subgroups_section(subject: Subject) -> Section | None:
                 f"by {column}, no group of {_FEW} examples or more differs from the "
                 "rest by more than chance"
             )
-        parts.append(Table(f"by_{name}", table, _caption(column, subject.task)))
+        parts.append(Table(name, table, _caption(subject, column)))
         parts.append(
             Picture(
-                f"by_{name}",
+                name,
                 _plot(table, column, subject.task),
                 "The same with 95 % intervals; the line is the mean over all. A group whose "
                 "interval leaves out the line is better or worse off than others.",
@@ -73,7 +73,9 @@ def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
     lines = {}
     for name, count in groups.value_counts().head(_MOST_GROUPS).items():
         inside = (groups == name).to_numpy()
-        own = None if together is None else together[inside]
+        # Of a subgroup that is one group, rows are all there is to draw.
+        several = together is not None and len(np.unique(together[inside])) > 1
+        own = together[inside] if several else None
         _, low, high = bootstrap_interval(scores[inside], groups=own, **draws)
         lines[name] = {
             "examples": int(count),
@@ -116,11 +118,13 @@ def _against_the_rest(scores: np.ndarray, inside: np.ndarray, seed: int) -> floa
     return float((1 + (drawn >= observed - 1e-12).sum()) / 1000)
 
 
-def _caption(column: str, task: str) -> str:
+def _caption(subject: Subject, column: str) -> str:
+    taken = "" if subject.groups is None else " The test takes examples for independent."
     return (
-        f"By {column!r}: the mean of {SCORES[task]} with its 95 % interval. p: could a group of "
-        "that size, drawn at random, differ as much from the rest (permutation test, Holm's "
-        f"correction for the number of groups)? Groups of fewer than {_FEW} examples say little."
+        f"By {column!r}: the mean of {SCORES[subject.task]} with its 95 % interval. p: could a "
+        "group of that size, drawn at random, differ as much from the rest (permutation test, "
+        f"Holm's correction for the number of groups)?{taken} Groups of fewer than {_FEW} examples "
+        "say little."
     )
 
 
