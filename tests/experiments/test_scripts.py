@@ -9,7 +9,11 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+import mmkeras
+from mmkeras.audit import AuditSettings
+
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+QUICK_AUDIT = AuditSettings(train="none", noise=False, explain=0, draws=5, swaps=2)
 SMALL = ["--epochs", "2", "--batch-size", "16", "--image.size", "12", "12", "--filters", "4"]
 
 
@@ -113,3 +117,42 @@ def test_cross_validation_tests_every_row_once(table, tmp_path):
     )
     assert sorted(rows.index) == list(range(60))
     assert (out / "results.csv").is_file() and "note" in (out / "summary.md").read_text()
+    run = mmkeras.Run(out / "fold1-seed0-note")
+    report = script("audit").main(run.path, settings=QUICK_AUDIT)
+    figures = report.sections[0].values["figures"]
+    assert figures["accuracy"]["value"] == pytest.approx(run.metrics["test"]["accuracy"])
+
+
+def test_an_audit_finds_the_rows_and_the_models_of_single_modalities(trained, tmp_path, capsys):
+    comparison, folders = trained
+    fused = next(folder for folder in folders if folder.name.endswith("fused"))
+    report = script("audit").main(fused, settings=QUICK_AUDIT, out=tmp_path)
+    found = {section.name: section.values for section in report.sections}
+    alone = found["contribution"]["modalities"]
+    for name in ("picture", "note", "table"):
+        assert alone[name]["alone"] == pytest.approx(comparison.loc[name, "accuracy"])
+    accuracy = found["performance"]["figures"]["accuracy"]["value"]
+    assert accuracy == pytest.approx(comparison.loc["fused", "accuracy"])
+    assert found["missing"]["built_for_missing"]
+    printed = capsys.readouterr().out
+    assert "Verdict" in printed and str(tmp_path / "audit.html") in printed
+
+
+def test_an_audit_of_changed_data_is_refused(trained, table, tmp_path):
+    fused = next(folder for folder in trained[1] if folder.name.endswith("fused"))
+    before = table.read_text()
+    try:
+        table.write_text(before.replace("noon", "morn"))
+        with pytest.raises(ValueError, match="rows of 'own' are no longer those of"):
+            script("audit").main(fused, settings=QUICK_AUDIT, out=tmp_path)
+    finally:
+        table.write_text(before)
+
+
+def test_robustness_shows_runs_side_by_side(trained, tmp_path, capsys):
+    runs = tuple(f for f in trained[1] if f.name.endswith(("fused", "note")))
+    settings = AuditSettings(train="none", swaps=1)
+    result = script("robustness").main(runs, settings=settings, out=tmp_path)
+    assert list(result.index) == [folder.name for folder in runs]
+    assert (tmp_path / "audit.html").is_file()
+    assert "relative" in capsys.readouterr().out
