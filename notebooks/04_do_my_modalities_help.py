@@ -42,7 +42,6 @@ from mmkeras.data.datasets.synthetic_truth import truth
 from mmkeras.data.splits import split_officially
 from mmkeras.evaluation import audit
 from mmkeras.evaluation.comparison import compare_models
-from mmkeras.evaluation.comparison import verdict as comparison_verdict
 from mmkeras.presets import preset
 
 # %matplotlib inline
@@ -50,10 +49,18 @@ matplotlib.rcParams["figure.dpi"] = 70
 FOLDER = Path(tempfile.mkdtemp())
 
 
+@contextlib.contextmanager
+def quietly():
+    """Without progress: what matters is shown below."""
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
 def trained(splits, schema, settings, folder):
     """Runs of each modality alone and of all of them, on the same rows."""
     subsets = [*((name,) for name in schema.names), schema.names]
-    with contextlib.redirect_stdout(io.StringIO()):
+    with quietly():
         return {
             "+".join(names): mmkeras.train_run(
                 splits, schema.select(names), folder / "+".join(names), settings
@@ -63,7 +70,7 @@ def trained(splits, schema, settings, folder):
 
 
 def audited(run, splits, settings):
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with quietly():
         return audit(run, splits=splits, settings=settings)
 
 
@@ -160,8 +167,20 @@ comparison.table.round(3)
 # row, since both find the same rows hard. Look at the interval of each difference: chance is ruled out
 # where it leaves out 0. With two baselines there are two tests, so the p-values are corrected (Holm).
 
+
 # %%
-print(*comparison_verdict(comparison), sep="\n")
+def over_seeds():
+    """A sentence a baseline."""
+    for baseline, frame in comparison.differences.items():
+        _, gain = next(frame.iterrows())
+        says = "more than chance" if gain["p_holm"] < 0.05 else "it may be chance"
+        yield (
+            f"Both against {baseline}: {100 * gain['difference']:+.1f} points, 95 % interval "
+            f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, p = {gain['p_holm']:.2g}: {says}."
+        )
+
+
+print(*over_seeds(), sep="\n")
 pd.concat(comparison.differences, names=["against"]).round(4)
 
 # %% [markdown]
@@ -206,5 +225,5 @@ show(report, "calibration", "calibration", "reliability")
 # said further up.
 
 # %%
-print("Over three seeds:", *comparison_verdict(comparison), sep="\n  ")
+print("Over three seeds:", *over_seeds(), sep="\n  ")
 print("This model:", *report.verdict, sep="\n  ")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 
 from mmkeras.audit.parts import Note, Part, Picture, Section, Table
+from mmkeras.audit.sections.agreement import agreement_parts
 from mmkeras.audit.sections.information import information_parts
 from mmkeras.audit.subject import Subject, example_groups
 from mmkeras.audit.words import FIGURES, difference, joined, shown, subset_name
 from mmkeras.evaluation.bootstrap import Difference, compare_paired
 from mmkeras.evaluation.plots import new_figure
-from mmkeras.evaluation.shapley import interaction, shapley_values, subsets
+from mmkeras.evaluation.shapley import shapley_values, subsets
 from mmkeras.evaluation.significance import mcnemar
 
 
@@ -46,17 +45,12 @@ def contribution_section(subject: Subject) -> Section:
         gain = _gain(subject, best)
         values["best_alone"] = best
         values["gain"] = vars(gain) | {"mcnemar": _mcnemar(subject, best)}
-    pairs = _interactions(names, trained if complete else hidden, subject.nothing)
-    values["interactions"] = pairs
-    if len(names) > 2:
-        parts.append(Table("interactions", _pair_table(pairs), _PAIRS))
+    more, told = agreement_parts(subject, trained if complete else hidden)
+    parts += more
+    values |= told
     if len(alone) > 1 and subject.task == "classification":
-        who = _who_is_right(subject)
-        values["who_is_right"] = who["share"].to_dict()
-        parts.append(Table("who_is_right", who, _who_caption(who, len(rows.targets))))
-        bits, told = information_parts(subject)
+        bits, values["information"] = information_parts(subject)
         parts += bits
-        values["information"] = told
     if not alone:
         parts.append(Note(_no_unimodal(subject)))
     return Section(
@@ -147,62 +141,6 @@ def _mcnemar(subject: Subject, best: str) -> float | None:
     rows = subject.rows
     return mcnemar(
         rows.row_scores(rows.outputs) > 0.5, rows.row_scores(subject.trained[(best,)]) > 0.5
-    )
-
-
-def _interactions(names, scores, nothing) -> dict[str, float]:
-    return {
-        subset_name(pair): interaction(*pair, names, scores, nothing)
-        for pair in itertools.combinations(names, 2)
-    }
-
-
-_PAIRS = (
-    "Shapley interaction of each pair: above 0, the two are worth more together than apart "
-    "(synergy); below 0, they say the same (redundancy)."
-)
-
-
-def _pair_table(pairs: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame({"interaction": pairs}).rename_axis("pair")
-
-
-def _who_is_right(subject: Subject) -> pd.DataFrame:
-    """How many rows only the fused model gets right, only one modality alone, and so on."""
-    rows = subject.rows
-    fused = rows.row_scores(rows.outputs) > 0.5
-    alone = {
-        kept[0]: rows.row_scores(outputs) > 0.5
-        for kept, outputs in subject.trained.items()
-        if len(kept) == 1
-    }
-    right = np.stack(list(alone.values()))
-    count = right.sum(axis=0)
-    lines = {
-        "all modalities alone, and fused": (count == len(right)) & fused,
-        "only fused": (count == 0) & fused,
-        **{f"only {name} alone": own & (count == 1) & ~fused for name, own in alone.items()},
-        "some alone, and fused": (count > 0) & (count < len(right)) & fused,
-        "several alone, not fused": (count > 1) & ~fused,
-        "none at all": (count == 0) & ~fused,
-    }
-    frame = pd.DataFrame(
-        {
-            "rows": {name: int(rows.sum()) for name, rows in lines.items()},
-            "share": {name: float(rows.mean()) for name, rows in lines.items()},
-        }
-    )
-    return frame.rename_axis("right are")
-
-
-def _who_caption(who: pd.DataFrame, rows: int) -> str:
-    share = who["share"]
-    lost = sum(share[name] for name in who.index if name.endswith(("alone", "not fused")))
-    return (
-        f"Of the {rows:,} examples, {share['only fused']:.1%} are right only when the modalities "
-        f"meet. Where some are right alone and others wrong, fusing goes with the right in "
-        f"{share['some alone, and fused']:.1%} of all examples and loses the right answer in "
-        f"{lost:.1%}. Where it loses as much as it gains, fusing does not help."
     )
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
-import PIL.Image
 
+from mmkeras.audit.heat_maps import heat_maps
 from mmkeras.audit.parts import Card, Cards, Note, Part, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.evaluation.attention import attention_to
 from mmkeras.evaluation.examples import example_images, is_right, telling_rows, verdict
-from mmkeras.evaluation.explanations.grad_cam import grad_cam
 from mmkeras.evaluation.explanations.integrated_gradients import integrated_gradients
-from mmkeras.evaluation.explanations.words import word_effects
+from mmkeras.evaluation.explanations.words import text_attention, word_effects
 from mmkeras.evaluation.shapley import shapley_values
-
-_SIDE = 192
 
 
 def explanations_section(subject: Subject) -> Section | None:
@@ -118,12 +113,13 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     inputs = {name: values[chosen] for name, values in rows.inputs.items()}
     attributions = integrated_gradients(model, inputs, outputs)
     images = example_images(pipeline, chosen)
-    maps = [_maps(subject, inputs, outputs, attributions, images, at) for at in range(len(chosen))]
+    maps = heat_maps(model, schema, inputs, outputs, attributions, images)
     words = {
         m.name: word_effects(model, pipeline, chosen, m.name, outputs)
         for m in schema.modalities
         if m.kind == "text"
     }
+    attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
     cards = []
     for place, row in enumerate(chosen):
         cells = pipeline.frame.iloc[row]
@@ -138,7 +134,10 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
                 sound=_sound(subject, row),
                 text=[pair for text in texts for pair in text] or None,
                 table={c: str(cells[c]) for m in tables for c in m.columns} or None,
-                notes=_notes(subject, row, weights, attributions, place),
+                notes=[
+                    *_notes(subject, row, weights, attributions, place),
+                    *(_most_attended(found[place]) for found in attended.values() if found),
+                ],
             )
         )
     return cards
@@ -173,55 +172,6 @@ def _sound(subject: Subject, row: int) -> tuple[np.ndarray, int] | None:
     return None
 
 
-def _maps(subject, inputs, outputs, attributions, images, place) -> list[tuple[str, np.ndarray]]:
-    """The row's pictures under heat maps."""
-    found = []
-    shown_first = next((m.name for m in subject.schema.modalities if m.kind == "image"), None)
-    model, one = subject.run.model, {name: values[[place]] for name, values in inputs.items()}
-    for modality in subject.schema.modalities:
-        name = modality.name
-        encoder = model.get_layer(f"{name}_encoder")
-        if modality.kind not in ("image", "audio") or not hasattr(encoder, "token_grid"):
-            continue
-        grid = encoder.token_grid(inputs[name].shape[1:])
-        under = images[place] if name == shown_first else _spectrogram(inputs[name][place])
-        pairs = [("Grad-CAM", grad_cam(model, one, name, outputs[[place]])[0])]
-        pixels = attributions[name][place]
-        pairs.append(
-            (
-                "integrated gradients",
-                np.abs(pixels).sum(axis=-1) if pixels.ndim == 3 else np.abs(pixels),
-            )
-        )
-        attention = attention_to(model, one, name)
-        if attention is not None:
-            pairs.append(("attention", attention[0].reshape(grid)))
-        for label, values in pairs:
-            turned = values if name == shown_first else values.T[::-1]
-            found.append((f"{label} ({name})", overlaid(under, turned)))
-    return found
-
-
-def _spectrogram(features: np.ndarray) -> np.ndarray:
-    """A sound's features as a grey picture, time to the right, low bands at the bottom."""
-    low, high = np.quantile(features, [0.01, 0.99])
-    grey = np.clip((features - low) / max(high - low, 1e-9), 0, 1).T[::-1]
-    return np.round(255 * grey).astype(np.uint8)[..., None]
-
-
-def overlaid(picture: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A picture under a heat map, which is scaled to its own maximum.
-
-    Args:
-        picture: uint8 `(height, width, 1 | 3)`.
-        values: Numbers from 0, `(rows, columns)`.
-
-    Returns:
-        uint8 `(192, 192, 3)`.
-    """
-    grey = PIL.Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    under = np.asarray(grey.convert("L").convert("RGB").resize((_SIDE, _SIDE)), np.float32)
-    share = (values / max(float(values.max()), 1e-12)).astype(np.float32)
-    smooth = np.asarray(PIL.Image.fromarray(share).resize((_SIDE, _SIDE), PIL.Image.BILINEAR))
-    heat = 255 * matplotlib.colormaps["inferno"](np.clip(smooth, 0, 1))[..., :3]
-    return np.round(0.45 * under + 0.55 * heat).astype(np.uint8)
+def _most_attended(terms: list[tuple[str, float]]) -> str:
+    most = sorted(terms, key=lambda pair: -pair[1])[:3]
+    return "Words that get most attention: " + ", ".join(f"{word} {x:.2f}" for word, x in most)
