@@ -15,7 +15,8 @@ class AuditSettings:
             each modality alone, or all subsets.
         by: Columns whose values are looked at apart, as subgroups.
         noise: Whether to corrupt the inputs (the longest part).
-        explain: How many rows to explain.
+        explain: How many rows to explain: the most confident right and wrong answers.
+        explain_rows: Ids (or, without an id column, index labels) of the rows to explain instead.
         max_rows: Most rows of the parts that predict many times; drawn at random from more.
         draws: Bootstrap samples of an interval.
         swaps: How often a hidden modality is replaced by that of other rows, where the model was
@@ -27,12 +28,19 @@ class AuditSettings:
     by: tuple[str, ...] = ()
     noise: bool = True
     explain: int = 12
+    explain_rows: tuple[str, ...] = ()
     max_rows: int = 2000
     draws: int = 500
     swaps: int = 5
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("by", "explain_rows"):
+            if isinstance(getattr(self, name), str):
+                value = getattr(self, name)
+                raise ValueError(f"`{name}` is a list of names. Received: {value!r}.")
+        if self.train not in ("none", "alone", "subsets"):
+            raise ValueError(f"`train` is 'none', 'alone' or 'subsets'. Received: {self.train!r}.")
         for name in ("max_rows", "draws", "swaps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")

@@ -118,4 +118,4 @@ def _picture(picture: Picture) -> str:
 def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.1f} seconds"
-    return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 60:.1f} minutes"

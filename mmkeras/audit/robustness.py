@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.look import GREY, axis_label, color, plain, scale
+from mmkeras.audit.opening import open_subject
 from mmkeras.audit.parts import Picture, Report, Section, Table
 from mmkeras.audit.sections.missing import SHARES, missing_curve
 from mmkeras.audit.sections.noise import noise_curves, plot_noise
-from mmkeras.audit.subject import Subject, open_subject
+from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, shown
 from mmkeras.audit.write import write_report
 from mmkeras.evaluation.plots import new_figure
@@ -37,8 +40,9 @@ def compare_robustness(
 
     Returns:
         A row a run: the clean score, and the means over all corruptions of relative robustness,
-        effective robustness (against late fusion of models trained on single modalities beside
-        the first run that has them), and the first normalised over the runs as MultiBench does.
+        effective robustness (against late fusion of models of single modalities beside the first
+        run), and the first normalised over the runs as MultiBench does. A corruption of a
+        modality that a run does not use leaves its score as it is.
 
     Raises:
         ValueError: Fewer than two runs, or runs of different rows or targets.
@@ -53,11 +57,17 @@ def compare_robustness(
     curves, missing, late, about = {}, {}, {}, {}
     for name, run in zip(names, opened, strict=True):
         print(f"{name}: {run.path}", flush=True)
-        subject = open_subject(run, settings, out, rows=rows)
+        # Late fusion is made of models beside the first run.
+        own = settings if not curves else dataclasses.replace(settings, train="none")
+        subject = open_subject(run, own, out, rows=rows)
         _check_same(about, subject, name)
         curves[name], own_late = noise_curves(subject)
         late = late or own_late
         missing[name] = {modality: missing_curve(subject, modality) for modality in subject.names}
+    keys = list(dict.fromkeys(key for own in curves.values() for key in own))
+    for own in curves.values():
+        clean = next(iter(own.values()))[0]
+        own.update({key: own.get(key, [clean] * 6) for key in keys})
     table = _table(curves, late)
     figure, nothing = about["figure"], about["nothing"]
     best = table["relative"].idxmax()
@@ -80,7 +90,7 @@ def compare_robustness(
                     "robustness",
                     plot_noise(curves, nothing, figure, late),
                     "Each corruption at strengths 1 to 5. The line that ends highest holds best. "
-                    "Dotted: always giving one answer."
+                    "Dotted: the best constant answer."
                     + (" Grey: late fusion of single modalities." if late else ""),
                 ),
             ],
@@ -111,7 +121,7 @@ def compare_robustness(
         f"Robustness of {len(opened)} runs",
         f"{about['rows']:,} rows",
         [section.conclusion for section in sections],
-        {name: str(run.path) for name, run in zip(names, opened, strict=True)},
+        {name: run.path.resolve().name for name, run in zip(names, opened, strict=True)},
         sections,
     )
     write_report(report, out)
@@ -164,30 +174,36 @@ def _table(curves: dict, late: dict) -> pd.DataFrame:
 
 
 def _missing_words(missing: dict, figure: str) -> str:
-    ends = {
-        (name, modality): curve[-1]
+    falls = {
+        (name, modality): (curve[0] - curve[-1], curve[-1])
         for name, own in missing.items()
         for modality, curve in own.items()
     }
-    (name, modality), score = min(ends.items(), key=lambda item: item[1])
+    (name, modality), (fall, score) = max(falls.items(), key=lambda item: item[1])
+    if fall <= 0:
+        return "Hiding a modality lowers the score of none of them."
     return f"The largest fall is that of {name} without {modality}: to {shown(figure, score)}."
 
 
 def _plot_missing(missing: dict, nothing: float, figure_name: str):
     modalities = list(dict.fromkeys(m for own in missing.values() for m in own))
     figure = new_figure(2.7 * len(modalities) + 0.6, 3.2)
-    scale = 1 if figure_name == "r2" else 100
+    times = scale(figure_name)
     grid = figure.subplots(1, len(modalities), squeeze=False, sharey=True)[0]
     for axes, modality in zip(grid, modalities, strict=True):
-        for name, own in missing.items():
+        for place, (name, own) in enumerate(missing.items()):
             if modality in own:
-                shares, curve = 100 * np.array(SHARES), scale * np.array(own[modality])
-                axes.plot(shares, curve, "o-", ms=3, label=name)
-        axes.axhline(scale * nothing, ls=":", color="#57606a")
+                shares, curve = 100 * np.array(SHARES), times * np.array(own[modality])
+                axes.plot(shares, curve, "o-", ms=3, color=color(place), label=plain(name))
+        axes.axhline(times * nothing, ls=":", color=GREY)
         axes.set_title(modality, fontsize=9)
         axes.set_xlabel("missing cells, %", fontsize=8)
         axes.grid(alpha=0.25)
-    grid[0].set_ylabel(FIGURES[figure_name] + ("" if scale == 1 else ", %"))
-    handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    grid[0].set_ylabel(axis_label(figure_name))
+    handles: dict = {}
+    for axes in grid:
+        handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(
+        handles.values(), handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8
+    )
     return figure

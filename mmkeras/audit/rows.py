@@ -96,6 +96,7 @@ class Rows:
         for draw in range(self._swaps):
             changed: dict[str, np.ndarray] = {}
             for name in hidden:
+                # One other row gives all of them: so what hangs together stays together.
                 changed |= self.swapped(name, draw)
             drawn.append(self.predict(changed))
         return np.mean(drawn, axis=0)
@@ -105,28 +106,28 @@ class Rows:
 
         Args:
             name: The modality.
-            draw: Which of many such permutations.
+            draw: Which of many such permutations; the same for all modalities.
 
         Returns:
             The inputs that change: the modality's, and `present` where there is one.
         """
-        place = self.names.index(name)
-        random = np.random.default_rng([self._seed, draw, place])
+        random = np.random.default_rng([self._seed, draw])
         values, real = self.inputs[name], self.pipeline.real_steps
         # With a label per step, steps change places: rows are of different lengths.
         units = values if real is None else values[real]
         order = random.permutation(len(units))
         moved = np.empty_like(units)
         moved[order] = units[np.roll(order, 1)]
+        changed = {name: moved}
         if real is not None:
-            swapped = values.copy()
-            swapped[real] = moved
-            return {name: swapped}
-        if "present" not in self.inputs:
-            return {name: moved}
-        present = self.inputs["present"].copy()
-        present[order, place] = self.inputs["present"][np.roll(order, 1), place]
-        return {name: moved, "present": present}
+            changed = {name: values.copy()}
+            changed[name][real] = moved
+        elif "present" in self.inputs:
+            place = self.names.index(name)
+            present = self.inputs["present"].copy()
+            present[order, place] = self.inputs["present"][np.roll(order, 1), place]
+            changed["present"] = present
+        return changed
 
     def score(self, outputs: np.ndarray) -> float:
         """The task's main figure, where more is better: accuracy, micro-F1 or R²."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.opening import open_subject
 from mmkeras.audit.parts import Report, Section
 from mmkeras.audit.sections.calibration import calibration_section
 from mmkeras.audit.sections.contribution import contribution_section
@@ -18,9 +19,9 @@ from mmkeras.audit.sections.explanations import explanations_section
 from mmkeras.audit.sections.missing import missing_section
 from mmkeras.audit.sections.noise import noise_section
 from mmkeras.audit.sections.performance import performance_section
-from mmkeras.audit.sections.significance import significance_section
+from mmkeras.audit.sections.significance import check_comparable, significance_section
 from mmkeras.audit.sections.subgroups import subgroups_section
-from mmkeras.audit.subject import Subject, open_subject
+from mmkeras.audit.subject import Subject
 from mmkeras.audit.verdict import verdict
 from mmkeras.audit.write import write_report
 from mmkeras.data.splits import Splits
@@ -79,6 +80,8 @@ def audit(
     folder = Path(out) if out is not None else run.path / "audit"
     folder.mkdir(parents=True, exist_ok=True)
     subject = open_subject(run, settings, folder, rows=rows, splits=splits, base_dir=base_dir)
+    if other is not None:
+        check_comparable(subject, other)
     sections = []
     for question in _questions(subject, other):
         began = time.perf_counter()
@@ -91,10 +94,10 @@ def audit(
     where = "the run's test rows" if rows is None else "new rows"
     report = Report(
         f"Audit: {subject.schema.target.column} from {', '.join(subject.names)}",
-        f"{run.path.name}, {len(subject.pipeline):,} rows ({where})",
+        f"{run.path.resolve().name}, {len(subject.pipeline):,} rows ({where})",
         verdict(subject, {section.name: section for section in sections}),
         {
-            "run": str(run.path),
+            "run": run.path.resolve().name,
             "inputs": names,
             "fusion": run.config["settings"]["model"]["fusion"],
             "rows": f"{len(subject.pipeline):,} ({where})"

@@ -7,16 +7,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from mmkeras.audit.config import AuditSettings
 from mmkeras.audit.rows import Rows
-from mmkeras.audit.source import splits_of
 from mmkeras.audit.subset_models import SubsetModel, subset_runs
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.splits import Splits
-from mmkeras.data.table import read_table
-from mmkeras.evaluation.performance import MAIN, prior_score
+from mmkeras.evaluation.performance import MAIN, constant_score
 from mmkeras.evaluation.shapley import subsets
 from mmkeras.runs import Run
 
@@ -85,7 +82,7 @@ class Subject:
     @property
     def nothing(self) -> float:
         """What the best constant answer scores on `rows`."""
-        return prior_score(self.task, self.rows.targets, self.prior)
+        return constant_score(self.task, self.rows.targets)
 
     @cached_property
     def models(self) -> dict[tuple[str, ...], SubsetModel]:
@@ -113,75 +110,8 @@ def example_groups(pipeline: Pipeline) -> np.ndarray | None:
     return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
 
 
-def open_subject(
-    run: Run,
-    settings: AuditSettings,
-    folder: Path,
-    *,
-    rows: str | Path | pd.DataFrame | None = None,
-    splits: Splits | None = None,
-    base_dir: str | Path | None = None,
-) -> Subject:
-    """Opens a run and the rows to judge it by.
-
-    Args:
-        run: A finished run.
-        settings: What the audit does.
-        folder: Where it goes.
-        rows: New labelled rows; by default the run's test rows.
-        splits: The run's rows, where it does not say itself where they are.
-        base_dir: What paths in `rows` are relative to.
-
-    Raises:
-        ValueError: There are no rows: neither given, nor to be found; they have no labels or
-            labels that the model does not know; a column to split by is not there.
-    """
-    why = ""
-    if splits is None:
-        try:
-            splits = splits_of(run)
-        except (ValueError, FileNotFoundError) as error:
-            if rows is None:
-                raise
-            why = str(error)
-    schema = run.preprocessing.schema
-    if rows is None:
-        frame = splits.test
-    else:
-        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
-        if schema.target.column not in frame:
-            raise ValueError(
-                f"The rows have no column {schema.target.column!r}: an audit compares answers with "
-                "labels. Add the labels; without any, `experiments/predict.py` predicts."
-            )
-    absent = [column for column in settings.by if column not in frame]
-    if absent:
-        raise ValueError(
-            f"There is no column {absent} to look at subgroups of. The rows have "
-            f"{list(frame.columns)}."
-        )
-    options = {"on_error": run.config["settings"]["on_error"]}
-    few = len(frame) <= settings.max_rows
-    pipeline = Pipeline(
-        frame, run.preprocessing, batch_size=64, cache="memory" if few else "auto", **options
-    )
-    chosen = pipeline
-    if not few:
-        order = np.random.default_rng(settings.seed).permutation(len(pipeline))
-        sample = pipeline.frame.iloc[np.sort(order[: settings.max_rows])]
-        chosen = Pipeline(sample, run.preprocessing, batch_size=64, cache="memory")
-    draws = {"swaps": settings.swaps, "seed": settings.seed}
-    validation = None
-    if splits is not None and len(splits.validation):
-        part = Pipeline(splits.validation, run.preprocessing, cache="memory", **options)
-        validation = Rows(run.model, part, **draws)
-    return Subject(
-        run=run,
-        pipeline=pipeline,
-        rows=Rows(run.model, chosen, **draws),
-        splits=splits,
-        why_no_splits=why,
-        validation=validation,
-        settings=settings,
-        folder=folder,
-    )
+def row_names(pipeline: Pipeline) -> list[str]:
+    """What rows are called: their ids, or without an id column their index labels."""
+    schema, frame = pipeline.preprocessing.schema, pipeline.frame
+    named = schema.id is not None and schema.id in frame
+    return [str(name) for name in (frame[schema.id] if named else frame.index)]

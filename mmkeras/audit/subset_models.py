@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmkeras.audit.rows import Rows, predict_arrays
-from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.fingerprint import fingerprint
 from mmkeras.data.splits import Splits
 from mmkeras.evaluation.shapley import subsets
 from mmkeras.experiment import train_run
@@ -46,7 +46,7 @@ def subset_runs(
         if any(config.get(key) != run.config.get(key) for key in _SAME):
             continue
         modalities = tuple(m["name"] for m in config["schema"]["modalities"])
-        if modalities != names and set(modalities) < set(names):
+        if set(modalities) < set(names) and _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
     wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
     for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
@@ -59,6 +59,18 @@ def subset_runs(
                 label=f"{' + '.join(modalities)} alone",
             )
     return {subset: found[subset] for subset in subsets(names) if subset in found}
+
+
+def _is_part_of(part: Run, whole: Run, splits: Splits | None) -> bool:
+    """Whether a run of fewer modalities has the same target, preprocessing and rows."""
+    own, other = part.preprocessing, whole.preprocessing
+    if own.schema.target != other.schema.target:
+        return False
+    if any(fitted != other.modalities.get(name) for name, fitted in own.modalities.items()):
+        return False
+    return splits is None or all(
+        fingerprint(rows, own.schema) == part.config["data"][name] for name, rows in splits.items()
+    )
 
 
 def _settings(run: Run) -> Settings:
@@ -86,11 +98,7 @@ class SubsetModel:
             rows: The rows of the model of all modalities.
             changed: Inputs that stand in the place of some.
         """
-        own, whole = self.run.preprocessing, rows.pipeline.preprocessing
-        if any(own.modalities[name] != whole.modalities[name] for name in self.names):
-            pipeline = Pipeline(rows.pipeline.frame, own, cache="memory")
-            return Rows(self._model, pipeline).predict(changed)
         inputs = {name: rows.inputs[name] for name in self.names} | (changed or {})
-        if own.presence:
+        if self.run.preprocessing.presence:
             inputs["present"] = np.stack([~rows.raw[name].missing for name in self.names], axis=1)
         return rows.pipeline.unpad(predict_arrays(self._model, inputs))

@@ -10,20 +10,25 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import PIL.Image
 
+from mmkeras.audit.embed import pixels_png
 from mmkeras.audit.page import report_html
-from mmkeras.audit.parts import Picture, Report, Table
+from mmkeras.audit.parts import Cards, Picture, Report, Section, Table
 from mmkeras.evaluation.report import format_table
 from mmkeras.files import write_json, write_text
 from mmkeras.training.tensorboard import TensorBoardReport
 
+_SIDE = 192
+
 
 def write_report(report: Report, folder: str | Path) -> Path:
-    """Writes a report; what an earlier one left under the same names is replaced.
+    """Writes a report, in the place of an earlier one.
 
     The folder then holds `audit.html`; `audit.json` with `title`, `subtitle`, `verdict`, `facts`,
     and by section `conclusions`, `seconds` and `values`; `tables/*.csv`, in full precision;
-    `pictures/*.png`; and an event file for TensorBoard.
+    `pictures/*.png`, those of cards side by side as `NAME-1.png` and so on; and an event file for
+    TensorBoard.
 
     Args:
         report: What to write.
@@ -38,12 +43,39 @@ def write_report(report: Report, folder: str | Path) -> Path:
     for table in report.tables:
         text = table.frame.to_csv(lineterminator="\n")
         write_text(folder / "tables" / f"{table.name}.csv", text)
-    for picture in report.pictures:
-        _write_bytes(folder / "pictures" / f"{picture.name}.png", picture.png)
+    pictures = {picture.name: picture.png for picture in report.pictures}
+    for section in report.sections:
+        pictures |= {name: pixels_png(strip) for name, strip in _strips(section).items()}
+    for name, png in pictures.items():
+        _write_bytes(folder / "pictures" / f"{name}.png", png)
+    tables = {table.name for table in report.tables}
+    for kind, ending, names in (("tables", "csv", tables), ("pictures", "png", set(pictures))):
+        for path in (folder / kind).glob(f"*.{ending}"):
+            if path.stem not in names:
+                path.unlink()
     write_json(folder / "audit.json", _numbers(report))
     _write_events(folder, report)
     write_text(folder / "audit.html", report_html(report))
     return folder / "audit.html"
+
+
+def _strips(section: Section) -> dict[str, np.ndarray]:
+    """The pictures of each card side by side, uint8 `(192, width, 3)`."""
+    strips = {}
+    for part in section.parts:
+        for place, card in enumerate(part.cards if isinstance(part, Cards) else (), start=1):
+            shown = [] if card.picture is None else [card.picture]
+            shown += [pixels for _, pixels in card.pictures]
+            if shown:
+                alike = [np.asarray(_square(pixels)) for pixels in shown]
+                strips[f"{part.name}-{place}"] = np.concatenate(alike, axis=1)
+    return strips
+
+
+def _square(pixels: np.ndarray) -> PIL.Image.Image:
+    one = pixels.shape[-1] == 1
+    picture = PIL.Image.fromarray(pixels[..., 0] if one else pixels)
+    return picture.convert("RGB").resize((_SIDE, _SIDE))
 
 
 def scalar_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
@@ -97,6 +129,8 @@ def _write_events(folder: Path, report: Report) -> None:
                         board.text(f"{section.name}/tables/{part.name}", text)
                     elif isinstance(part, Picture):
                         board.figure(f"{section.name}/pictures/{part.name}", part.figure)
+                for name, strip in _strips(section).items():
+                    board.image(f"{section.name}/pictures/{name}", strip)
         for earlier in folder.glob("events.out.tfevents.*.audit"):
             earlier.unlink()
         for events in written.iterdir():

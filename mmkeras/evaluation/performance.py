@@ -28,15 +28,19 @@ def main_score(task: str, targets: np.ndarray, outputs: np.ndarray) -> float:
     return float(sk.r2_score(targets, outputs)) if len(targets) > 1 else np.nan
 
 
-def prior_score(task: str, targets: np.ndarray, prior: np.ndarray) -> float:
-    """What always giving the same answer scores, the best one as far as training rows tell.
+def constant_score(task: str, targets: np.ndarray) -> float:
+    """What the best answer scores that is the same for all of these rows.
 
-    Args:
-        task: The task.
-        targets: Of the rows to score, `(rows, outputs)`.
-        prior: The mean of the training targets, `(outputs,)`: the classes' frequencies.
+    The most frequent class; of labels, the most frequent ones, as many as score best; the mean.
     """
-    return main_score(task, targets, np.broadcast_to(prior, targets.shape))
+    frequent = targets.mean(axis=0)
+    if task == "classification":
+        return float(frequent.max())
+    if task == "regression":
+        return 0.0
+    order = np.argsort(-frequent, kind="stable")
+    answers = np.tri(len(order), dtype=bool)[:, np.argsort(order)]
+    return max(main_score(task, targets, np.tile(a, (len(targets), 1))) for a in answers)
 
 
 def performance(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
@@ -107,14 +111,16 @@ def class_curves(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarr
     }
 
 
-def by_class(targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+def by_class(
+    task: str, targets: np.ndarray, outputs: np.ndarray, classes: Sequence[str]
+) -> pd.DataFrame:
     """A row a class or label: rows, precision, recall, F1, ROC-AUC and average precision.
 
-    A row of a class table answers with its most probable class; labels apply from 0.5.
+    In classification an answer is the most probable class; labels apply from 0.5.
     """
     true = (targets >= 0.5).astype(int)
     guess = (outputs >= 0.5).astype(int)
-    if np.allclose(true.sum(axis=1), 1):
+    if task == "classification":
         guess = np.eye(outputs.shape[1], dtype=int)[outputs.argmax(axis=1)]
     precision, recall, f1, rows = sk.precision_recall_fscore_support(true, guess, zero_division=0)
     columns = {"rows": rows, "precision": precision, "recall": recall, "F1": f1}

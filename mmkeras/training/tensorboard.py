@@ -103,10 +103,13 @@ class TensorBoardReport:
 
     def figure(self, name: str, figure: Figure) -> None:
         """The Images tab: one picture."""
+        figure.canvas.draw()
+        self.image(name, np.asarray(figure.canvas.buffer_rgba())[..., :3])
+
+    def image(self, name: str, pixels: np.ndarray) -> None:
+        """The Images tab: one picture, uint8 `(height, width, 1 | 3)`."""
         import tensorflow as tf
 
-        figure.canvas.draw()
-        pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
         with self._writer.as_default():
             tf.summary.image(name, pixels[np.newaxis], step=0)
 

@@ -1,15 +1,19 @@
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mmkeras.audit import AuditSettings
+from mmkeras.audit.gain import Gain
 from mmkeras.audit.robustness import compare_robustness
+from mmkeras.audit.subset_models import subset_runs
 from mmkeras.data.splits import Splits
 from mmkeras.evaluation import audit
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.experiment import train_run
+from mmkeras.runs import Run
 from mmkeras.schema import Schema, Sequence, Tabular, Target, Text
 from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
@@ -66,9 +70,9 @@ def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
     assert set(told["values"]) == set(asked)
     assert told["verdict"] == list(report.verdict)
     assert {path.stem for path in (out / "tables").iterdir()} == {t.name for t in report.tables}
-    assert {path.stem for path in (out / "pictures").iterdir()} == {
-        picture.name for picture in report.pictures
-    }
+    named = {picture.name for picture in report.pictures}
+    cards = {f"explanations-{place}" for place in range(1, 5)}
+    assert {path.stem for path in (out / "pictures").iterdir()} == named | cards
     assert list(out.glob("events.out.tfevents*"))
 
 
@@ -90,7 +94,7 @@ def test_all_subsets_are_tried_and_shapley_values_add_up(whole):
     accuracy = told["hidden"]["picture + note + facts + hum"]
     assert sum(phi) == pytest.approx(accuracy - told["nothing"])
     assert "alone" not in told["modalities"]["note"]
-    assert "no models of single modalities" in report.verdict[1]
+    assert "not every one of them has a model of its own" in report.verdict[1]
 
 
 def test_cards_show_the_row_as_it_is(whole, four_modalities):
@@ -165,10 +169,13 @@ def test_models_that_are_not_there_are_trained_once(four_modalities, shared_tabl
     run = train_run(splits, schema, tmp_path / "run", SMALL)
     settings = AuditSettings(noise=False, explain=0, draws=5)
     told = values(audit(run, splits=splits, settings=settings), "contribution")
-    trained = sorted(path.name for path in (run.path / "audit" / "models").iterdir())
-    assert trained == ["facts", "note"]
+    models = run.path / "audit" / "models"
+    files = {name: models / name / "model.keras" for name in ("facts", "note")}
+    assert sorted(path.name for path in models.iterdir()) == sorted(files)
+    times = {name: path.stat().st_mtime_ns for name, path in files.items()}
     again = values(audit(run, splits=splits, settings=settings), "contribution")
     assert again["trained"] == told["trained"]
+    assert times == {name: path.stat().st_mtime_ns for name, path in files.items()}
 
 
 def test_new_labelled_rows_are_judged_instead(two_modalities, tmp_path):
@@ -182,6 +189,26 @@ def test_new_labelled_rows_are_judged_instead(two_modalities, tmp_path):
     assert found == pytest.approx(accuracy)
     assert values(report, "calibration")["temperature"] is None
     assert "Leakage could not be looked for" in report.sections[-1].conclusion
+    assert "could not be looked for" in report.verdict[-1]
+
+
+def test_training_rows_given_as_new_ones_are_found_out(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    report = audit(runs["note"], splits.train, splits=splits, settings=QUICK, out=tmp_path)
+    found = values(report, "data")["leakage"]
+    assert any("both sides" in finding["check"] for finding in found)
+
+
+def test_runs_of_other_rows_are_not_taken_for_parts_of_this_one(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    whole = tmp_path / "whole"
+    other = Splits(splits.train, splits.test, splits.validation)
+    shutil.copytree(runs["picture+note"].path, whole)
+    schema = runs["note"].preprocessing.schema
+    train_run(other, schema, tmp_path / "note", Settings.from_dict(runs["note"].config["settings"]))
+    assert subset_runs(Run(whole), splits, QUICK, tmp_path / "out") == {}
+    shutil.copytree(runs["note"].path, tmp_path / "the right one")
+    assert set(subset_runs(Run(whole), splits, QUICK, tmp_path / "out")) == {("note",)}
 
 
 def test_more_rows_than_asked_for_are_drawn(two_modalities, tmp_path):
@@ -201,15 +228,19 @@ def test_wrong_use_is_told_what_is_wrong(two_modalities, four_modalities, tmp_pa
         audit(run, splits.test.drop(columns="when"), settings=QUICK, out=tmp_path)
     with pytest.raises(ValueError, match="'dusk' is in no training row"):
         audit(run, splits.test.assign(when="dusk"), settings=QUICK, out=tmp_path)
-    with pytest.raises(ValueError, match="note"):
+    with pytest.raises(ValueError, match="no column 'note'"):
         audit(run, splits.test.drop(columns="note"), settings=QUICK, out=tmp_path)
     with pytest.raises(ValueError, match=r"no column .*sex"):
         settings = AuditSettings(by=("sex",))
         audit(run, splits=splits, settings=settings, out=tmp_path)
     with pytest.raises(FileNotFoundError, match="not the folder of a finished run"):
         audit(tmp_path, settings=QUICK)
-    with pytest.raises(ValueError, match="max_rows"):
-        AuditSettings(max_rows=0)
+    with pytest.raises(ValueError, match=r"no rows .*'no such row'"):
+        settings = AuditSettings(explain_rows=("no such row",))
+        audit(run, splits=splits, settings=settings, out=tmp_path)
+    for wrong in ({"max_rows": 0}, {"train": "all"}, {"by": "when"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            AuditSettings(**wrong)
 
 
 def test_robustness_of_several_runs_is_shown_side_by_side(two_modalities, tmp_path):
@@ -221,7 +252,10 @@ def test_robustness_of_several_runs_is_shown_side_by_side(two_modalities, tmp_pa
     clean = audit(runs["note"], splits.test, settings=QUICK, out=tmp_path / "one")
     accuracy = values(clean, "performance")["figures"]["accuracy"]["value"]
     assert table.loc["note", "clean"] == pytest.approx(accuracy)
-    assert set(table["normalised relative"]) <= {0.0, 0.5, 1.0}
+    told = json.loads((tmp_path / "audit.json").read_text())["values"]["noise"]["curves"]
+    # A model of the text alone does not see the pictures get worse.
+    assert told["note"]["picture / blur"] == pytest.approx([accuracy] * 6)
+    assert set(told["note"]) == set(told["picture-note"])
     assert (tmp_path / "pictures" / "robustness.png").is_file()
     with pytest.raises(ValueError, match="two runs or more"):
         compare_robustness(both[:1], splits.test, out=tmp_path)
@@ -272,3 +306,27 @@ def test_a_label_per_step_is_audited_too(tmp_path):
     accuracy = run.metrics["test"]["accuracy"]
     assert told["figures"]["accuracy"]["value"] == pytest.approx(accuracy)
     assert values(report, "missing")["curves"]["walk"][0] == pytest.approx(accuracy)
+
+
+def test_the_rows_that_were_asked_for_are_explained(two_modalities, tmp_path):
+    runs, splits = two_modalities
+    wanted = tuple(str(label) for label in splits.test.index[[4, 1]])
+    settings = AuditSettings(train="none", noise=False, explain=0, explain_rows=wanted, draws=5)
+    report = audit(runs["note"], splits=splits, settings=settings, out=tmp_path)
+    explained = next(s for s in report.sections if s.name == "explanations")
+    assert [card.notes[0] for card in explained.parts[1].cards] == [f"Row {w}" for w in wanted]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "start"),
+    [
+        (0.01, 0.09, "Yes, the modalities help each other"),
+        (-0.09, -0.01, "No: all modalities together are worse than text alone"),
+        (-0.02, 0.005, "No: all modalities together gain next to nothing over text alone"),
+        (-0.02, 0.12, "It cannot be said that the modalities help each other"),
+    ],
+)
+def test_the_verdict_follows_from_the_interval(low, high, start):
+    gain = Gain("text", 0.8, 0.8 + (low + high) / 2, low, high, 0.5, "classification")
+    assert gain.verdict.startswith(start)
+    assert f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}" in gain.verdict

@@ -5,10 +5,10 @@ from sklearn import metrics as sk
 from mmkeras.evaluation.performance import (
     by_class,
     class_curves,
+    constant_score,
     main_score,
     performance,
     performance_intervals,
-    prior_score,
 )
 
 
@@ -72,7 +72,7 @@ def test_figures_of_labels():
 
 def test_the_table_of_classes_is_scikit_learns(answers):
     targets, outputs = answers
-    table = by_class(targets, outputs, list("abcd"))
+    table = by_class("classification", targets, outputs, list("abcd"))
     precision, recall, f1, rows = sk.precision_recall_fscore_support(
         targets.argmax(1), outputs.argmax(1), zero_division=0
     )
@@ -82,13 +82,23 @@ def test_the_table_of_classes_is_scikit_learns(answers):
     np.testing.assert_array_equal(table["rows"], rows)
 
 
-def test_the_main_score_and_that_of_always_giving_one_answer():
+def test_labels_apply_from_one_half_also_where_each_row_has_one():
+    targets = np.eye(2)[[0, 1]]
+    table = by_class("multilabel", targets, np.array([[0.7, 0.9], [0.2, 0.9]]), ["a", "b"])
+    assert table["recall"].tolist() == [1.0, 1.0]
+    assert table["precision"].tolist() == [1.0, 0.5]
+
+
+def test_the_best_constant_answer():
     targets = np.eye(3)[[0, 0, 1, 2]]
     assert main_score("classification", targets, targets) == 1.0
-    assert prior_score("classification", targets, np.array([0.2, 0.5, 0.3])) == 0.25
-    numbers = np.array([[1.0], [3.0]])
-    assert prior_score("regression", numbers, np.array([2.0])) == 0.0
-    assert main_score("regression", numbers, numbers) == 1.0
+    assert constant_score("classification", targets) == 0.5
+    assert constant_score("regression", np.array([[1.0], [3.0]])) == 0.0
+    # Naming the first label alone: 2 * 2 / (2 * 2 + 1 + 1) = 2/3; both: 2 * 3 / (2 * 3 + 3) = 2/3.
+    labels = np.array([[1.0, 0], [1, 0], [0, 1]])
+    assert constant_score("multilabel", labels) == pytest.approx(2 / 3)
+    rare = np.array([[1.0, 0], [0, 0], [0, 0], [0, 0]])
+    assert constant_score("multilabel", rare) == pytest.approx(2 / 5)
 
 
 def test_intervals_hold_the_value_and_shrink_with_more_rows():

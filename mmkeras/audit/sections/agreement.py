@@ -59,8 +59,7 @@ def _pairs_caption(table: pd.DataFrame) -> str:
     if "kappa" in table:
         words += (
             " 'Same answer': in what share of the examples models of either alone agree; kappa is "
-            "0 where they agree as often as by chance, 1 where always. The less they agree, the "
-            "more there is to gain by fusing."
+            "0 where they agree as often as by chance, 1 where always."
         )
     return words
 
@@ -94,7 +93,7 @@ def _who_caption(who: pd.DataFrame, rows: int) -> str:
     lost = sum(share[name] for name in who.index if name.endswith(("alone", "not fused")))
     return (
         f"Of the {rows:,} examples, {share['only fused']:.1%} are right only when the modalities "
-        f"meet. Where some are right alone and others wrong, fusing goes with the right in "
-        f"{share['some alone, and fused']:.1%} of all examples and loses the right answer in "
-        f"{lost:.1%}. Where it loses as much as it gains, fusing does not help."
+        f"meet. In {share['some alone, and fused']:.1%} some modalities are right alone, others "
+        f"wrong, and fusing goes with the right; in {lost:.1%} it loses an answer that a modality "
+        "alone had right."
     )

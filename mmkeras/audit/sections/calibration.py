@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.look import BLUE, COLORS, GREY
 from mmkeras.audit.parts import Note, Part, Picture, Section, Table
 from mmkeras.audit.subject import Subject
+from mmkeras.evaluation.bootstrap import bootstrap_interval
 from mmkeras.evaluation.calibration import (
     apply_temperature,
     calibration_error,
@@ -46,15 +48,19 @@ def calibration_section(subject: Subject) -> Section | None:
     ]
     if temperature is None:
         parts.append(Note("There are no validation rows to fit a temperature on."))
-    said = "about as sure as it is right"
-    if abs(gap) > 0.02:
-        said = (
-            f"{'too' if gap > 0 else 'less'} sure of itself{'' if gap > 0 else ' than it may be'}"
-        )
+    _, low, high = bootstrap_interval(
+        confidence - right, groups=_answer_groups(subject, len(right)), draws=2000
+    )
+    said = "as sure as it is right, as far as these rows tell"
+    if low > 0:
+        said = "too sure of itself"
+    elif high < 0:
+        said = "less sure than it might be"
     mended = ""
     if temperature is not None:
-        after = table.iloc[1]["ECE"]
-        mended = f"; a temperature of {temperature:.2f} makes the error {100 * after:.1f} points"
+        before, after = table["ECE"]
+        helps = f"makes that {100 * after:.1f}" if after < before else "does not make that smaller"
+        mended = f"; a temperature of {temperature:.2f}, from the validation rows, {helps}"
     return Section(
         "calibration",
         "Can its probabilities be believed?",
@@ -74,14 +80,23 @@ def answers(task: str, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.nda
     return confidence.ravel(), ((outputs >= 0.5) == (targets >= 0.5)).ravel()
 
 
+def _answer_groups(subject: Subject, answers: int) -> np.ndarray:
+    """A name for each answer: of labels, those of one example belong together."""
+    groups = subject.groups
+    if groups is None:
+        groups = np.arange(len(subject.pipeline.targets))
+    return np.repeat(groups, answers // len(groups))
+
+
 def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     confidence, right = answers(task, targets, outputs)
     squares = np.square(outputs.astype(np.float64) - targets)
+    classes = task == "classification"
     return {
         "ECE": calibration_error(confidence, right, BINS),
         "adaptive ECE": calibration_error(confidence, right, BINS, adaptive=True),
         "log loss": evaluate_predictions(task, targets, outputs)["log_loss"],
-        "Brier score": float(squares.sum(axis=1).mean()),
+        "Brier score": float(squares.sum(axis=1).mean() if classes else squares.mean()),
         "mean confidence": float(confidence.mean()),
     }
 
@@ -103,10 +118,10 @@ def _caption(temperature: float | None) -> str:
 def _plot(task: str, targets, outputs, scaled):
     figure = new_figure(8.6, 3.6)
     left, right_axes = figure.subplots(1, 2)
-    kinds = [("as it is", outputs, "#0550ae")]
+    kinds = [("as it is", outputs, BLUE)]
     if scaled is not None:
-        kinds.append(("with temperature", scaled, "#d4730a"))
-    left.plot([0, 1], [0, 1], ":", color="#57606a")
+        kinds.append(("with temperature", scaled, COLORS[1]))
+    left.plot([0, 1], [0, 1], ":", color=GREY)
     for label, values, color in kinds:
         confidence, right = answers(task, targets, values)
         table = calibration_table(confidence, right, BINS)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.gain import gain_of_fusing
+from mmkeras.audit.look import BLUE, GREY, axis_label, scale
 from mmkeras.audit.parts import Note, Part, Picture, Section, Table
 from mmkeras.audit.sections.agreement import agreement_parts
 from mmkeras.audit.sections.information import information_parts
-from mmkeras.audit.subject import Subject, example_groups
-from mmkeras.audit.words import FIGURES, difference, joined, shown, subset_name
-from mmkeras.evaluation.bootstrap import Difference, compare_paired
+from mmkeras.audit.subject import Subject
+from mmkeras.audit.words import FIGURES, joined, subset_name
 from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.shapley import shapley_values, subsets
-from mmkeras.evaluation.significance import mcnemar
+
+# What is less than this is not divided into shares.
+_LEAST_TO_SHARE = 0.02
 
 
 def contribution_section(subject: Subject) -> Section:
@@ -39,24 +44,34 @@ def contribution_section(subject: Subject) -> Section:
         Table("contribution", table, _table_caption(complete, figure)),
         Picture("contribution", _plot(table, figure), _plot_caption(shapley)),
     ]
-    gain = None
-    if alone:
-        best = max(alone, key=alone.get)
-        gain = _gain(subject, best)
-        values["best_alone"] = best
-        values["gain"] = vars(gain) | {"mcnemar": _mcnemar(subject, best)}
+    gain = gain_of_fusing(subject)
+    if gain is not None:
+        values["gain"] = dataclasses.asdict(gain) | {
+            "difference": gain.difference,
+            "says": gain.says,
+            "verdict": gain.verdict,
+        }
     more, told = agreement_parts(subject, trained if complete else hidden)
     parts += more
     values |= told
     if len(alone) > 1 and subject.task == "classification":
         bits, values["information"] = information_parts(subject)
         parts += bits
-    if not alone:
+    if gain is None:
         parts.append(Note(_no_unimodal(subject)))
+    said = {
+        None: "Hiding modalities from the model shows what it uses.",
+        "helps": "Fusing helps",
+        "hurts": "Fusing hurts",
+        "no use": "Fusing gains next to nothing",
+        "unclear": "Whether fusing helps cannot be said",
+    }[gain and gain.says]
+    if gain is not None:
+        said += f": all modalities against {gain.best} alone, {gain.words}."
     return Section(
         "contribution",
         "Which modality contributes?",
-        _conclusion(subject, alone, gain, shapley),
+        f"{said}{_shares_in_words(shapley)}",
         parts,
         values,
     )
@@ -76,20 +91,35 @@ def _table(names, alone, shapley, importance) -> pd.DataFrame:
     if alone:
         columns["alone"] = alone
     for whose, phi in shapley.items():
-        total = sum(phi.values())
         columns[f"Shapley value ({whose})"] = phi
-        columns[f"share ({whose})"] = {
-            name: value / total if abs(total) > 1e-9 else np.nan for name, value in phi.items()
-        }
+        columns[f"share ({whose})"] = _shares(phi)
     columns["lost when swapped"] = importance
     return pd.DataFrame(columns, index=pd.Index(names, name="modality"))
+
+
+def _shares(phi: dict[str, float]) -> dict[str, float]:
+    """Parts of the whole; NaN where there is next to nothing to divide, or a part is negative."""
+    total = sum(phi.values())
+    if total < _LEAST_TO_SHARE or min(phi.values()) < -0.05 * total:
+        return dict.fromkeys(phi, np.nan)
+    return {name: value / total for name, value in phi.items()}
+
+
+def _shares_in_words(shapley: dict[str, dict[str, float]]) -> str:
+    whose, phi = next(iter(shapley.items()))
+    shares = _shares(phi)
+    if any(np.isnan(share) for share in shares.values()):
+        return ""
+    source = "what there is to learn" if whose == "the data" else "what this model makes use of"
+    order = sorted(shares, key=shares.get, reverse=True)
+    return f" Shapley shares of {source}: {joined(f'{n} {shares[n]:.0%}' for n in order)}."
 
 
 def _table_caption(complete: bool, figure: str) -> str:
     words = f"All in {FIGURES[figure]}. "
     if complete:
         words += (
-            "Shapley values divide what all modalities together add to always giving one answer. "
+            "Shapley values divide what all modalities together add to the best constant answer. "
             "'The data': by models trained on each subset, so what there is to learn. "
         )
     return words + (
@@ -103,14 +133,13 @@ def _plot(table: pd.DataFrame, figure: str):
     shown_columns = [c for c in table if c == "alone" or c.startswith(("Shapley", "lost"))]
     plot = new_figure(2.0 * len(shown_columns) + 0.8, 0.42 * len(table) + 1.5)
     axes_row = plot.subplots(1, len(shown_columns), squeeze=False, sharey=True)[0]
-    scale = 1 if figure == "r2" else 100
     for axes, column in zip(axes_row, shown_columns, strict=True):
-        bars = axes.barh(table.index, scale * table[column], color="#0550ae", height=0.6)
-        axes.bar_label(bars, fmt="%.2f" if scale == 1 else "%.1f", padding=3, fontsize=8)
+        bars = axes.barh(table.index, scale(figure) * table[column], color=BLUE, height=0.6)
+        axes.bar_label(bars, fmt="%.2f" if figure == "r2" else "%.1f", padding=3, fontsize=8)
         axes.set_title(column.replace(" (", "\n("), fontsize=9)
         axes.margins(x=0.25)
-        axes.axvline(0, color="#57606a", lw=0.8)
-        axes.set_xlabel(FIGURES[figure] if scale == 1 else f"{FIGURES[figure]}, %", fontsize=8)
+        axes.axvline(0, color=GREY, lw=0.8)
+        axes.set_xlabel(axis_label(figure), fontsize=8)
         axes.tick_params(labelsize=8)
     axes_row[0].invert_yaxis()
     return plot
@@ -125,56 +154,13 @@ def _plot_caption(shapley: dict) -> str:
     )
 
 
-def _gain(subject: Subject, best: str) -> Difference:
-    rows = subject.rows
-    return compare_paired(
-        rows.row_scores(rows.outputs),
-        rows.row_scores(subject.trained[(best,)]),
-        groups=example_groups(rows.pipeline),
-        seed=subject.settings.seed,
-    )
-
-
-def _mcnemar(subject: Subject, best: str) -> float | None:
-    if subject.task != "classification":
-        return None
-    rows = subject.rows
-    return mcnemar(
-        rows.row_scores(rows.outputs) > 0.5, rows.row_scores(subject.trained[(best,)]) > 0.5
-    )
-
-
 def _no_unimodal(subject: Subject) -> str:
-    why = subject.why_no_splits or "they were not to be trained (`--train none`)"
-    return f"There are no models of single modalities beside this run: {why}."
-
-
-def _conclusion(subject: Subject, alone, gain: Difference | None, shapley) -> str:
-    figure = subject.figure
-    whose, phi = next(iter(shapley.items()))
-    total = sum(phi.values())
-    order = sorted(phi, key=phi.get, reverse=True)
-    source = (
-        "of what there is to learn" if whose == "the data" else "of what this model makes use of"
-    )
-    shares = joined(f"{name} {phi[name] / total:.0%}" for name in order) if total > 1e-9 else ""
-    said = f" Shapley shares {source}: {shares}." if shares else ""
-    if gain is None:
-        return f"Hiding modalities from the model shows what it uses.{said}"
-    best = max(alone, key=alone.get)
-    fused = subject.rows.score(subject.rows.outputs)
-    interval = f"95 % interval {gain.low:+.3f} to {gain.high:+.3f}"
-    if subject.task != "regression":
-        interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f} points"
-    said_gain = (
-        "fusing helps"
-        if gain.low > 0
-        else "fusing hurts"
-        if gain.high < 0
-        else "that fusing helps cannot be said"
-    )
+    if subject.splits is None:
+        return (
+            "There are no models of single modalities to compare with: they are found, or trained, "
+            "where the run's own training rows can be found."
+        )
     return (
-        f"All modalities: {shown(figure, fused)}; the best alone, {best}: "
-        f"{shown(figure, alone[best])} ({difference(figure, fused - alone[best])}, {interval} "
-        f"of the difference row by row): {said_gain}.{said}"
+        "Not every modality has a model of its own beside this run, so whether fusing helps was "
+        "not asked. The audit trains them unless it is told not to (`--train none`)."
     )

@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from mmkeras.audit.heat_maps import heat_maps
 from mmkeras.audit.parts import Card, Cards, Note, Part, Section, Table
-from mmkeras.audit.subject import Subject
+from mmkeras.audit.sections.weights import row_weights, unit_size, weights_table
+from mmkeras.audit.subject import Subject, row_names
 from mmkeras.evaluation.examples import example_images, is_right, telling_rows, verdict
 from mmkeras.evaluation.explanations.integrated_gradients import integrated_gradients
 from mmkeras.evaluation.explanations.words import text_attention, word_effects
-from mmkeras.evaluation.shapley import shapley_values
 
 
 def explanations_section(subject: Subject) -> Section | None:
-    """Cards of telling rows; `None` if none are wanted."""
-    if not subject.settings.explain:
+    """Cards of telling rows, or of those asked for; `None` if none are wanted."""
+    if not subject.settings.explain and not subject.settings.explain_rows:
         return None
     weights = row_weights(subject)
-    table = _weights_table(subject, weights)
+    table = weights_table(subject, weights)
     most = table["all"].idxmax()
+    what = "number" if subject.task == "regression" else "probability"
     parts: list[Part] = [
         Table(
             "weights",
             table,
             "The mean weight of each modality in an answer: the Shapley value of the answer's "
-            f"{_unit(subject)} over all subsets of modalities, by its size. Where right and wrong "
-            "answers differ, the model goes wrong when it listens to the modality that is larger "
-            "among the wrong ones.",
+            f"{what} over all subsets of modalities, by its size. A modality that weighs more in "
+            "wrong answers than in right ones is worth a look.",
         )
     ]
     if subject.schema.target.per_step:
@@ -40,51 +39,42 @@ def explanations_section(subject: Subject) -> Section | None:
         parts.append(
             Cards(
                 "explanations",
-                "The most confident right answers, then the most confident mistakes. "
-                f"{_legend(subject)} What an explanation shows is what moved this model, not "
-                "what is true: if it looks at the wrong thing in a right answer, do not trust it.",
+                f"{_which(subject)} {_legend(subject)} What an explanation shows is what moved "
+                "this model, not what is true: if it looks at the wrong thing in a right answer, "
+                "do not trust it.",
                 _cards(subject, chosen, weights),
             )
         )
+    total = table["all"].sum()
+    said = "No modality weighs anything: the model says the same of all rows."
+    if total > 0:
+        said = (
+            f"Over all rows, {most} weighs most in an answer ({table.loc[most, 'all'] / total:.0%} "
+            "of all weight)."
+        )
+    if len(subject.names) == 1:
+        said = "These are answers of the model, and what in its input moved them."
     return Section(
         "explanations",
         "Why does it say so?",
-        f"Over all rows, {most} weighs most in an answer "
-        f"({table.loc[most, 'all'] / table['all'].sum():.0%} of all weight).",
+        said,
         parts,
         {"weights": table.to_dict("index")},
     )
 
 
-def row_weights(subject: Subject) -> dict[str, np.ndarray]:
-    """Each modality's Shapley value in each example's answer, `(examples,)`.
-
-    The worth of a subset is the probability that the model gives to its own final answer (or the
-    number that it predicts) when it is shown that subset alone.
-    """
-    answer = subject.rows.outputs.argmax(axis=1)
-    places = np.arange(len(answer))
-    worth = {kept: outputs[places, answer] for kept, outputs in subject.hidden.items()}
-    return shapley_values(subject.names, worth, subject.prior[answer])
-
-
-def _unit(subject: Subject) -> str:
-    return "number" if subject.task == "regression" else "probability"
-
-
-def _weights_table(subject: Subject, weights: dict[str, np.ndarray]) -> pd.DataFrame:
-    sizes = {name: np.abs(values) for name, values in weights.items()}
-    columns = {"all": {name: float(values.mean()) for name, values in sizes.items()}}
-    if subject.task == "classification":
-        right = subject.rows.row_scores(subject.rows.outputs) > 0.5
-        for label, chosen in (("right answers", right), ("wrong answers", ~right)):
-            if chosen.any():
-                columns[label] = {n: float(values[chosen].mean()) for n, values in sizes.items()}
-    return pd.DataFrame(columns).rename_axis("modality")
+def _which(subject: Subject) -> str:
+    if subject.settings.explain_rows:
+        return "The rows that were asked for."
+    if subject.task == "regression":
+        return "The smallest errors, then the largest."
+    return "The most confident right answers, then the most confident mistakes."
 
 
 def _chosen(subject: Subject) -> list[int]:
     rows = subject.rows
+    if subject.settings.explain_rows:
+        return [row_names(rows.pipeline).index(name) for name in subject.settings.explain_rows]
     target = rows.pipeline.preprocessing.target
     true, guess = target.decode(rows.targets), target.decode(rows.outputs)
     return telling_rows(subject.task, true, guess, rows.outputs, subject.settings.explain)
@@ -111,11 +101,17 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     true, guess = target.decode(rows.targets), target.decode(rows.outputs)
     outputs = rows.outputs[chosen].argmax(axis=1)
     inputs = {name: values[chosen] for name, values in rows.inputs.items()}
-    attributions = integrated_gradients(model, inputs, outputs)
+    unit = unit_size(subject)
+    attributions = {
+        name: unit * values for name, values in integrated_gradients(model, inputs, outputs).items()
+    }
     images = example_images(pipeline, chosen)
     maps = heat_maps(model, schema, inputs, outputs, attributions, images)
     words = {
-        m.name: word_effects(model, pipeline, chosen, m.name, outputs)
+        m.name: [
+            [(word, unit * effect) for word, effect in row]
+            for row in word_effects(model, pipeline, chosen, m.name, outputs)
+        ]
         for m in schema.modalities
         if m.kind == "text"
     }
@@ -136,7 +132,11 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
                 table={c: str(cells[c]) for m in tables for c in m.columns} or None,
                 notes=[
                     *_notes(subject, row, weights, attributions, place),
-                    *(_most_attended(found[place]) for found in attended.values() if found),
+                    *(
+                        _most_attended(found[place])
+                        for found in attended.values()
+                        if found and found[place]
+                    ),
                 ],
             )
         )
@@ -146,13 +146,17 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
 def _notes(subject, row: int, weights, attributions, place: int) -> list[str]:
     sign = ", ".join(f"{name} {values[row]:+.2f}" for name, values in weights.items())
     added = ", ".join(f"{name} {x[place].sum():+.2f}" for name, x in attributions.items())
-    frame, schema = subject.rows.pipeline.frame, subject.schema
-    label = frame.index[row] if schema.id is None else frame[schema.id].iloc[row]
-    return [
-        f"Row {label}",
+    notes = [
+        f"Row {row_names(subject.rows.pipeline)[row]}",
         f"Weight of each modality (Shapley): {sign}",
         f"Integrated gradients, summed: {added}",
     ]
+    if subject.task == "multilabel":
+        label = subject.rows.pipeline.preprocessing.target.classes[
+            subject.rows.outputs[row].argmax()
+        ]
+        notes.insert(1, f"What is explained is the label {label!r}, the most probable.")
+    return notes
 
 
 def _picture(subject: Subject, images, place: int, row: int) -> np.ndarray | None:

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.look import COLORS, GREY
 from mmkeras.audit.parts import Part, Picture, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import subset_name
@@ -14,7 +15,7 @@ from mmkeras.evaluation.calibration import apply_temperature, fit_temperature
 from mmkeras.evaluation.information import decompose, pointwise_information
 from mmkeras.evaluation.plots import new_figure
 
-_COLORS = {"redundant": "#57606a", "first": "#0550ae", "second": "#d4730a", "synergy": "#1a7f37"}
+_COLORS = dict(zip(("redundant", "first", "second", "synergy"), (GREY, *COLORS), strict=False))
 
 
 def information_parts(subject: Subject) -> tuple[list[Part], dict]:
@@ -27,6 +28,7 @@ def information_parts(subject: Subject) -> tuple[list[Part], dict]:
             continue
         parts = decompose(bits[first,], bits[second,], bits[first, second])
         lines[subset_name((first, second))] = {
+            "names": (first, second),
             "redundant": parts.redundancy,
             "first": parts.unique[0],
             "second": parts.unique[1],
@@ -37,14 +39,16 @@ def information_parts(subject: Subject) -> tuple[list[Part], dict]:
     if not lines:
         return [], told
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("pair")
+    names = table.pop("names")
+    table = table.astype(float)
     entropy = -float(np.sum(subject.prior * np.log2(np.maximum(subject.prior, 1e-12))))
     told["entropy"] = entropy
     shown = table.rename(columns={"first": "first alone", "second": "second alone"})
     return [
-        Table("information", shown, _caption(lines, entropy)),
+        Table("information", shown, _caption(subject, lines, entropy)),
         Picture(
             "information",
-            _plot(table),
+            _plot(table, names),
             "The same as bars. Grey: either modality says it, so the other could do without. Blue "
             "and orange: only the first, only the second. Green: only both together.",
         ),
@@ -63,28 +67,36 @@ def _bits(subject: Subject, kept: tuple[str, ...]) -> np.ndarray:
     return pointwise_information(subject.rows.targets, outputs, subject.prior)
 
 
-def _caption(lines: dict, entropy: float) -> str:
-    pair, parts = next(iter(lines.items()))
-    largest = max(_COLORS, key=parts.get)
-    first, second = pair.split(" + ")
-    words = {
-        "redundant": "is said by either of them",
-        "first": f"is said by {first} alone",
-        "second": f"is said by {second} alone",
-        "synergy": "is said only by both together",
-    }[largest]
-    return (
-        f"Bits about the label, whose classes' frequencies leave {entropy:.2f} bits open: what "
-        f"these models learnt, calibrated. Of the {parts['together']:.2f} bits of {pair}, most "
-        f"({parts[largest]:.2f}) {words}. Parts below 0 come from models that were sure and wrong."
+def _caption(subject: Subject, lines: dict, entropy: float) -> str:
+    calibrated = ", calibrated on the validation rows" if subject.validation is not None else ""
+    words = (
+        f"Bits about the label, of which the classes' frequencies leave {entropy:.2f} open: what "
+        f"these models learnt{calibrated} (what either of two modalities says is a row-wise common "
+        "change in surprisal). Parts below 0 come from models that were sure and wrong."
     )
+    for parts in lines.values():
+        largest = max(_COLORS, key=parts.get)
+        if parts["together"] <= 0.05:
+            continue
+        first, second = parts["names"]
+        whose = {
+            "redundant": "is said by either of them",
+            "first": f"is said by {first} alone",
+            "second": f"is said by {second} alone",
+            "synergy": "is said only by both together",
+        }[largest]
+        words += (
+            f" Of the {parts['together']:.2f} bits of {first} and {second}, the largest part "
+            f"({parts[largest]:.2f}) {whose}."
+        )
+    return words
 
 
-def _plot(table: pd.DataFrame):
+def _plot(table: pd.DataFrame, pairs: pd.Series):
     figure = new_figure(7.2, 0.6 * len(table) + 1.6)
     axes = figure.subplots()
     for place, (pair, row) in enumerate(table.iterrows()):
-        first, second = pair.split(" + ")
+        first, second = pairs[pair]
         names = {"first": f"only {first}", "second": f"only {second}", "synergy": "only together"}
         end = {1: 0.0, -1: 0.0}
         for part, color in _COLORS.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.look import GREY, axis_label, color, scale
 from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, difference, shown, subset_name
@@ -12,7 +13,6 @@ from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.shapley import subsets
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-_COLORS = ("#0550ae", "#d4730a", "#1a7f37", "#8250df", "#bf3989")
 
 
 def missing_section(subject: Subject) -> Section:
@@ -33,6 +33,13 @@ def missing_section(subject: Subject) -> Section:
     whole = rows.score(rows.outputs)
     drops = {name: whole - curve[-1] for name, curve in curves.items()}
     worst = max(drops, key=drops.get)
+    conclusion = (
+        f"Without {worst} the {FIGURES[figure]} falls most: from {shown(figure, whole)} to "
+        f"{shown(figure, curves[worst][-1])} ({difference(figure, -drops[worst])})."
+        if drops[worst] > 0
+        else f"Hiding a modality changes nothing for the worse: the {FIGURES[figure]} is "
+        f"{shown(figure, whole)} with all of them."
+    )
     how = (
         "The model was built for missing modalities and is told which ones a row has."
         if built_for_it
@@ -43,9 +50,7 @@ def missing_section(subject: Subject) -> Section:
     return Section(
         "missing",
         "What if a modality is missing?",
-        f"Without {worst} the {FIGURES[figure]} falls most: from {shown(figure, whole)} to "
-        f"{shown(figure, curves[worst][-1])} ({difference(figure, -drops[worst])}). "
-        f"Always giving one answer scores {shown(figure, subject.nothing)}.",
+        f"{conclusion} The best constant answer scores {shown(figure, subject.nothing)}.",
         [
             Table(
                 "missing",
@@ -94,19 +99,12 @@ def missing_curve(subject: Subject, name: str) -> list[float]:
 def _plot(curves: dict[str, list[float]], subject: Subject):
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
-    scale = 1 if subject.figure == "r2" else 100
-    for (name, curve), color in zip(curves.items(), _COLORS, strict=False):
-        axes.plot(
-            100 * np.array(SHARES), scale * np.array(curve), "o-", ms=4, color=color, label=name
-        )
-    axes.axhline(
-        scale * subject.nothing, ls=":", color="#57606a", label="always the same answer", zorder=0
-    )
-    unit = "" if scale == 1 else ", %"
-    axes.set(
-        xlabel="missing cells of the modality, %",
-        ylabel=f"{FIGURES[subject.figure]}{unit}",
-    )
+    times = scale(subject.figure)
+    for place, (name, curve) in enumerate(curves.items()):
+        shares, scores = 100 * np.array(SHARES), times * np.array(curve)
+        axes.plot(shares, scores, "o-", ms=4, color=color(place), label=name)
+    axes.axhline(times * subject.nothing, ls=":", color=GREY, label="best constant answer")
+    axes.set(xlabel="missing cells of the modality, %", ylabel=axis_label(subject.figure))
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
     return figure

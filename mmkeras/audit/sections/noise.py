@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.look import GREY, axis_label, color, plain, scale
 from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, shown
@@ -37,8 +38,10 @@ def noise_section(subject: Subject) -> Section:
     return Section(
         "noise",
         "What if inputs get worse?",
-        f"It falls most under {_words(lowest)}: from {shown(figure, clean)} to "
-        f"{shown(figure, curves[lowest][-1])} at the highest strength.",
+        f"The {FIGURES[figure]} falls most under {_words(lowest)}: from {shown(figure, clean)} to "
+        f"{shown(figure, curves[lowest][-1])} at the highest strength."
+        if curves[lowest][-1] < clean
+        else f"No corruption lowers the {FIGURES[figure]} of {shown(figure, clean)}.",
         [
             Table(
                 "noise",
@@ -53,7 +56,7 @@ def noise_section(subject: Subject) -> Section:
                 "noise",
                 plot_noise({"this model": curves}, subject.nothing, figure, late),
                 "The same as curves. The lower a line ends, the more the model depends on that "
-                "detail of that modality. Dotted: always giving one answer."
+                "detail of that modality. Dotted: the best constant answer."
                 + (" Grey: the single modalities' models, averaged." if late else ""),
             ),
         ],
@@ -122,7 +125,7 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
 
     Args:
         runs: By run, curves by modality and corruption.
-        nothing: What always giving one answer scores.
+        nothing: What the best constant answer scores.
         figure_name: Which figure the scores are.
         late: Late fusion's curves.
     """
@@ -131,31 +134,29 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
     lines = -(-len(keys) // columns)
     figure = new_figure(2.1 * columns + 0.4, 1.95 * lines + 0.5)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    scale = 1 if figure_name == "r2" else 100
-    colors = ("#0550ae", "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a")
+    times = scale(figure_name)
     for axes in grid[len(keys) :]:
         axes.axis("off")
     for axes, key in zip(grid, keys, strict=False):
         if late:
-            axes.plot(range(6), scale * np.array(late[key]), color="#8c959f", lw=1.2, label="late")
+            axes.plot(range(6), times * np.array(late[key]), color="#8c959f", lw=1.2, label="late")
         for place, (name, curves) in enumerate(runs.items()):
             if key in curves:
                 axes.plot(
                     range(6),
-                    scale * np.array(curves[key]),
+                    times * np.array(curves[key]),
                     "o-",
                     ms=3,
                     lw=1.4,
-                    color=colors[place % len(colors)],
+                    color=color(place),
                     label=name,
                 )
-        axes.axhline(scale * nothing, ls=":", lw=1, color="#57606a")
-        axes.set_title(f"{key[0]}\n{key[1].replace('_', ' ')}", fontsize=8)
+        axes.axhline(times * nothing, ls=":", lw=1, color=GREY)
+        axes.set_title(f"{plain(key[0])}\n{key[1].replace('_', ' ')}", fontsize=8)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
     figure.supxlabel("strength of the corruption", fontsize=9)
-    unit = "" if scale == 1 else ", %"
-    figure.supylabel(f"{FIGURES[figure_name]}{unit}", fontsize=9)
+    figure.supylabel(axis_label(figure_name), fontsize=9)
     if len(runs) > 1:
         handles = {}
         for axes in grid:

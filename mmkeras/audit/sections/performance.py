@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
+from mmkeras.audit.look import GREY, plain
 from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, shown
-from mmkeras.evaluation.performance import by_class, performance_intervals, prior_score
+from mmkeras.evaluation.performance import by_class, constant_score, performance_intervals
 from mmkeras.evaluation.plots import new_figure, plot_confusion, plot_regression
 from mmkeras.experiment import in_own_unit
 
@@ -43,7 +44,7 @@ def performance_section(subject: Subject) -> Section:
     )
     figure = subject.figure
     value, low, high = table.loc[figure]
-    guessing = prior_score(task, pipeline.targets, subject.prior)
+    guessing = constant_score(task, pipeline.targets)
     drawn = "rows" if subject.groups is None else "whole groups"
     parts = [
         Table(
@@ -65,7 +66,7 @@ def performance_section(subject: Subject) -> Section:
         )
     else:
         parts += _of_classes(subject, targets, outputs)
-    constant = "always giving the mean" if task == "regression" else "always giving one answer"
+    constant = "always giving the mean" if task == "regression" else "the best constant answer"
     better = "clearly better than" if low > guessing else "not clearly better than"
     return Section(
         "performance",
@@ -85,13 +86,14 @@ def performance_section(subject: Subject) -> Section:
 def _of_classes(subject: Subject, targets: np.ndarray, outputs: np.ndarray) -> list:
     target = subject.pipeline.preprocessing.target
     classes = list(target.classes)
-    table = by_class(targets, outputs, classes)
-    weakest = table["F1"].idxmin()
+    table = by_class(subject.task, targets, outputs, classes)
+    seen = table[table["rows"] > 0]
+    weakest = seen["F1"].idxmin()
     parts = [
         Table(
             "by_class",
             table,
-            f"The weakest class is {weakest!r} (F1 {table['F1'].min():.2f}, "
+            f"The weakest class is {weakest!r} (F1 {seen['F1'].min():.2f}, "
             f"{table.loc[weakest, 'rows']:,} examples). A class with few examples has figures that "
             "say little.",
         )
@@ -109,10 +111,10 @@ def _of_classes(subject: Subject, targets: np.ndarray, outputs: np.ndarray) -> l
     roc, recall = figure.subplots(1, 2)
     for i in drawn[:_MOST_CURVES]:
         false, true, _ = roc_curve(targets[:, i] >= 0.5, outputs[:, i])
-        roc.plot(false, true, lw=1.3, label=str(classes[i])[:28].replace("$", r"\$"))
+        roc.plot(false, true, lw=1.3, label=plain(classes[i], 28))
         precision, found, _ = precision_recall_curve(targets[:, i] >= 0.5, outputs[:, i])
         recall.plot(found, precision, lw=1.3)
-    roc.plot([0, 1], [0, 1], ":", color="#57606a", lw=1)
+    roc.plot([0, 1], [0, 1], ":", color=GREY, lw=1)
     roc.set(xlabel="share of the other rows taken for it", ylabel="share of its rows found")
     recall.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
     for axes in (roc, recall):

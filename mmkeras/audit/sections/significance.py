@@ -19,20 +19,19 @@ from mmkeras.evaluation.significance import corrected_resampled_t_test, mcnemar
 from mmkeras.experiment import in_own_unit
 from mmkeras.runs import METRICS, Run
 
+_ONCE = (
+    "Both models were trained once. How much they would differ if trained again is not in these "
+    "tests: repeat both with several seeds or folds to know."
+)
+_REPEATED = (
+    "The t-test asks whether the difference outlives another training: over folds also on other "
+    "rows (Nadeau and Bengio, 2003), over seeds on these rows only. A difference is called "
+    "significant only if both it and the bootstrap say so."
+)
+
 
 def significance_section(subject: Subject, other: Run) -> Section:
-    """This run against another, on the same rows; and over their folds or seeds, if there are any.
-
-    Raises:
-        ValueError: The other run predicts something else, or has seen these rows in training.
-    """
-    own, theirs = subject.schema.target, other.preprocessing.schema.target
-    if own != theirs:
-        raise ValueError(
-            f"{other.path} predicts {theirs.column!r} ({theirs.task}), this run {own.column!r} "
-            f"({own.task}). Two runs are compared on one target."
-        )
-    _check_unseen(subject, other)
+    """This run against another on the same rows, and over their folds or seeds if there are any."""
     pipeline = Pipeline(subject.pipeline.frame, other.preprocessing, batch_size=64)
     outputs = pipeline.unpad(other.model.predict(pipeline.evaluate(), verbose=0))
     scores = [
@@ -60,15 +59,8 @@ def significance_section(subject: Subject, other: Run) -> Section:
     repeated = _over_runs(subject.run, other)
     if repeated is not None:
         mean, low, high, p = repeated["test"]
-        name = f"corrected t-test over {repeated['runs']} {repeated['of']}"
-        lines[name] = {"difference": mean, "low": low, "high": high, "p": p}
-    else:
-        parts.append(
-            Note(
-                "Both models were trained once. How much they would differ if trained again is not "
-                "in these tests: repeat both with several seeds or folds to know."
-            )
-        )
+        lines[repeated["name"]] = {"difference": mean, "low": low, "high": high, "p": p}
+    parts.append(Note(_REPEATED if repeated else _ONCE))
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("test")
     drawn = "rows" if groups is None else "whole groups"
     caption = (
@@ -79,6 +71,8 @@ def significance_section(subject: Subject, other: Run) -> Section:
     )
     parts.insert(0, Table("significance", table, caption, digits=4))
     says = "better" if result.low > 0 else "worse" if result.high < 0 else None
+    if says and repeated is not None and not repeated["test"][3] < 0.05:
+        says = None
     scale, unit = (1, "") if subject.task == "regression" else (100, " points")
     interval = f"{scale * result.low:+.2f} to {scale * result.high:+.2f}{unit}"
     sentence = (
@@ -95,8 +89,20 @@ def significance_section(subject: Subject, other: Run) -> Section:
     )
 
 
-def _check_unseen(subject: Subject, other: Run) -> None:
-    """The other run must not have been trained on the rows, as far as that can be found out."""
+def check_comparable(subject: Subject, other: Run) -> None:
+    """Refuses a run that predicts something else, or that was trained on the rows.
+
+    Raises:
+        ValueError: The other run has another target or other classes, or has seen these rows in
+            training, as far as that can be found out.
+    """
+    own, theirs = subject.pipeline.preprocessing.target, other.preprocessing.target
+    if (own.target, own.classes) != (theirs.target, theirs.classes):
+        raise ValueError(
+            f"{other.path} predicts {theirs.target.column!r} ({theirs.target.task}, "
+            f"{len(theirs.classes)} classes), this run {own.target.column!r} ({own.target.task}, "
+            f"{len(own.classes)} classes). Two runs are compared on one target."
+        )
     try:
         theirs = splits_of(other)
     except (ValueError, FileNotFoundError):
@@ -120,19 +126,22 @@ def _check_unseen(subject: Subject, other: Run) -> None:
 
 
 def _over_runs(run: Run, other: Run) -> dict | None:
-    """The corrected t-test over the folds or seeds that both runs' experiments have."""
+    """A t-test over the folds, or seeds, that both runs' experiments have."""
     pairs = list(zip(*_repetitions(run, other), strict=True))
     if len(pairs) < 2:
         return None
     task = run.preprocessing.schema.target.task
-    figure = "r2" if task == "regression" else headline(task)[0]
-    differences = [a.metrics["test"][figure] - b.metrics["test"][figure] for a, b in pairs]
-    rows = run.config["rows"]
-    share = rows["test"] / (rows["train"] + rows["validation"])
+    figure = headline(task)[0]
+    sign = -1 if task == "regression" else 1
+    differences = [sign * (a.metrics["test"][figure] - b.metrics["test"][figure]) for a, b in pairs]
+    folds = "fold" in run.config
+    # Seeds of one split draw no rows anew: there is nothing to correct for.
+    share = run.config["rows"]["test"] / run.config["rows"]["train"] if folds else 0.0
+    kind = "corrected t-test over folds" if folds else "t-test over seeds"
+    less = "minus " if sign < 0 else ""
     return {
         "test": corrected_resampled_t_test(differences, share),
-        "runs": len(pairs),
-        "of": "folds and seeds" if "fold" in run.config else "seeds",
+        "name": f"{kind} ({len(pairs)} runs each, {less}{figure.replace('_', '-')})",
     }
 
 

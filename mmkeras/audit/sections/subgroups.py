@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.look import BLUE, GREY, plain
 from mmkeras.audit.parts import Part, Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, joined
@@ -18,6 +19,7 @@ from mmkeras.experiment import in_own_unit
 
 _MOST_GROUPS = 20
 _FEW = 30
+_PERMUTATIONS = 1999
 
 
 def subgroups_section(subject: Subject) -> Section | None:
@@ -28,27 +30,27 @@ def subgroups_section(subject: Subject) -> Section | None:
     values, findings = {}, []
     for place, column in enumerate(subject.settings.by, start=1):
         table = subgroup_table(subject, column)
+        left_out = _names(subject.pipeline.examples[column]).nunique() - len(table)
         values[column] = table.to_dict("index")
         name = f"by_{place}_" + "".join(c if c.isalnum() else "_" for c in column)
         unlike = table[(table["p (Holm)"] < 0.05) & (table["examples"] >= _FEW)]
         if len(unlike):
-            named = joined(
-                f"{group} ({100 * row['score']:.1f})"
-                if subject.task != "regression"
-                else f"{group} ({row['score']:.3g})"
-                for group, row in unlike.iterrows()
+            named = joined(f"{name} ({_score(subject, row)})" for name, row in unlike.iterrows())
+            findings.append(
+                f"by {column}, these differ from the rest in {SCORES[subject.task]}: {named}"
             )
-            findings.append(f"by {column}, these differ from the rest: {named}")
-        else:
+        elif (table["examples"] >= _FEW).any():
             findings.append(
                 f"by {column}, no group of {_FEW} examples or more differs from the "
                 "rest by more than chance"
             )
-        parts.append(Table(name, table, _caption(subject, column)))
+        else:
+            findings.append(f"by {column}, no group has {_FEW} examples: too few to tell")
+        parts.append(Table(name, table, _caption(subject, column, left_out)))
         parts.append(
             Picture(
                 name,
-                _plot(table, column, subject.task),
+                _plot(table, subject),
                 "The same with 95 % intervals; the line is the mean over all. A group whose "
                 "interval leaves out the line is better or worse off than others.",
             )
@@ -61,6 +63,12 @@ def subgroups_section(subject: Subject) -> Section | None:
         parts,
         values,
     )
+
+
+def _score(subject: Subject, row: pd.Series) -> str:
+    if subject.task == "regression":
+        return f"{row['score']:.3g}"
+    return f"{100 * row['score']:.1f} %"
 
 
 def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
@@ -83,14 +91,13 @@ def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
             "low": low,
             "high": high,
             FIGURES[subject.figure]: main_score(subject.task, targets[inside], outputs[inside]),
-            "p": _against_the_rest(scores, inside, subject.settings.seed),
+            "p": _against_the_rest(scores, inside, together, subject.settings.seed),
         }
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis(column)
     table["p (Holm)"] = holm(table.pop("p").to_numpy())
-    if subject.task != "regression":
-        table = table.drop(
-            columns=[FIGURES[subject.figure]] if subject.task == "classification" else []
-        )
+    if subject.task == "classification":
+        # Accuracy is what the score is already.
+        table = table.drop(columns=FIGURES[subject.figure])
     return table
 
 
@@ -103,45 +110,55 @@ def _names(cells: pd.Series) -> pd.Series:
     return label_names(cells).fillna("(none)").astype(str)
 
 
-def _against_the_rest(scores: np.ndarray, inside: np.ndarray, seed: int) -> float:
-    """A permutation test's p-value: that groups drawn at random differ as much from the rest."""
-    if inside.all():
+def _against_the_rest(
+    scores: np.ndarray, inside: np.ndarray, together: np.ndarray | None, seed: int
+) -> float:
+    """A permutation test's p-value: that units drawn at random differ as much from the rest.
+
+    Units are examples, or groups of them, which are in the subgroup by the share that is.
+    """
+    units = np.arange(len(scores)) if together is None else pd.factorize(together)[0]
+    rows = np.bincount(units)
+    sums = np.bincount(units, weights=scores)
+    members = np.bincount(units, weights=inside) > rows / 2
+    if members.all() or not members.any():
         return 1.0
+
+    def gap(chosen):
+        return abs(
+            sums[chosen].sum() / rows[chosen].sum() - sums[~chosen].sum() / rows[~chosen].sum()
+        )
+
     random = np.random.default_rng(seed)
-    count, total, rows = inside.sum(), scores.sum(), len(scores)
-
-    def gap(inner_sum):
-        return np.abs(inner_sum / count - (total - inner_sum) / (rows - count))
-
-    observed = gap(scores[inside].sum())
-    drawn = np.array([gap(random.choice(scores, count, replace=False).sum()) for _ in range(999)])
-    return float((1 + (drawn >= observed - 1e-12).sum()) / 1000)
+    observed = gap(members)
+    drawn = np.array([gap(random.permutation(members)) for _ in range(_PERMUTATIONS)])
+    return float((1 + (drawn >= observed - 1e-12).sum()) / (1 + _PERMUTATIONS))
 
 
-def _caption(subject: Subject, column: str) -> str:
-    taken = "" if subject.groups is None else " The test takes examples for independent."
+def _caption(subject: Subject, column: str, left_out: int) -> str:
+    drawn = "examples" if subject.groups is None else "whole groups of examples"
+    more = f" {left_out} smaller groups are left out." if left_out else ""
     return (
-        f"By {column!r}: the mean of {SCORES[subject.task]} with its 95 % interval. p: could a "
-        "group of that size, drawn at random, differ as much from the rest (permutation test, "
-        f"Holm's correction for the number of groups)?{taken} Groups of fewer than {_FEW} examples "
-        "say little."
+        f"By {column!r}: the mean of {SCORES[subject.task]} with its 95 % interval. p: could as "
+        f"many {drawn}, drawn at random, differ as much from the rest (permutation test, Holm's "
+        f"correction for the number of groups)? Groups of fewer than {_FEW} examples say little."
+        f"{more}"
     )
 
 
-def _plot(table: pd.DataFrame, column: str, task: str):
+def _plot(table: pd.DataFrame, subject: Subject):
     figure = new_figure(6.6, 0.32 * len(table) + 1.3)
     axes = figure.subplots()
-    scale = 1 if task == "regression" else 100
+    times = 1 if subject.task == "regression" else 100
     y = np.arange(len(table))
-    score = scale * table["score"].to_numpy()
-    errors = np.abs(np.stack([score - scale * table["low"], scale * table["high"] - score]))
-    axes.errorbar(score, y, xerr=errors, fmt="o", color="#0550ae", ms=5, capsize=3)
-    mean = float(np.average(score, weights=table["examples"]))
-    axes.axvline(mean, color="#57606a", ls=":")
-    names = [str(name)[:40].replace("$", r"\$") for name in table.index]
-    labels = [f"{n} ({c:,})" for n, c in zip(names, table["examples"], strict=True)]
-    axes.set_yticks(y, labels, fontsize=8)
+    score = times * table["score"].to_numpy()
+    errors = np.abs(np.stack([score - times * table["low"], times * table["high"] - score]))
+    axes.errorbar(score, y, xerr=errors, fmt="o", color=BLUE, ms=5, capsize=3)
+    targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
+    axes.axvline(times * row_scores(subject.task, targets, outputs).mean(), color=GREY, ls=":")
+    named = zip(table.index, table["examples"], strict=True)
+    axes.set_yticks(y, [f"{plain(name)} ({count:,})" for name, count in named], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(SCORES[task] + ("" if scale == 1 else ", %"))
+    axes.set_xlabel(SCORES[subject.task] + ("" if times == 1 else ", %"))
     axes.grid(alpha=0.25)
     return figure

@@ -1,0 +1,28 @@
+"""What the pictures of a report have in common: colours, units, names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmkeras.audit.words import FIGURES
+
+BLUE, GREY = "#0550ae", "#57606a"
+COLORS = (BLUE, "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a")
+
+
+def color(place: int) -> str:
+    return COLORS[place % len(COLORS)]
+
+
+def scale(figure: str) -> int:
+    """What scores are multiplied with on an axis: shares are shown in percent."""
+    return 1 if figure == "r2" else 100
+
+
+def axis_label(figure: str) -> str:
+    return FIGURES[figure] + ("" if figure == "r2" else ", %")
+
+
+def plain(name: Any, longest: int = 40) -> str:
+    """A name of the user's, without matplotlib's formula mode, which a dollar sign would start."""
+    return str(name)[:longest].replace("$", r"\$")

@@ -1,0 +1,109 @@
+"""Opens a run and the rows to judge it by, and refuses what cannot be judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.rows import Rows
+from mmkeras.audit.source import splits_of
+from mmkeras.audit.subject import Subject, row_names
+from mmkeras.data.cells import row_name, to_numbers
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.splits import Splits
+from mmkeras.data.table import read_table
+from mmkeras.runs import Run
+
+
+def open_subject(
+    run: Run,
+    settings: AuditSettings,
+    folder: Path,
+    *,
+    rows: str | Path | pd.DataFrame | None = None,
+    splits: Splits | None = None,
+    base_dir: str | Path | None = None,
+) -> Subject:
+    """Opens a run and the rows to judge it by.
+
+    Args:
+        run: A finished run.
+        settings: What the audit does.
+        folder: Where it goes.
+        rows: New labelled rows; by default the run's test rows.
+        splits: The run's rows, where it does not say itself where they are.
+        base_dir: What paths in `rows` are relative to.
+
+    Raises:
+        ValueError: There are no rows: neither given, nor to be found; they have no labels or
+            labels that the model does not know; a column to split by is not there.
+    """
+    why = ""
+    if splits is None:
+        try:
+            splits = splits_of(run)
+        except (ValueError, FileNotFoundError) as error:
+            if rows is None:
+                raise
+            why = str(error)
+    schema = run.preprocessing.schema
+    if rows is None:
+        frame = splits.test
+    else:
+        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+        if schema.target.column not in frame:
+            raise ValueError(
+                f"The rows have no column {schema.target.column!r}: an audit compares answers with "
+                "labels. Add the labels; without any, `experiments/predict.py` predicts."
+            )
+    absent = [column for column in settings.by if column not in frame]
+    if absent:
+        raise ValueError(
+            f"There is no column {absent} to look at subgroups of. The rows have "
+            f"{list(frame.columns)}."
+        )
+    if schema.target.task == "regression":
+        empty = np.flatnonzero(np.isnan(to_numbers(frame[schema.target.column])))
+        if len(empty):
+            raise ValueError(
+                f"{len(empty):,} rows have no number in {schema.target.column!r}, first "
+                f"{row_name(frame, empty[0], schema.id)}. An audit compares answers with labels: "
+                "leave such rows out."
+            )
+    options = {"on_error": run.config["settings"]["on_error"]}
+    few = len(frame) <= settings.max_rows
+    pipeline = Pipeline(
+        frame, run.preprocessing, batch_size=64, cache="memory" if few else "auto", **options
+    )
+    chosen = pipeline
+    if not few:
+        order = np.random.default_rng(settings.seed).permutation(len(pipeline))
+        sample = pipeline.frame.iloc[np.sort(order[: settings.max_rows])]
+        chosen = Pipeline(sample, run.preprocessing, batch_size=64, cache="memory")
+    unknown = sorted(set(settings.explain_rows) - set(row_names(chosen)))
+    if unknown:
+        raise ValueError(
+            f"There are no rows {unknown} to explain. Rows are called "
+            f"{', '.join(row_names(chosen)[:3])}, ..."
+        )
+    draws = {"swaps": settings.swaps, "seed": settings.seed}
+    validation = None
+    if splits is not None and len(splits.validation):
+        seen = splits.validation
+        if len(seen) > settings.max_rows:
+            seen = seen.sample(settings.max_rows, random_state=settings.seed)
+        part = Pipeline(seen, run.preprocessing, cache="memory", **options)
+        validation = Rows(run.model, part, **draws)
+    return Subject(
+        run=run,
+        pipeline=pipeline,
+        rows=Rows(run.model, chosen, **draws),
+        splits=splits,
+        why_no_splits=why,
+        validation=validation,
+        settings=settings,
+        folder=folder,
+    )
