@@ -54,4 +54,7 @@ def main(
 
 
 if __name__ == "__main__":
-    run_script(lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__))
+    run_script(
+        lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__),
+        "; run it again: models that were trained are kept",
+    )

@@ -160,7 +160,7 @@ def run_script(main: Callable[[], Any], after_interrupt: str = "") -> None:
     """
     try:
         main()
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         if os.environ.get("MMKERAS_TRACEBACK") == "1":
             raise
         raise SystemExit(f"error: {error}") from None

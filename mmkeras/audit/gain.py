@@ -81,7 +81,11 @@ def gain_of_fusing(subject: Subject) -> Gain | None:
     rows = subject.rows
     if not all((name,) in subject.trained for name in subject.names):
         return None
-    alone = {name: rows.row_scores(subject.trained[(name,)]) for name in subject.names}
+    alone = {
+        name: rows.row_scores(subject.trained[(name,)])
+        for name in subject.names
+        if not rows.raw[name].missing.all()
+    }
     best = max(alone, key=lambda name: alone[name].mean())
     fused = rows.row_scores(rows.outputs)
     found = compare_paired(

@@ -23,6 +23,7 @@ def heat_maps(
     outputs: Sequence[int],
     attributions: Mapping[str, np.ndarray],
     images: np.ndarray | None,
+    missing: Mapping[str, np.ndarray],
 ) -> list[list[tuple[str, np.ndarray]]]:
     """For each row, its images and spectrograms with what speaks for the answer laid over them.
 
@@ -33,6 +34,7 @@ def heat_maps(
         outputs: Which output is explained, for each row.
         attributions: Integrated gradients by modality.
         images: The rows' first image modality, uint8 `(rows, height, width, channels)`.
+        missing: By modality, which rows lack it; these get no pictures of it.
 
     Returns:
         For each row pairs of a label and uint8 `(192, 192, 3)`.
@@ -52,6 +54,8 @@ def heat_maps(
             grid = encoder.token_grid(values.shape[1:])
             maps["attention"] = attention.reshape(len(values), *grid)
         for row, pictures in enumerate(found):
+            if missing[name][row]:
+                continue
             under = images[row] if name == first else grey(values[row])
             for label, heat in maps.items():
                 # Time runs to the right, low bands are at the bottom.

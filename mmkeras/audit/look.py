@@ -24,5 +24,11 @@ def axis_label(figure: str) -> str:
 
 
 def plain(name: Any, longest: int = 40) -> str:
-    """A name of the user's, without matplotlib's formula mode, which a dollar sign would start."""
-    return str(name)[:longest].replace("$", r"\$")
+    """A name of the user's as matplotlib takes it.
+
+    A dollar sign would start a formula, and a legend leaves names out that begin with `_`.
+    """
+    text = str(name)
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
+    text = text.replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text

@@ -12,6 +12,7 @@ from mmkeras.audit.rows import Rows
 from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject, row_names
 from mmkeras.data.cells import row_name, to_numbers
+from mmkeras.data.leakage_finding import count_of
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.splits import Splits
 from mmkeras.data.table import read_table
@@ -66,12 +67,19 @@ def open_subject(
             f"{list(frame.columns)}."
         )
     if schema.target.task == "regression":
-        empty = np.flatnonzero(np.isnan(to_numbers(frame[schema.target.column])))
+        numbers = to_numbers(frame[schema.target.column])
+        empty = np.flatnonzero(np.isnan(numbers))
         if len(empty):
             raise ValueError(
-                f"{len(empty):,} rows have no number in {schema.target.column!r}, first "
+                f"{count_of(len(empty))} without a number in {schema.target.column!r}, first "
                 f"{row_name(frame, empty[0], schema.id)}. An audit compares answers with labels: "
                 "leave such rows out."
+            )
+        if np.ptp(numbers) <= 1e-9 * np.abs(numbers).max():
+            raise ValueError(
+                f"All {count_of(len(frame))} have the same {schema.target.column!r}, "
+                f"{numbers[0]:g}: how well numbers are predicted shows on different ones. Give "
+                "more rows."
             )
     options = {"on_error": run.config["settings"]["on_error"]}
     few = len(frame) <= settings.max_rows

@@ -24,6 +24,7 @@ from mmkeras.audit.sections.subgroups import subgroups_section
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.verdict import verdict
 from mmkeras.audit.write import write_report
+from mmkeras.data.leakage_finding import count_of
 from mmkeras.data.splits import Splits
 from mmkeras.runs import Run
 
@@ -78,10 +79,10 @@ def audit(
     run = run if isinstance(run, Run) else Run(run)
     other = Run(against) if isinstance(against, (str, Path)) else against
     folder = Path(out) if out is not None else run.path / "audit"
-    folder.mkdir(parents=True, exist_ok=True)
     subject = open_subject(run, settings, folder, rows=rows, splits=splits, base_dir=base_dir)
     if other is not None:
         check_comparable(subject, other)
+    folder.mkdir(parents=True, exist_ok=True)
     sections = []
     for question in _questions(subject, other):
         began = time.perf_counter()
@@ -108,7 +109,7 @@ def audit(
                 "are needed"
             ),
             "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
-            f"{run.metrics['epochs']} epochs",
+            f"{count_of(run.metrics['epochs'], 'epoch')}",
             "seconds": f"{time.perf_counter() - started:.0f}",
         },
         sections,

@@ -89,7 +89,7 @@ summary { cursor: pointer; color: var(--link); padding: .3rem 0; }
 .wrong .mark { color: var(--wrong); }
 .shots { display: flex; flex-wrap: wrap; gap: .5rem; margin-bottom: .6rem; }
 .shots div {
-  flex: 1 1 5rem; min-width: 5rem; max-width: 16rem; font-size: .85rem; color: var(--quiet);
+  flex: 1 1 5rem; min-width: 5rem; max-width: 9rem; font-size: .85rem; color: var(--quiet);
 }
 .shots img {
   display: block; width: 100%; height: auto; max-height: 15rem; object-fit: contain;

@@ -17,7 +17,8 @@ def verdict(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
     """Sentences that follow from the sections' numbers, the most important first."""
     sentences = [sections["performance"].conclusion]
     if "contribution" in sections:
-        sentences += _modalities(sections["contribution"].values)
+        useful = sections["performance"].values["above_guessing"]
+        sentences += _modalities(sections["contribution"].values, useful)
     if "missing" in sections:
         sentences.append(_missing(subject, sections["missing"].values))
     for name in ("noise", "calibration", "significance", "subgroups"):
@@ -27,13 +28,17 @@ def verdict(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
     return sentences
 
 
-def _modalities(values: Mapping) -> list[str]:
+def _modalities(values: Mapping, useful: bool) -> list[str]:
     if "gain" not in values:
         return [
-            "Whether the modalities help each other was not asked: not every one of them has a "
-            "model of its own."
+            "Whether the modalities help each other cannot be said: not every one of them has a "
+            "model of its own to compare with."
         ]
     sentences = [values["gain"]["verdict"]]
+    if not useful:
+        sentences.append(
+            "As the model is not clearly better than a constant answer, that says little."
+        )
     for parts in values.get("information", {}).get("pairs", {}).values():
         first, second = parts["names"]
         said = {
@@ -73,7 +78,7 @@ def _data(values: Mapping) -> str:
     if not errors:
         warnings = f" and {count_of(n, 'warning')}" if (n := len(values["leakage"])) else ""
         return f"The leakage check found no error{warnings}."
-    found = joined(f"{finding['check']} ({count_of(finding['rows'])})" for finding in errors)
+    found = joined(f"'{finding['check']}' ({count_of(finding['rows'])})" for finding in errors)
     rows = values["rows"]["audited"]
     if max(finding["rows"] for finding in errors) < _FEW * rows:
         return f"The leakage check found {found}: too few to change the figures much."

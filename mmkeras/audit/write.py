@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -26,9 +27,9 @@ def write_report(report: Report, folder: str | Path) -> Path:
     """Writes a report, in the place of an earlier one.
 
     The folder then holds `audit.html`; `audit.json` with `title`, `subtitle`, `verdict`, `facts`,
-    and by section `conclusions`, `seconds` and `values`; `tables/*.csv`, in full precision;
-    `pictures/*.png`, those of cards side by side as `NAME-1.png` and so on; and an event file for
-    TensorBoard.
+    by section `conclusions`, `seconds` and `values`, and `files`; `tables/*.csv`, in full
+    precision; `pictures/*.png`, those of cards side by side as `NAME-1.png` and so on; and an
+    event file for TensorBoard.
 
     Args:
         report: What to write.
@@ -48,15 +49,24 @@ def write_report(report: Report, folder: str | Path) -> Path:
         pictures |= {name: pixels_png(strip) for name, strip in _strips(section).items()}
     for name, png in pictures.items():
         _write_bytes(folder / "pictures" / f"{name}.png", png)
-    tables = {table.name for table in report.tables}
-    for kind, ending, names in (("tables", "csv", tables), ("pictures", "png", set(pictures))):
-        for path in (folder / kind).glob(f"*.{ending}"):
-            if path.stem not in names:
-                path.unlink()
-    write_json(folder / "audit.json", _numbers(report))
+    files = [*(f"tables/{table.name}.csv" for table in report.tables)]
+    files += [f"pictures/{name}.png" for name in pictures]
+    _remove_earlier(folder, keep=set(files))
+    write_json(folder / "audit.json", {**_numbers(report), "files": files})
     _write_events(folder, report)
     write_text(folder / "audit.html", report_html(report))
     return folder / "audit.html"
+
+
+def _remove_earlier(folder: Path, keep: set[str]) -> None:
+    """Removes what an earlier report says that it wrote here, and nothing else."""
+    earlier = folder / "audit.json"
+    if not earlier.is_file():
+        return
+    for name in json.loads(earlier.read_text(encoding="utf-8")).get("files", ()):
+        kind, _, file = str(name).partition("/")
+        if kind in ("tables", "pictures") and file == Path(file).name and name not in keep:
+            (folder / kind / file).unlink(missing_ok=True)
 
 
 def _strips(section: Section) -> dict[str, np.ndarray]:

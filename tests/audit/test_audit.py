@@ -8,6 +8,7 @@ import pytest
 from mmkeras.audit import AuditSettings
 from mmkeras.audit.gain import Gain
 from mmkeras.audit.robustness import compare_robustness
+from mmkeras.audit.sections.subgroups import subgroup_names
 from mmkeras.audit.subset_models import subset_runs
 from mmkeras.data.splits import Splits
 from mmkeras.evaluation import audit
@@ -108,7 +109,7 @@ def test_cards_show_the_row_as_it_is(whole, four_modalities):
         assert card.sound[1] == 2000
         np.testing.assert_array_equal(card.sound[0], row["hum"])
         assert " ".join(word for word, _ in card.text) == row["note"]
-        assert card.table == {"warmth": str(row["warmth"]), "place": row["place"]}
+        assert card.table == {"warmth": f"{row['warmth']:.4g}", "place": row["place"]}
         assert card.right == (card.title.split()[0] == row["when"])
         labels = [label for label, _ in card.pictures]
         assert "Grad-CAM (picture)" in labels and "integrated gradients (hum)" in labels
@@ -306,6 +307,25 @@ def test_a_label_per_step_is_audited_too(tmp_path):
     accuracy = run.metrics["test"]["accuracy"]
     assert told["figures"]["accuracy"]["value"] == pytest.approx(accuracy)
     assert values(report, "missing")["curves"]["walk"][0] == pytest.approx(accuracy)
+
+
+def test_numbers_that_do_not_differ_are_refused(tmp_path):
+    frame = numbers_table()
+    schema = Schema([Tabular("facts", ("x",))], Target("sum", "regression"))
+    splits = Splits(frame[:36], frame[36:48], frame[48:])
+    run = train_run(splits, schema, tmp_path / "run", SMALL)
+    with pytest.raises(ValueError, match="have the same 'sum'"):
+        audit(run, frame[48:].assign(sum=2.0), settings=QUICK)
+    with pytest.raises(ValueError, match="without a number in 'sum'"):
+        audit(run, frame[48:].assign(sum=[None, *frame["sum"][49:]]), settings=QUICK)
+    assert not (run.path / "audit").exists()
+
+
+def test_numbers_are_grouped_by_quarters_and_holes_are_a_group():
+    cells = pd.Series([*np.arange(40.0), np.nan, np.inf])
+    names = subgroup_names(cells)
+    assert names.value_counts().tolist() == [10, 10, 10, 10, 2]
+    assert (names[-2:] == "(none)").all()
 
 
 def test_the_rows_that_were_asked_for_are_explained(two_modalities, tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from mmkeras.audit.parts import Cards, Note, Picture, Report, Section, Table
+from mmkeras.audit.parts import Card, Cards, Note, Picture, Report, Section, Table
 from mmkeras.audit.write import write_report
 from mmkeras.evaluation.plots import new_figure
 
@@ -43,6 +43,10 @@ def make_report(verdict="It needs both.") -> Report:
             Section("noise", "Is it robust?", "No.", second),
         ],
     )
+
+
+def report_with(part) -> Report:
+    return Report("Audit", "", ("Fine.",), {}, [Section("one", "What?", "This.", [part])])
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +111,7 @@ def test_the_numbers_come_back_from_json_with_null_for_what_is_no_number(written
             },
             "noise": {},
         },
+        "files": ["tables/inputs.csv", "pictures/noise.png"],
     }
 
 
@@ -144,3 +149,20 @@ def test_a_report_written_again_replaces_the_earlier_one_and_leaves_other_events
     assert len(list(tmp_path.glob("events*"))) == 2 and other.exists()
     assert len(read_events(tmp_path).Tensors("verdict")) == 1
     assert list(tmp_path.rglob("*.tmp")) == [] and list(tmp_path.glob(".*")) == []
+
+
+def test_an_earlier_reports_files_go_and_the_users_own_stay(tmp_path):
+    table = Table("old", pd.DataFrame({"x": [1]}), "It is one.")
+    write_report(report_with(table), tmp_path)
+    (tmp_path / "tables" / "mine.csv").write_text("a\n1\n")
+    write_report(report_with(Table("new", table.frame, "It is one.")), tmp_path)
+    assert sorted(p.name for p in (tmp_path / "tables").iterdir()) == ["mine.csv", "new.csv"]
+
+
+def test_pictures_of_cards_stand_side_by_side(tmp_path):
+    dark, light = np.zeros((5, 5, 1), np.uint8), np.full((9, 4, 3), 200, np.uint8)
+    cards = Cards("shown", "Look.", [Card("one", picture=dark, pictures=[("map", light)])])
+    write_report(report_with(cards), tmp_path)
+    strip = np.asarray(Image.open(tmp_path / "pictures" / "shown-1.png"))
+    assert strip.shape == (192, 384, 3)
+    assert not strip[:, :192].any() and (strip[:, 192:] == 200).all()

@@ -19,6 +19,8 @@ from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.plots import new_figure
 
 BINS = 15
+# A fitted temperature next to an end of the range that is searched is none.
+_LEAST, _MOST = 0.051, 19.9
 
 
 def calibration_section(subject: Subject) -> Section | None:
@@ -60,7 +62,10 @@ def calibration_section(subject: Subject) -> Section | None:
     if temperature is not None:
         before, after = table["ECE"]
         helps = f"makes that {100 * after:.1f}" if after < before else "does not make that smaller"
+        at_bound = not _LEAST < temperature < _MOST
         mended = f"; a temperature of {temperature:.2f}, from the validation rows, {helps}"
+        if at_bound:
+            mended = "; no temperature fits the validation rows"
     return Section(
         "calibration",
         "Can its probabilities be believed?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,8 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
         name: unit * values for name, values in integrated_gradients(model, inputs, outputs).items()
     }
     images = example_images(pipeline, chosen)
-    maps = heat_maps(model, schema, inputs, outputs, attributions, images)
+    missing = {name: raw.missing[chosen] for name, raw in rows.raw.items()}
+    maps = heat_maps(model, schema, inputs, outputs, attributions, images, missing)
     words = {
         m.name: [
             [(word, unit * effect) for word, effect in row]
@@ -129,7 +131,7 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
                 pictures=maps[place],
                 sound=_sound(subject, row),
                 text=[pair for text in texts for pair in text] or None,
-                table={c: str(cells[c]) for m in tables for c in m.columns} or None,
+                table={c: _cell(cells[c]) for m in tables for c in m.columns} or None,
                 notes=[
                     *_notes(subject, row, weights, attributions, place),
                     *(
@@ -160,12 +162,12 @@ def _notes(subject, row: int, weights, attributions, place: int) -> list[str]:
 
 
 def _picture(subject: Subject, images, place: int, row: int) -> np.ndarray | None:
-    if images is not None:
-        return images[place]
-    for name, raw in subject.rows.raw.items():
-        if raw.kind == "video":
-            clip = subject.rows.raw[name].values[row]
-            return clip[len(clip) // 2]
+    for raw in subject.rows.raw.values():
+        if raw.kind == "image":
+            return None if raw.missing[row] else images[place]
+    for raw in subject.rows.raw.values():
+        if raw.kind == "video" and not raw.missing[row]:
+            return raw.values[row][len(raw.values[row]) // 2]
     return None
 
 
@@ -179,3 +181,7 @@ def _sound(subject: Subject, row: int) -> tuple[np.ndarray, int] | None:
 def _most_attended(terms: list[tuple[str, float]]) -> str:
     most = sorted(terms, key=lambda pair: -pair[1])[:3]
     return "Words that get most attention: " + ", ".join(f"{word} {x:.2f}" for word, x in most)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)

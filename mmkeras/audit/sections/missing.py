@@ -41,12 +41,17 @@ def missing_section(subject: Subject) -> Section:
         f"{shown(figure, whole)} with all of them."
     )
     how = (
-        "The model was built for missing modalities and is told which ones a row has."
-        if built_for_it
-        else "The model was not built for missing modalities: another row's cell, drawn at random, "
-        f"stands in a missing one's place, and {subject.settings.swaps} such answers are averaged. "
-        "Training with `--modality-dropout` would make a model that can do without."
+        "The model was not built for missing modalities: another row's cells, drawn at random, "
+        f"stand in the place of missing ones, and {subject.settings.swaps} such answers are "
+        "averaged. Training with `--modality-dropout` would make a model that can do without."
     )
+    if built_for_it:
+        how = "The model is told which modalities a row has."
+        if not subject.run.config["settings"]["model"]["modality_dropout"]:
+            how += (
+                " It has seen them missing only as often as they were in the training rows: "
+                "training with `--modality-dropout` would make a model that can do without any."
+            )
     return Section(
         "missing",
         "What if a modality is missing?",

@@ -30,7 +30,7 @@ def subgroups_section(subject: Subject) -> Section | None:
     values, findings = {}, []
     for place, column in enumerate(subject.settings.by, start=1):
         table = subgroup_table(subject, column)
-        left_out = _names(subject.pipeline.examples[column]).nunique() - len(table)
+        left_out = subgroup_names(subject.pipeline.examples[column]).nunique() - len(table)
         values[column] = table.to_dict("index")
         name = f"by_{place}_" + "".join(c if c.isalnum() else "_" for c in column)
         unlike = table[(table["p (Holm)"] < 0.05) & (table["examples"] >= _FEW)]
@@ -73,7 +73,7 @@ def _score(subject: Subject, row: pd.Series) -> str:
 
 def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
     """A row a value of the column (numbers by quarters), the largest groups first."""
-    groups = _names(subject.pipeline.examples[column])
+    groups = subgroup_names(subject.pipeline.examples[column])
     targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
     scores = row_scores(subject.task, targets, outputs)
     together = subject.groups
@@ -101,12 +101,14 @@ def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
     return table
 
 
-def _names(cells: pd.Series) -> pd.Series:
+def subgroup_names(cells: pd.Series) -> pd.Series:
     """The groups' names; many different numbers become quarters."""
     numbers = pd.api.types.is_float_dtype(cells) or pd.api.types.is_integer_dtype(cells)
     if numbers and cells.nunique() > 10:
         values = pd.Series(to_numbers(cells), index=cells.index)
-        return pd.qcut(values, 4, duplicates="drop").astype(str).replace("nan", "(none)")
+        values = values.where(np.isfinite(values))
+        quarters = pd.qcut(values, 4, duplicates="drop").astype(object)
+        return quarters.where(values.notna(), "(none)").astype(str)
     return label_names(cells).fillna("(none)").astype(str)
 
 
