@@ -119,7 +119,7 @@ pd.DataFrame(
 
 # %%
 bits = found["information"]["pairs"]["m1 + m2"]
-print({part: round(value, 2) for part, value in bits.items()})
+print({part: round(bits[part], 2) for part in ("redundant", "first", "second", "synergy")})
 show(report, "contribution", "information")
 
 # %% [markdown]
