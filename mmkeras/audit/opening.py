@@ -42,14 +42,13 @@ def open_subject(
         ValueError: There are no rows: neither given, nor to be found; they have no labels or
             labels that the model does not know; a column to split by is not there.
     """
-    why = ""
     if splits is None:
         try:
             splits = splits_of(run)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, FileNotFoundError):
+            # New rows can be judged without the run's own.
             if rows is None:
                 raise
-            why = str(error)
     schema = run.preprocessing.schema
     if rows is None:
         frame = splits.test
@@ -110,7 +109,6 @@ def open_subject(
         pipeline=pipeline,
         rows=Rows(run.model, chosen, **draws),
         splits=splits,
-        why_no_splits=why,
         validation=validation,
         settings=settings,
         folder=folder,

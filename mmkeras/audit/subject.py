@@ -27,7 +27,6 @@ class Subject:
         pipeline: All labelled rows.
         rows: Those of them that are predicted on again and again.
         splits: The run's own rows, if they could be found.
-        why_no_splits: Otherwise, why not.
         validation: The run's validation rows, if there are any.
         settings: What to do.
         folder: Where the audit goes.
@@ -37,7 +36,6 @@ class Subject:
     pipeline: Pipeline
     rows: Rows
     splits: Splits | None
-    why_no_splits: str
     validation: Rows | None
     settings: AuditSettings
     folder: Path

@@ -8,11 +8,13 @@ import pytest
 from mmkeras.audit import AuditSettings
 from mmkeras.audit.gain import Gain
 from mmkeras.audit.robustness import compare_robustness
+from mmkeras.audit.sections.significance import over_runs
 from mmkeras.audit.sections.subgroups import subgroup_names
 from mmkeras.audit.subset_models import subset_runs
 from mmkeras.data.splits import Splits
 from mmkeras.evaluation import audit
 from mmkeras.evaluation.corruptions import CORRUPTIONS
+from mmkeras.evaluation.significance import corrected_resampled_t_test
 from mmkeras.experiment import train_run
 from mmkeras.runs import Run
 from mmkeras.schema import Schema, Sequence, Tabular, Target, Text
@@ -154,6 +156,32 @@ def test_another_run_is_compared_on_the_same_rows(with_models, two_modalities):
     accuracies = [runs[name].metrics["test"]["accuracy"] for name in ("picture+note", "note")]
     assert tests["paired bootstrap"]["difference"] == pytest.approx(accuracies[0] - accuracies[1])
     assert 0 <= tests["McNemar"]["p"] <= 1
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_the_folds_or_seeds_of_two_runs_are_compared(two_modalities, tmp_path, folds):
+    runs, _ = two_modalities
+    accuracies = {"fused": (0.9, 0.8, 0.85), "note": (0.7, 0.75, 0.7)}
+    for name, run in (("fused", runs["picture+note"]), ("note", runs["note"])):
+        for place, accuracy in enumerate(accuracies[name]):
+            prefix = f"fold{place}-seed0" if folds else f"seed{place}"
+            folder = tmp_path / f"{prefix}-{name}"
+            shutil.copytree(run.path, folder)
+            metrics = {**run.metrics, "test": {**run.metrics["test"], "accuracy": accuracy}}
+            (folder / "metrics.json").write_text(json.dumps(metrics))
+            config = run.config | ({"fold": place} if folds else {})
+            (folder / "config.json").write_text(json.dumps(config))
+    first = "fold0-seed0" if folds else "seed0"
+    found = over_runs(Run(tmp_path / f"{first}-fused"), Run(tmp_path / f"{first}-note"))
+    share = 18 / 30 if folds else 0.0
+    expected = corrected_resampled_t_test([0.2, 0.05, 0.15], share)
+    assert found["test"] == pytest.approx(expected)
+    assert ("corrected" in found["name"]) == folds
+    assert "3 runs each" in found["name"]
+    shutil.rmtree(tmp_path / f"{first}-note")
+    shutil.rmtree(tmp_path / ("fold1-seed0-note" if folds else "seed1-note"))
+    left = Run(tmp_path / ("fold2-seed0-note" if folds else "seed2-note"))
+    assert over_runs(Run(tmp_path / f"{first}-fused"), left) is None
 
 
 def test_the_audit_of_one_modality_asks_what_can_be_asked(two_modalities, tmp_path):

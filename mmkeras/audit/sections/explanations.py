@@ -12,7 +12,10 @@ from mmkeras.audit.parts import Card, Cards, Note, Part, Section, Table
 from mmkeras.audit.sections.weights import row_weights, unit_size, weights_table
 from mmkeras.audit.subject import Subject, row_names
 from mmkeras.evaluation.examples import example_images, is_right, telling_rows, verdict
-from mmkeras.evaluation.explanations.integrated_gradients import integrated_gradients
+from mmkeras.evaluation.explanations.integrated_gradients import (
+    integrated_gradients,
+    modality_attributions,
+)
 from mmkeras.evaluation.explanations.words import text_attention, word_effects
 
 
@@ -147,7 +150,8 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
 
 def _notes(subject, row: int, weights, attributions, place: int) -> list[str]:
     sign = ", ".join(f"{name} {values[row]:+.2f}" for name, values in weights.items())
-    added = ", ".join(f"{name} {x[place].sum():+.2f}" for name, x in attributions.items())
+    sums = modality_attributions(attributions)
+    added = ", ".join(f"{name} {x[place]:+.2f}" for name, x in sums.items())
     notes = [
         f"Row {row_names(subject.rows.pipeline)[row]}",
         f"Weight of each modality (Shapley): {sign}",

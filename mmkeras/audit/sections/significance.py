@@ -56,7 +56,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
             "p": mcnemar(scores[0] > 0.5, scores[1] > 0.5),
         }
     parts: list[Part] = []
-    repeated = _over_runs(subject.run, other)
+    repeated = over_runs(subject.run, other)
     if repeated is not None:
         mean, low, high, p = repeated["test"]
         lines[repeated["name"]] = {"difference": mean, "low": low, "high": high, "p": p}
@@ -125,7 +125,7 @@ def check_comparable(subject: Subject, other: Run) -> None:
         )
 
 
-def _over_runs(run: Run, other: Run) -> dict | None:
+def over_runs(run: Run, other: Run) -> dict | None:
     """A t-test over the folds, or seeds, that both runs' experiments have."""
     pairs = list(zip(*_repetitions(run, other), strict=True))
     if len(pairs) < 2:
