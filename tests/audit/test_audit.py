@@ -191,6 +191,7 @@ def test_the_audit_of_one_modality_asks_what_can_be_asked(two_modalities, tmp_pa
     assert asked == ["performance", "calibration", "data"]
 
 
+@pytest.mark.slow
 def test_models_that_are_not_there_are_trained_once(four_modalities, shared_table, tmp_path):
     frame, schema = shared_table
     schema = Schema(schema.modalities[1:], schema.target)
@@ -297,6 +298,7 @@ def numbers_table():
     return pd.DataFrame({"x": x, "note": words, "sum": x + y, "tags": ["a|b", "a", ""] * 20})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "multilabel"])
 def test_numbers_and_labels_are_audited_too(task, tmp_path):
     frame = numbers_table()
@@ -314,6 +316,7 @@ def test_numbers_and_labels_are_audited_too(task, tmp_path):
     assert (run.path / "audit" / "audit.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_label_per_step_is_audited_too(tmp_path):
     rng = np.random.default_rng(0)
     lengths = rng.integers(2, 6, 40)

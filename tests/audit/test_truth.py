@@ -12,6 +12,8 @@ from mmkeras.data.table import read_table
 from mmkeras.experiment import train_run
 from mmkeras.presets import preset
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = AuditSettings(noise=False, explain=0, draws=50)
 
 
