@@ -53,6 +53,7 @@ def values(report, section):
     return next(s.values for s in report.sections if s.name == section)
 
 
+@pytest.mark.slow
 def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
     report, out = whole
     asked = [section.name for section in report.sections]
@@ -79,6 +80,7 @@ def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
     assert list(out.glob("events.out.tfevents*"))
 
 
+@pytest.mark.slow
 def test_every_corruption_of_every_modality_was_tried(whole):
     report, _ = whole
     kinds = {"picture": "image", "note": "text", "facts": "tabular", "hum": "audio"}
@@ -89,6 +91,7 @@ def test_every_corruption_of_every_modality_was_tried(whole):
     assert all(len(curve) == 6 and curve[0] == pytest.approx(clean) for curve in curves.values())
 
 
+@pytest.mark.slow
 def test_all_subsets_are_tried_and_shapley_values_add_up(whole):
     report, _ = whole
     told = values(report, "contribution")
@@ -100,6 +103,7 @@ def test_all_subsets_are_tried_and_shapley_values_add_up(whole):
     assert "not every one of them has a model of its own" in report.verdict[1]
 
 
+@pytest.mark.slow
 def test_cards_show_the_row_as_it_is(whole, four_modalities):
     report, _ = whole
     _, splits, _ = four_modalities
@@ -118,6 +122,7 @@ def test_cards_show_the_row_as_it_is(whole, four_modalities):
         assert any(label.startswith("attention") for label in labels)
 
 
+@pytest.mark.slow
 def test_subgroups_are_those_of_the_column(whole, four_modalities):
     report, _ = whole
     run, splits, _ = four_modalities

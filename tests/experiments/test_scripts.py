@@ -105,6 +105,7 @@ def test_mistakes_on_the_command_line_are_one_line(table, tmp_path, capsys):
     assert "median" in printed and "mean_max" in printed
 
 
+@pytest.mark.slow
 def test_cross_validation_tests_every_row_once(table, tmp_path):
     out = tmp_path / "cv"
     arguments = ["--data", str(table), "--target", "when", "--out", str(out), *SMALL]
