@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmkeras.audit.subject import Subject, example_groups
+from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.bootstrap import compare_paired
 from mmkeras.evaluation.comparison import SCORES
 from mmkeras.evaluation.significance import mcnemar
@@ -89,7 +89,7 @@ def gain_of_fusing(subject: Subject) -> Gain | None:
     best = max(alone, key=lambda name: alone[name].mean())
     fused = rows.row_scores(rows.outputs)
     found = compare_paired(
-        fused, alone[best], groups=example_groups(rows.pipeline), seed=subject.settings.seed
+        fused, alone[best], groups=rows.pipeline.groups, seed=subject.settings.seed
     )
     classes = subject.task == "classification"
     return Gain(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from mmkeras.audit.words import FIGURES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BLUE, GREY = "#0550ae", "#57606a"
 COLORS = (BLUE, "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a")
@@ -32,3 +36,13 @@ def plain(name: Any, longest: int = 40) -> str:
     text = text if len(text) <= longest else f"{text[: longest - 1]}…"
     text = text.replace("$", r"\$")
     return f"\u200b{text}" if text.startswith("_") else text
+
+
+def shared_legend(figure: Figure, panels: Iterable[Any]) -> None:
+    """One legend above all panels, each name once."""
+    handles: dict = {}
+    for axes in panels:
+        handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(
+        handles.values(), handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.audit.config import AuditSettings
-from mmkeras.audit.look import GREY, axis_label, color, plain, scale
+from mmkeras.audit.look import GREY, axis_label, color, plain, scale, shared_legend
 from mmkeras.audit.opening import open_subject
 from mmkeras.audit.parts import Picture, Report, Section, Table
 from mmkeras.audit.sections.missing import SHARES, missing_curve
@@ -67,7 +67,7 @@ def compare_robustness(
     keys = list(dict.fromkeys(key for own in curves.values() for key in own))
     for own in curves.values():
         clean = next(iter(own.values()))[0]
-        own.update({key: own.get(key, [clean] * 6) for key in keys})
+        own.update({key: [clean] * 6 for key in keys if key not in own})
     table = _table(curves, late)
     figure, nothing = about["figure"], about["nothing"]
     best = table["relative"].idxmax()
@@ -200,10 +200,5 @@ def _plot_missing(missing: dict, nothing: float, figure_name: str):
         axes.set_xlabel("missing cells, %", fontsize=8)
         axes.grid(alpha=0.25)
     grid[0].set_ylabel(axis_label(figure_name))
-    handles: dict = {}
-    for axes in grid:
-        handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(
-        handles.values(), handles, loc="outside upper center", ncols=3, frameon=False, fontsize=8
-    )
+    shared_legend(figure, grid)
     return figure

@@ -64,10 +64,10 @@ class Subject:
             return self.rows.outputs
         return self.pipeline.unpad(self.run.model.predict(self.pipeline.evaluate(), verbose=0))
 
-    @cached_property
+    @property
     def groups(self) -> np.ndarray | None:
         """A name for each example of all rows; those of one name belong together."""
-        return example_groups(self.pipeline)
+        return self.pipeline.groups
 
     @cached_property
     def prior(self) -> np.ndarray:
@@ -98,14 +98,6 @@ class Subject:
     def hidden(self) -> dict[tuple[str, ...], np.ndarray]:
         """What this model says of `rows` when only a subset of modalities is there."""
         return {kept: self.rows.predict_from(kept) for kept in subsets(self.names)}
-
-
-def example_groups(pipeline: Pipeline) -> np.ndarray | None:
-    """A name for each example; those of one name belong together. `None` where all stand alone."""
-    schema, examples = pipeline.preprocessing.schema, pipeline.examples
-    if schema.group is not None and schema.group in examples:
-        return examples[schema.group].astype(str).to_numpy(dtype=str)
-    return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
 
 
 def row_names(pipeline: Pipeline) -> list[str]:

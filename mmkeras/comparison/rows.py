@@ -54,22 +54,20 @@ def prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | 
     settings = with_encoders(config.settings, encoders)
     preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
     if not (out / ROWS).exists():
-        _save_rows(out / ROWS, pipelines, schema)
+        _save_rows(out / ROWS, pipelines)
     return Data(preprocessing, pipelines["train"], pipelines.get("validation"), pipelines["test"])
 
 
-def _save_rows(path: Path, pipelines: dict[str, Pipeline], schema: Schema) -> None:
+def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
     """What all models are held against: targets, and which test rows belong together."""
     arrays = {
         name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
         for name in ("validation", "test")
         if name in pipelines
     }
-    examples = pipelines["test"].examples
-    if schema.group is not None:
-        arrays["groups"] = examples[schema.group].astype(str).to_numpy(dtype=str)
-    elif schema.target.per_step:
-        arrays["groups"] = examples.index.astype(str).to_numpy(dtype=str)
+    groups = pipelines["test"].groups
+    if groups is not None:
+        arrays["groups"] = groups
     temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, **arrays)
     temporary.replace(path)

@@ -201,6 +201,14 @@ class Pipeline:
             return self.frame
         return step_examples(self.frame, self.preprocessing.schema, self._steps)
 
+    @property
+    def groups(self) -> np.ndarray | None:
+        """A name for each of the `examples`, where some belong together; otherwise `None`."""
+        schema, examples = self.preprocessing.schema, self.examples
+        if schema.group is not None and schema.group in examples:
+            return examples[schema.group].astype(str).to_numpy(dtype=str)
+        return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
+
     def unpad(self, outputs: np.ndarray) -> np.ndarray:
         """Of what a model gave for `evaluate()`, an entry for each of the `examples`."""
         return outputs if self._steps is None else drop_padding(outputs, self._steps)

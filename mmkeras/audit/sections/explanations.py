@@ -78,7 +78,8 @@ def _which(subject: Subject) -> str:
 def _chosen(subject: Subject) -> list[int]:
     rows = subject.rows
     if subject.settings.explain_rows:
-        return [row_names(rows.pipeline).index(name) for name in subject.settings.explain_rows]
+        names = row_names(rows.pipeline)
+        return [names.index(name) for name in subject.settings.explain_rows]
     target = rows.pipeline.preprocessing.target
     true, guess = target.decode(rows.targets), target.decode(rows.outputs)
     return telling_rows(subject.task, true, guess, rows.outputs, subject.settings.explain)
@@ -120,6 +121,7 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
         for m in schema.modalities
         if m.kind == "text"
     }
+    sums, names = modality_attributions(attributions), row_names(pipeline)
     attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
     cards = []
     for place, row in enumerate(chosen):
@@ -136,7 +138,8 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
                 text=[pair for text in texts for pair in text] or None,
                 table={c: _cell(cells[c]) for m in tables for c in m.columns} or None,
                 notes=[
-                    *_notes(subject, row, weights, attributions, place),
+                    f"Row {names[row]}",
+                    *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
                     *(
                         _most_attended(found[place])
                         for found in attended.values()
@@ -148,12 +151,10 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     return cards
 
 
-def _notes(subject, row: int, weights, attributions, place: int) -> list[str]:
+def _notes(subject, row: int, weights, sums) -> list[str]:
     sign = ", ".join(f"{name} {values[row]:+.2f}" for name, values in weights.items())
-    sums = modality_attributions(attributions)
-    added = ", ".join(f"{name} {x[place]:+.2f}" for name, x in sums.items())
+    added = ", ".join(f"{name} {total:+.2f}" for name, total in sums.items())
     notes = [
-        f"Row {row_names(subject.rows.pipeline)[row]}",
         f"Weight of each modality (Shapley): {sign}",
         f"Integrated gradients, summed: {added}",
     ]
@@ -161,7 +162,7 @@ def _notes(subject, row: int, weights, attributions, place: int) -> list[str]:
         label = subject.rows.pipeline.preprocessing.target.classes[
             subject.rows.outputs[row].argmax()
         ]
-        notes.insert(1, f"What is explained is the label {label!r}, the most probable.")
+        notes.insert(0, f"What is explained is the label {label!r}, the most probable.")
     return notes
 
 

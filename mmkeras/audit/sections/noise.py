@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.look import GREY, axis_label, color, plain, scale
+from mmkeras.audit.look import GREY, axis_label, color, plain, scale, shared_legend
 from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.words import FIGURES, shown
@@ -124,12 +124,12 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
     """A panel a corruption: each run's score over the strengths.
 
     Args:
-        runs: By run, curves by modality and corruption.
+        runs: By run, curves by modality and corruption; the same ones of each.
         nothing: What the best constant answer scores.
         figure_name: Which figure the scores are.
         late: Late fusion's curves.
     """
-    keys = list(dict.fromkeys(key for curves in runs.values() for key in curves))
+    keys = list(next(iter(runs.values())))
     columns = min(4, len(keys))
     lines = -(-len(keys) // columns)
     figure = new_figure(2.1 * columns + 0.4, 1.95 * lines + 0.5)
@@ -138,19 +138,11 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
     for axes in grid[len(keys) :]:
         axes.axis("off")
     for axes, key in zip(grid, keys, strict=False):
-        if late:
+        if late and key in late:
             axes.plot(range(6), times * np.array(late[key]), color="#8c959f", lw=1.2, label="late")
         for place, (name, curves) in enumerate(runs.items()):
-            if key in curves:
-                axes.plot(
-                    range(6),
-                    times * np.array(curves[key]),
-                    "o-",
-                    ms=3,
-                    lw=1.4,
-                    color=color(place),
-                    label=name,
-                )
+            scores = times * np.array(curves[key])
+            axes.plot(range(6), scores, "o-", ms=3, lw=1.4, color=color(place), label=name)
         axes.axhline(times * nothing, ls=":", lw=1, color=GREY)
         axes.set_title(f"{plain(key[0])}\n{key[1].replace('_', ' ')}", fontsize=8)
         axes.tick_params(labelsize=7)
@@ -158,13 +150,7 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
     figure.supxlabel("strength of the corruption", fontsize=9)
     figure.supylabel(axis_label(figure_name), fontsize=9)
     if len(runs) > 1:
-        handles = {}
-        for axes in grid:
-            handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
-        figure.legend(
-            handles.values(), handles, loc="outside upper center", ncols=3, frameon=False,
-            fontsize=8,
-        )  # fmt: skip
+        shared_legend(figure, grid)
     return figure
 
 

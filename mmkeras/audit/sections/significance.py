@@ -10,7 +10,7 @@ import pandas as pd
 
 from mmkeras.audit.parts import Note, Part, Section, Table
 from mmkeras.audit.source import splits_of
-from mmkeras.audit.subject import Subject, example_groups
+from mmkeras.audit.subject import Subject
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import compare_paired
 from mmkeras.evaluation.comparison import SCORES, row_scores
@@ -38,7 +38,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
         row_scores(subject.task, *in_own_unit(part, values))
         for part, values in ((subject.pipeline, subject.outputs), (pipeline, outputs))
     ]
-    groups = example_groups(subject.pipeline)
+    groups = subject.groups
     result = compare_paired(*scores, groups=groups, seed=subject.settings.seed)
     lines = {
         "paired bootstrap": {
