@@ -289,6 +289,10 @@ class Pipeline:
 def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.deterministic = True
+    # TensorFlow's tuner thread can miss that its iterator is to end, and then sleeps on for up to a
+    # minute while the caller waits. Without it, AUTOTUNE is as many calls as there are cores, and
+    # a prefetch buffer that grows when it runs empty.
+    options.autotune.enabled = False
     return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
