@@ -19,6 +19,7 @@ import pandas as pd
 import tensorflow as tf
 
 from mmkeras.data.cells import missing_cells, row_name
+from mmkeras.data.options import in_order
 from mmkeras.data.preprocess import Preprocessing
 from mmkeras.data.sequences import SequenceStore
 from mmkeras.data.sources import (
@@ -238,11 +239,13 @@ class Pipeline:
 
         dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
         size = (epochs - first_epoch) * self.steps
-        return _finish(dataset).apply(tf.data.experimental.assert_cardinality(size))
+        dataset = in_order(dataset).prefetch(tf.data.AUTOTUNE)
+        return dataset.apply(tf.data.experimental.assert_cardinality(size))
 
     def evaluate(self) -> tf.data.Dataset:
         """All rows once, in order, as they are: as `train`, or `(inputs,)` without targets."""
-        return _finish(self._batches(tf.range(len(self.frame)), None))
+        batches = self._batches(tf.range(len(self.frame)), None)
+        return in_order(batches).prefetch(tf.data.AUTOTUNE)
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
         """Batches of the rows in `order`; augmented if a seed (of two numbers) is given."""
@@ -284,16 +287,6 @@ class Pipeline:
             return (inputs, *targets) if isinstance(targets, tuple) else (inputs, targets)
 
         return batches.map(assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-
-
-def _finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.deterministic = True
-    # TensorFlow's tuner thread can miss that its iterator is to end, and then sleeps on for up to a
-    # minute while the caller waits. Without it, AUTOTUNE is as many calls as there are cores, and
-    # a prefetch buffer that grows when it runs empty.
-    options.autotune.enabled = False
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
 
 
 def _open_stores(

@@ -14,6 +14,7 @@ import pandas as pd
 import tensorflow as tf
 
 from mmkeras.data.media import DECODERS, media_source
+from mmkeras.data.options import in_order
 from mmkeras.data.settings import ImageSettings
 from mmkeras.progress import ProgressBar
 
@@ -142,7 +143,7 @@ class MediaStore:
             lambda row, contents, is_path: (row, self._decode_one(contents, is_path)),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
-        dataset = dataset.ignore_errors(log_warning=False).batch(64).prefetch(2)
+        dataset = in_order(dataset.ignore_errors(log_warning=False).batch(64).prefetch(2))
         with ProgressBar(f"decoding {self._decoder.plural}", rows) as progress:
             for places, decoded in dataset.as_numpy_iterator():
                 readable[places] = True

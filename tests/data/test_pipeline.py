@@ -73,6 +73,14 @@ def test_batches_are_a_function_of_seed_and_epoch(fed):
     assert not np.array_equal(whole[0][0]["picture"], other[0][0]["picture"])
 
 
+def test_datasets_keep_their_order_and_end_without_waiting_for_the_tuner(fed):
+    pipeline = Pipeline(*fed, batch_size=7)
+    for dataset in (pipeline.train(seed=0, epochs=1), pipeline.evaluate()):
+        # As `fit` takes it: a further step keeps the options.
+        options = dataset.map(lambda *batch: batch).options()
+        assert options.deterministic and options.autotune.enabled is False
+
+
 @pytest.mark.parametrize("cache", ["file", None])
 def test_caches_change_speed_only(fed, tmp_path, cache):
     frame, fitted = fed
