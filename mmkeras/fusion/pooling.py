@@ -109,9 +109,12 @@ def check_token_shapes(class_name: str, shapes: Any, at_least: int = 1) -> None:
 
 
 def check_aligned(class_name: str, shapes: Any, at_least: int = 2) -> None:
-    """Raises a ValueError unless `shapes` are those of sequences of one length."""
+    """Raises a ValueError unless `shapes` are those of sequences of one length.
+
+    A number of tokens that is fixed (an image's) and one that varies by batch (a text's) are not.
+    """
     check_token_shapes(class_name, shapes, at_least)
-    if len({shape[1] for shape in shapes if shape[1] is not None}) > 1:
+    if len({shape[1] for shape in shapes}) > 1:
         raise ValueError(
             f"{class_name} takes sequences of one length, whose steps belong together. Received: "
             f"tokens of shapes {[tuple(shape) for shape in shapes]}. Align the sequences, choose "

@@ -98,6 +98,12 @@ def test_sequences_of_other_lengths_are_refused():
         EarlyConcatFusion()([np.zeros((2, 5, 3)), np.zeros((2, 4, 2))])
 
 
+def test_a_fixed_number_of_tokens_beside_one_that_varies_is_refused():
+    image, text = keras.Input((16, 3)), keras.Input((None, 2))
+    with pytest.raises(ValueError, match=r"one length.*\(None, 16, 3\), \(None, None, 2\)"):
+        EarlyConcatFusion()([image, text])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"dim": 5}, "`dim` must be even.*dim=5"), ({"cell": "rnn"}, "`cell` must be one of")],
