@@ -39,7 +39,8 @@ class ComparisonConfig:
             for the full number of epochs.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
-        workers: Models that are trained at the same time.
+        workers: Models that are trained at the same time, each in a process of its own. With as
+            many as there are cores, TF_NUM_INTRAOP_THREADS=1 keeps them out of each other's way.
         out: The experiment's folder; by default runs/compare/NAME/TIME. The same again goes on.
         results: A folder to which the table and the seeds' figures are copied, under the data
             set's name.
