@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
@@ -97,10 +98,11 @@ def fit_seeds(
         )
     stacked = jax.tree.map(lambda *values: np.stack(values), *states)
     targets = for_each_output(trained)
-    streams = [
-        train.train(seed=seed, epochs=settings.epochs).map(targets).as_numpy_iterator()
-        for seed in seeds
-    ]
+    # One iterator for all: a call of each seed's own would cost more than a small batch.
+    streams = tf.data.Dataset.zip(
+        tuple(train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds)
+    )
+    batches = streams.prefetch(1).as_numpy_iterator()
     held_out = []
     if validation is not None:
         held_out = list(validation.evaluate().map(targets).as_numpy_iterator())
@@ -119,8 +121,7 @@ def fit_seeds(
             callback.on_epoch_begin(epoch)
         state = (*stacked, _new_metrics(trained, len(seeds)))
         for step in range(train.steps):
-            batch = jax.tree.map(_side_by_side, *[next(stream) for stream in streams])
-            _, state = train_step(state, batch)
+            _, state = train_step(state, jax.tree.map(_side_by_side, *next(batches)))
             line.on_train_batch_end(step)
         *stacked, metrics = state
         validated = (*stacked[:2], _new_metrics(trained, len(seeds)))
