@@ -36,7 +36,8 @@ def plot_comparison(
     """
     figure = new_figure(12.0, max(4.4, 0.25 * len(table) + 1.2))
     names, costs = figure.subplots(1, 2, width_ratios=(1.0, 1.2))
-    colors = dict(zip(dict.fromkeys(kinds.values()), _COLORS, strict=False))
+    # The same color for the same kind, whichever model is first.
+    colors = dict(zip(sorted(set(kinds.values()), reverse=True), _COLORS, strict=False))
     single = table[[kinds[model] == "one modality" for model in table.index]]["score"]
     for kind, color in colors.items():
         of_kind = [place for place, model in enumerate(table.index) if kinds[model] == kind]
