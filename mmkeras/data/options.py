@@ -8,9 +8,8 @@ import tensorflow as tf
 def in_order(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """The dataset, its elements always in one order, without TensorFlow's tuner.
 
-    The tuner's thread can miss that its iterator is to end, and then sleeps on for up to a minute
-    while the caller waits. Without it, `AUTOTUNE` stands for as many calls as there are cores, and
-    for a prefetch buffer that grows when it runs empty.
+    With the tuner, ending an iterator after half a minute's training was seen to keep the caller
+    waiting for up to 20 s (TensorFlow 2.17.1); without it, it ends at once.
 
     Example:
 
