@@ -31,10 +31,11 @@ class MixtureOfExpertsFusion(layers.Layer):
     the present ones and the joint experts, for whom an absent `h_i` is zeros. A row without any
     modality gives zeros.
 
-    A router that finds one expert early never trains the others. So in training a loss is added,
-    the squared coefficient of variation of the experts' importance over the batch (equations 6
-    and 7, where importance is the sum of an expert's gates; here it is their mean over the rows
-    that have the expert's modality, so that a rare modality is not pushed up):
+    A router that finds one expert early never trains the others. So `R` starts at zero, with
+    equal gates (appendix A), and in training a loss is added, the squared coefficient of
+    variation of the experts' importance over the batch (equations 6 and 7, where importance is
+    the sum of an expert's gates; here it is their mean over the rows that have the expert's
+    modality, so that a rare modality is not pushed up):
 
         balance * Var_k(importance_k) / Mean_k(importance_k)^2
 
@@ -65,7 +66,8 @@ class MixtureOfExpertsFusion(layers.Layer):
 
     References:
         - [Jacobs et al., 1991](https://doi.org/10.1162/neco.1991.3.1.79)
-        - [Shazeer et al., 2017](https://arxiv.org/abs/1701.06538) (equations 1, 6 and 7)
+        - [Shazeer et al., 2017](https://arxiv.org/abs/1701.06538) (equations 1, 6
+          and 7, appendix A)
     """
 
     has_weights = True
@@ -95,8 +97,8 @@ class MixtureOfExpertsFusion(layers.Layer):
         check_token_shapes("MixtureOfExpertsFusion", tokens_shape, at_least=2)
         modalities = len(tokens_shape)
 
-        def dense(inputs, outputs, activation=None):
-            layer = layers.Dense(outputs, activation=activation, dtype=self.dtype_policy)
+        def dense(inputs, outputs, activation=None, **options):
+            layer = layers.Dense(outputs, activation, dtype=self.dtype_policy, **options)
             layer.build((None, inputs))
             return layer
 
@@ -107,7 +109,9 @@ class MixtureOfExpertsFusion(layers.Layer):
             [dense(inputs, self.dim, "relu"), dense(self.dim, self.dim)]
             for inputs in [self.dim] * modalities + [modalities * self.dim] * self.num_joint
         ]
-        self.router = dense(modalities * self.dim, modalities + self.num_joint)
+        self.router = dense(
+            modalities * self.dim, modalities + self.num_joint, kernel_initializer="zeros"
+        )
         self.drop = layers.Dropout(self.dropout, dtype=self.dtype_policy)
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):

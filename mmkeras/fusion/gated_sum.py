@@ -29,6 +29,10 @@ class GatedSumFusion(layers.Layer):
     positive and add up to 1. `WeightedSumFusion` has the same weights for every row,
     `GatedMultimodalUnit` (Arevalo et al.) has a gate for every feature.
 
+    `G` starts at zero, as in Shazeer et al. (appendix A), so that training begins with the plain
+    mean. From random gates training often ended with one modality, whichever the gate had
+    preferred first, and the other unheard.
+
     The softmax runs over the modalities that a row has: an absent one has weight 0, the others
     still add up to 1, and the gate sees zeros in its place. A row without any gives zeros.
 
@@ -55,6 +59,7 @@ class GatedSumFusion(layers.Layer):
     References:
         - [Jacobs et al., 1991](https://doi.org/10.1162/neco.1991.3.1.79) (adaptive mixtures of
           local experts)
+        - [Shazeer et al., 2017](https://arxiv.org/abs/1701.06538) (gates that start at zero)
         - [Arevalo et al., 2017](https://arxiv.org/abs/1702.01992) (gates that see all modalities)
     """
 
@@ -70,7 +75,9 @@ class GatedSumFusion(layers.Layer):
         self.projections = build_projections(
             tokens_shape, self.dim, self.pooling, self.dtype_policy
         )
-        self.gate = layers.Dense(len(tokens_shape), dtype=self.dtype_policy)
+        self.gate = layers.Dense(
+            len(tokens_shape), kernel_initializer="zeros", dtype=self.dtype_policy
+        )
         self.gate.build((None, len(tokens_shape) * self.dim))
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):

@@ -32,6 +32,9 @@ class ModalityAttentionFusion(layers.Layer):
     here; `h` is the mean of the row's `d_i`, so that a modality's weight still depends on what
     the others say. The paper's `tanh` over the sum and the state is left to the layers behind.
 
+    `w` starts at zero: training begins with equal weights, and does not settle on one modality
+    before it has seen what the others are good for.
+
     The weights differ from row to row; those of `WeightedSumFusion` do not. Absent
     modalities are left out of `h` and of the softmax. A row without any modality gives zeros.
 
@@ -75,7 +78,9 @@ class ModalityAttentionFusion(layers.Layer):
         )
         self.to_query = layers.Dense(self.dim, use_bias=False, dtype=self.dtype_policy)
         self.to_query.build((None, self.dim))
-        self.to_score = layers.Dense(1, use_bias=False, dtype=self.dtype_policy)
+        self.to_score = layers.Dense(
+            1, use_bias=False, kernel_initializer="zeros", dtype=self.dtype_policy
+        )
         self.to_score.build((None, None, self.dim))
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):

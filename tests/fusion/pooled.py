@@ -11,7 +11,7 @@ from keras import layers
 
 from tests.fusion.by_hand import dense
 from tests.fusion.standard import example
-from tests.layer_checks import randomize
+from tests.layer_checks import call, randomize
 
 EXAMPLE = example()
 TOKENS, PRESENT = EXAMPLE["tokens"], EXAMPLE["present"]
@@ -26,6 +26,15 @@ def randomized(fusion, tokens=TOKENS):
 
 def affine_each(projections, vectors=MEANS):
     return [dense(layer, x) for layer, x in zip(projections, vectors, strict=True)]
+
+
+def first_weights(fusion):
+    """The weights of a new fusion for rows whose numbers are large."""
+    return call(
+        fusion,
+        {"tokens": [100 * x for x in TOKENS], "present": PRESENT},
+        return_weights=True,
+    )[1]
 
 
 def number_of_weights(fusion, tokens=TOKENS):

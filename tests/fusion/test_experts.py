@@ -56,6 +56,13 @@ def test_experts_of_absent_modalities_are_not_asked():
     assert (fused[3] == 0).all() and (weights["experts"][3] == 0).all()
 
 
+def test_training_starts_with_equal_gates_of_the_available_experts():
+    arguments = {"tokens": [100 * x for x in TOKENS], "present": PRESENT}
+    _, weights = call(MixtureOfExpertsFusion(dim=4), arguments, return_weights=True)
+    expected = [[1 / 3] * 3, [0, 1 / 2, 1 / 2], [1 / 2, 0, 1 / 2], [0] * 3]
+    np.testing.assert_allclose(weights["experts"], expected, rtol=1e-6)
+
+
 def added_loss(fusion, arguments):
     _, weights = call(fusion, arguments, return_weights=True, training=True)
     (loss,) = fusion.losses

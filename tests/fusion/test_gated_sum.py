@@ -2,7 +2,15 @@ import numpy as np
 
 from mmkeras.fusion.gated_sum import GatedSumFusion
 from tests.fusion.by_hand import dense, softmax
-from tests.fusion.pooled import MEANS, PRESENT, TOKENS, affine_each, number_of_weights, randomized
+from tests.fusion.pooled import (
+    MEANS,
+    PRESENT,
+    TOKENS,
+    affine_each,
+    first_weights,
+    number_of_weights,
+    randomized,
+)
 from tests.layer_checks import call
 
 
@@ -30,6 +38,12 @@ def test_the_gate_shares_one_among_the_present_modalities():
     seen = np.stack(affine_each(fusion.projections), axis=1) * PRESENT[:, :, None]
     scores = dense(fusion.gate, seen.reshape(4, 21))
     np.testing.assert_allclose(weights[1, 1:], softmax(scores[1, 1:]), atol=1e-5)
+
+
+def test_training_starts_with_equal_weights():
+    weights = first_weights(GatedSumFusion(dim=7))
+    expected = PRESENT / np.maximum(PRESENT.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
 def test_a_modality_alone_is_handed_through():

@@ -3,6 +3,7 @@ import pytest
 
 from mmkeras.fusion.modality_attention import ModalityAttentionFusion
 from tests.fusion import by_hand
+from tests.fusion.pooled import PRESENT, first_weights
 from tests.fusion.standard import example
 from tests.layer_checks import call, randomize
 
@@ -45,6 +46,12 @@ def test_a_modalitys_weight_depends_on_what_the_others_say(fusion):
     _, after = call(fusion, {"tokens": [first, second, third + 1]}, return_weights=True)
     ratios = before[:, 0] / before[:, 1], after[:, 0] / after[:, 1]
     assert np.abs(ratios[0] - ratios[1]).max() > 1e-3
+
+
+def test_training_starts_with_equal_weights():
+    weights = first_weights(ModalityAttentionFusion(dim=4))
+    expected = PRESENT / np.maximum(PRESENT.sum(axis=1, keepdims=True), 1)
+    np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
 def test_has_as_many_weights_as_the_formula(fusion):
