@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.joint_tokens import in_every_row, project_each
 from mmkeras.fusion.keys import join_masks, modalities_there
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class BottleneckFusion(layers.Layer):
+class BottleneckFusion(TransformerFusion):
     """A transformer for each modality; between layers they share a few bottleneck tokens.
 
     With `z_i = [c_i; X_i P_i + b_i]`, a learnt class token and modality `i`'s tokens projected to
@@ -75,14 +75,8 @@ class BottleneckFusion(layers.Layer):
         dropout: float = 0.1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.dim = int(dim)
+        super().__init__(dim, num_heads, num_layers, ff_dim, dropout, **kwargs)
         self.num_bottlenecks = int(num_bottlenecks)
-        self.num_heads = int(num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
-        check_heads(self.dim, self.num_heads)
 
     def build(self, tokens_shape):
         check_token_shapes("BottleneckFusion", tokens_shape, at_least=2)
@@ -98,17 +92,10 @@ class BottleneckFusion(layers.Layer):
                 (self.num_bottlenecks, "bottlenecks"),
             )
         )
-        self.transformers = []
-        for _ in range(self.num_layers):
-            by_modality = [
-                TransformerLayers(
-                    self.num_heads, 1, self.ff_dim, self.dropout, dtype=self.dtype_policy
-                )
-                for _ in tokens_shape
-            ]
-            for transformer in by_modality:
-                transformer.build((None, None, self.dim))
-            self.transformers.append(by_modality)
+        self.transformers = [
+            [self.built_transformer(num_layers=1) for _ in tokens_shape]
+            for _ in range(self.num_layers)
+        ]
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -135,12 +122,4 @@ class BottleneckFusion(layers.Layer):
         return masked_mean(ops.stack([x[:, 0] for x in streams], axis=1), there)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_bottlenecks": self.num_bottlenecks,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }
+        return {**super().get_config(), "num_bottlenecks": self.num_bottlenecks}

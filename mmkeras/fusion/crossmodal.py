@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.cross_layer import CrossTransformerLayer
 from mmkeras.fusion.joint_tokens import project_each
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.transformer_fusion import TransformerFusion
 
 
 def sine_positions(length: Any, dim: int) -> Any:
@@ -35,7 +35,7 @@ def sine_positions(length: Any, dim: int) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MulTFusion(layers.Layer):
+class MulTFusion(TransformerFusion):
     """A crossmodal transformer for each ordered pair of modalities; they need not be aligned.
 
     With `Z_i = X_i P_i + b_i + PE` modality `i`'s tokens projected to one width, plus sinusoidal
@@ -85,23 +85,6 @@ class MulTFusion(layers.Layer):
 
     has_weights = False
 
-    def __init__(
-        self,
-        dim: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        ff_dim: int = 128,
-        dropout: float = 0.1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.dim = int(dim)
-        self.num_heads = int(num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
-        check_heads(self.dim, self.num_heads)
-
     def build(self, tokens_shape):
         check_token_shapes("MulTFusion", tokens_shape, at_least=2)
         modalities = range(len(tokens_shape))
@@ -121,13 +104,8 @@ class MulTFusion(layers.Layer):
             self.crossmodal.append(stack)
             self.cross_norms.append(layers.LayerNormalization(**common))
             self.cross_norms[-1].build(shape)
-        self.transformers = []
-        for _ in modalities:
-            transformer = TransformerLayers(
-                self.num_heads, self.num_layers, self.ff_dim, self.dropout, **common
-            )
-            transformer.build((None, None, (len(tokens_shape) - 1) * self.dim))
-            self.transformers.append(transformer)
+        width = (len(tokens_shape) - 1) * self.dim
+        self.transformers = [self.built_transformer(dim=width) for _ in modalities]
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -146,13 +124,3 @@ class MulTFusion(layers.Layer):
             x = transformer(ops.concatenate(parts, axis=-1), key_mask=mask, training=training)
             vectors.append(masked_mean(x, mask))
         return ops.concatenate(vectors, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

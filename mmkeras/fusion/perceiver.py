@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.cross_layer import CrossTransformerLayer
 from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
 from mmkeras.fusion.keys import join_masks, split_by_modality
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class PerceiverFusion(layers.Layer):
+class PerceiverFusion(TransformerFusion):
     """A few learnt latents attend to all tokens, then to each other, again and again.
 
     With `Z` the modalities' tokens, projected to one width, with a learnt embedding of each
@@ -76,14 +76,8 @@ class PerceiverFusion(layers.Layer):
         dropout: float = 0.1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.dim = int(dim)
+        super().__init__(dim, num_heads, num_layers, ff_dim, dropout, **kwargs)
         self.num_latents = int(num_latents)
-        self.num_heads = int(num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
-        check_heads(self.dim, self.num_heads)
         if self.num_layers < 1:
             raise ValueError(
                 "`num_layers` must be at least 1: without one the latents would never see the "
@@ -108,12 +102,7 @@ class PerceiverFusion(layers.Layer):
                 )
             )
             self.readers[-1].build(shape, shape)
-            self.thinkers.append(
-                TransformerLayers(
-                    self.num_heads, 1, self.ff_dim, self.dropout, dtype=self.dtype_policy
-                )
-            )
-            self.thinkers[-1].build(shape)
+            self.thinkers.append(self.built_transformer(num_layers=1))
 
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -127,15 +116,7 @@ class PerceiverFusion(layers.Layer):
         return (fused, _by_modality(scores, tokens)) if return_weights else fused
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_latents": self.num_latents,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }
+        return {**super().get_config(), "num_latents": self.num_latents}
 
 
 def _by_modality(scores, tokens):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers
 
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.joint_tokens import JointTokens
 from mmkeras.fusion.keys import join_masks
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class SelfAttentionFusion(layers.Layer):
+class SelfAttentionFusion(TransformerFusion):
     """One transformer over all tokens of all modalities, and the mean of what comes out.
 
     With `P_i`, `b_i` a linear layer for each modality and `e_i` its learnt embedding:
@@ -60,44 +57,14 @@ class SelfAttentionFusion(layers.Layer):
 
     has_weights = False
 
-    def __init__(
-        self,
-        dim: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        ff_dim: int = 128,
-        dropout: float = 0.1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.dim = int(dim)
-        self.num_heads = int(num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
-        check_heads(self.dim, self.num_heads)
-
     def build(self, tokens_shape):
         check_token_shapes("SelfAttentionFusion", tokens_shape, at_least=2)
         self.joint = JointTokens(self.dim, dtype=self.dtype_policy)
         self.joint.build(tokens_shape)
-        self.transformer = TransformerLayers(
-            self.num_heads, self.num_layers, self.ff_dim, self.dropout, dtype=self.dtype_policy
-        )
-        self.transformer.build((None, None, self.dim))
+        self.transformer = self.built_transformer()
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         mask = join_masks(tokens, masks)
         x = self.transformer(self.joint(tokens), key_mask=mask, training=training)
         return masked_mean(x, mask)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

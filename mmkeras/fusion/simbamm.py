@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
 from mmkeras.fusion.keys import join_masks
 from mmkeras.fusion.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class SimBaMMFusion(layers.Layer):
+class SimBaMMFusion(TransformerFusion):
     """A small transformer over a class token and the tokens of all modalities.
 
     With `P_i`, `b_i` a linear layer for each modality, `e_i` its learnt embedding, and `c` a
@@ -62,23 +60,6 @@ class SimBaMMFusion(layers.Layer):
 
     has_weights = False
 
-    def __init__(
-        self,
-        dim: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        ff_dim: int = 128,
-        dropout: float = 0.1,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.dim = int(dim)
-        self.num_heads = int(num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
-        check_heads(self.dim, self.num_heads)
-
     def build(self, tokens_shape):
         check_token_shapes("SimBaMMFusion", tokens_shape, at_least=2)
         self.joint = JointTokens(self.dim, dtype=self.dtype_policy)
@@ -88,10 +69,7 @@ class SimBaMMFusion(layers.Layer):
             initializer=keras.initializers.RandomNormal(stddev=0.02),
             name="class_token",
         )
-        self.transformer = TransformerLayers(
-            self.num_heads, self.num_layers, self.ff_dim, self.dropout, dtype=self.dtype_policy
-        )
-        self.transformer.build((None, None, self.dim))
+        self.transformer = self.built_transformer()
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -100,13 +78,3 @@ class SimBaMMFusion(layers.Layer):
         key_mask = join_masks([first, *tokens], [None, *masks])
         x = ops.concatenate([first, joint], axis=1)
         return self.transformer(x, key_mask=key_mask, training=training)[:, 0]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }
