@@ -43,6 +43,18 @@ def constant_score(task: str, targets: np.ndarray) -> float:
     return max(main_score(task, targets, np.tile(a, (len(targets), 1))) for a in answers)
 
 
+def brier_score(task: str, targets: np.ndarray, outputs: np.ndarray) -> float:
+    """The mean squared distance of probabilities from the truth (Brier, 1950).
+
+    Summed over the classes, as Brier does; over labels their mean.
+
+    >>> round(brier_score("classification", np.eye(2), np.array([[0.8, 0.2], [0.4, 0.6]])), 3)
+    0.2
+    """
+    squares = np.square(outputs.astype(np.float64) - targets)
+    return float((squares.sum(axis=1) if task == "classification" else squares).mean())
+
+
 def performance(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     """Every figure of a task.
 
@@ -53,9 +65,8 @@ def performance(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str
     Returns:
         For classes and labels also micro-F1, the areas under the ROC curve and the average
         precision (one class against the rest; the mean over the classes that some rows have and
-        some have not), and the Brier score (the mean squared distance of the probabilities from
-        the truth, summed over the classes; over labels their mean); for numbers also Pearson's
-        correlation. What is not defined for these rows is NaN.
+        some have not), and the Brier score; for numbers also Pearson's correlation. What is not
+        defined for these rows is NaN.
 
     Example:
 
@@ -70,13 +81,10 @@ def performance(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str
         figures["pearson"] = float(np.corrcoef(true, guess)[0, 1]) if varies else np.nan
         return figures
     curves = class_curves(targets, outputs)
-    squares = np.square(outputs.astype(np.float64) - targets)
     if task == "classification":
         true, guess = targets.argmax(axis=1), outputs.argmax(axis=1)
         figures["micro_f1"] = float(sk.f1_score(true, guess, average="micro"))
-        figures["brier"] = float(squares.sum(axis=1).mean())
-    else:
-        figures["brier"] = float(squares.mean())
+    figures["brier"] = brier_score(task, targets, outputs)
     return figures | {
         name: float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
         for name, values in curves.items()

@@ -16,6 +16,7 @@ from mmkeras.evaluation.calibration import (
     fit_temperature,
 )
 from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.evaluation.performance import brier_score
 from mmkeras.evaluation.plots import new_figure
 
 BINS = 15
@@ -95,13 +96,11 @@ def _answer_groups(subject: Subject, answers: int) -> np.ndarray:
 
 def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
     confidence, right = answers(task, targets, outputs)
-    squares = np.square(outputs.astype(np.float64) - targets)
-    classes = task == "classification"
     return {
         "ECE": calibration_error(confidence, right, BINS),
         "adaptive ECE": calibration_error(confidence, right, BINS, adaptive=True),
         "log loss": evaluate_predictions(task, targets, outputs)["log_loss"],
-        "Brier score": float(squares.sum(axis=1).mean() if classes else squares.mean()),
+        "Brier score": brier_score(task, targets, outputs),
         "mean confidence": float(confidence.mean()),
     }
 
