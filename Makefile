@@ -1,5 +1,6 @@
 # make demo  trains on embedded data and writes a report;  make test  runs the tests.
-# make results  compares all fusions on four public data sets (hours; goes on where it stopped).
+# make results  compares all fusions on four public data sets (hours; goes on where it stopped);
+#               make results FUSIONS="concat gmu" TABLES=my-tables  compares these, for tables there.
 # All make .venv and install what is needed first.
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,8 +17,9 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
+TABLES ?= experiments/results
 COMPARE := $(BIN)/python experiments/compare_fusion.py --seeds 5 --workers 2 \
-	--results experiments/results
+	--results $(TABLES) $(if $(FUSIONS),--fusions $(FUSIONS))
 # Two workers on two cores: a core each.
 ONE_CORE := TF_NUM_INTRAOP_THREADS=1
 results: $(STAMP)
