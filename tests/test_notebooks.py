@@ -11,12 +11,6 @@ from nbclient import NotebookClient
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 # Data that would have to be downloaded.
 NEED_DATA = ("03_audio_and_images",)
-SLOW = (*NEED_DATA, "04_do_my_modalities_help")
-
-RUNS = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else [])
-    for path in NOTEBOOKS
-]
 
 
 def sources(notebook):
@@ -49,7 +43,8 @@ def test_committed_outputs_are_whole_and_small(path):
     assert all(cell.execution_count for cell in cells)
 
 
-@pytest.mark.parametrize("path", RUNS)
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_a_clean_kernel(path, tmp_path):
     if path.stem in NEED_DATA and "MMKERAS_DATA" not in os.environ:
         pytest.skip("MMKERAS_DATA is not set")
