@@ -16,6 +16,8 @@ from tests.layer_checks import call, randomize
 EXAMPLE = example()
 TOKENS, PRESENT = EXAMPLE["tokens"], EXAMPLE["present"]
 MEANS = [x.mean(axis=1) for x in TOKENS]
+# Each row's weights where its modalities count alike.
+EQUAL = PRESENT / np.maximum(PRESENT.sum(axis=1, keepdims=True), 1)
 
 
 def randomized(fusion, tokens=TOKENS):
