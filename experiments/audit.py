@@ -20,8 +20,8 @@ from typing import Annotated
 import tyro
 
 from mmkeras.audit import AuditSettings, audit
-from mmkeras.audit.parts import Report
 from mmkeras.cli import run_script
+from mmkeras.reports.parts import Report
 
 
 def main(

@@ -16,7 +16,7 @@ import sys
 import pandas as pd
 
 from mmkeras.cli import parse, run_script
-from mmkeras.repeated import RepeatConfig, repeat
+from mmkeras.studies.repeat import RepeatConfig, repeat
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:

@@ -21,7 +21,7 @@ import sys
 import pandas as pd
 
 from mmkeras.cli import parse, run_script
-from mmkeras.comparison import ComparisonConfig, compare
+from mmkeras.studies.comparison import ComparisonConfig, compare
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:

@@ -21,13 +21,13 @@ import pandas as pd
 import tyro
 
 from mmkeras.cli import DataConfig, parse, run_script, to_json
-from mmkeras.data.splits import Splits, k_folds, split_table
+from mmkeras.data.tables.splits import Splits, k_folds, split_table
 from mmkeras.evaluation.metrics import headline
-from mmkeras.evaluation.report import format_table
-from mmkeras.experiment import drop_unreadable
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import drop_unreadable
 from mmkeras.files import write_text
-from mmkeras.repeated import FUSED, train_models
-from mmkeras.settings import Settings
+from mmkeras.reports.run_report import format_table
+from mmkeras.studies.repeat import FUSED, train_models
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@
     python experiments/retrieval.py --validation 0.15 --search validation    # to choose settings
     python experiments/retrieval.py --data my.csv --target label
 
-Encoders are trained to agree (`mmkeras.training.contrastive`), once to recognise the row's own
-partner and once all rows of its class; encoders and preprocessing are those of the data set's
-preset. Where all modalities are feature vectors, three linear models stand beside them
+Encoders are trained to agree (`mmkeras.training.pretraining.contrastive`), once to recognise the
+row's own partner and once all rows of its class; encoders and preprocessing are those of the data
+set's preset. Where all modalities are feature vectors, three linear models stand beside them
 (`mmkeras.classical.retrieval`). Last, a logistic regression on the frozen embeddings.
 """
 
@@ -34,17 +34,17 @@ from mmkeras.classical.retrieval import (
     SemanticMatching,
 )
 from mmkeras.cli import DataConfig, option, parse, run_script
-from mmkeras.data.cells import label_names
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.splits import Splits
+from mmkeras.data.tables.cells import label_names
+from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.probe import linear_probe
-from mmkeras.evaluation.report import format_table
 from mmkeras.evaluation.retrieval import chance, search
-from mmkeras.experiment import fitted_pipelines, make_model
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
-from mmkeras.settings import Settings
-from mmkeras.training.contrastive import POSITIVES
-from mmkeras.training.pretrain import ContrastiveSettings, embed, pretrain
+from mmkeras.reports.run_report import format_table
+from mmkeras.training.pretraining.contrastive import POSITIVES
+from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
 
 # Chosen on validation rows.

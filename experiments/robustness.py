@@ -19,7 +19,7 @@ import tyro
 from mmkeras.audit import AuditSettings
 from mmkeras.audit.robustness import compare_robustness
 from mmkeras.cli import run_script
-from mmkeras.evaluation.report import format_table
+from mmkeras.reports.run_report import format_table
 
 
 def main(

@@ -21,13 +21,13 @@ import pandas as pd
 import tyro
 
 from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_script, to_json
-from mmkeras.data.cells import class_counts
-from mmkeras.data.leakage import check_leakage, format_findings
-from mmkeras.evaluation.report import comparison_table, format_table
-from mmkeras.experiment import drop_unreadable, train_run
-from mmkeras.repeated import FUSED
-from mmkeras.runs import CONFIG, read_json
-from mmkeras.settings import Settings
+from mmkeras.data.leakage.check import check_leakage, format_findings
+from mmkeras.data.tables.cells import class_counts
+from mmkeras.experiment.run_folder import CONFIG, read_json
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import drop_unreadable, train_run
+from mmkeras.reports.run_report import comparison_table, format_table
+from mmkeras.studies.repeat import FUSED
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,14 @@ import pandas as pd
 
 from mmkeras.cli import parse, run_script
 from mmkeras.evaluation.metrics import headline
-from mmkeras.evaluation.report import format_table
+from mmkeras.experiment.run_folder import read_json
+from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
-from mmkeras.repeated import FUSED, RepeatConfig, repeat
-from mmkeras.runs import read_json
-from mmkeras.settings import Settings
-from mmkeras.tuning.config import TuneConfig
-from mmkeras.tuning.results import BEST, TRIALS, best_trials, importances, trials_table
-from mmkeras.tuning.search import search
+from mmkeras.reports.run_report import format_table
+from mmkeras.studies.repeat import FUSED, RepeatConfig, repeat
+from mmkeras.studies.tuning.results import BEST, TRIALS, best_trials, importances, trials_table
+from mmkeras.studies.tuning.search import search
+from mmkeras.studies.tuning.tuning_config import TuneConfig
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:

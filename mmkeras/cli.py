@@ -13,12 +13,12 @@ from typing import Any, Literal, TypeVar
 import pandas as pd
 import tyro
 
-from mmkeras.data.clean import clean_table
 from mmkeras.data.datasets import DATASETS, load_dataset
-from mmkeras.data.infer import infer_schema
-from mmkeras.data.splits import Splits, split_officially, split_table
-from mmkeras.data.table import read_raw, read_table
-from mmkeras.presets import preset
+from mmkeras.data.tables.clean import clean_table
+from mmkeras.data.tables.infer import infer_schema
+from mmkeras.data.tables.read import read_raw, read_table
+from mmkeras.data.tables.splits import Splits, split_officially, split_table
+from mmkeras.experiment.presets import preset
 from mmkeras.schema import Schema
 
 Config = TypeVar("Config")

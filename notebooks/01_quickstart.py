@@ -42,12 +42,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from mmkeras.data.leakage import format_findings
-from mmkeras.evaluation.attention import image_attention
-from mmkeras.evaluation.plots import plot_attention, plot_confusion, plot_examples, plot_history
-from mmkeras.experiment import train_run
-from mmkeras.presets import preset
-from mmkeras.runs import predictions_frame
+from mmkeras.data.leakage.check import format_findings
+from mmkeras.inspection.attention import image_attention
+from mmkeras.reports.plots import plot_attention, plot_confusion, plot_examples, plot_history
+from mmkeras.experiment.train import train_run
+from mmkeras.experiment.presets import preset
+from mmkeras.experiment.run_folder import predictions_frame
 
 # %matplotlib inline
 matplotlib.rcParams["figure.dpi"] = 70

@@ -34,9 +34,9 @@ import pandas as pd
 import PIL.Image
 import PIL.ImageDraw
 
-from mmkeras.data.leakage import format_findings
-from mmkeras.data.table import TableError
-from mmkeras.evaluation.plots import plot_examples
+from mmkeras.data.leakage.check import format_findings
+from mmkeras.data.tables.read import TableError
+from mmkeras.reports.plots import plot_examples
 from mmkeras.training.settings import TrainingSettings
 
 # %matplotlib inline

@@ -38,14 +38,14 @@ import scipy.signal
 import soundfile
 from IPython.display import Audio, display
 
-from mmkeras.data.augment_sound import add_noise, mask_spectrograms
-from mmkeras.data.sound import decode_sound
-from mmkeras.data.spectrogram import mel_filters, sound_features
-from mmkeras.data.splits import Splits, split_officially
+from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms
+from mmkeras.data.media.sound import decode_sound
+from mmkeras.data.media.spectrogram import mel_filters, sound_features
+from mmkeras.data.tables.splits import Splits, split_officially
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
-from mmkeras.experiment import make_model
-from mmkeras.presets import preset
-from mmkeras.runs import predictions_frame
+from mmkeras.experiment.train import make_model
+from mmkeras.experiment.presets import preset
+from mmkeras.experiment.run_folder import predictions_frame
 from mmkeras.training.fit import fit
 
 # %matplotlib inline

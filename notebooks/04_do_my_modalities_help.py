@@ -37,12 +37,12 @@ import pandas as pd
 from IPython.display import display
 
 from mmkeras.audit import AuditSettings
-from mmkeras.audit.parts import Picture, Table
+from mmkeras.reports.parts import Picture, Table
 from mmkeras.data.datasets.synthetic_truth import truth
-from mmkeras.data.splits import split_officially
+from mmkeras.data.tables.splits import split_officially
 from mmkeras.evaluation import audit
 from mmkeras.evaluation.comparison import compare_models
-from mmkeras.presets import preset
+from mmkeras.experiment.presets import preset
 
 # %matplotlib inline
 matplotlib.rcParams["figure.dpi"] = 70

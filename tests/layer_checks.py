@@ -191,7 +191,7 @@ def check_more_padding(layer, tokens, masks):
 
 _PREDICT = """
 import sys, pathlib, numpy as np, keras
-import mmkeras.models
+import mmkeras.models.build
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     inputs = np.load(path.with_suffix(".npz"))
     inputs = [inputs[f"arr_{i}"] for i in range(len(inputs.files))]

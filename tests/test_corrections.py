@@ -12,9 +12,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from mmkeras.models import image_text_classifier
+from mmkeras.models.build import image_text_classifier
+from mmkeras.models.parts import attention_model
 from mmkeras.schema import Image, Schema, Text
-from mmkeras.submodels import attention_model
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DOCUMENT = (REPOSITORY / "docs" / "corrections.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mmkeras
-from mmkeras.models import build_model
+from mmkeras.models.build import build_model
 from mmkeras.schema import Image, InputSpec, Schema, Text
 
 

@@ -30,7 +30,7 @@ from PIL import Image as PillowImage
 from sound_rows import draw_sound
 
 import mmkeras
-from mmkeras.data.stores import decoded_bytes
+from mmkeras.data.media.stores import decoded_bytes
 from mmkeras.progress import ProgressBar
 
 SIDE, RATE, SECONDS = 64, 16000, 1.0

@@ -52,9 +52,9 @@ def train(config: SeedsConfig) -> float:
     """Trains all seeds on this process's side; returns the seconds that it took."""
     # mmkeras first: it keeps the backend quiet.
     from mmkeras.cli import DataConfig
-    from mmkeras.comparison.config import with_encoders
-    from mmkeras.experiment import fitted_pipelines, make_model
-    from mmkeras.presets import preset
+    from mmkeras.experiment.presets import preset
+    from mmkeras.experiment.train import fitted_pipelines, make_model
+    from mmkeras.studies.comparison.comparison_config import with_encoders
     from mmkeras.training.fit import fit
     from mmkeras.training.seeds import set_seed
     from mmkeras.training.vectorized import fit_seeds

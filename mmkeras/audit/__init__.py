@@ -1,6 +1,6 @@
 """Every question to a trained model, in one report."""
 
-from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.run import audit
 
 __all__ = ["AuditSettings", "audit"]

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.config import AuditSettings
-from mmkeras.audit.rows import Rows
+from mmkeras.audit.audit_config import AuditSettings
+from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject, row_names
-from mmkeras.data.cells import row_name, to_numbers
-from mmkeras.data.leakage_finding import count_of
+from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.splits import Splits
-from mmkeras.data.table import read_table
-from mmkeras.runs import Run
+from mmkeras.data.tables.cells import row_name, to_numbers
+from mmkeras.data.tables.read import read_table
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.run_folder import Run
 
 
 def open_subject(

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.config import AuditSettings
-from mmkeras.audit.look import GREY, axis_label, color, plain, scale, shared_legend
+from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.opening import open_subject
-from mmkeras.audit.parts import Picture, Report, Section, Table
 from mmkeras.audit.sections.missing import SHARES, missing_curve
 from mmkeras.audit.sections.noise import noise_curves, plot_noise
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, shown
-from mmkeras.audit.write import write_report
-from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.robustness import effective_robustness, normalised, relative_robustness
-from mmkeras.runs import Run
+from mmkeras.experiment.run_folder import Run
+from mmkeras.reports.parts import Picture, Report, Section, Table
+from mmkeras.reports.plot_style import GREY, axis_label, color, plain, scale, shared_legend
+from mmkeras.reports.plots import new_figure
+from mmkeras.reports.wording import FIGURES, shown
+from mmkeras.reports.write import write_report
 
 
 def compare_robustness(

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from mmkeras.audit.config import AuditSettings
+from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.opening import open_subject
-from mmkeras.audit.parts import Report, Section
 from mmkeras.audit.sections.calibration import calibration_section
 from mmkeras.audit.sections.contribution import contribution_section
 from mmkeras.audit.sections.data import data_section
@@ -23,10 +22,11 @@ from mmkeras.audit.sections.significance import check_comparable, significance_s
 from mmkeras.audit.sections.subgroups import subgroups_section
 from mmkeras.audit.subject import Subject
 from mmkeras.audit.verdict import verdict
-from mmkeras.audit.write import write_report
-from mmkeras.data.leakage_finding import count_of
-from mmkeras.data.splits import Splits
-from mmkeras.runs import Run
+from mmkeras.data.leakage.finding import count_of
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.run_folder import Run
+from mmkeras.reports.parts import Report, Section
+from mmkeras.reports.write import write_report
 
 
 def audit(

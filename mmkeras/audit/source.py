@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mmkeras.cli import data_config_from_json
-from mmkeras.data.fingerprint import fingerprint
-from mmkeras.data.splits import Splits, k_folds, split_table
-from mmkeras.experiment import drop_unreadable
-from mmkeras.runs import Run
-from mmkeras.settings import Settings
+from mmkeras.data.tables.fingerprint import fingerprint
+from mmkeras.data.tables.splits import Splits, k_folds, split_table
+from mmkeras.experiment.run_folder import Run
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import drop_unreadable
 
 
 def splits_of(run: Run) -> Splits:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mmkeras.audit.config import AuditSettings
-from mmkeras.audit.rows import Rows
+from mmkeras.audit.audit_config import AuditSettings
+from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.subset_models import SubsetModel, subset_runs
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.splits import Splits
+from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.performance import MAIN, constant_score
 from mmkeras.evaluation.shapley import subsets
-from mmkeras.runs import Run
+from mmkeras.experiment.run_folder import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmkeras.audit.rows import Rows, predict_arrays
-from mmkeras.data.fingerprint import fingerprint
-from mmkeras.data.splits import Splits
+from mmkeras.audit.model_inputs import Rows, predict_arrays
+from mmkeras.data.tables.fingerprint import fingerprint
+from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
-from mmkeras.experiment import train_run
-from mmkeras.runs import CONFIG, METRICS, Run, read_json
-from mmkeras.settings import Settings
+from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, read_json
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import train_run
 
 if TYPE_CHECKING:
-    from mmkeras.audit.config import AuditSettings
+    from mmkeras.audit.audit_config import AuditSettings
 
 # What two runs of one experiment, one seed and one split have in common.
 _SAME = ("settings", "rows", "seed", "stamp", "fold", "experiment")

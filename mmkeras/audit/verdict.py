@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mmkeras.audit.parts import Section
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, joined, shown
-from mmkeras.data.leakage_finding import count_of
+from mmkeras.data.leakage.finding import count_of
+from mmkeras.reports.parts import Section
+from mmkeras.reports.wording import FIGURES, joined, shown
 
 _CLEAR_BITS = 0.05
 _FEW = 0.01

@@ -18,10 +18,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.cells import missing_cells, row_name
-from mmkeras.data.options import in_order
-from mmkeras.data.preprocess import Preprocessing
-from mmkeras.data.sequences import SequenceStore
+from mmkeras.data.media.sequences import SequenceStore
+from mmkeras.data.media.stores import MediaStore, decoded_bytes
+from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.sources import (
     MEDIA_SOURCES,
     ArraySource,
@@ -30,7 +29,8 @@ from mmkeras.data.sources import (
     padded_length,
 )
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
-from mmkeras.data.stores import MediaStore, decoded_bytes
+from mmkeras.data.tables.cells import missing_cells, row_name
+from mmkeras.data.tf_options import in_order
 
 CACHES = ("auto", "memory", "file", None)
 CACHE_BUDGET = 2 << 30  # bytes

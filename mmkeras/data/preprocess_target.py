@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.cells import label_names, label_sets, row_name, step_labels, to_numbers
+from mmkeras.data.tables.cells import label_names, label_sets, row_name, step_labels, to_numbers
 from mmkeras.schema import Target
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.cells import missing_cells
+from mmkeras.data.media.sequences import SequenceStore
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.sequences import SequenceStore
 from mmkeras.data.sources import MEDIA_SOURCES, SequenceSource, TextSource, padded_length
+from mmkeras.data.tables.cells import missing_cells
 
 _BATCH = 256
 

@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.augment_sound import add_noise, mask_spectrograms, shift_sounds
-from mmkeras.data.image import augment_images
-from mmkeras.data.preprocess_audio import AudioPreprocessor
-from mmkeras.data.preprocess_image import ImagePreprocessor
-from mmkeras.data.preprocess_sequence import SequencePreprocessor
-from mmkeras.data.preprocess_text import FIRST_WORD, TextPreprocessor
-from mmkeras.data.preprocess_video import VideoPreprocessor
-from mmkeras.data.sequences import SequenceStore
-from mmkeras.data.settings import ImageSettings
-from mmkeras.data.spectrogram import sound_features
-from mmkeras.data.stores import MediaStore
+from mmkeras.data.kinds.audio import AudioPreprocessor
+from mmkeras.data.kinds.image import ImagePreprocessor
+from mmkeras.data.kinds.sequence import SequencePreprocessor
+from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds.text import FIRST_WORD, TextPreprocessor
+from mmkeras.data.kinds.video import VideoPreprocessor
+from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms, shift_sounds
+from mmkeras.data.media.image import augment_images
+from mmkeras.data.media.sequences import SequenceStore
+from mmkeras.data.media.spectrogram import sound_features
+from mmkeras.data.media.stores import MediaStore
 
 # Sequences are padded to a multiple of this: a backend that compiles a program for each shape
 # (JAX) then compiles a few, and none has length 0, which layers dislike.

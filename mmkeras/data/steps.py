@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.cells import row_name, step_labels
-from mmkeras.data.sequences import SequenceStore
+from mmkeras.data.media.sequences import SequenceStore
 from mmkeras.data.sources import padded_length
+from mmkeras.data.tables.cells import row_name, step_labels
 from mmkeras.schema import Schema
 
 

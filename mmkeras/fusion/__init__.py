@@ -3,9 +3,9 @@
 (Late fusion's vector is the logits; its class says `gives_logits = True`.)
 
 A fusion is a `keras.layers.Layer` with `call(tokens, masks=None, present=None, training=None)`;
-see `mmkeras.fusion.pooling` for these arguments. Whatever stands in an absent modality's tokens
-or in padding does not change its output by a bit, NaN and infinity included. One whose class says
-`has_weights = True` also takes `return_weights=True` and then returns `(vector, weights)`. One
+see `mmkeras.fusion.parts.pooling` for these arguments. Whatever stands in an absent modality's
+tokens or in padding does not change its output by a bit, NaN and infinity included. One whose class
+says `has_weights = True` also takes `return_weights=True` and then returns `(vector, weights)`. One
 whose class says `aligned = True` reads sequences of one length, step by step. A new fusion is one
 file and one line in the table below; `docs/extending.md` shows it.
 """
@@ -38,14 +38,14 @@ from mmkeras.fusion.low_rank import LowRankFusion
 from mmkeras.fusion.memory import MemoryFusion
 from mmkeras.fusion.misa import MISAFusion
 from mmkeras.fusion.modality_attention import ModalityAttentionFusion
-from mmkeras.fusion.modality_dropout import ModalityDropout
 from mmkeras.fusion.multiplicative import MultiplicativeFusion
 from mmkeras.fusion.non_local import NonLocalGateFusion
+from mmkeras.fusion.parts.modality_dropout import ModalityDropout
+from mmkeras.fusion.parts.stepwise import StepwiseFusion
 from mmkeras.fusion.perceiver import PerceiverFusion
 from mmkeras.fusion.self_attention import SelfAttentionFusion
 from mmkeras.fusion.simbamm import SimBaMMFusion
 from mmkeras.fusion.stack import StackFusion
-from mmkeras.fusion.stepwise import StepwiseFusion
 from mmkeras.fusion.tensor import TensorFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
 

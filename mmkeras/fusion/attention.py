@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.joint_tokens import project_each
-from mmkeras.fusion.keys import attend, join_masks, split_by_modality
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
+from mmkeras.fusion.parts.joint_tokens import project_each
+from mmkeras.fusion.parts.masked_attention import attend, join_masks, split_by_modality
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -38,7 +38,7 @@ class CrossAttentionFusion(layers.Layer):
         num_heads: Attention heads.
         key_dim: The width of a head.
         pooling: How a querying modality's tokens become a vector; see
-            `mmkeras.fusion.pooling.pool`.
+            `mmkeras.fusion.parts.pooling.pool`.
         dropout: Share of attention weights that are dropped, in training.
 
     Call arguments:

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
-from mmkeras.fusion.projection import (
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import (
     build_projections,
     pool_each,
     presence,
@@ -43,7 +43,7 @@ class FactorizedBilinearFusion(layers.Layer):
     Args:
         dim: The width of the fused vector.
         factor: The rank of each output's bilinear form, the paper's `k`.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         dropout: Share of the product's features that are dropped, in training.
 
     Call arguments:

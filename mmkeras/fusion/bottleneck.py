@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmkeras.fusion.joint_tokens import in_every_row, project_each
-from mmkeras.fusion.keys import join_masks, modalities_there
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
-from mmkeras.fusion.transformer_fusion import TransformerFusion
+from mmkeras.fusion.parts.joint_tokens import in_every_row, project_each
+from mmkeras.fusion.parts.masked_attention import join_masks, modalities_there
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.parts.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -8,13 +8,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import (
+from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
     pool,
 )
-from mmkeras.fusion.projection import build_projections
+from mmkeras.fusion.parts.projection import build_projections
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -47,7 +47,7 @@ class DeepCCAFusion(layers.Layer):
 
     Args:
         dim: The width of each projection.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         weight: The weight of the loss, which lies between `-weight` and 0.
         ridge: What is added to the variances, of features of variance 1.
 

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.joint_tokens import project_each
-from mmkeras.fusion.keys import modalities_there
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
-from mmkeras.fusion.projection import masked_softmax
+from mmkeras.fusion.parts.joint_tokens import project_each
+from mmkeras.fusion.parts.masked_attention import modalities_there
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.parts.projection import masked_softmax
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

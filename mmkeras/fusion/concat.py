@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pool
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -19,7 +19,7 @@ class ConcatFusion(keras.layers.Layer):
     An absent modality's part is zeros. It has no weights to learn and none to hand out.
 
     Args:
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality.

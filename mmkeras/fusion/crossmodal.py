@@ -7,10 +7,10 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.cross_layer import CrossTransformerLayer
-from mmkeras.fusion.joint_tokens import project_each
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent, masked_mean
-from mmkeras.fusion.transformer_fusion import TransformerFusion
+from mmkeras.fusion.parts.cross_layer import CrossTransformerLayer
+from mmkeras.fusion.parts.joint_tokens import project_each
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, masked_mean
+from mmkeras.fusion.parts.transformer_fusion import TransformerFusion
 
 
 def sine_positions(length: Any, dim: int) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.keys import any_mask
-from mmkeras.fusion.pooling import check_aligned, clear_absent
+from mmkeras.fusion.parts.masked_attention import any_mask
+from mmkeras.fusion.parts.pooling import check_aligned, clear_absent
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import (
+from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
@@ -42,7 +42,7 @@ class MixtureOfExpertsFusion(layers.Layer):
     Args:
         dim: The width of the fused vector, of the modalities' vectors and of hidden layers.
         num_joint: Experts that read all modalities; may be 0.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         balance: The weight of the loss that keeps all experts in use; 0 for none.
         dropout: Share of the pooled features that are dropped, in training.
 

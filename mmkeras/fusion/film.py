@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.conditioning import check_condition, split_condition
-from mmkeras.fusion.pooling import (
+from mmkeras.fusion.parts.conditioning import check_condition, split_condition
+from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
@@ -42,7 +42,7 @@ class FiLMFusion(layers.Layer):
     Args:
         dim: The width of the modulated tokens and of the fused vector.
         condition: The index of the conditioning modality; -1 is the last.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         num_layers: Modulated layers.
 
     Call arguments:

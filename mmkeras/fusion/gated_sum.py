@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
-from mmkeras.fusion.projection import (
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import (
     build_projections,
     masked_softmax,
     pool_each,
@@ -38,7 +38,7 @@ class GatedSumFusion(layers.Layer):
 
     Args:
         dim: The width of the sum.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.conditioning import check_condition, split_condition
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
-from mmkeras.fusion.projection import (
+from mmkeras.fusion.parts.conditioning import check_condition, split_condition
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import (
     build_projections,
     pool_each,
     presence,
@@ -42,7 +42,7 @@ class HypernetworkFusion(layers.Layer):
         condition: The index of the conditioning modality; -1 is the last.
         bottleneck: The width of what the generated weights are applied to, and of the
             hypernetwork's hidden layer.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

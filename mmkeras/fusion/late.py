@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import (
+from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
@@ -55,7 +55,7 @@ class LateFusion(layers.Layer):
 
     Args:
         num_outputs: Classes, labels or numbers to predict.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         dropout: Share of the pooled features that are dropped, in training.
         rule: `"product"`, `"mean"`, `"weights"` or `"vote"`.
         activation: The model's output function: `"softmax"`, `"sigmoid"` or `"linear"`. It says

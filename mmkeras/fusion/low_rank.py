@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
-from mmkeras.fusion.projection import append_one, pool_each, presence, zero_empty_rows
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
+from mmkeras.fusion.parts.projection import append_one, pool_each, presence, zero_empty_rows
 
 
 def factors_near_one(shape, dtype=None):
@@ -44,7 +44,7 @@ class LowRankFusion(layers.Layer):
     Args:
         dim: The width of the fused vector.
         rank: The number of outer products.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

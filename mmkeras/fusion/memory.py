@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_aligned, clear_absent
+from mmkeras.fusion.parts.pooling import check_aligned, clear_absent
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -9,7 +9,7 @@ import keras
 from keras import layers, ops
 
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.fusion.pooling import (
+from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
@@ -47,7 +47,7 @@ class MISAFusion(layers.Layer):
     Args:
         dim: The width of each vector; a multiple of `num_heads`.
         num_heads: Attention heads of the transformer.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         similarity, difference, reconstruction: The weights of the losses.
         dropout: Share of units that are dropped in the transformer, in training.
 

@@ -7,8 +7,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent, masked_mean
-from mmkeras.fusion.projection import (
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    masked_mean,
+)
+from mmkeras.fusion.parts.projection import (
     build_projections,
     masked_softmax,
     pool_each,
@@ -40,7 +45,7 @@ class ModalityAttentionFusion(layers.Layer):
 
     Args:
         dim: The width of the fused vector, and of the attention.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

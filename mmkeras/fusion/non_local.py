@@ -7,9 +7,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.keys import split_by_modality
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent
-from mmkeras.fusion.projection import masked_softmax, pool_each, presence
+from mmkeras.fusion.parts.masked_attention import split_by_modality
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import masked_softmax, pool_each, presence
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

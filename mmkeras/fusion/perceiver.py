@@ -7,11 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmkeras.fusion.cross_layer import CrossTransformerLayer
-from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
-from mmkeras.fusion.keys import join_masks, split_by_modality
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent
-from mmkeras.fusion.transformer_fusion import TransformerFusion
+from mmkeras.fusion.parts.cross_layer import CrossTransformerLayer
+from mmkeras.fusion.parts.joint_tokens import JointTokens, in_every_row
+from mmkeras.fusion.parts.masked_attention import join_masks, split_by_modality
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.parts.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

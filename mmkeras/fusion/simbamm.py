@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from mmkeras.fusion.joint_tokens import JointTokens, in_every_row
-from mmkeras.fusion.keys import join_masks
-from mmkeras.fusion.pooling import check_token_shapes, clear_absent
-from mmkeras.fusion.transformer_fusion import TransformerFusion
+from mmkeras.fusion.parts.joint_tokens import JointTokens, in_every_row
+from mmkeras.fusion.parts.masked_attention import join_masks
+from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
+from mmkeras.fusion.parts.transformer_fusion import TransformerFusion
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

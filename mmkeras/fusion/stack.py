@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
-from mmkeras.fusion.projection import build_projections, pool_each, presence, project
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -27,7 +27,7 @@ class StackFusion(layers.Layer):
 
     Args:
         dim: The width of each modality's part.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.fusion.pooling import check_pooling, check_token_shapes, clear_absent
-from mmkeras.fusion.projection import (
+from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.projection import (
     append_one,
     build_projections,
     pool_each,
@@ -45,7 +45,7 @@ class TensorFusion(layers.Layer):
         dim: The width of each modality's projection. By default the largest, up to 32, whose
             tensor has no more than 10,000 numbers: 32 for two modalities, 20 for three, 9 for
             four and 5 for five.
-        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.pooling.pool`.
+        pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
     Call arguments:
         tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.

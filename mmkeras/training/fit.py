@@ -11,12 +11,12 @@ import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models import compile_model
-from mmkeras.submodels import auxiliary_model
-from mmkeras.training.balance import balanced_model
+from mmkeras.models.build import compile_model
+from mmkeras.models.parts import auxiliary_model
+from mmkeras.training.balance.distillation import teacher_model
+from mmkeras.training.balance.gradient_blending import GradientBlending
+from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
-from mmkeras.training.distillation import teacher_model
-from mmkeras.training.gradient_blending import GradientBlending
 from mmkeras.training.settings import TrainingSettings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mmkeras.training.balance import BALANCES
+from mmkeras.training.balance.methods import BALANCES
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class TrainingSettings:
         label_smoothing: Share of the target spread evenly over all classes.
         clip_norm: Largest norm of the whole gradient; 0 is no limit.
         auxiliary: Weight of the loss of each modality's own prediction, beside the fused one's
-            (`mmkeras.submodels.auxiliary_model`); 0 for none.
-        balance: How no modality is left behind (`mmkeras.training.balance.balanced_model`): ogm,
+            (`mmkeras.models.parts.auxiliary_model`); 0 for none.
+        balance: How no modality is left behind (`mmkeras.training.balance.methods`): ogm,
             ogm_ge or agm slow an encoder down that is ahead, gradient_blending weighs the losses by
             how they generalise (instead of `auxiliary`), distillation first trains a teacher a
             modality. With one modality there is nothing to balance.

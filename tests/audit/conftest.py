@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmkeras.data.settings import AudioSettings, ImageSettings
-from mmkeras.data.splits import Splits
-from mmkeras.experiment import train_run
+from mmkeras.data.kinds.settings import AudioSettings, ImageSettings
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Schema
-from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(

@@ -11,14 +11,14 @@ from mmkeras.audit.robustness import compare_robustness
 from mmkeras.audit.sections.significance import over_runs
 from mmkeras.audit.sections.subgroups import subgroup_names
 from mmkeras.audit.subset_models import subset_runs
-from mmkeras.data.splits import Splits
+from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation import audit
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.significance import corrected_resampled_t_test
-from mmkeras.experiment import train_run
-from mmkeras.runs import Run
+from mmkeras.experiment.run_folder import Run
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.train import train_run
 from mmkeras.schema import Schema, Sequence, Tabular, Target, Text
-from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
 QUICK = AuditSettings(train="none", noise=False, explain=0, draws=20, swaps=2)

@@ -7,10 +7,10 @@ import pytest
 from mmkeras.audit import AuditSettings, audit
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.synthetic_truth import truth
-from mmkeras.data.splits import split_officially
-from mmkeras.data.table import read_table
-from mmkeras.experiment import train_run
-from mmkeras.presets import preset
+from mmkeras.data.tables.read import read_table
+from mmkeras.data.tables.splits import split_officially
+from mmkeras.experiment.presets import preset
+from mmkeras.experiment.train import train_run
 
 pytestmark = pytest.mark.slow
 

@@ -9,11 +9,16 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+from mmkeras.data.kinds.settings import (
+    AudioSettings,
+    ImageSettings,
+    SequenceSettings,
+    VideoSettings,
+)
+from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import AudioSettings, ImageSettings, SequenceSettings, VideoSettings
-from mmkeras.data.stores import MediaStore
-from mmkeras.data.table import TableError, read_table
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
 from tests.data.media_files import (
     bmp_claiming,

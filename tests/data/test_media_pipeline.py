@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.media import media_source
-from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import Preprocessing, fit_preprocessing
-from mmkeras.data.settings import (
+from mmkeras.data.kinds.settings import (
     AudioSettings,
     ImageSettings,
     SequenceSettings,
     TextSettings,
     VideoSettings,
 )
-from mmkeras.data.stores import MediaStore, decoded_bytes
-from mmkeras.data.table import read_table
-from mmkeras.models import build_model, compile_model
+from mmkeras.data.media.decoding import media_source
+from mmkeras.data.media.stores import MediaStore, decoded_bytes
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
+from mmkeras.data.tables.read import read_table
+from mmkeras.models.build import build_model, compile_model
 from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Text, Video
 from tests.data.media_files import tone, wav_bytes
 

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.kinds.settings import ImageSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import ImageSettings, TextSettings
+from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Image, Schema, Text
 

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.kinds.settings import AudioSettings, SequenceSettings, TextSettings, VideoSettings
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
+from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.raw import RawModality
-from mmkeras.data.settings import AudioSettings, SequenceSettings, TextSettings, VideoSettings
 from mmkeras.schema import Audio, Schema, Sequence, Target, Text, Video
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.kinds.settings import AudioSettings
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import AudioSettings
+from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.schema import Audio, Schema
 
 SOUND = {"rate": 8000, "seconds": 0.2, "mel_bands": 20}

@@ -2,16 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.cells import class_counts
+from mmkeras.data.kinds.settings import SequenceSettings
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import SequenceSettings
-from mmkeras.data.splits import Splits
-from mmkeras.data.table import TableError, read_table
-from mmkeras.experiment import make_model, train_run
-from mmkeras.models import compile_model
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.tables.cells import class_counts
+from mmkeras.data.tables.read import TableError, read_table
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.train import make_model, train_run
+from mmkeras.models.build import compile_model
 from mmkeras.schema import Schema, Sequence, Target
-from mmkeras.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
 SCHEMA = Schema([Sequence("voice"), Sequence("words")], Target("mood", per_step=True), id="name")

@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.data.settings import AudioSettings
+from mmkeras.data.kinds.settings import AudioSettings
 from mmkeras.encoders import PatchEncoder, SpectrogramPatchEncoder, get_encoder
+from mmkeras.experiment.settings import ModelSettings
 from mmkeras.schema import InputSpec
-from mmkeras.settings import ModelSettings
 from tests.layer_checks import call, check_layer, randomize, to_numpy
 
 RANDOM = np.random.default_rng(0)

@@ -8,8 +8,8 @@ from mmkeras.evaluation.comparison import (
     row_scores,
     verdict,
 )
-from mmkeras.evaluation.comparison_plot import plot_comparison
 from mmkeras.evaluation.significance import holm
+from mmkeras.reports.comparison_plot import plot_comparison
 
 RANDOM = np.random.default_rng(0)
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn import metrics as sk
 
 from mmkeras.evaluation.metrics import evaluate_predictions
-from mmkeras.evaluation.report import comparison_table, format_table, proportion_interval
+from mmkeras.reports.run_report import comparison_table, format_table, proportion_interval
 
 
 def test_classification_figures_are_scikit_learns():

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from mmkeras.data.kinds.settings import ImageSettings
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import ImageSettings
-from mmkeras.experiment import make_model
-from mmkeras.models import compile_model
-from mmkeras.settings import ModelSettings
-from mmkeras.submodels import attention_model, auxiliary_model, embedding_model
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.train import make_model
+from mmkeras.models.build import compile_model
+from mmkeras.models.parts import attention_model, auxiliary_model, embedding_model
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings

@@ -17,10 +17,10 @@ import dataclasses, json
 import numpy as np
 from tests.conftest import make_small_table
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.preprocess import fit_preprocessing
-from mmkeras.data.settings import ImageSettings, TextSettings
-from mmkeras.experiment import make_model
-from mmkeras.settings import ModelSettings
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.experiment.train import make_model
+from mmkeras.experiment.settings import ModelSettings
 from mmkeras.training.fit import fit
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.seeds import set_seed

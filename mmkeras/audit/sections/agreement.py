@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 
-from mmkeras.audit.parts import Part, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import subset_name
 from mmkeras.evaluation.shapley import interaction
+from mmkeras.reports.parts import Part, Table
+from mmkeras.reports.wording import subset_name
 
 
 def agreement_parts(

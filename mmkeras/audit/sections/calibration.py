@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.look import BLUE, COLORS, GREY
-from mmkeras.audit.parts import Note, Part, Picture, Section, Table
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.bootstrap import bootstrap_interval
 from mmkeras.evaluation.calibration import (
@@ -17,7 +15,9 @@ from mmkeras.evaluation.calibration import (
 )
 from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.evaluation.performance import brier_score
-from mmkeras.evaluation.plots import new_figure
+from mmkeras.reports.parts import Note, Part, Picture, Section, Table
+from mmkeras.reports.plot_style import BLUE, COLORS, GREY
+from mmkeras.reports.plots import new_figure
 
 BINS = 15
 # A fitted temperature next to an end of the range that is searched is none.

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.audit.gain import gain_of_fusing
-from mmkeras.audit.look import BLUE, GREY, axis_label, scale
-from mmkeras.audit.parts import Note, Part, Picture, Section, Table
 from mmkeras.audit.sections.agreement import agreement_parts
 from mmkeras.audit.sections.information import information_parts
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, joined, subset_name
-from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.shapley import shapley_values, subsets
+from mmkeras.reports.parts import Note, Part, Picture, Section, Table
+from mmkeras.reports.plot_style import BLUE, GREY, axis_label, scale
+from mmkeras.reports.plots import new_figure
+from mmkeras.reports.wording import FIGURES, joined, subset_name
 
 # What is less than this is not divided into shares.
 _LEAST_TO_SHARE = 0.02

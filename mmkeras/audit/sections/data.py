@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.parts import Note, Part, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.data.cells import class_counts, missing_cells
-from mmkeras.data.columns import column_roles
-from mmkeras.data.fingerprint import cell_bytes
-from mmkeras.data.leakage import check_leakage
-from mmkeras.data.leakage_finding import count_of
-from mmkeras.data.splits import Splits
+from mmkeras.data.leakage.check import check_leakage
+from mmkeras.data.leakage.finding import count_of
+from mmkeras.data.tables.cells import class_counts, missing_cells
+from mmkeras.data.tables.columns import column_roles
+from mmkeras.data.tables.fingerprint import cell_bytes
+from mmkeras.data.tables.splits import Splits
+from mmkeras.reports.parts import Note, Part, Section, Table
 
 _SHOWN = 50
 

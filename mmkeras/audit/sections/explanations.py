@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.audit.heat_maps import heat_maps
-from mmkeras.audit.parts import Card, Cards, Note, Part, Section, Table
 from mmkeras.audit.sections.weights import row_weights, unit_size, weights_table
 from mmkeras.audit.subject import Subject, row_names
-from mmkeras.evaluation.examples import example_images, is_right, telling_rows, verdict
-from mmkeras.evaluation.explanations.integrated_gradients import (
+from mmkeras.inspection.examples import example_images, is_right, telling_rows, verdict
+from mmkeras.inspection.integrated_gradients import (
     integrated_gradients,
     modality_attributions,
 )
-from mmkeras.evaluation.explanations.words import text_attention, word_effects
+from mmkeras.inspection.words import text_attention, word_effects
+from mmkeras.reports.heat_maps import heat_maps
+from mmkeras.reports.parts import Card, Cards, Note, Part, Section, Table
 
 
 def explanations_section(subject: Subject) -> Section | None:

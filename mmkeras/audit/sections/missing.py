@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.look import GREY, axis_label, color, scale
-from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, difference, shown, subset_name
-from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.shapley import subsets
+from mmkeras.reports.parts import Picture, Section, Table
+from mmkeras.reports.plot_style import GREY, axis_label, color, scale
+from mmkeras.reports.plots import new_figure
+from mmkeras.reports.wording import FIGURES, difference, shown, subset_name
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 

@@ -7,14 +7,14 @@ import time
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.look import GREY, axis_label, color, plain, scale, shared_legend
-from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, shown
 from mmkeras.evaluation.corruptions import CORRUPTIONS
-from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.robustness import effective_robustness, relative_robustness
 from mmkeras.progress import ProgressBar
+from mmkeras.reports.parts import Picture, Section, Table
+from mmkeras.reports.plot_style import GREY, axis_label, color, plain, scale, shared_legend
+from mmkeras.reports.plots import new_figure
+from mmkeras.reports.wording import FIGURES, shown
 
 STRENGTHS = (1, 2, 3, 4, 5)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
-from mmkeras.audit.look import GREY, plain
-from mmkeras.audit.parts import Picture, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, shown
 from mmkeras.evaluation.performance import by_class, constant_score, performance_intervals
-from mmkeras.evaluation.plots import new_figure, plot_confusion, plot_regression
-from mmkeras.experiment import in_own_unit
+from mmkeras.experiment.train import in_own_unit
+from mmkeras.reports.parts import Picture, Section, Table
+from mmkeras.reports.plot_style import GREY, plain
+from mmkeras.reports.plots import new_figure, plot_confusion, plot_regression
+from mmkeras.reports.wording import FIGURES, shown
 
 _MOST_CURVES = 10
 _NAMES = {

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.parts import Note, Part, Section, Table
 from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject
 from mmkeras.data.pipeline import Pipeline
@@ -16,8 +15,9 @@ from mmkeras.evaluation.bootstrap import compare_paired
 from mmkeras.evaluation.comparison import SCORES, row_scores
 from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.significance import corrected_resampled_t_test, mcnemar
-from mmkeras.experiment import in_own_unit
-from mmkeras.runs import METRICS, Run
+from mmkeras.experiment.run_folder import METRICS, Run
+from mmkeras.experiment.train import in_own_unit
+from mmkeras.reports.parts import Note, Part, Section, Table
 
 _ONCE = (
     "Both models were trained once. How much they would differ if trained again is not in these "

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmkeras.audit.look import BLUE, GREY, plain
-from mmkeras.audit.parts import Part, Picture, Section, Table
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.words import FIGURES, joined
-from mmkeras.data.cells import label_names, to_numbers
+from mmkeras.data.tables.cells import label_names, to_numbers
 from mmkeras.evaluation.bootstrap import bootstrap_interval
 from mmkeras.evaluation.comparison import SCORES, row_scores
 from mmkeras.evaluation.performance import main_score
-from mmkeras.evaluation.plots import new_figure
 from mmkeras.evaluation.significance import holm
-from mmkeras.experiment import in_own_unit
+from mmkeras.experiment.train import in_own_unit
+from mmkeras.reports.parts import Part, Picture, Section, Table
+from mmkeras.reports.plot_style import BLUE, GREY, plain
+from mmkeras.reports.plots import new_figure
+from mmkeras.reports.wording import FIGURES, joined
 
 _MOST_GROUPS = 20
 _FEW = 30

@@ -4,7 +4,7 @@ They measure how a model's score falls as its inputs get worse, as the field doe
 `mmkeras.evaluation.robustness` for the figures. What a corruption is given, all rows at once:
 
 - image: uint8 `(rows, height, width, channels)`; video: uint8 `(rows, frames, height, width,
-  channels)`, what `mmkeras.data.stores.MediaStore.values` holds,
+  channels)`, what `mmkeras.data.media.stores.MediaStore.values` holds,
 - audio: int16 `(rows, samples)`, the same,
 - text: a list of strings, `None` for a hole,
 - sequence: a list of float arrays `(steps, features)`, as `SequenceStore.values`, `None` for a

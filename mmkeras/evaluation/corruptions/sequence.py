@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmkeras.data.preprocess_sequence import SequencePreprocessor
+from mmkeras.data.kinds.sequence import SequencePreprocessor
 from mmkeras.evaluation.corruptions.corruption import round_randomly
 
 Sequences = Sequence[np.ndarray | None]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.cells import empty_cells, label_names, object_series, to_numbers
-from mmkeras.data.preprocess_tabular import TabularPreprocessor
+from mmkeras.data.kinds.tabular import TabularPreprocessor
+from mmkeras.data.tables.cells import empty_cells, label_names, object_series, to_numbers
 
 
 def noise(
@@ -52,7 +52,7 @@ def missing_values(
     """Empties cells, each with the same probability: NaN for a number, None for a category.
 
     One cell of a row stays, as a row without any is a row without the modality
-    (`mmkeras.data.cells.missing_cells`), which is another question.
+    (`mmkeras.data.tables.cells.missing_cells`), which is another question.
 
     Args:
         frame: The modality's columns.

@@ -4,7 +4,7 @@ All take a list of texts and return a list. A cell that is no text, as `None`, s
 between words stays where it is.
 
 A word is what stands between blanks, with its punctuation. In scripts that are written without
-blanks it is a character, as in `mmkeras.data.text.split_words`.
+blanks it is a character, as in `mmkeras.data.words.split_words`.
 
 References:
     - Belinkov and Bisk, "Synthetic and natural noise both break neural machine translation", ICLR
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.data.text import split_words
+from mmkeras.data.words import split_words
 from mmkeras.evaluation.corruptions.corruption import round_randomly
 
 Texts = Sequence[str | None]

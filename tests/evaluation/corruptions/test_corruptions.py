@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.preprocess_sequence import SequencePreprocessor
-from mmkeras.data.preprocess_tabular import TabularPreprocessor
-from mmkeras.data.settings import SequenceSettings, TabularSettings
+from mmkeras.data.kinds.sequence import SequencePreprocessor
+from mmkeras.data.kinds.settings import SequenceSettings, TabularSettings
+from mmkeras.data.kinds.tabular import TabularPreprocessor
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.corruptions.corruption import round_randomly
 from mmkeras.schema import MODALITIES, Tabular

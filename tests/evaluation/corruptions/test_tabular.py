@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.cells import missing_cells
-from mmkeras.data.preprocess_tabular import TabularPreprocessor
-from mmkeras.data.settings import TabularSettings
-from mmkeras.data.table import read_table
+from mmkeras.data.kinds.settings import TabularSettings
+from mmkeras.data.kinds.tabular import TabularPreprocessor
+from mmkeras.data.tables.cells import missing_cells
+from mmkeras.data.tables.read import read_table
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.schema import Schema, Tabular
 

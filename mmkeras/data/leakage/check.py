@@ -1,0 +1,110 @@
+"""Leakage: ways in which a table gives the answer away, so that scores mean nothing.
+
+Three questions: does the label's name stand in a text, does one column alone predict the target,
+and does the same image, text or group stand on both sides of a split?
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.leakage.finding import Finding, count_of
+from mmkeras.data.leakage.label import label_in_text
+from mmkeras.data.leakage.overlap import on_both_sides
+from mmkeras.data.leakage.predictor import predicts_alone
+from mmkeras.data.tables.cells import is_empty, label_names, label_sets, to_number
+from mmkeras.data.tables.splits import Splits
+from mmkeras.schema import Schema, Text
+
+
+def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0) -> list[Finding]:
+    """Looks for ways in which a table gives its target away.
+
+    1. *Label in text* (not for regression): more than 5 % of the rows name their own label in a
+       text column, in whole words of any case. A class counts when its name stands in its own rows
+       at least 3 times as often as in other rows, so that a word of every text is no finding. An
+       error when in more than 5 % of the rows the label is all of the text, or half of the rows
+       name it.
+    2. *Predicts the target alone*: a column whose cross-validated accuracy is at least 98 %, with
+       at most half of the errors of always saying the most frequent class (for regression, R2 at
+       least 0.98). Categories and texts predict what the other rows of the same value have (rows
+       whose value stands nowhere else do not count), numbers through a small decision tree, texts
+       also through the one word in them that tells most. An error for inputs, a warning for id and
+       group. Half of the rows, and at least 20, have to count. A word that stands in 98 % of a
+       class's rows, and next to nowhere else, is a warning.
+    3. With `Splits`: *Same group on both sides* (error), *same image* (sound, video, sequence)
+       *on both sides* (by content, a folder of frames by name: an error where the label is the same
+       too, otherwise a warning), *same text on both sides* (warning; texts are compared without
+       regard to case and blanks).
+
+    Targets with a label per step skip the second check.
+
+    Args:
+        table: A table, or the splits of one: then the first two checks look at all parts together.
+        schema: Which column is what.
+        seed: For the folds, and for the 20,000 rows drawn from a larger table.
+
+    Returns:
+        The findings, errors first.
+
+    Raises:
+        FileNotFoundError: A file is no longer there.
+
+    Example:
+
+    >>> frame = pd.DataFrame({"caption": ["a cat", "a dog"], "label": ["cat", "dog"]})
+    >>> [finding.check for finding in check_leakage(frame, Schema([Text("caption")], "label"))]
+    ['label in text']
+    """
+    parts = [part for part in table if len(part)] if isinstance(table, Splits) else [table]
+    frame = pd.concat(parts) if len(parts) > 1 else parts[0]
+    target = _target_names(frame, schema)
+    labelled = np.array([not is_empty(value) for value in target], dtype=bool)
+    frame, known = frame[labelled], target[labelled]
+
+    findings = []
+    texts = [m.column for m in schema.modalities if isinstance(m, Text)]
+    if schema.target.task != "regression":
+        for column in texts:
+            findings += label_in_text(frame[column], _label_tuples(frame, schema))
+    if not schema.target.per_step:
+        findings += predicts_alone(frame, known, schema, seed)
+    if isinstance(table, Splits):
+        targets = {name: _target_names(part, schema) for name, part in table.items()}
+        findings += on_both_sides(table, schema, targets)
+    return sorted(findings, key=lambda finding: finding.severity != "error")
+
+
+def format_findings(findings: Sequence[Finding]) -> str:
+    """The findings as readable lines, or one line that says that there are none."""
+    if not findings:
+        return "No leakage found."
+    errors = sum(finding.severity == "error" for finding in findings)
+    counts = count_of(errors, "error"), count_of(len(findings) - errors, "warning")
+    lines = [f"Leakage check: {', '.join(counts)}."]
+    for finding in findings:
+        lines.append(f"{finding.severity.upper()}: {finding.check}, column {finding.column!r}")
+        lines += textwrap.wrap(finding.message, 96, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
+
+
+def _target_names(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """The target of each row as something to compare: a name, or a float for regression."""
+    column = frame[schema.target.column]
+    if schema.target.task == "regression":
+        return np.array([np.nan if (n := to_number(v)) is None else n for v in column], float)
+    if schema.target.task == "multilabel":
+        sets = label_sets(column, schema.target.separator)
+        return np.array(["no label" if not s else " | ".join(sorted(s)) for s in sets], object)
+    return label_names(column).to_numpy()
+
+
+def _label_tuples(frame: pd.DataFrame, schema: Schema) -> list[tuple[str, ...]]:
+    column = frame[schema.target.column]
+    if schema.target.task == "multilabel":
+        return label_sets(column, schema.target.separator)
+    return [(name,) for name in label_names(column)]

@@ -1,0 +1,139 @@
+"""Leakage check: the same group, text, image, sound or video on both sides of a split."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.leakage.finding import Finding, count_of
+from mmkeras.data.tables.cells import content_digest, is_empty, label_names
+from mmkeras.data.tables.splits import Splits
+from mmkeras.progress import ProgressBar
+from mmkeras.schema import Audio, Image, Schema, Sequence, Text, Video
+
+_ADVICE = {
+    "group": "Split by whole groups: split_table(frame, schema) does when the schema has a group.",
+    **{
+        what: f"Clean duplicates before splitting, or give the rows of one {what} a group."
+        for what in ("image", "sound", "video", "sequence")
+    },
+    "text": "See whether these rows are copies of each other; if they are, give them a group.",
+}
+
+
+_MEDIA = {Image: "image", Audio: "sound", Video: "video", Sequence: "sequence"}
+
+
+def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]) -> list[Finding]:
+    """Looks for groups, texts and media that stand in more than one part.
+
+    Args:
+        splits: The parts.
+        schema: Which column is what.
+        targets: For each part, the target of each row as something to compare.
+
+    Raises:
+        FileNotFoundError: An image file is no longer there.
+    """
+    findings = []
+    if schema.group is not None:
+        keys = {name: list(label_names(part[schema.group])) for name, part in splits.items()}
+        findings += _shared(splits, targets, schema.group, "group", keys)
+    for modality in schema.modalities:
+        what = _MEDIA.get(type(modality))
+        if what is not None:
+            columns = {name: part[modality.column] for name, part in splits.items()}
+            keys = _media_keys(columns, f"{what}s")
+            findings += _shared(splits, targets, modality.column, what, keys)
+        elif isinstance(modality, Text):
+            keys = {
+                name: [
+                    " ".join(v.casefold().split()) if isinstance(v, str) else None for v in cells
+                ]
+                for name, cells in ((name, part[modality.column]) for name, part in splits.items())
+            }
+            findings += _shared(splits, targets, modality.column, "text", keys)
+    return findings
+
+
+def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[Any]]:
+    """A key for each cell that is equal when the content is. Reads only files of equal size."""
+    rows = sum(map(len, columns.values()))
+    sizes = Counter()
+    size_of: dict[str, int | str] = {}
+    with ProgressBar(f"looking at the sizes of {plural}", rows) as progress:
+        for cells in columns.values():
+            for value in cells:
+                if isinstance(value, str) and value not in size_of and not is_empty(value):
+                    path = Path(value)
+                    # A folder of frames is compared by its name.
+                    size_of[value] = value if path.is_dir() else path.stat().st_size
+                    sizes[size_of[value]] += 1
+                elif isinstance(value, bytes):
+                    sizes[len(value)] += 1
+                progress.add()
+
+    keys: dict[str, list[Any]] = {name: [] for name in columns}
+    digest_of: dict[str, bytes] = {}
+    with ProgressBar(f"comparing {plural}", rows) as progress:
+        for name, cells in columns.items():
+            for value in cells:
+                if is_empty(value):
+                    key = None
+                elif not isinstance(value, str):
+                    key = content_digest(value)
+                elif sizes[size_of[value]] == 1 or size_of[value] == value:
+                    key = value
+                else:
+                    if value not in digest_of:
+                        digest_of[value] = content_digest(Path(value).read_bytes())
+                    key = digest_of[value]
+                keys[name].append(key)
+                progress.add()
+    return keys
+
+
+def _shared(
+    splits: Splits,
+    targets: dict[str, np.ndarray],
+    column: str,
+    what: str,
+    keys: dict[str, list[Any]],
+) -> list[Finding]:
+    """Rows of validation and test whose key stands in an earlier part."""
+    earlier: dict[Any, list[tuple[str, Any, Any]]] = defaultdict(list)
+    same_label, other_label = [], []
+    rows = sum(map(len, splits))
+    with ProgressBar(f"looking for the same {what} in {column!r}", rows) as progress:
+        for name, part in splits.items():
+            entries = list(zip(keys[name], part.index, targets[name], strict=True))
+            for key, index, target in entries:
+                places = earlier.get(key, ()) if key is not None and key != "" else ()
+                if places:
+                    twin = next((place for place in places if place[2] == target), None)
+                    pair = f"{name} index {index!r} and {(twin or places[0])[0]} index "
+                    pair += f"{(twin or places[0])[1]!r}"
+                    (other_label if twin is None else same_label).append(pair)
+                progress.add()
+            for key, index, target in entries:
+                earlier[key].append((name, index, target))
+
+    check, findings = f"same {what} on both sides", []
+    if what in _MEDIA.values():
+        groups = [("error", same_label, " with the same label"),
+                  ("warning", other_label, " with another label")]  # fmt: skip
+    else:
+        groups = [("error" if what == "group" else "warning", same_label + other_label, "")]
+    for severity, pairs, addition in groups:
+        if pairs:
+            message = (
+                f"{count_of(len(pairs))} of validation or test with the same {what} "
+                f"(column {column!r}) as a row of an earlier part{addition}, e.g. {pairs[0]}. "
+                f"{_ADVICE[what]}"
+            )
+            findings.append(Finding(severity, check, column, message, len(pairs)))
+    return findings

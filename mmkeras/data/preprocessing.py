@@ -1,0 +1,162 @@
+"""State fitted on the training rows only: vocabularies, means, class names. JSON in and out.
+
+Everything between a raw row and the model's inputs is here and is saved with the model. What is
+fitted for each kind of modality stands in `preprocess_image`, `preprocess_text` and so on, and
+for the target in `preprocess_target`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmkeras.data.kinds.audio import AudioPreprocessor
+from mmkeras.data.kinds.image import ImagePreprocessor
+from mmkeras.data.kinds.sequence import SequencePreprocessor
+from mmkeras.data.kinds.settings import SETTINGS
+from mmkeras.data.kinds.tabular import TabularPreprocessor
+from mmkeras.data.kinds.text import TextPreprocessor
+from mmkeras.data.kinds.video import VideoPreprocessor
+from mmkeras.data.preprocess_target import TargetPreprocessor
+from mmkeras.data.tables.cells import missing_cells
+from mmkeras.files import write_json
+from mmkeras.schema import InputSpec, Schema
+
+PREPROCESSORS = {
+    "image": ImagePreprocessor,
+    "text": TextPreprocessor,
+    "audio": AudioPreprocessor,
+    "video": VideoPreprocessor,
+    "sequence": SequencePreprocessor,
+    "tabular": TabularPreprocessor,
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """All that stands between raw rows and the model's inputs. Made by `fit_preprocessing`.
+
+    Args:
+        schema: The table's schema.
+        modalities: A fitted preprocessor for each modality.
+        target: The fitted target.
+        presence: Whether the model is told which modalities a row has.
+    """
+
+    schema: Schema
+    modalities: dict[str, Any] = field(repr=False)
+    target: TargetPreprocessor = field(repr=False)
+    presence: bool = False
+
+    @property
+    def inputs(self) -> dict[str, InputSpec]:
+        """What `mmkeras.build_model` needs to know, by modality."""
+        return {name: fitted.spec for name, fitted in self.modalities.items()}
+
+    @property
+    def num_outputs(self) -> int:
+        return self.target.num_outputs
+
+    def to_dict(self) -> dict[str, Any]:
+        target = dataclasses.asdict(self.target)
+        del target["target"]
+        return {
+            "schema": self.schema.to_dict(),
+            "presence": self.presence,
+            "target": target,
+            "modalities": {
+                name: dataclasses.asdict(fitted) for name, fitted in self.modalities.items()
+            },
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
+        schema = Schema.from_dict(data["schema"])
+        modalities = {}
+        for modality in schema.modalities:
+            state = dict(data["modalities"][modality.name])
+            settings = SETTINGS[modality.kind](**state.pop("settings"))
+            state = {key: _tuples(value) for key, value in state.items()}
+            modalities[modality.name] = PREPROCESSORS[modality.kind](settings, **state)
+        target = {key: _tuples(value) for key, value in data["target"].items()}
+        return cls(
+            schema, modalities, TargetPreprocessor(schema.target, **target), data["presence"]
+        )
+
+    def save(self, path: str | Path) -> None:
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Preprocessing:
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value
+
+
+def fit_preprocessing(
+    train: pd.DataFrame,
+    schema: Schema,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    presence: bool | None = None,
+) -> Preprocessing:
+    """Learns vocabularies, means and class names from the training rows, and from nothing else.
+
+    Args:
+        train: The training rows of a validated table (`read_table`).
+        schema: What its columns are.
+        settings: By modality name; a modality without settings gets the defaults.
+        presence: Whether rows may lack modalities, which the model then is told. By default,
+            whether a training row lacks one.
+
+    Returns:
+        A `Preprocessing`, to be given to `Pipeline` and, as `.inputs`, to `build_model`.
+
+    Raises:
+        ValueError: Settings for an unknown modality or of the wrong kind; a column without
+            a single usable training cell; fewer than two classes.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from mmkeras.schema import Schema, Text
+    >>> frame = pd.DataFrame({"note": ["red apple", "green pear"], "fruit": ["apple", "pear"]})
+    >>> fitted = fit_preprocessing(frame, Schema([Text("note")], "fruit"))
+    >>> fitted.modalities["note"].vocabulary
+    ('apple', 'green', 'pear', 'red')
+    """
+    settings = dict(settings or {})
+    unknown = sorted(set(settings) - set(schema.names))
+    if unknown:
+        raise ValueError(f"Settings for unknown modalities {unknown}. There are {schema.names}.")
+    if not len(train):
+        raise ValueError("There are no training rows.")
+    holes = missing_cells(train, schema)
+    modalities = {}
+    for modality in schema.modalities:
+        expected = SETTINGS[modality.kind]
+        given = settings.get(modality.name, expected())
+        if not isinstance(given, expected):
+            raise ValueError(
+                f"The {modality.kind} modality {modality.name!r} takes {expected.__name__}. "
+                f"Received: {type(given).__name__}."
+            )
+        rows = train[~holes[modality.name]]
+        if not len(rows):
+            raise ValueError(f"No training row has the modality {modality.name!r}.")
+        modalities[modality.name] = PREPROCESSORS[modality.kind].fit(rows, modality, given)
+    if presence is None:
+        presence = bool(holes.to_numpy().any())
+    return Preprocessing(schema, modalities, TargetPreprocessor.fit(train, schema.target), presence)

@@ -1,0 +1,212 @@
+"""Read a table of one's own data, and check all of it against its schema.
+
+A table is a `pandas.DataFrame` with one row a sample. `read_table` is the door: behind it
+
+- image cells are absolute path strings, encoded bytes or arrays,
+- text, categories, class labels, ids and groups are `str`,
+- numbers and regression targets are `float64`,
+- an empty cell of an input (a "hole") is `None`, and NaN among numbers.
+
+Rows are counted as a spreadsheet without its header counts them: the first data row is row 1
+(blank lines of a CSV file are not counted).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.media.cells import Problem
+from mmkeras.data.tables.cells import NA_WORDS, empty_cells, is_empty, missing_cells
+from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
+from mmkeras.schema import Schema
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+_SHOWN_PROBLEMS = 20
+
+
+class TableError(ValueError):
+    """A table does not fit its schema.
+
+    Args:
+        problems: Every problem found, one sentence each. The message shows the first 20.
+    """
+
+    def __init__(self, problems: Iterable[str]):
+        self.problems = list(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        count = len(self.problems)
+        lines = self.problems[:_SHOWN_PROBLEMS]
+        if count > _SHOWN_PROBLEMS:
+            lines = lines + [f"... and {count - _SHOWN_PROBLEMS} more"]
+        heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
+        return "\n".join([heading, *(f"  {line}" for line in lines)])
+
+
+def read_table(
+    source: str | Path | pd.DataFrame,
+    schema: Schema,
+    *,
+    base_dir: str | Path | None = None,
+    require_target: bool = True,
+) -> pd.DataFrame:
+    """Reads a table and checks all of it against its schema at once.
+
+    Holes, i.e. empty cells of inputs, are allowed, but not a row without any input. An empty
+    multi-label cell means that none of the labels applies. In a CSV file, texts, categories, class
+    labels, paths, ids and groups are read as they stand ("007", "NA" and "None" too); numeric
+    columns take the usual words for "no number".
+
+    Args:
+        source: A .csv, .tsv (both UTF-8) or .parquet file, or a DataFrame, which is not changed.
+        schema: Which column is what.
+        base_dir: The folder that image paths are relative to. Defaults to the file's own folder,
+            and to the working directory for a DataFrame.
+        require_target: With `False`, for prediction on new rows, only the input columns have to be
+            there, and target and group cells may be empty.
+
+    Returns:
+        A DataFrame with the rows and columns of the source (columns that the schema does not name
+        included), its cells as the module's docstring says.
+
+    Raises:
+        TableError: The table does not fit the schema; `problems` has everything that was found.
+        FileNotFoundError: There is no such file.
+        ValueError: The file's kind is not known.
+
+    Example:
+
+    ```python
+    schema = Schema([Image("photo"), Text("caption")], target="label")
+    frame = read_table("pets/pets.csv", schema)
+    ```
+    """
+    roles = column_roles(schema)
+    if isinstance(source, pd.DataFrame):
+        frame, name, folder = source.copy(), "DataFrame", Path()
+    else:
+        path = Path(source)
+        frame, name, folder = _load(path, roles), path.name, path.parent
+    folder = (folder if base_dir is None else Path(base_dir)).absolute()
+    _check_repeated(name, list(frame.columns), roles)
+
+    required = list(roles) if require_target else schema.columns
+    problems = [
+        f"{name}: no column {column!r}{did_you_mean(column, frame.columns)}. "
+        f"The table has {list(frame.columns)}"
+        for column in required
+        if column not in frame.columns
+    ]
+    if not len(frame):
+        problems.append(f"{name}: the table has no rows")
+    for column, role in roles.items():
+        if column not in frame.columns:
+            continue
+        cells, found = read_column(frame[column], role, folder, schema.target.separator)
+        frame[column] = cells
+        found += _check_keys(column, cells, schema, require_target)
+        for row, problem in sorted(found, key=lambda item: item[0] or 0):
+            place = f"row {row}, column" if row else "column"
+            problems.append(f"{name}, {place} {column!r}: {problem}")
+
+    if all(column in frame.columns for column in schema.columns):
+        for position in np.flatnonzero(missing_cells(frame, schema).to_numpy().all(axis=1)):
+            inputs = ", ".join(map(repr, schema.columns))
+            problems.append(f"{name}, row {position + 1}: all inputs are empty ({inputs})")
+    if problems:
+        raise TableError(problems)
+    return frame
+
+
+def read_raw(path: str | Path) -> pd.DataFrame:
+    """Reads a file without a schema, its columns of the types that pandas gives them.
+
+    This is what `infer_schema` looks at; `read_table` then reads the file by the schema.
+
+    Args:
+        path: A .csv, .tsv (both UTF-8) or .parquet file; the suffix may be upper-case.
+
+    Raises:
+        TableError: The file is not a well-formed table.
+        FileNotFoundError: There is no such file.
+        ValueError: The file's kind is not known.
+    """
+    return _load(Path(path), None)
+
+
+def _check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
+    repeated = [column for column in roles if columns.count(column) > 1]
+    if repeated:
+        raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])
+
+
+def _load(path: Path, roles: Iterable[str] | None) -> pd.DataFrame:
+    """A file's cells: the columns in `roles` as they stand, the others as pandas reads them."""
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise ValueError(
+            f"A table is a file that ends in {', '.join(TABLE_SUFFIXES)}, or a pandas.DataFrame. "
+            f"Received: {path}."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"No table at {path.absolute()}.")
+    if path.suffix.lower() == ".parquet":
+        return pd.read_parquet(path)
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        # pandas would quietly rename the second of two columns with one name.
+        header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, na_filter=False)
+        names = header.iloc[0].tolist()
+        if roles is None:
+            _check_repeated(path.name, names, dict.fromkeys(name for name in names if name))
+            roles = ()
+        else:
+            _check_repeated(path.name, names, roles)
+        with warnings.catch_warnings():
+            # Rows longer than the header would lose cells, or shift them into an index.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                path,
+                sep=separator,
+                dtype=dict.fromkeys(roles, str),
+                keep_default_na=False,
+                na_values={column: NA_WORDS for column in names if column not in roles},
+                index_col=False,
+                low_memory=False,
+            )
+    except pd.errors.EmptyDataError:
+        raise TableError([f"{path.name}: the file is empty"]) from None
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
+    except UnicodeDecodeError as error:
+        raise TableError([f"{path.name}: not UTF-8 ({error}). Save it as UTF-8"]) from error
+
+
+def _check_keys(
+    column: str, cells: pd.Series, schema: Schema, require_target: bool
+) -> list[Problem]:
+    """What must not be empty or repeat: the cells of target, group and id."""
+    problems: list[Problem] = []
+    if column == schema.id:
+        first: dict[Any, int] = {}
+        for row, value in enumerate(cells, start=1):
+            if is_empty(value):
+                problems.append((row, "the id is empty"))
+            elif first.setdefault(str(value), row) != row:
+                problems.append(
+                    (row, f"the id {value!r} already stands in row {first[str(value)]}")
+                )
+    if require_target and column in (schema.target.column, schema.group):
+        what = "target" if column == schema.target.column else "group"
+        empty = np.flatnonzero(empty_cells(cells))
+        if not (what == "target" and schema.target.task == "multilabel"):
+            problems += [(int(position) + 1, f"the {what} is empty") for position in empty]
+        elif len(empty) == len(cells):
+            problems.append((None, "no row has a label"))
+    return problems

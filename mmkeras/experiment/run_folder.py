@@ -1,0 +1,205 @@
+"""The run folder: all that a training run leaves, and all that predicting needs."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+import mmkeras
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.data.tables.cells import label_names
+from mmkeras.data.tables.read import read_table
+
+MODEL, PREPROCESSING = "model.keras", "preprocessing.json"
+CONFIG, METRICS = "config.json", "metrics.json"
+HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
+
+
+class Run:
+    """A folder with a trained model and how it came to be.
+
+    `config.json` (all settings, versions, the git commit), `metrics.json`, `history.csv`,
+    `predictions.parquet` (the test rows), `model.keras`, `preprocessing.json`, `report.md` with
+    its pictures, and TensorBoard event files. The folder can be moved to another machine.
+
+    Args:
+        path: The folder of a finished run.
+
+    Raises:
+        FileNotFoundError: The folder is no run, or the run has not finished.
+
+    Example:
+
+    ```python
+    run = mmkeras.Run("runs/train-glyphs/20260102-030405-fused")
+    run.metrics["test"]["accuracy"]
+    run.predict("new_rows.csv")
+    ```
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        for name in (CONFIG, PREPROCESSING, MODEL, METRICS):
+            if not (self.path / name).is_file():
+                raise FileNotFoundError(
+                    f"{self.path} is not the folder of a finished run: it has no {name}. "
+                    "An interrupted run is continued by `experiments/train.py --resume FOLDER`."
+                )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        return read_json(self.path / CONFIG)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        return read_json(self.path / METRICS)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """A row an epoch."""
+        return pd.read_csv(self.path / HISTORY)
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The test rows' true and predicted labels and the class probabilities."""
+        return pd.read_parquet(self.path / PREDICTIONS)
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.load(self.path / PREPROCESSING)
+
+    @cached_property
+    def model(self) -> keras.Model:
+        return load_model(self.path)
+
+    def predict(
+        self,
+        rows: str | Path | pd.DataFrame,
+        *,
+        base_dir: str | Path | None = None,
+        batch_size: int = 64,
+        on_error: str = "raise",
+    ) -> pd.DataFrame:
+        """Predicts on raw rows; needs this folder and nothing else.
+
+        Args:
+            rows: A CSV, Parquet file or DataFrame with the schema's input columns.
+            base_dir: What image paths are relative to; by default the file's folder.
+            batch_size: Rows at a time.
+            on_error: `"raise"`, or `"skip"` to leave rows with unreadable files out.
+
+        Returns:
+            A row for each row predicted, with its index: see `predictions_frame`.
+        """
+        schema = self.preprocessing.schema
+        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+        frame = frame.drop(columns=schema.target.column, errors="ignore")
+        pipeline = Pipeline(frame, self.preprocessing, batch_size=batch_size, on_error=on_error)
+        for message in pipeline.skipped:
+            print(f"skipped: {message}", file=sys.stderr)
+        outputs = pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
+        return predictions_frame(self.preprocessing, pipeline.examples, outputs)
+
+
+def load_model(folder: str | Path) -> keras.Model:
+    """Loads `model.keras` from a run folder, and only from inside it, in Keras' safe mode."""
+    folder = Path(folder).resolve()
+    path = folder / MODEL
+    # A directory, or a link to a file of another kind, takes other, less guarded ways into Keras.
+    if path.is_symlink() or not path.is_file():
+        raise FileNotFoundError(f"{MODEL} must be a file that stands in {folder} itself.")
+    return keras.saving.load_model(path, safe_mode=True)
+
+
+def predictions_frame(
+    preprocessing: Preprocessing, frame: pd.DataFrame, outputs: np.ndarray
+) -> pd.DataFrame:
+    """A table of predictions.
+
+    Args:
+        preprocessing: Names the classes.
+        frame: The rows, or with a label per step `Pipeline.examples`; its index is kept, as are
+            the schema's id, the column `step` and, if there, the target (as `true`).
+        outputs: What the model gave, `(rows, outputs)`.
+
+    Returns:
+        Columns `true` (if known), `predicted`, and for classes `confidence` and one column of
+        probabilities a class, `p(NAME)`.
+    """
+    schema, target = preprocessing.schema, preprocessing.target
+    columns: dict[str, Any] = {}
+    if schema.id is not None and schema.id in frame:
+        own = ("true", "predicted", "confidence")
+        columns[f"id({schema.id})" if schema.id in own else schema.id] = frame[schema.id].to_numpy()
+    if schema.target.per_step:
+        columns["step"] = frame["step"].to_numpy()
+    if schema.target.column in frame:
+        true = frame[schema.target.column]
+        regression = schema.target.task == "regression"
+        columns["true"] = (pd.to_numeric(true) if regression else label_names(true)).to_numpy()
+    columns["predicted"] = target.decode(outputs)
+    if schema.target.task == "classification":
+        columns["confidence"] = outputs.max(axis=1)
+    for place, name in enumerate(target.classes):
+        columns[f"p({name})"] = outputs[:, place]
+    index = frame.index
+    if pd.api.types.infer_dtype(index) not in ("integer", "string"):
+        index = index.map(str)  # Parquet takes no index of mixed types.
+    return pd.DataFrame(columns, index=index)
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on beside its settings: versions, backend, commit, command."""
+    packages = ("keras", "tensorflow", "jax", "torch", "numpy", "pandas", "scikit-learn", "pillow")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "mmkeras": mmkeras.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "backend": keras.backend.backend(),
+        "versions": versions,
+        "git_commit": _git_commit(),
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+    }
+
+
+def _git_commit() -> str | None:
+    """The commit of the checkout that this package is in, "+changes" if it was edited."""
+    here = Path(__file__).resolve().parents[2]
+    try:
+        # Fails where the package stands in some other project's repository, as in its .venv.
+        _git(here, "ls-files", "--error-unmatch", "mmkeras/experiment/run_folder.py")
+        commit = _git(here, "rev-parse", "HEAD")
+        return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    result = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+    )
+    return result.stdout.strip()
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    return json.loads(Path(path).read_text(encoding="utf-8"))

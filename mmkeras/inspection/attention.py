@@ -1,0 +1,98 @@
+"""Where a fusion looks: attention weights over a modality's tokens, and as maps over the image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.models.parts import attention_model, fusion_inputs
+
+
+def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -> np.ndarray | None:
+    """How much attention each token of a modality gets from the other modalities.
+
+    The weights are averaged over the heads and over the query tokens that count (padding does
+    not); where several modalities look at this one, over those that the row has, too.
+
+    Args:
+        model: A model of `build_model`.
+        inputs: Arrays by input name, `(rows, ...)` each.
+        modality: The one that is looked at.
+
+    Returns:
+        `(rows, tokens)`; `None` where the fusion has no weights of single tokens of this modality,
+        or works at each step alone.
+    """
+    if not getattr(model.get_layer("fusion"), "has_weights", False):
+        return None
+    weights_model = attention_model(model)
+    directions = {
+        query: weights_model.output.get(f"{query}_to_{modality}")
+        for query in fusion_inputs(model)[0]
+    }
+    # Weights of a fusion at each step have one axis more, and one token to look at.
+    if not any(x is not None and len(x.shape) == 4 for x in directions.values()):
+        return None
+    weights = weights_model.predict_on_batch(inputs)
+    present = inputs.get("present")
+    received, there = [], []
+    for place, (query, tensor) in enumerate(directions.items()):
+        if tensor is None:
+            continue
+        scores = np.asarray(weights[f"{query}_to_{modality}"], np.float64).mean(axis=1)
+        counts = _query_mask(model, query, inputs, scores)
+        total = np.maximum(counts.sum(axis=1), 1)[:, None]
+        received.append((scores * counts[..., None]).sum(axis=1) / total)
+        there.append(np.ones(len(scores)) if present is None else np.asarray(present)[:, place])
+    there = np.asarray(there, np.float64)[..., None]
+    return (np.asarray(received) * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+
+
+def image_attention(
+    model: keras.Model, pipeline: Pipeline, rows: Sequence[int]
+) -> np.ndarray | None:
+    """How much attention each region of the first image modality gets from the other modalities.
+
+    Args:
+        model: A model of `build_model`.
+        pipeline: The rows.
+        rows: Positions of the rows to look at.
+
+    Returns:
+        `(rows, grid_height, grid_width)`, of `attention_to`; `None` where no modality attends to
+        image regions.
+    """
+    schema = pipeline.preprocessing.schema
+    image = next((m.name for m in schema.modalities if m.kind == "image"), None)
+    if image is None:
+        return None
+    weights = attention_to(model, inputs_of_rows(pipeline, rows), image)
+    if weights is None:
+        return None
+    spec = pipeline.preprocessing.inputs[image]
+    grid = model.get_layer(f"{image}_encoder").token_grid(spec.shape)
+    return weights.reshape(len(rows), *grid)
+
+
+def inputs_of_rows(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """The model's inputs for a few rows of a pipeline, in one batch.
+
+    Args:
+        pipeline: The rows.
+        rows: Their positions in `pipeline.frame`.
+    """
+    part = Pipeline(pipeline.frame.iloc[list(rows)], pipeline.preprocessing, batch_size=len(rows))
+    return next(part.evaluate().as_numpy_iterator())[0]
+
+
+def _query_mask(model: keras.Model, modality: str, inputs, scores: np.ndarray) -> np.ndarray:
+    """Which query tokens count, `(rows, queries)`."""
+    name = f"{modality}_mask"
+    if name not in {layer.name for layer in model.layers}:
+        return np.ones(scores.shape[:2])
+    mask = keras.Model(model.input, model.get_layer(name).output).predict_on_batch(inputs)
+    return np.asarray(mask, np.float64)

@@ -1,0 +1,156 @@
+"""A report as a folder: the page, its numbers, its pictures, and all of them for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from mmkeras.files import write_json, write_text
+from mmkeras.reports.embed import pixels_png
+from mmkeras.reports.page import report_html
+from mmkeras.reports.parts import Cards, Picture, Report, Section, Table
+from mmkeras.reports.run_report import format_table
+from mmkeras.training.tensorboard import TensorBoardReport
+
+_SIDE = 192
+
+
+def write_report(report: Report, folder: str | Path) -> Path:
+    """Writes a report, in the place of an earlier one.
+
+    The folder then holds `audit.html`; `audit.json` with `title`, `subtitle`, `verdict`, `facts`,
+    by section `conclusions`, `seconds` and `values`, and `files`; `tables/*.csv`, in full
+    precision; `pictures/*.png`, those of cards side by side as `NAME-1.png` and so on; and an
+    event file for TensorBoard.
+
+    Args:
+        report: What to write.
+        folder: Where to; it is made if need be.
+
+    Returns:
+        The page's path.
+    """
+    folder = Path(folder)
+    for name in ("tables", "pictures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for table in report.tables:
+        text = table.frame.to_csv(lineterminator="\n")
+        write_text(folder / "tables" / f"{table.name}.csv", text)
+    pictures = {picture.name: picture.png for picture in report.pictures}
+    for section in report.sections:
+        pictures |= {name: pixels_png(strip) for name, strip in _strips(section).items()}
+    for name, png in pictures.items():
+        _write_bytes(folder / "pictures" / f"{name}.png", png)
+    files = [*(f"tables/{table.name}.csv" for table in report.tables)]
+    files += [f"pictures/{name}.png" for name in pictures]
+    _remove_earlier(folder, keep=set(files))
+    write_json(folder / "audit.json", {**_numbers(report), "files": files})
+    _write_events(folder, report)
+    write_text(folder / "audit.html", report_html(report))
+    return folder / "audit.html"
+
+
+def _remove_earlier(folder: Path, keep: set[str]) -> None:
+    """Removes what an earlier report says that it wrote here, and nothing else."""
+    earlier = folder / "audit.json"
+    if not earlier.is_file():
+        return
+    for name in json.loads(earlier.read_text(encoding="utf-8")).get("files", ()):
+        kind, _, file = str(name).partition("/")
+        if kind in ("tables", "pictures") and file == Path(file).name and name not in keep:
+            (folder / kind / file).unlink(missing_ok=True)
+
+
+def _strips(section: Section) -> dict[str, np.ndarray]:
+    """The pictures of each card side by side, uint8 `(192, width, 3)`."""
+    strips = {}
+    for part in section.parts:
+        for place, card in enumerate(part.cards if isinstance(part, Cards) else (), start=1):
+            shown = [] if card.picture is None else [card.picture]
+            shown += [pixels for _, pixels in card.pictures]
+            if shown:
+                alike = [np.asarray(_square(pixels)) for pixels in shown]
+                strips[f"{part.name}-{place}"] = np.concatenate(alike, axis=1)
+    return strips
+
+
+def _square(pixels: np.ndarray) -> PIL.Image.Image:
+    one = pixels.shape[-1] == 1
+    picture = PIL.Image.fromarray(pixels[..., 0] if one else pixels)
+    return picture.convert("RGB").resize((_SIDE, _SIDE))
+
+
+def scalar_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The finite numbers among nested values, with their keys joined by `/`.
+
+    Lists are left out: a curve or a matrix is no scalar.
+
+    Example:
+
+    >>> scalar_values({"rows": 12, "drop": {"image": 0.25, "text": float("nan")}, "by": [1, 2]})
+    {'rows': 12.0, 'drop/image': 0.25}
+    """
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found |= scalar_values(value, f"{prefix}{key}/")
+        elif (
+            isinstance(value, (int, float, np.integer, np.floating))
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+        ):
+            found[f"{prefix}{key}"] = float(value)
+    return found
+
+
+def _numbers(report: Report) -> dict[str, Any]:
+    return {
+        "title": report.title,
+        "subtitle": report.subtitle,
+        "verdict": report.verdict,
+        "facts": report.facts,
+        "conclusions": {section.name: section.conclusion for section in report.sections},
+        "seconds": {section.name: section.seconds for section in report.sections},
+        "values": {section.name: section.values for section in report.sections},
+    }
+
+
+def _write_events(folder: Path, report: Report) -> None:
+    """One event file; an earlier report's goes, as TensorBoard would show both as one."""
+    with TemporaryDirectory(prefix=".events-", dir=folder) as temporary:
+        # TensorBoard's HParams tab shows the folder's name.
+        written = Path(temporary) / folder.resolve().name
+        with TensorBoardReport(written) as board:
+            board.text("verdict", "\n".join(f"- {sentence}" for sentence in report.verdict))
+            for section in report.sections:
+                board.text(f"{section.name}/conclusion", section.conclusion)
+                board.settings(report.facts, scalar_values(section.values), section.name)
+                for part in section.parts:
+                    if isinstance(part, Table):
+                        text = f"{part.caption}\n\n{format_table(part.frame)}"
+                        board.text(f"{section.name}/tables/{part.name}", text)
+                    elif isinstance(part, Picture):
+                        board.figure(f"{section.name}/pictures/{part.name}", part.figure)
+                for name, strip in _strips(section).items():
+                    board.image(f"{section.name}/pictures/{name}", strip)
+        for earlier in folder.glob("events.out.tfevents.*.audit"):
+            earlier.unlink()
+        for events in written.iterdir():
+            events.replace(folder / f"{events.name}.audit")
+
+
+def _write_bytes(path: Path, contents: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(contents)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

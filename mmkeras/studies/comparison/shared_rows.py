@@ -1,0 +1,84 @@
+"""The rows of a comparison: split, prepared and decoded once for all models of a process."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.experiment.train import drop_unreadable, fitted_pipelines, in_own_unit
+from mmkeras.schema import Schema
+from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
+
+# Targets, and which test rows belong together: the same for all models.
+ROWS = "rows.npz"
+
+
+def model_folder(out: Path, encoders: str, model: str) -> Path:
+    """Where a comparison keeps a model's predictions, histories and TensorBoard files."""
+    return out / (encoders or "default").replace(",", "+") / model
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model is trained, chosen and tested on."""
+
+    preprocessing: Preprocessing
+    train: Pipeline
+    validation: Pipeline | None
+    test: Pipeline
+
+
+@functools.lru_cache(maxsize=4)
+def prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> Data:
+    """The pipelines, made once a process for all models of the same modalities."""
+    table, schema = config.data.load()
+    if config.settings.on_error == "skip":
+        # Before the split, so that models of other modalities are compared on the same rows.
+        table, _ = drop_unreadable(table, schema, config.settings)
+    splits = config.data.split(
+        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+    )
+    if config.rows is not None:
+        train = fewer_rows(splits.train, schema, config.rows, config.split_seed)
+        splits = dataclasses.replace(splits, train=train)
+    if modality is not None:
+        schema = schema.select([modality])
+    settings = with_encoders(config.settings, encoders)
+    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
+    if not (out / ROWS).exists():
+        _save_rows(out / ROWS, pipelines)
+    return Data(preprocessing, pipelines["train"], pipelines.get("validation"), pipelines["test"])
+
+
+def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
+    """What all models are held against: targets, and which test rows belong together."""
+    arrays = {
+        name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
+        for name in ("validation", "test")
+        if name in pipelines
+    }
+    groups = pipelines["test"].groups
+    if groups is not None:
+        arrays["groups"] = groups
+    temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
+    np.savez_compressed(temporary, **arrays)
+    temporary.replace(path)
+
+
+def fewer_rows(frame: pd.DataFrame, schema: Schema, rows: int, seed: int) -> pd.DataFrame:
+    """About so many of the rows, drawn at random; groups stay whole."""
+    names = np.arange(len(frame))
+    if schema.group is not None:
+        names = pd.factorize(frame[schema.group])[0]
+    order = np.random.default_rng(seed).permutation(names.max() + 1)
+    counts = np.bincount(names)[order]
+    chosen = order[: max(1, int(np.searchsorted(counts.cumsum(), rows, side="right")))]
+    return frame[np.isin(names, chosen)]

@@ -1,0 +1,72 @@
+"""What a search found: a table of its trials, the best settings, and which values mattered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pandas as pd
+from optuna.trial import TrialState
+
+from mmkeras.experiment.settings import Settings
+from mmkeras.files import write_json, write_text
+from mmkeras.studies.tuning.space import with_values
+
+TRIALS, BEST = "trials.csv", "best.json"
+# Too small for the three digits of other numbers.
+_RATES = ("learning_rate", "weight_decay")
+
+
+def write_results(study: optuna.Study, folder: Path, settings: Settings) -> None:
+    """Writes `trials.csv` and, as soon as a trial has ended well, `best.json`."""
+    write_text(folder / TRIALS, trials_table(study).to_csv())
+    if study.get_trials(states=[TrialState.COMPLETE]):
+        best = study.best_trial
+        write_json(
+            folder / BEST,
+            {
+                "trial": best.number,
+                "validation": best.user_attrs["metrics"],
+                "values": best.params,
+                "settings": with_values(settings, best.params).to_dict(),
+            },
+        )
+
+
+def trials_table(study: optuna.Study) -> pd.DataFrame:
+    """A row a trial: how it ended, its figures on the validation rows, and its values."""
+    rows = [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.lower(),
+            **trial.user_attrs.get("metrics", {}),
+            **{k: "own" if v is None else v for k, v in trial.params.items()},
+            **{k: v for k, v in trial.user_attrs.items() if k not in ("metrics", "stopped")},
+        }
+        for trial in study.trials
+    ]
+    return pd.DataFrame(rows).set_index("trial")
+
+
+def importances(study: optuna.Study) -> dict[str, float]:
+    """What share of the differences between trials each value explains (fANOVA); none if few.
+
+    References:
+        - [Hutter et al., 2014](https://proceedings.mlr.press/v32/hutter14.html)
+    """
+    values = [t.value for t in study.get_trials(states=[TrialState.COMPLETE])]
+    if len(values) < 4 or len(set(values)) < 2:
+        return {}
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+
+
+def best_trials(study: optuna.Study, figure: str, count: int = 10) -> pd.DataFrame:
+    """The best trials' figure and values, the best first."""
+    table = trials_table(study)
+    values = list(dict.fromkeys(name for trial in study.trials for name in trial.params))
+    table = table[table["state"] == "complete"]
+    upwards = study.direction == optuna.study.StudyDirection.MINIMIZE
+    table = table.sort_values(figure, ascending=upwards, kind="stable")[[figure, *values]]
+    columns = {name: table[name].map(lambda x: f"{x:.2g}") for name in table if name in _RATES}
+    return table.assign(**columns).head(count)

@@ -1,0 +1,184 @@
+"""What a search for settings may vary: learning rate, decay, dropout, sizes, fusion, encoders."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import pandas as pd
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+)
+
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.tables.cells import missing_cells
+from mmkeras.encoders import ENCODERS
+from mmkeras.experiment.settings import Fusion, ModelSettings, Settings
+from mmkeras.experiment.train import make_model
+from mmkeras.fusion import FUSIONS, fusion_class
+from mmkeras.models.build import default_encoder
+from mmkeras.schema import Schema
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """What the search may choose from, beside what the settings themselves say.
+
+    Args:
+        learning_rates: Least and largest; drawn by logarithm.
+        weight_decays: Least and largest, above 0; drawn by logarithm.
+        dropouts: Least and largest, in the head (of each modality's vector, in late fusion).
+        batch_sizes: Rows a step.
+        fusion_dims: Widths of the fused vector, in fusions that have one.
+        fusions: By default all that fit the data.
+        encoders: As kind=name, e.g. text=lstm text=bag_of_words. By default, for each kind of
+            modality, all that fit the data, but for image backbones.
+    """
+
+    learning_rates: tuple[float, float] = (1e-4, 1e-2)
+    weight_decays: tuple[float, float] = (1e-6, 1e-1)
+    dropouts: tuple[float, float] = (0.0, 0.7)
+    batch_sizes: tuple[int, ...] = (16, 32, 64, 128)
+    fusion_dims: tuple[int, ...] = (32, 64, 128)
+    fusions: tuple[Fusion, ...] = ()
+    encoders: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for name in ("learning_rates", "weight_decays", "dropouts"):
+            low, high = getattr(self, name)
+            # The first two are drawn by logarithm, and no layer can drop everything.
+            share = name == "dropouts"
+            if not (low <= high and (low >= 0 and high < 1 if share else low > 0)):
+                raise ValueError(
+                    f"`{name}` are the least and the largest, "
+                    f"{'from 0 to below 1' if share else 'above 0'}. Received: {low} and {high}."
+                )
+        for entry in self.encoders:
+            kind, _, name = entry.partition("=")
+            if name not in ENCODERS.get(kind, ()):
+                known = [f"{kind}={name}" for kind, names in ENCODERS.items() for name in names]
+                raise ValueError(f"No encoder {entry!r}. There are: {', '.join(known)}.")
+
+
+def fitting_choices(
+    space: SearchSpace, settings: Settings, schema: Schema, train: pd.DataFrame
+) -> dict[str, list]:
+    """The choices by the setting's name, without fusions and encoders that do not fit the data.
+
+    A model is built with each, the rest being as in `settings`; what raises a ValueError does not
+    fit. The settings' own values are among the choices, where `space` does not name others.
+
+    Raises:
+        ValueError: Of the fusions or of a kind's encoders none fits; it says why.
+    """
+    by_text_encoder, refused = {}, {}
+    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
+    presence |= bool(missing_cells(train, schema).to_numpy().any())
+
+    def preprocessing_of(settings: Settings):
+        name = settings.model.text_encoder
+        if name not in by_text_encoder:
+            by_text_encoder[name] = fit_preprocessing(
+                train, schema, settings.preprocessing(schema), presence=presence
+            )
+        return by_text_encoder[name]
+
+    def fitting(field: str, names: list[str], settings: Settings) -> list[str]:
+        kept = []
+        for name in names:
+            tried = _with_model(settings, {field: name})
+            try:
+                make_model(preprocessing_of(tried), tried.model)
+                kept.append(name)
+            except ValueError as error:
+                refused[f"{field} {name}"] = str(error).partition("\n")[0]
+            keras.backend.clear_session()
+        if not kept:
+            raise ValueError(f"No {field} of {names} fits the data: {refused}")
+        return kept
+
+    own = settings.model.fusion
+    several = list(FUSIONS) if len(schema.modalities) > 1 else [own]
+    choices = {"fusion": fitting("fusion", list(space.fusions) or several, settings)}
+    if own not in choices["fusion"]:
+        settings = _with_model(settings, {"fusion": choices["fusion"][0]})
+    for kind, modality in {modality.kind: modality for modality in schema.modalities}.items():
+        names = [entry.split("=")[1] for entry in space.encoders if entry.startswith(f"{kind}=")]
+        if not names:
+            own = settings.model.encoder(kind)
+            names = [name for name in ENCODERS[kind] if name != "backbone" or name == own]
+            if own == "default":
+                inputs = preprocessing_of(settings).inputs[modality.name]
+                names[names.index(default_encoder(modality, inputs))] = own
+        choices[f"{kind}_encoder"] = fitting(f"{kind}_encoder", names, settings)
+    choices["batch_size"] = sorted({*space.batch_sizes, settings.training.batch_size})
+    # None is each fusion's own width.
+    choices["fusion_dim"] = list(dict.fromkeys((settings.model.fusion_dim, *space.fusion_dims)))
+    for what, why in refused.items():
+        print(f"left out, {what}: {why}")
+    return choices
+
+
+def distributions(space: SearchSpace, choices: Mapping[str, list]) -> dict[str, BaseDistribution]:
+    """What Optuna draws from, by the setting's name."""
+    return {
+        "learning_rate": FloatDistribution(*space.learning_rates, log=True),
+        "weight_decay": FloatDistribution(*space.weight_decays, log=True),
+        "dropout": FloatDistribution(*space.dropouts),
+        **{name: CategoricalDistribution(values) for name, values in choices.items()},
+    }
+
+
+def first_values(
+    space: SearchSpace, choices: Mapping[str, list], settings: Settings, schema: Schema
+) -> dict[str, Any]:
+    """The given settings as a point of the space, the nearest that it has.
+
+    A weight decay of 0 becomes the smallest. What the space has no like of is left open.
+    """
+    model, training = settings.model, settings.training
+    late = getattr(fusion_class(model.fusion), "gives_logits", False)
+    values = {
+        "learning_rate": _within(training.learning_rate, space.learning_rates),
+        "weight_decay": _within(training.weight_decay, space.weight_decays),
+        "dropout": _within(model.fusion_dropout if late else model.dropout, space.dropouts),
+        "batch_size": training.batch_size,
+        "fusion": model.fusion,
+        "fusion_dim": model.fusion_dim,
+    }
+    for modality in schema.modalities:
+        values[f"{modality.kind}_encoder"] = model.encoder(modality.kind)
+    return {name: x for name, x in values.items() if name not in choices or x in choices[name]}
+
+
+def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    """The settings with a trial's values.
+
+    Example:
+
+    >>> settings = with_values(Settings(), {"learning_rate": 0.01, "dropout": 0.1})
+    >>> settings.training.learning_rate, settings.model.dropout
+    (0.01, 0.1)
+    """
+    own = {field.name for field in dataclasses.fields(ModelSettings)}
+    model = {name: value for name, value in values.items() if name in own}
+    if getattr(fusion_class(model.get("fusion", settings.model.fusion)), "gives_logits", False):
+        # There the head, and with it the head's dropout, is left out.
+        model["fusion_dropout"] = model.pop("dropout", settings.model.fusion_dropout)
+    training = {name: value for name, value in values.items() if name not in own}
+    return dataclasses.replace(
+        _with_model(settings, model), training=dataclasses.replace(settings.training, **training)
+    )
+
+
+def _with_model(settings: Settings, values: Mapping[str, Any]) -> Settings:
+    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **values))
+
+
+def _within(value: float, limits: tuple[float, float]) -> float:
+    return min(max(value, limits[0]), limits[1])

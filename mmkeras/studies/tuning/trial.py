@@ -1,0 +1,108 @@
+"""One trial of a search: a model trained with a trial's settings, judged on validation rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from mmkeras.data.tables.splits import Splits
+from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import fitted_pipelines, in_own_unit, make_model
+from mmkeras.files import write_json
+from mmkeras.reports.run_report import flatten
+from mmkeras.schema import Schema
+from mmkeras.training.fit import fit
+from mmkeras.training.seeds import set_seed
+from mmkeras.training.tensorboard import TensorBoardReport, TensorBoardScalars
+
+CHECKPOINT = "checkpoint/last.npz"
+
+
+class StopHopeless(keras.callbacks.Callback):
+    """Hands every epoch's value to a judge, and stops training when it says so.
+
+    Args:
+        name: Of the value, e.g. `val_accuracy`.
+        judge: Called with the epoch (from 1) and the value; true is the end.
+
+    Attributes:
+        stopped: Whether it said so.
+    """
+
+    def __init__(self, name: str, judge: Callable[[int, float], bool]):
+        super().__init__()
+        self._name, self._judge, self.stopped = name, judge, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._judge(epoch + 1, float(logs[self._name])):
+            self.stopped = self.model.stop_training = True
+
+
+def train_trial(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    schema: Schema,
+    settings: Settings,
+    folder: Path,
+    *,
+    values: dict[str, Any],
+    stopper: StopHopeless,
+    cache_dir: Path,
+) -> dict[str, Any]:
+    """Trains a model and judges it; no other rows are known here.
+
+    Called again on the folder of an interrupted trial, it goes on after the last whole epoch.
+
+    Args:
+        train: Rows to learn from.
+        validation: Rows to choose the epoch and to judge the settings.
+        schema: The modalities.
+        settings: The trial's.
+        folder: The trial's; gets `settings.json`, TensorBoard's files and the checkpoint.
+        values: What the search chose, for TensorBoard.
+        stopper: May end the training early.
+        cache_dir: Where `cache="file"` keeps decoded media.
+
+    Returns:
+        Whether it was `stopped`; `metrics` on the validation rows unless it was; `best_epoch`,
+        `epochs`, `parameters`, `seconds`.
+    """
+    started = time.perf_counter()
+    (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "settings.json", settings.to_dict())
+    set_seed(settings.seed)
+    preprocessing, pipelines = fitted_pipelines(
+        Splits(train, validation, train[:0]), schema, settings, cache_dir
+    )
+    held_out = pipelines["validation"]
+    model = make_model(preprocessing, settings.model)
+    result = fit(
+        model,
+        pipelines["train"],
+        held_out,
+        settings.training,
+        seed=settings.seed,
+        checkpoint=folder / CHECKPOINT,
+        label=folder.name,
+        callbacks=[TensorBoardScalars(folder), stopper],
+    )
+    outcome = {
+        "stopped": stopper.stopped,
+        "best_epoch": result.best_epoch,
+        "epochs": len(result.history),
+        "parameters": int(model.count_params()),
+    }
+    if not stopper.stopped:
+        outputs = held_out.unpad(model.predict(held_out.evaluate(), verbose=0))
+        outcome["metrics"] = evaluate_predictions(
+            schema.target.task, *in_own_unit(held_out, outputs)
+        )
+        with TensorBoardReport(folder) as board:
+            board.settings(flatten(values), outcome["metrics"], part="validation")
+    return {**outcome, "seconds": round(time.perf_counter() - started, 2)}

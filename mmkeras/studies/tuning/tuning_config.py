@@ -1,0 +1,84 @@
+"""What a search is: its rows, its settings, and what makes it the same search again."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from mmkeras.cli import DataConfig, to_json
+from mmkeras.data.tables.fingerprint import fingerprint
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import drop_unreadable
+from mmkeras.schema import Schema
+from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """The search.
+
+    Args:
+        data: Which rows.
+        space: What is searched.
+        trials: Settings tried, with those of earlier calls.
+        workers: Trials at a time. Only with one does the same search give the same result.
+        final_seeds: Train the best settings with so many seeds, and look at the test rows.
+        validation: Share of the (training) rows that judge a trial.
+        test: Share of the rows that no trial sees, where the data have no test rows.
+        split_seed: Decides which rows are which, where the data have no split of their own.
+        search_seed: Decides what is tried.
+        out: The search's folder; by default runs/tune/NAME. The same folder again goes on.
+        settings: The first trial's, and all that is not searched.
+    """
+
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    space: Annotated[SearchSpace, tyro.conf.arg(name="")] = field(default_factory=SearchSpace)
+    trials: int = 30
+    workers: int = 1
+    final_seeds: int = 0
+    validation: float = 0.15
+    test: float = 0.15
+    split_seed: int = 0
+    search_seed: int = 0
+    out: Path | None = None
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+
+    @property
+    def folder(self) -> Path:
+        return self.out or Path("runs") / "tune" / self.data.name
+
+
+def load_rows(config: TuneConfig) -> tuple[Splits, Schema]:
+    table, schema = config.data.load()
+    if config.settings.on_error == "skip":
+        # Before the split, as in the other experiments: the test rows are to be the same.
+        table, _ = drop_unreadable(table, schema, config.settings)
+    splits = config.data.split(
+        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+    )
+    return dataclasses.replace(splits, test=splits.test[:0]), schema
+
+
+def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, Any]:
+    """What makes this search this one, and what it chooses from unless that is known."""
+    splits, schema = load_rows(config)
+    if not len(splits.train) or not len(splits.validation):
+        raise ValueError("A search needs training and validation rows. Set --validation above 0.")
+    if choices is None:
+        choices = fitting_choices(config.space, config.settings, schema, splits.train)
+    own = dataclasses.replace(config, trials=0, workers=0, final_seeds=0, out=None)
+    return {
+        "config": to_json(own),
+        "data": {
+            "train": fingerprint(splits.train, schema),
+            "validation": fingerprint(splits.validation, schema),
+        },
+        "task": schema.target.task,
+        "choices": choices,
+        "first": first_values(config.space, choices, config.settings, schema),
+    }

@@ -1,0 +1,69 @@
+"""A trial's side of the search: a process that trains one model and reports every epoch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from mmkeras.studies.tuning.space import with_values
+from mmkeras.studies.tuning.trial import StopHopeless, train_trial
+from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
+
+JOURNAL = "journal.log"
+# The value after each epoch by which trials are compared while they run, by task.
+_WATCHED = {
+    "classification": "val_accuracy",
+    "multilabel": "val_loss",
+    "regression": "val_loss",
+}
+
+
+def open_study(folder: Path, task: str) -> optuna.Study:
+    """The search's study, from its journal of JSON lines."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+    return optuna.create_study(
+        study_name="tune",
+        storage=optuna.storages.JournalStorage(journal),
+        direction="minimize" if task == "regression" else "maximize",
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
+        load_if_exists=True,
+    )
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    return folder / f"trial{number:03d}"
+
+
+def run_trial(
+    config: TuneConfig, task: str, trial_id: int, number: int, values: dict[str, Any]
+) -> dict[str, Any]:
+    """One trial's outcome (`train_trial`), or the `error` that it ended with."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        splits, schema = load_rows(config)
+    trial = optuna.trial.Trial(open_study(config.folder, task), trial_id)
+    # Where the study's figure is to grow, a loss is handed over as its negative.
+    sign = -1.0 if task == "multilabel" else 1.0
+
+    def judge(epoch: int, value: float) -> bool:
+        trial.report(sign * value, step=epoch)
+        return trial.should_prune()
+
+    try:
+        return train_trial(
+            splits.train,
+            splits.validation,
+            schema,
+            with_values(config.settings, values),
+            trial_folder(config.folder, number),
+            values=values,
+            stopper=StopHopeless(_WATCHED[task], judge),
+            cache_dir=config.folder / "cache",
+        )
+    except Exception as error:  # Whatever settings break must not end the search.
+        first_line = str(error).partition("\n")[0]
+        return {"error": f"{type(error).__name__}: {first_line[:300]}"}

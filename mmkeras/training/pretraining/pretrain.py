@@ -1,0 +1,141 @@
+"""Contrastive pre-training on pipelines; embeddings, and encoders to go on with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import keras
+import numpy as np
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.progress import ProgressBar
+from mmkeras.training.pretraining.contrastive import POSITIVES, ContrastiveModel, projection_model
+
+
+@dataclass(frozen=True)
+class ContrastiveSettings:
+    """How encoders are trained to agree.
+
+    Args:
+        dim: Width of the space that the modalities share.
+        temperature: InfoNCE's, at the start; it is learnt.
+        epochs: Passes over the training rows.
+        batch_size: Rows a step: each is told apart from all others of its batch.
+        learning_rate: Adam's largest: up from 0 in the first tenth of the steps, then down to 0
+            along half a cosine.
+        weight_decay: AdamW's decoupled decay.
+    """
+
+    dim: int = 128
+    temperature: float = 0.07
+    epochs: int = 30
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+
+    def __post_init__(self):
+        for name in ("dim", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}.")
+        if self.weight_decay < 0:
+            raise ValueError(f"`weight_decay` must not be negative. Received: {self.weight_decay}.")
+
+
+def pretrain(
+    model: keras.Model,
+    train: Pipeline,
+    settings: ContrastiveSettings | None = None,
+    *,
+    positives: Literal[POSITIVES] = "rows",
+    seed: int = 0,
+    label: str = "pre-training",
+) -> keras.Model:
+    """Trains a model's encoders contrastively; the model itself can be trained as ever afterwards.
+
+    Args:
+        model: A model of `build_model` with two or more modalities.
+        train: Rows to learn from. Its batch size is the loss' number of candidates.
+        settings: How; its `batch_size` is the pipeline's.
+        positives: See `ContrastiveModel`.
+        seed: Decides the order of the rows and the augmentation. The weights and dropout follow
+            from `set_seed`, before the model is built.
+        label: What the progress bar begins with.
+
+    Returns:
+        The `projection_model`, for `embed`. `model` shares its encoders.
+    """
+    settings = settings or ContrastiveSettings()
+    projections = projection_model(model, settings.dim)
+    contrastive = ContrastiveModel(
+        projections, temperature=settings.temperature, positives=positives
+    )
+    steps = settings.epochs * train.steps
+    optimizer = keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(
+            0.0,
+            decay_steps=steps - steps // 10,
+            warmup_target=settings.learning_rate,
+            warmup_steps=steps // 10,
+        ),
+        weight_decay=settings.weight_decay,
+        global_clipnorm=1.0,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
+    contrastive.compile(
+        optimizer, jit_compile=False if keras.config.backend() == "tensorflow" else "auto"
+    )
+    with ProgressBar(label, steps) as progress:
+        contrastive.fit(
+            train.train(seed=seed, epochs=settings.epochs),
+            steps_per_epoch=train.steps,
+            epochs=settings.epochs,
+            callbacks=[
+                keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: progress.add())
+            ],
+            shuffle=False,
+            verbose=0,
+        )
+    return projections
+
+
+def embed(projections: keras.Model, rows: Pipeline) -> dict[str, np.ndarray]:
+    """Each modality's vectors, `(rows, dim)`, in the order of `rows.frame`."""
+    return projections.predict(rows.evaluate(), verbose=0)
+
+
+def copy_encoders(source: keras.Model, target: keras.Model) -> list[str]:
+    """Gives a model the encoder weights of another, by name, e.g. to fine-tune them.
+
+    Args:
+        source: A model of `build_model` or `projection_model`.
+        target: The same; encoders of modalities that `source` lacks stay as they are.
+
+    Returns:
+        The modalities whose encoders were copied.
+
+    Raises:
+        ValueError: The models have no modality in common, or an encoder of another form.
+    """
+    encoders = [
+        {layer.name: layer for layer in model.layers if layer.name.endswith("_encoder")}
+        for model in (source, target)
+    ]
+    common = [name for name in encoders[1] if name in encoders[0]]
+    if not common:
+        raise ValueError(
+            f"The models share no encoder. Received: {sorted(encoders[0])} and "
+            f"{sorted(encoders[1])}."
+        )
+    for name in common:
+        weights = encoders[0][name].get_weights()
+        shapes = [[tuple(w.shape) for w in ws] for ws in (weights, encoders[1][name].get_weights())]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"{name!r} has weights of shapes {shapes[0]} in one model and {shapes[1]} in the "
+                "other. Build both with the same encoder, options and inputs."
+            )
+        encoders[1][name].set_weights(weights)
+    return [name.removesuffix("_encoder") for name in common]

@@ -1,0 +1,249 @@
+"""A whole comparison of fusions, on a small CSV of two feature sequences and a table."""
+
+import dataclasses
+import json
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+from mmkeras.cli import DataConfig
+from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.fusion import FUSIONS
+from mmkeras.schema import Image, Schema, Tabular, Target
+from mmkeras.studies.comparison import ENSEMBLES, ComparisonConfig, compare
+from mmkeras.studies.comparison.comparison_config import obstacle, trial_settings, with_encoders
+from mmkeras.studies.comparison.jobs import Job
+from mmkeras.studies.comparison.run import _finished, _in_processes
+from mmkeras.studies.comparison.shared_rows import ROWS, fewer_rows, prepare
+from mmkeras.training.settings import TrainingSettings
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """120 rows whose class is the parity of what two tables say: one alone says nothing."""
+    folder = tmp_path_factory.mktemp("compare")
+    random = np.random.default_rng(0)
+    left, right = random.choice([-1.0, 1.0], (2, 120))
+    frame = pd.DataFrame(
+        {
+            "left": left + random.normal(0, 0.1, 120),
+            "right": right + random.normal(0, 0.1, 120),
+            "same": np.where(left == right, "yes", "no"),
+        }
+    )
+    frame.to_csv(folder / "rows.csv", index=False)
+    schema = Schema([Tabular("one", ("left",)), Tabular("two", ("right",))], Target("same"))
+    schema.save(folder / "schema.json")
+    return ComparisonConfig(
+        data=DataConfig(data=folder / "rows.csv", schema=folder / "schema.json"),
+        fusions=("concat", "simbamm", "ensemble_mean", "ensemble_stacking"),
+        seeds=2,
+        test=0.3,
+        out=folder / "out",
+        results=folder / "results",
+        settings=Settings(
+            model=ModelSettings(hidden=(16,), dropout=0.0),
+            training=TrainingSettings(epochs=3, batch_size=16, learning_rate=0.02),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def results(config):
+    return compare(config)
+
+
+def test_modalities_alone_fusions_and_ensembles_have_a_row_a_seed(results, config):
+    models = ("one", "two", *config.fusions)
+    assert sorted(zip(results["model"], results["seed"], strict=True)) == sorted(
+        (model, seed) for model in models for seed in (0, 1)
+    )
+    saved = pd.read_csv(config.out / "results.csv")
+    np.testing.assert_allclose(saved["score"], results["score"])
+    trained = saved[~saved["model"].isin(ENSEMBLES)]
+    assert (trained["parameters"] > 0).all() and (trained["epoch_seconds"] > 0).all()
+
+
+def test_the_table_says_what_was_tested_and_is_copied_to_the_results(results, config):
+    text = (config.out / "comparison.md").read_text()
+    assert "against the best single modality" in text and "against SimBaMM" in text
+    assert "one alone" in text and "Holm" in text
+    assert (config.results / "rows.md").read_text().endswith(text)
+    assert len(pd.read_csv(config.results / "rows.csv")) == len(results)
+    assert (config.out / "comparison.png").stat().st_size > 10_000
+    events = list((config.out / "default" / "concat" / "seed0").glob("events*"))
+    assert events, "TensorBoard has the HParams of every run"
+
+
+def test_an_interrupted_comparison_does_only_what_is_missing(results, config, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(config.out, out)
+    part = results[(results["model"] != "simbamm") | (results["seed"] != 1)]
+    part = part[~part["model"].isin(ENSEMBLES)]
+    part.to_csv(out / "results.csv", index=False)
+    again = compare(dataclasses.replace(config, out=out, results=None))
+    assert "1 jobs to do" in capsys.readouterr().out
+    key = ["model", "seed"]
+    one, other = (frame.set_index(key)["score"].sort_index() for frame in (results, again))
+    assert one.to_dict() == other.to_dict(), "one seed gives one result"
+
+
+def test_a_folder_of_another_comparison_is_not_mixed_with_this_one(results, config):
+    other = dataclasses.replace(config, split_seed=1)
+    with pytest.raises(ValueError, match="other settings: split_seed: 0, now 1"):
+        compare(other)
+
+
+def test_a_fusion_that_fails_does_not_stop_the_others(config, tmp_path):
+    model = dataclasses.replace(config.settings.model, fusion_dim=1000)
+    settings = dataclasses.replace(config.settings, model=model)
+    done = compare(
+        dataclasses.replace(
+            config, fusions=("concat", "tensor"), seeds=1, out=tmp_path, results=None,
+            settings=settings,
+        )
+    )  # fmt: skip
+    rows = done.set_index("model")
+    assert rows.loc["concat", "score"] >= 0
+    assert np.isnan(rows.loc["tensor", "score"]) and "dim" in rows.loc["tensor", "error"]
+    assert "tensor failed with seed 0" in (tmp_path / "comparison.md").read_text()
+
+
+def test_what_does_not_fit_the_data_is_left_out(config):
+    schema = Schema.load(config.data.schema)
+    assert "steps" in obstacle("memory", config, schema)
+    assert obstacle("concat", config, schema) is None
+    blind = dataclasses.replace(config, validation=0.0)
+    assert "validation rows" in obstacle("ensemble_stacking", blind, schema)
+    numbers = Schema(schema.modalities, Target("size", "regression"))
+    assert "classes" in obstacle("ensemble_mean", config, numbers)
+
+
+def test_one_modality_has_nothing_to_fuse(config, tmp_path):
+    schema = Schema.load(config.data.schema).select(["one"])
+    schema.save(tmp_path / "schema.json")
+    data = dataclasses.replace(config.data, schema=tmp_path / "schema.json")
+    with pytest.raises(ValueError, match=r"nothing to fuse.*'one'"):
+        compare(dataclasses.replace(config, data=data, out=tmp_path))
+
+
+def test_every_model_tries_the_same_settings():
+    trials = trial_settings(Settings(), 4, seed=0)
+    assert trials == trial_settings(Settings(), 4, seed=0)
+    assert trials[0] == Settings()
+    assert len({trial.training.learning_rate for trial in trials}) == 4
+
+
+@pytest.mark.slow
+def test_trials_choose_settings_on_validation_rows(config, tmp_path):
+    done = compare(
+        dataclasses.replace(
+            config, fusions=("concat",), seeds=1, trials=3, out=tmp_path, results=None
+        )
+    )
+    chosen = json.loads((tmp_path / "default" / "concat" / "settings.json").read_text())
+    values = [trial["value"] for trial in chosen["trials"]]
+    assert len(values) == 3 and chosen["best"] == int(np.argmax(values))
+    changed = json.loads(done.set_index("model").loc["concat", "settings"])
+    assert bool(changed) == (chosen["best"] > 0)
+
+
+@pytest.mark.slow
+def test_vectorized_seeds_find_what_only_both_modalities_tell(config, tmp_path):
+    pytest.importorskip("jax")
+    before = os.environ.get("KERAS_BACKEND")
+    training = dataclasses.replace(config.settings.training, epochs=40)
+    done = compare(
+        dataclasses.replace(
+            config, fusions=("concat",), seeds=3, vectorized=True, out=tmp_path, results=None,
+            encoders=("tabular=mlp", "tabular=ft_transformer"),
+            settings=dataclasses.replace(config.settings, training=training),
+        )
+    )  # fmt: skip
+    assert os.environ.get("KERAS_BACKEND") == before
+    means = done.groupby(["encoders", "model"])["score"].mean()
+    assert means["tabular=mlp", "concat"] > 0.9 > 0.75 > means["tabular=mlp", "one"]
+    assert set(done["encoders"]) == {"tabular=mlp", "tabular=ft_transformer"}
+
+
+def test_encoders_are_given_by_kind():
+    changed = with_encoders(Settings(), "text=lstm,sequence=tcn").model
+    assert (changed.text_encoder, changed.sequence_encoder) == ("lstm", "tcn")
+    with pytest.raises(ValueError, match=r"kind=name.*Received: 'text=nothing'"):
+        with_encoders(Settings(), "text=nothing")
+
+
+def test_fewer_rows_keep_groups_whole():
+    frame = pd.DataFrame({"x": range(12), "who": list("aaabbbcccddd"), "y": list("ab") * 6})
+    schema = Schema([Tabular("t", ("x",))], Target("y"), group="who")
+    chosen = fewer_rows(frame, schema, 7, seed=0)
+    assert len(chosen) == 6 and chosen["who"].value_counts().eq(3).all()
+    assert len(fewer_rows(frame, Schema(schema.modalities, Target("y")), 7, seed=0)) == 7
+    assert len(fewer_rows(frame, schema, 100, seed=0)) == 12
+
+
+def test_no_ensemble_has_the_name_of_a_fusion():
+    assert not set(ENSEMBLES) & set(FUSIONS)
+
+
+def test_other_data_or_another_backend_are_not_mixed_with_these(results, config, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(config.out, out)
+    changed = pd.read_csv(config.data.data)
+    changed.loc[0, "left"] += 1
+    changed.to_csv(tmp_path / "rows.csv", index=False)
+    data = dataclasses.replace(config.data, data=tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match=r"other settings: about\.data"):
+        compare(dataclasses.replace(config, out=out, data=data))
+    with pytest.raises(ValueError, match=r"about\.backend: 'tensorflow', now 'jax'"):
+        compare(dataclasses.replace(config, out=out, vectorized=True))
+
+
+def test_a_comparison_in_which_everything_has_failed_can_be_tried_again(tmp_path):
+    pd.DataFrame({"encoders": [""], "model": ["concat"], "seed": [0], "error": ["no"]}).to_csv(
+        tmp_path / "results.csv", index=False
+    )
+    assert len(_finished(tmp_path / "results.csv")) == 0
+
+
+def _end_without_a_word(job):
+    os._exit(1)
+
+
+def test_a_process_that_is_killed_ends_the_comparison_with_advice(config, tmp_path):
+    job = Job(config, tmp_path, "", "concat", (0,))
+    with pytest.raises(RuntimeError, match="want of memory"):
+        list(_in_processes(config, _end_without_a_word, [job]))
+
+
+def test_rows_with_unreadable_cells_are_left_out_for_all_models_alike(tmp_path):
+    """Each modality has a broken cell of its own; both rows go, for every model."""
+    pictures = [f"{row}.png" for row in range(40)]
+    for row, name in enumerate(pictures):
+        PIL.Image.new("L", (8, 8), 200 * (row % 2)).save(tmp_path / name)
+    (tmp_path / "3.png").write_bytes(b"broken")
+    frame = pd.DataFrame(
+        {"one": pictures, "two": pictures[::-1], "y": ["a", "b"] * 20, "part": "train"}
+    )
+    frame.loc[20:, "part"] = "test"
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    schema = Schema([Image("one"), Image("two")], Target("y"))
+    schema.save(tmp_path / "schema.json")
+    config = ComparisonConfig(
+        data=DataConfig(
+            data=tmp_path / "rows.csv", schema=tmp_path / "schema.json", split_column="part"
+        ),
+        validation=0.2,
+        settings=Settings(on_error="skip", image=ImageSettings(size=(8, 8))),
+    )
+    parts = [prepare(config, tmp_path, "", modality) for modality in (None, "one", "two")]
+    for part in ("train", "validation", "test"):
+        indices = [getattr(data, part).frame.index.tolist() for data in parts]
+        assert indices[0] == indices[1] == indices[2]
+    assert len(parts[0].test) == 19
+    assert len(np.load(tmp_path / ROWS)["test"]) == 19

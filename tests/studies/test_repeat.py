@@ -1,0 +1,166 @@
+"""Several seeds of several models, compared; and the experiments that are made of it."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mmkeras
+from mmkeras.cli import DataConfig
+from mmkeras.data.tables.splits import split_officially
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.studies.repeat import RepeatConfig, repeat, verdict
+from mmkeras.training.settings import TrainingSettings
+
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(f"experiment_{name}", EXPERIMENTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """20 rows of two short sequences with a label per step, with a split of their own."""
+    folder = tmp_path_factory.mktemp("steps")
+    random = np.random.default_rng(0)
+    rows = []
+    for row in range(20):
+        steps = int(random.integers(2, 6))
+        up = random.integers(0, 2, steps)
+        for name, shift in (("face", 1.0), ("voice", 0.2)):
+            values = random.normal(0, 1, (steps, 3)) + shift * up[:, None]
+            np.save(folder / f"{row}-{name}.npy", values.astype(np.float32))
+        rows.append(
+            {
+                "face": f"{row}-face.npy",
+                "voice": f"{row}-voice.npy",
+                "mood": "|".join("up" if u else "down" for u in up),
+                "part": "test" if row % 4 == 0 else "train",
+            }
+        )
+    pd.DataFrame(rows).to_csv(folder / "rows.csv", index=False)
+    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=True))
+    schema.save(folder / "schema.json")
+    return RepeatConfig(
+        data=DataConfig(
+            data=folder / "rows.csv", schema=folder / "schema.json", split_column="part"
+        ),
+        seeds=(0, 1),
+        validation=0.0,
+        out=folder / "out",
+        settings=Settings(
+            model=ModelSettings(sequence_encoder="mlp", sequence_units=4, hidden=(4,)),
+            training=TrainingSettings(epochs=2, batch_size=8),
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def results(config):
+    return repeat(config)
+
+
+def test_every_model_is_trained_with_every_seed(results, config):
+    assert sorted(zip(results["model"], results["seed"], strict=True)) == sorted(
+        (model, seed) for model in ("face", "voice", "fused") for seed in (0, 1)
+    )
+    saved = pd.read_csv(config.out / "results.csv")
+    np.testing.assert_allclose(saved["accuracy"], results["accuracy"])
+    summary = (config.out / "summary.md").read_text()
+    assert "± (accuracy)" in summary and "Fused against the best single modality" in summary
+
+
+def test_predictions_have_a_row_for_each_step_of_the_test_rows(results, config):
+    predictions = mmkeras.Run(config.out / "seed0-fused").predictions
+    frame = pd.read_csv(config.data.data)
+    expected = [label for cell in frame["mood"][::4] for label in cell.split("|")]
+    assert predictions["true"].tolist() == expected
+    steps = [n for cell in frame["mood"][::4] for n in range(1, cell.count("|") + 2)]
+    assert predictions["step"].tolist() == steps
+
+
+def test_an_experiment_that_was_run_is_not_run_again(results, config):
+    model = config.out / "seed1-fused" / "model.keras"
+    before = model.stat().st_mtime_ns
+    again = repeat(config)
+    assert model.stat().st_mtime_ns == before
+    pd.testing.assert_frame_equal(again, results)
+
+
+class FakeRun:
+    def __init__(self, right):
+        true = np.array(["a", "b"] * 50)
+        other = np.where(true == "a", "b", "a")
+        predicted = np.where(right, true, other)
+        self.predictions = pd.DataFrame(
+            {
+                "true": true,
+                "predicted": predicted,
+                "p(a)": np.where(predicted == "a", 0.9, 0.1),
+                "p(b)": np.where(predicted == "b", 0.9, 0.1),
+            }
+        )
+
+
+def test_the_verdict_says_gain_only_where_the_interval_does():
+    rows = np.arange(100)
+    alone = [FakeRun(rows % 2 == 0), FakeRun(rows % 2 == 0)]
+    better, same = [FakeRun(rows >= 10)] * 2, [FakeRun(rows % 2 == 1)] * 2
+    text = "\n".join(verdict({"x": alone, "fused": better}))
+    assert "+40.0 points" in text and "a significant gain" in text
+    text = "\n".join(verdict({"x": alone, "fused": same}))
+    assert "no significant difference" in text and "p = 1." in text
+
+
+def test_official_test_rows_stay_and_validation_comes_from_training():
+    frame = pd.DataFrame(
+        {"x": range(40), "label": ["a", "b"] * 20, "split": ["train"] * 30 + ["test"] * 10}
+    )
+    schema = Schema([mmkeras.Tabular("t", numeric=["x"])], "label")
+    splits = split_officially(frame, schema, validation=0.2, seed=1)
+    assert [len(part) for part in splits] == [24, 6, 10]
+    assert list(splits.test["x"]) == list(range(30, 40))
+    assert not len(split_officially(frame, schema, validation=0.0).validation)
+
+
+@pytest.mark.skipif("MMKERAS_DATA" not in os.environ, reason="needs the data in MMKERAS_DATA")
+@pytest.mark.slow
+def test_mosi_runs_from_the_command_line(tmp_path):
+    results = script("mosi").main(
+        ["--seeds", "0", "--models", "text", "fused", "--epochs", "2", "--out", str(tmp_path)]
+    )
+    assert results["model"].tolist() == ["text", "fused"]
+    assert len(mmkeras.Run(tmp_path / "seed0-fused").predictions) == 752
+
+
+@pytest.mark.skipif("MMKERAS_DATA" not in os.environ, reason="needs the data in MMKERAS_DATA")
+@pytest.mark.slow
+def test_avmnist_runs_from_the_command_line(tmp_path):
+    results = script("avmnist").main(
+        ["--seeds", "0", "--models", "image", "--epochs", "1", "--out", str(tmp_path)]
+    )
+    assert results["accuracy"].item() > 0.2
+    assert len(mmkeras.Run(tmp_path / "seed0-image").predictions) == 2000
+
+
+def test_the_split_column_is_no_input(tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    parts = ["train"] * 30 + ["test"] * 10
+    frame = pd.DataFrame({"x": np.arange(40) * 0.37, "label": ["a", "b"] * 20, "part": parts})
+    frame.to_csv(path, index=False)
+    data = DataConfig(data=path, target="label", split_column="part")
+    table, schema = data.load()
+    assert schema.columns == ("x",)
+    splits = data.split(table, schema, validation=0.2, test=0.5, seed=0)
+    assert [len(part) for part in splits] == [24, 6, 10]
+    told = Schema([mmkeras.Tabular("t", numeric=["x"], categorical=["part"])], "label")
+    with pytest.raises(ValueError, match="'part' is an input"):
+        data.split(table, told, validation=0.2, test=0.5, seed=0)

@@ -1,0 +1,259 @@
+"""The search for settings: what it may try, that it goes on, and that test rows stay unseen."""
+
+import dataclasses
+import json
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from mmkeras.cli import DataConfig
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.schema import Schema, Tabular, Text
+from mmkeras.studies.tuning import search as search_module
+from mmkeras.studies.tuning import space as space_module
+from mmkeras.studies.tuning.results import best_trials, importances, trials_table
+from mmkeras.studies.tuning.search import search
+from mmkeras.studies.tuning.space import SearchSpace, distributions, first_values, with_values
+from mmkeras.studies.tuning.trial import StopHopeless
+from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
+from mmkeras.studies.tuning.worker import open_study
+from mmkeras.training.settings import TrainingSettings
+
+SMALL = Settings(
+    model=ModelSettings(text_units=(4,), hidden=(4,)),
+    training=TrainingSettings(epochs=2, batch_size=16),
+)
+CHOICES = {
+    "fusion": ["concat", "late"],
+    "text_encoder": ["bag_of_words", "lstm"],
+    "batch_size": [16, 32],
+    "fusion_dim": [None, 8],
+}
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """A process for each trial takes its time to start."""
+    monkeypatch.setattr(
+        search_module, "in_new_process", lambda function, *arguments: function(*arguments)
+    )
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """60 rows with a split of their own; the test rows' label is one that training lacks."""
+    folder = tmp_path_factory.mktemp("rows")
+    random = np.random.default_rng(0)
+    day = np.arange(60) % 2 == 0
+    frame = pd.DataFrame(
+        {
+            "note": np.where(day, "sun over the hill", "moon over the hill"),
+            "warmth": np.where(day, 20.0, 8.0) + random.normal(0, 8, 60),
+            "when": np.where(day, "day", "night"),
+            "part": ["test" if row % 5 == 0 else "train" for row in range(60)],
+        }
+    )
+    frame.loc[frame["part"] == "test", "when"] = "poison"
+    frame.to_csv(folder / "rows.csv", index=False)
+    schema = Schema([Text("note"), Tabular("facts", ("warmth",))], "when")
+    schema.save(folder / "schema.json")
+    return TuneConfig(
+        data=DataConfig(
+            data=folder / "rows.csv", schema=folder / "schema.json", split_column="part"
+        ),
+        space=SearchSpace(
+            fusions=("concat", "late"), encoders=("text=bag_of_words", "tabular=mlp")
+        ),
+        trials=4,
+        validation=0.25,
+        out=folder / "out",
+        settings=SMALL,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(config):
+    """Three trials, of which the last is interrupted after an epoch; then four."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search_module, "in_new_process", lambda f, *arguments: f(*arguments))
+        original = StopHopeless.on_epoch_end
+
+        def interrupted(self, epoch, logs=None):
+            original(self, epoch, logs)
+            if (config.folder / "trial002").exists():
+                raise KeyboardInterrupt
+
+        patch.setattr(StopHopeless, "on_epoch_end", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search(dataclasses.replace(config, trials=3))
+        before = trials_table(open_study(config.folder, "classification"))
+        patch.setattr(StopHopeless, "on_epoch_end", original)
+        study, task = search(config)
+    assert task == "classification"
+    return before, study
+
+
+def test_an_interrupted_search_ends_like_an_uninterrupted_one(finished, config, tmp_path):
+    before, study = finished
+    table = trials_table(study)
+    assert before["state"].tolist() == ["complete", "complete", "running"]
+    assert len(table) == 4 and "running" not in set(table["state"])
+    assert table.loc[2, "learning_rate"] == before.loc[2, "learning_rate"]
+    whole, _ = search(dataclasses.replace(config, out=tmp_path / "out"))
+    pd.testing.assert_frame_equal(
+        table.drop(columns="seconds"), trials_table(whole).drop(columns="seconds")
+    )
+
+
+def test_a_finished_search_trains_nothing(finished, config, monkeypatch):
+    monkeypatch.setattr(search_module, "run_trial", None)
+    again, _ = search(config)
+    pd.testing.assert_frame_equal(trials_table(again), trials_table(finished[1]))
+
+
+def test_the_best_settings_are_settings(finished, config):
+    table = pd.read_csv(config.folder / "trials.csv", index_col="trial")
+    best = json.loads((config.folder / "best.json").read_text())
+    done = table[table["state"] == "complete"]
+    assert best["validation"]["accuracy"] == pytest.approx(done["accuracy"].max())
+    settings = Settings.from_dict(best["settings"])
+    row = table.loc[best["trial"]]
+    assert settings.training.learning_rate == pytest.approx(row["learning_rate"])
+    assert settings.model.fusion == row["fusion"] and settings.model.hidden == (4,)
+    shown = best_trials(finished[1], "accuracy", count=2)
+    assert len(shown) == 2 and shown.index[0] == best["trial"]
+
+
+def test_the_first_trial_has_the_settings_given(finished):
+    first = finished[1].trials[0].params
+    assert first["fusion"] == "concat" and first["fusion_dim"] is None
+    assert (first["learning_rate"], first["batch_size"]) == (1e-3, 16)
+    assert (first["weight_decay"], first["dropout"]) == (1e-6, 0.5)
+
+
+def test_trials_know_no_test_rows(finished, config):
+    # A pipeline refuses labels that no training row has: the search would have failed.
+    splits, _ = load_rows(config)
+    assert not len(splits.test) and len(splits.train) + len(splits.validation) == 48
+    assert "poison" not in set(splits.train["when"]) | set(splits.validation["when"])
+
+
+def test_each_trial_leaves_its_settings_for_tensorboard_and_no_checkpoint(finished, config):
+    for number in range(4):
+        folder = config.folder / f"trial{number:03d}"
+        assert not (folder / "checkpoint").exists()
+        assert list((folder / "validation").glob("events*"))
+    assert list((config.folder / "trial000").glob("events*"))
+
+
+def test_another_search_does_not_go_on_in_the_same_folder(finished, config):
+    other = dataclasses.replace(config, settings=dataclasses.replace(SMALL, seed=7))
+    with pytest.raises(ValueError, match=r"another search.*settings\.seed: 0, now 7"):
+        search(other)
+
+
+def test_a_search_in_which_every_trial_fails_ends(config, tmp_path, monkeypatch):
+    calls = []
+
+    def broken(*job):
+        calls.append(job)
+        return {"error": "ValueError: loss became nan"}
+
+    monkeypatch.setattr(search_module, "run_trial", broken)
+    with pytest.raises(ValueError, match=r"All 3 trials failed.*became nan"):
+        search(dataclasses.replace(config, out=tmp_path / "out"))
+    assert len(calls) == 3
+
+
+def test_a_search_without_validation_rows_is_refused(config, tmp_path):
+    with pytest.raises(ValueError, match="--validation above 0"):
+        search(dataclasses.replace(config, validation=0.0, out=tmp_path / "out"))
+
+
+def test_a_trial_behind_the_median_of_the_others_is_hopeless(tmp_path):
+    study = open_study(tmp_path, "classification")
+    for _ in range(5):
+        trial = study.ask()
+        for epoch in (1, 2, 3):
+            trial.report(0.8, step=epoch)
+        study.tell(trial, 0.8)
+
+    def judged(value):
+        trial = study.ask()
+        trial.report(value, step=2)
+        return trial.should_prune()
+
+    assert judged(0.1) and not judged(0.9)
+
+
+def test_values_become_settings():
+    values = {
+        "learning_rate": 0.01,
+        "dropout": 0.1,
+        "batch_size": 8,
+        "fusion": "concat",
+        "text_encoder": "lstm",
+    }
+    settings = with_values(SMALL, values)
+    assert (settings.training.learning_rate, settings.training.batch_size) == (0.01, 8)
+    assert (settings.model.dropout, settings.model.text_encoder) == (0.1, "lstm")
+    assert settings.model.hidden == SMALL.model.hidden and settings.training.epochs == 2
+    # Late fusion has no head; its dropout is that of each modality's vector.
+    late = with_values(SMALL, {**values, "fusion": "late"}).model
+    assert (late.fusion_dropout, late.dropout) == (0.1, SMALL.model.dropout)
+
+
+def test_what_is_drawn_lies_in_the_space():
+    space = SearchSpace(learning_rates=(1e-3, 1e-2))
+    schema = Schema([Text("note"), Tabular("facts", ("warmth",))], "when")
+    drawn_from = distributions(space, CHOICES)
+    first = first_values(space, CHOICES, SMALL, schema)
+    assert set(first) == set(drawn_from) | {"tabular_encoder"}
+    study = optuna.create_study()
+    for _ in range(20):
+        values = study.ask(drawn_from).params
+        assert 1e-3 <= values["learning_rate"] <= 1e-2
+        assert all(values[name] in options for name, options in CHOICES.items())
+        with_values(SMALL, values)
+
+
+def test_fusions_and_encoders_that_do_not_fit_are_left_out(small_table, monkeypatch, capsys):
+    frame, schema = small_table
+    schema = schema.select(["note", "facts"])
+
+    def make_model(preprocessing, settings):
+        if settings.fusion == "attention" or settings.text_encoder == "lstm":
+            raise ValueError("It is too long.")
+
+    monkeypatch.setattr(space_module, "make_model", make_model)
+    space = SearchSpace(fusions=("concat", "attention", "late"))
+    choices = space_module.fitting_choices(space, SMALL, schema, frame)
+    assert choices["fusion"] == ["concat", "late"]
+    assert choices["text_encoder"] == ["bag_of_words", "self_attention"]
+    assert choices["tabular_encoder"] == ["mlp", "ft_transformer"]
+    assert "image_encoder" not in choices
+    assert "text_encoder lstm: It is too long." in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"No fusion.*too long"):
+        space_module.fitting_choices(SearchSpace(fusions=("attention",)), SMALL, schema, frame)
+
+
+def test_mistakes_in_the_space_are_named():
+    with pytest.raises(ValueError, match=r"'text=cnn'.*text=lstm"):
+        SearchSpace(encoders=("text=cnn",))
+    with pytest.raises(ValueError, match="least and the largest"):
+        SearchSpace(weight_decays=(0.0, 0.1))
+    with pytest.raises(ValueError, match=r"`dropouts`.*from 0 to below 1"):
+        SearchSpace(dropouts=(0.0, 1.0))
+
+
+def test_importances_find_the_value_that_matters():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    assert importances(study) == {}
+    study.optimize(
+        lambda trial: trial.suggest_float("a", 0, 1) + 0 * trial.suggest_float("b", 0, 1),
+        n_trials=20,
+    )
+    shares = importances(study)
+    assert shares["a"] > 0.8 and sum(shares.values()) == pytest.approx(1)
