@@ -34,8 +34,8 @@ from mmkeras.fusion.misa import MISAFusion
 from mmkeras.fusion.modality_attention import ModalityAttentionFusion
 from mmkeras.fusion.multiplicative import MultiplicativeFusion
 from mmkeras.fusion.non_local import NonLocalGateFusion
-from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.merge import MergeFusion, as_fusion
+from mmkeras.fusion.parts.fusion import Fusion, traits
+from mmkeras.fusion.parts.merge import MergeFusion, as_fusion, check_takes
 from mmkeras.fusion.parts.modality_dropout import ModalityDropout
 from mmkeras.fusion.parts.stepwise import StepwiseFusion
 from mmkeras.fusion.perceiver import PerceiverFusion
@@ -173,7 +173,9 @@ __all__ = [
     "TensorFusion",
     "WeightedSumFusion",
     "as_fusion",
+    "check_takes",
     "fusion_class",
     "fusion_options",
     "get_fusion",
+    "traits",
 ]

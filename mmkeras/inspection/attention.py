@@ -9,7 +9,14 @@ import keras
 import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models.parts import attention_model, fusion_inputs
+from mmkeras.fusion import traits
+from mmkeras.models.parts import (
+    attention_model,
+    encoder_layers,
+    fusion_inputs,
+    fusion_layer,
+    token_mask,
+)
 
 
 def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -> np.ndarray | None:
@@ -27,7 +34,7 @@ def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -
         `(rows, tokens)`; `None` where the fusion has no weights of single tokens of this modality,
         or works at each step alone.
     """
-    if not getattr(model.get_layer("fusion"), "has_weights", False):
+    if not traits(fusion_layer(model)).has_weights:
         return None
     weights_model = attention_model(model)
     directions = {
@@ -44,7 +51,8 @@ def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -
         if tensor is None:
             continue
         scores = np.asarray(weights[f"{query}_to_{modality}"], np.float64).mean(axis=1)
-        counts = _query_mask(model, query, inputs, scores)
+        mask = token_mask(model, query, inputs[query])
+        counts = np.ones(scores.shape[:2]) if mask is None else mask.astype(np.float64)
         total = np.maximum(counts.sum(axis=1), 1)[:, None]
         received.append((scores * counts[..., None]).sum(axis=1) / total)
         there.append(np.ones(len(scores)) if present is None else np.asarray(present)[:, place])
@@ -74,7 +82,7 @@ def image_attention(
     if weights is None:
         return None
     spec = pipeline.preprocessing.inputs[image]
-    grid = model.get_layer(f"{image}_encoder").token_grid(spec.shape)
+    grid = encoder_layers(model)[image].token_grid(spec.shape)
     return weights.reshape(len(rows), *grid)
 
 
@@ -87,12 +95,3 @@ def inputs_of_rows(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndar
     """
     part = Pipeline(pipeline.frame.iloc[list(rows)], pipeline.preprocessing, batch_size=len(rows))
     return next(part.evaluate().as_numpy_iterator())[0]
-
-
-def _query_mask(model: keras.Model, modality: str, inputs, scores: np.ndarray) -> np.ndarray:
-    """Which query tokens count, `(rows, queries)`."""
-    name = f"{modality}_mask"
-    if name not in {layer.name for layer in model.layers}:
-        return np.ones(scores.shape[:2])
-    mask = keras.Model(model.input, model.get_layer(name).output).predict_on_batch(inputs)
-    return np.asarray(mask, np.float64)

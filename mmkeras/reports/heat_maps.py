@@ -11,6 +11,7 @@ import PIL.Image
 
 from mmkeras.inspection.attention import attention_to
 from mmkeras.inspection.grad_cam import grad_cam
+from mmkeras.models.parts import encoder_layers
 from mmkeras.schema import Schema
 
 _SIDE = 192
@@ -41,9 +42,10 @@ def heat_maps(
     """
     found: list[list[tuple[str, np.ndarray]]] = [[] for _ in outputs]
     first = next((m.name for m in schema.modalities if m.kind == "image"), None)
+    encoders = encoder_layers(model)
     for modality in schema.modalities:
         name, values = modality.name, inputs[modality.name]
-        encoder = model.get_layer(f"{name}_encoder")
+        encoder = encoders[name]
         if modality.kind not in ("image", "audio") or not hasattr(encoder, "token_grid"):
             continue
         maps = {"Grad-CAM": grad_cam(model, inputs, name, outputs)}
