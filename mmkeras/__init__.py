@@ -68,7 +68,7 @@ def __dir__():
 
 @wrapt.when_imported("keras")
 def _register_layers(keras):
-    for name in ("encoders", "fusion", "models"):
+    for name in ("encoders", "encoders.keras_mask", "fusion", "multimodal_model"):
         importlib.import_module(f"mmkeras.{name}")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.fusion.attention import CrossAttentionFusion
 from mmkeras.fusion.bilinear import FactorizedBilinearFusion
 from mmkeras.fusion.bottleneck import BottleneckFusion
@@ -44,7 +45,6 @@ from mmkeras.fusion.simbamm import SimBaMMFusion
 from mmkeras.fusion.stack import StackFusion
 from mmkeras.fusion.tensor import TensorFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
-from mmkeras.layer_config import constructor_arguments
 
 # A name's class, or its class with some arguments.
 FUSIONS: dict[str, Callable[..., Fusion]] = {

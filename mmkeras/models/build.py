@@ -23,6 +23,7 @@ from mmkeras.fusion import (
     traits,
 )
 from mmkeras.models import parts
+from mmkeras.multimodal_model import MultimodalModel, Parts
 from mmkeras.schema import InputSpec, Schema
 
 _ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
@@ -95,8 +96,8 @@ def build_model(
     arguments = {"masks": masks} if any(mask is not None for mask in masks) else {}
     arguments |= _presence(tensors, presence, modality_dropout)
     activation = _ACTIVATIONS[schema.target.task]
-    fusion_layer = _fusion(schema, fusion, fusion_options or {}, num_outputs, activation)
-    x = _fuse(schema, fusion_layer, tokens, arguments)
+    layer = _fusion(schema, fusion, fusion_options or {}, num_outputs, activation)
+    fusion_layer, x = _fuse(schema, layer, tokens, arguments)
     gives_logits = traits(fusion_layer).gives_logits
     head = [] if gives_logits else list(_head(hidden, dropout, fusion_dropout))
     for layer in head:
@@ -104,8 +105,8 @@ def build_model(
     # Probabilities and losses in float32 also where the policy is float16.
     common = {"activation": activation, "dtype": "float32", "name": parts.OUTPUT}
     output = layers.Dense(int(num_outputs), **common) if head else layers.Activation(**common)
-    model = parts.MultimodalModel(tensors, output(x), name=name)
-    model.parts = parts.Parts.of(chosen, masks, presence, head)
+    model = MultimodalModel(tensors, output(x), name=name)
+    model.parts = Parts.of(chosen, masks, presence, fusion_layer, head, output)
     return model
 
 
@@ -215,7 +216,8 @@ def _fusion(
 
 def _fuse(
     schema: Schema, layer: layers.Layer, tokens: list[Any], arguments: Mapping[str, Any]
-) -> Any:
+) -> tuple[layers.Layer, Any]:
+    """The fusion, at work at each step where the target has a label for each, and its output."""
     stepwise = schema.target.per_step and not traits(layer).return_sequences
     # A step of padding is absent.
     check_takes(layer, ["present"] if stepwise and arguments else list(arguments))
@@ -229,7 +231,7 @@ def _fuse(
             f"A fusion gives one vector for each row, or for each step where the target has a "
             f"label for each: here {expected}. Received: {x.shape} from {type(layer).__name__}."
         )
-    return x
+    return layer, x
 
 
 def _head(hidden: Sequence[int], dropout: float, fusion_dropout: float) -> Iterator[layers.Layer]:

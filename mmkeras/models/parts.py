@@ -8,8 +8,7 @@ there is one), `fusion`, `fusion_dropout`, `head_dense_0`, `head_dropout_0`, ...
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,6 +16,7 @@ import numpy as np
 from keras import layers, ops
 
 from mmkeras.fusion import FUSIONS, Fusion, StepwiseFusion, fusion_class, get_fusion, traits
+from mmkeras.multimodal_model import MultimodalModel, Parts
 
 FUSION, FUSION_DROPOUT, OUTPUT = "fusion", "fusion_dropout", "output"
 PRESENT, MODALITY_DROPOUT = "present", "modality_dropout"
@@ -38,62 +38,6 @@ def head_names(index: int) -> tuple[str, str]:
     return f"head_dense_{index}", f"head_dropout_{index}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Parts:
-    """The names of a model's layers, by what they are.
-
-    Args:
-        encoders: The encoders by modality, in the order in which the fusion sees them.
-        masked: The modalities whose tokens come with a mask.
-        present: Whether the fusion is told which modalities a row has.
-        head: The layers between the fusion and the output, in their order.
-        fusion: The fusion.
-        output: The last layer.
-    """
-
-    encoders: Mapping[str, str]
-    masked: Sequence[str]
-    present: bool
-    head: Sequence[str]
-    fusion: str = FUSION
-    output: str = OUTPUT
-
-    @classmethod
-    def of(
-        cls,
-        encoders: Mapping[str, layers.Layer],
-        masks: Sequence[Any | None],
-        present: bool,
-        head: Sequence[layers.Layer],
-    ) -> Parts:
-        """The names of these layers; `masks` has a tensor or `None` for each encoder."""
-        return cls(
-            {modality: layer.name for modality, layer in encoders.items()},
-            [name for name, mask in zip(encoders, masks, strict=True) if mask is not None],
-            present,
-            [layer.name for layer in head],
-        )
-
-
-@keras.saving.register_keras_serializable(package="mmkeras")
-class MultimodalModel(keras.Model):
-    """A functional model that knows its `parts`, also when it is loaded from a file."""
-
-    parts: Parts | None = None
-
-    def get_config(self) -> dict[str, Any]:
-        parts = None if self.parts is None else dataclasses.asdict(self.parts)
-        return {**super().get_config(), "parts": parts}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects=None) -> MultimodalModel:
-        config = dict(config)
-        parts = config.pop("parts")
-        model = super().from_config(config, custom_objects=custom_objects)
-        model.parts = None if parts is None else Parts(**parts)
-        return model
-
-
 def _parts(model: keras.Model) -> Parts:
     """What a model says of itself, or else what its layers' names say."""
     if isinstance(model, MultimodalModel) and model.parts is not None:
@@ -109,7 +53,9 @@ def _parts(model: keras.Model) -> Parts:
         {modality: encoder_name(modality) for modality in modalities},
         [modality for modality in modalities if mask_name(modality) in names],
         PRESENT in names,
+        FUSION,
         [x for x in names if x == FUSION_DROPOUT or x.startswith(("head_dense_", "head_dropout_"))],
+        OUTPUT,
     )
 
 
