@@ -153,6 +153,7 @@ __all__ = [
     "SpectrogramPatchEncoder",
     "TemporalConvEncoder",
     "TransformerLayers",
+    "constructor_arguments",
     "default_encoder",
     "get_encoder",
 ]
