@@ -153,7 +153,6 @@ __all__ = [
     "SpectrogramPatchEncoder",
     "TemporalConvEncoder",
     "TransformerLayers",
-    "constructor_arguments",
     "default_encoder",
     "get_encoder",
 ]

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, constructor_arguments, get_encoder
+from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, get_encoder
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.schema import InputSpec
 from tests.layer_checks import call, check_layer, to_numpy
 
