@@ -22,12 +22,12 @@ import tyro
 
 from mmkeras.cli import DataConfig, parse, run_script, to_json
 from mmkeras.data.tables.splits import Splits, k_folds, split_table
-from mmkeras.evaluation.metrics import headline
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import drop_unreadable
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
 from mmkeras.studies.repeat import FUSED, train_models
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     results = pd.DataFrame()
     # A process for each job: models trained one after the other in one process leak memory.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for done, (fold_rows, task) in enumerate(pool.imap(run_fold, jobs), start=1):
+        for done, (fold_rows, kind) in enumerate(pool.imap(run_fold, jobs), start=1):
             results = pd.concat([results, pd.DataFrame(fold_rows)], ignore_index=True)
             write_text(out / "results.csv", results.to_csv(index=False))
             print(f"\n{done} of {len(jobs)} trainings of all models:\n")
-            print(format_table(summary(results, headline(task))))
-    write_text(out / "summary.md", format_table(summary(results, headline(task))) + "\n")
+            print(format_table(summary(results, task_class(kind).headline)))
+    write_text(out / "summary.md", format_table(summary(results, task_class(kind).headline)) + "\n")
     print(f"\nevery fold: {out / 'results.csv'}")
     return results
 
@@ -107,7 +107,7 @@ def run_fold(job: tuple[CrossValidationConfig, Path, int, int]) -> tuple[list[di
         }
         for name, run in runs.items()
     ]
-    return rows, schema.target.task
+    return rows, schema.target.kind
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:

@@ -22,12 +22,12 @@ import tyro
 
 from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_script, to_json
 from mmkeras.data.leakage.check import check_leakage, format_findings
-from mmkeras.data.tables.cells import class_counts
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import drop_unreadable, train_run
 from mmkeras.reports.run_report import comparison_table, format_table
 from mmkeras.studies.repeat import FUSED
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         for message in unreadable:
             print(f"skipped: {message}")
         print(f"{len(unreadable):,} rows with unreadable files were skipped")
-    task = schema.target.task
+    task = task_class(schema.target)
     splits = config.data.split(
         table, schema, validation=config.validation, test=config.test, seed=config.split_seed
     )
     rows = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
-    print(f"{config.data.name}: {rows} rows; {schema.target.column} from {', '.join(schema.names)}")
-    if task == "classification":
-        counts = class_counts(table, schema)
+    print(f"{config.data.name}: {rows} rows; {schema.target.name} from {', '.join(schema.names)}")
+    if task.single_label:
+        counts = task.class_counts(table, schema.target)
         print(f"{len(counts)} classes of {counts.min():,} to {counts.max():,} rows")
     findings = check_leakage(splits, schema)
     print(format_findings(findings))

@@ -19,10 +19,13 @@ _QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 _HOME = {
     "Audio": "schema",
     "Image": "schema",
+    "Label": "schema",
+    "Labels": "schema",
+    "Number": "schema",
+    "StepLabels": "schema",
     "Schema": "schema",
     "Sequence": "schema",
     "Tabular": "schema",
-    "Target": "schema",
     "Text": "schema",
     "Video": "schema",
     "check_leakage": "data.leakage.check",
@@ -70,6 +73,7 @@ def __dir__():
 def _register_layers(keras):
     importlib.import_module("mmkeras.encoders")
     importlib.import_module("mmkeras.fusion")
+    importlib.import_module("mmkeras.tasks.samples_f1")
 
 
 @wrapt.when_imported("tensorflow")

@@ -21,7 +21,6 @@ from mmkeras.data.sources import MEDIA_SOURCES, padded_length
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
@@ -40,6 +39,7 @@ from mmkeras.fusion import fusion_class, fusion_options
 from mmkeras.models.build import build_model, default_encoder
 from mmkeras.reports.run_report import comparison_table, differences, write_report
 from mmkeras.schema import Schema
+from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardScalars
@@ -84,6 +84,11 @@ def train_run(
         ValueError: The folder holds a run of other data or other settings; there are no training
             or no test rows.
     """
+    if schema.target is None:
+        raise ValueError(
+            "The schema has no target, so there is nothing to train a model to predict. Give it "
+            "one, for example target=Label('species')."
+        )
     for name, part in (("training", splits.train), ("test", splits.test)):
         if not len(part):
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
@@ -142,9 +147,7 @@ def train_run(
     for part in [name for name in ("validation", "test") if name in pipelines]:
         padded = model.predict(pipelines[part].evaluate(), verbose=0)
         outputs[part] = pipelines[part].unpad(padded)
-        metrics[part] = evaluate_predictions(
-            schema.target.task, *in_own_unit(pipelines[part], outputs[part])
-        )
+        metrics[part] = preprocessing.task.figures(*in_own_unit(pipelines[part], outputs[part]))
     predictions = predictions_frame(preprocessing, pipelines["test"].examples, outputs["test"])
     temporary = folder / f"{PREDICTIONS}.tmp"
     predictions.to_parquet(temporary)
@@ -161,7 +164,7 @@ def train_run(
         metrics=metrics,
         config=config,
         findings=findings,
-        comparison=_comparison(compare_with or {}, label, metrics, schema.target.task),
+        comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
     )
     # Last: a folder with metrics is a finished run.
     write_json(folder / METRICS, metrics)
@@ -250,7 +253,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
 
 
 def _comparison(
-    others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: str
+    others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: Task
 ) -> pd.DataFrame | None:
     if not others:
         return None
@@ -260,10 +263,8 @@ def _comparison(
 
 def in_own_unit(pipeline: Pipeline, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A pipeline's targets and a model's outputs for them; numbers in the target's own unit."""
-    targets, target = pipeline.targets, pipeline.preprocessing.target
-    if target.target.task != "regression":
-        return targets, outputs
-    return target.decode(targets)[:, None], target.decode(outputs)[:, None]
+    task = pipeline.preprocessing.task
+    return task.own_unit(pipeline.targets), task.own_unit(outputs)
 
 
 def drop_unreadable(

@@ -16,7 +16,6 @@ import tyro
 
 from mmkeras.cli import DataConfig, to_json
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
@@ -24,6 +23,7 @@ from mmkeras.experiment.train import drop_unreadable, train_run
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 
 FUSED = "fused"
 
@@ -61,18 +61,18 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
     """
     out = config.out or Path("runs") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
     out.mkdir(parents=True, exist_ok=True)
-    results, task, groups = pd.DataFrame(), "", None
+    results, kind, groups = pd.DataFrame(), "", None
     jobs = [(config, out, seed) for seed in config.seeds]
     # A process for each seed: models trained one after the other in one process leak memory.
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for done, (rows, *about) in enumerate(pool.imap(run_seed, jobs), start=1):
-            task, groups = about
+            kind, groups = about
             results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
             write_text(out / "results.csv", results.to_csv(index=False))
             print(f"\nAfter {done} of {len(jobs)} seeds:\n")
-            print(format_table(summary(results, headline(task))))
-    lines = [format_table(summary(results, headline(task))), ""]
-    if task == "classification":
+            print(format_table(summary(results, task_class(kind).headline)))
+    lines = [format_table(summary(results, task_class(kind).headline)), ""]
+    if task_class(kind).single_label:
         runs = {
             model: [Run(out / f"seed{seed}-{model}") for seed in config.seeds]
             for model in results["model"].unique()
@@ -85,7 +85,11 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
 
 
 def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str, pd.Series | None]:
-    """Trains all models with one seed; returns their figures, the task, the test rows' groups."""
+    """Trains all models with one seed.
+
+    Returns:
+        Their figures, the target's kind, and the test rows' groups.
+    """
     config, out, seed = job
     table, schema = config.data.load()
     if config.settings.on_error == "skip":
@@ -109,7 +113,7 @@ def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str, pd.S
         for name, run in runs.items()
     ]
     groups = None if schema.group is None else splits.test[schema.group]
-    return rows, schema.target.task, groups
+    return rows, schema.target.kind, groups
 
 
 def train_models(

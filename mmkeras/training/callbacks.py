@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mmkeras.tasks import FIGURES, better_sign
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
 from mmkeras.training.settings import TrainingSettings
 
@@ -24,12 +25,6 @@ class PlainNames(keras.callbacks.Callback):
         for side in ("", "val_"):
             for name in [n for n in logs if n.startswith(f"{side}output_")]:
                 logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
-
-
-def better_sign(monitor: str) -> float:
-    """1.0 where more of a monitored value is better, -1.0 for losses and errors."""
-    more = ("accuracy", "auc", "f1", "precision", "recall")
-    return 1.0 if any(word in monitor for word in more) else -1.0
 
 
 class Keeper(keras.callbacks.Callback):
@@ -140,7 +135,8 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         shown = {k: v for k, v in (logs or {}).items() if k in ("loss", "val_loss")}
-        shown |= {k: v for k, v in (logs or {}).items() if k in ("val_accuracy", "val_mae")}
+        validation = {f"val_{figure}" for figure in FIGURES}
+        shown |= {k: v for k, v in (logs or {}).items() if k in validation}
         self._values = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
         now = time.monotonic()
         if self._terminal:

@@ -24,6 +24,7 @@ from mmkeras.data.tables.cells import (
     to_number,
 )
 from mmkeras.schema import Schema, Tabular
+from mmkeras.tasks import task_class
 
 
 def column_roles(schema: Schema) -> dict[str, str]:
@@ -35,9 +36,8 @@ def column_roles(schema: Schema) -> dict[str, str]:
             roles |= {c: "label" for c in modality.categorical if c not in roles}
         else:
             roles.setdefault(modality.column, modality.kind)
-    task = schema.target.task
-    target = {"classification": "label", "multilabel": "labels", "regression": "number"}[task]
-    roles[schema.target.column] = "steps" if schema.target.per_step else target
+    for column in schema.target_columns:
+        roles[column] = task_class(schema.target).cells
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")

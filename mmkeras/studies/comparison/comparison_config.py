@@ -15,6 +15,7 @@ from mmkeras.encoders import ENCODERS
 from mmkeras.experiment.settings import Settings
 from mmkeras.fusion import FUSIONS, fusion_class
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 from mmkeras.training.ensemble import Rule
 
 ENSEMBLES = tuple(f"ensemble_{rule}" for rule in get_args(Rule))
@@ -73,12 +74,12 @@ class ComparisonConfig:
 def obstacle(name: str, config: ComparisonConfig, schema: Schema) -> str | None:
     """Why a fusion or an ensemble cannot be part of a comparison; `None` if it can."""
     if name in ENSEMBLES:
-        if schema.target.task != "classification":
+        if not task_class(schema.target).single_label:
             return "ensembles combine the probabilities of classes"
         if name in ("ensemble_weights", "ensemble_stacking") and not config.validation:
             return "it is fitted on validation rows, and there are none"
         return None
-    if getattr(fusion_class(name), "aligned", False) and not schema.target.per_step:
+    if getattr(fusion_class(name), "aligned", False) and not task_class(schema.target).per_step:
         return "it reads sequences whose steps belong together"
     return None
 

@@ -14,8 +14,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mmkeras.evaluation.comparison import row_scores
-from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import in_own_unit, make_model
@@ -29,6 +27,7 @@ from mmkeras.studies.comparison.comparison_config import (
     with_encoders,
 )
 from mmkeras.studies.comparison.shared_rows import ROWS, Data, model_folder, prepare
+from mmkeras.tasks import task_class
 from mmkeras.training.callbacks import better_sign
 from mmkeras.training.ensemble import LateEnsemble
 from mmkeras.training.fit import FitResult, fit
@@ -111,7 +110,7 @@ def choose_settings(job: Job) -> None:
             traceback.print_exc()
             tried.append({"trial": trial, "error": f"{type(error).__name__}: {error}"})
             continue
-        monitor = settings.training.monitor
+        monitor = settings.training.monitored(data.preprocessing.task)
         best = result.history.set_index("epoch")[monitor][result.best_epoch]
         changes = _changes(job.config.settings, settings)
         value = better_sign(monitor) * float(best)
@@ -139,10 +138,11 @@ def ensemble_rows(job: Job, schema: Schema, results: pd.DataFrame) -> list[dict[
             ensemble.fit([part["validation"] for part in parts], true["validation"])
         test = ensemble.predict_proba([part["test"] for part in parts])
         np.savez_compressed(job.folder / file, test=test)
-        metrics = evaluate_predictions("classification", true["test"], test)
+        task = task_class(schema.target)(schema.target)
+        metrics = task.figures(true["test"], test)
         costs = alone[alone["seed"] == seed][["parameters", "epoch_seconds", "seconds"]].sum()
         about = {"encoders": job.encoders, "model": job.model, "seed": seed}
-        rows.append({**about, "score": metrics["accuracy"], **metrics, **costs.to_dict()})
+        rows.append({**about, "score": metrics[task.main.key], **metrics, **costs.to_dict()})
     return rows
 
 
@@ -175,21 +175,21 @@ def _fit(
 
 def _evaluate(job: Job, data: Data, model: keras.Model, seed: int) -> dict[str, float]:
     """Predicts validation and test rows, saves both, and returns the test's figures."""
-    task = data.preprocessing.schema.target.task
+    task = data.preprocessing.task
     outputs, metrics = {}, {}
     for name, pipeline in (("validation", data.validation), ("test", data.test)):
         if pipeline is None:
             continue
         padded = model.predict(pipeline.evaluate(), verbose=0)
         targets, outputs[name] = in_own_unit(pipeline, pipeline.unpad(padded))
-        figures = evaluate_predictions(task, targets, outputs[name])
+        figures = task.figures(targets, outputs[name])
         if name == "test":
             metrics |= figures
         else:
-            metrics["validation"] = figures[next(iter(figures))]
+            metrics["validation"] = figures[task.main.key]
     job.folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(job.folder / f"seed{seed}.npz", **outputs)
-    score = row_scores(task, targets, outputs["test"]).mean()
+    score = task.row_scores(targets, outputs["test"]).mean()
     return {"score": float(score), **metrics}
 
 

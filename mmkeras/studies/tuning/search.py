@@ -14,7 +14,6 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from mmkeras.evaluation.metrics import headline
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json
 from mmkeras.reports.run_report import differences
@@ -23,6 +22,7 @@ from mmkeras.studies.tuning.space import distributions
 from mmkeras.studies.tuning.trial import CHECKPOINT
 from mmkeras.studies.tuning.tuning_config import TuneConfig, describe
 from mmkeras.studies.tuning.worker import open_study, run_trial, trial_folder
+from mmkeras.tasks import task_class
 
 SEARCH = "search.json"
 # After so many trials, one at least must have ended well.
@@ -30,7 +30,7 @@ _MAY_FAIL = 3
 
 
 def search(config: TuneConfig) -> tuple[optuna.Study, str]:
-    """Runs the trials that are still missing; returns the study and the task.
+    """Runs the trials that are still missing; returns the study and the kind of target.
 
     A trial that was interrupted goes on where it stopped. Each trial's draw depends on the search's
     seed, the trial's number and the trials before it, so that an interrupted search ends where an
@@ -48,7 +48,7 @@ def search(config: TuneConfig) -> tuple[optuna.Study, str]:
     else:
         _check_same_search(stored, about, folder)
     drawn_from = distributions(config.space, about["choices"])
-    study = open_study(folder, about["task"])
+    study = open_study(folder, about["kind"])
     if not study.trials:
         study.enqueue_trial(about["first"])
     jobs = [
@@ -69,19 +69,19 @@ def search(config: TuneConfig) -> tuple[optuna.Study, str]:
                     )
                     jobs.append(study.ask(drawn_from))
                 trial = jobs.pop(0)
-                job = (config, about["task"], trial._trial_id, trial.number, trial.params)
+                job = (config, about["kind"], trial._trial_id, trial.number, trial.params)
                 running[threads.submit(in_new_process, run_trial, *job)] = trial
             if not running:
                 if not study.get_trials(states=[TrialState.COMPLETE]):
                     raise ValueError("No trial ended well; `--trials` allows more.")
-                return study, about["task"]
+                return study, about["kind"]
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 trial = running.pop(future)
                 try:
                     outcome = future.result()
                 except BrokenProcessPool:
                     outcome = {"error": "the process died; the memory may not have sufficed"}
-                finish_trial(study, trial, outcome, about["task"])
+                finish_trial(study, trial, outcome, about["kind"])
                 write_results(study, folder, config.settings)
                 checkpoint = trial_folder(folder, trial.number) / CHECKPOINT
                 shutil.rmtree(checkpoint.parent, ignore_errors=True)
@@ -96,11 +96,11 @@ def in_new_process(function: Callable, *arguments: Any) -> Any:
 
 
 def finish_trial(
-    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], task: str
+    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], kind: str
 ) -> None:
     for name, value in outcome.items():
         trial.set_user_attr(name, value)
-    figure = headline(task)[0]
+    figure = task_class(kind).main.key
     if "error" in outcome:
         study.tell(trial, state=TrialState.FAIL)
         says = f"failed, {outcome['error']}"

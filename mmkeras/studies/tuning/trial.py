@@ -11,7 +11,6 @@ import keras
 import pandas as pd
 
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, in_own_unit, make_model
 from mmkeras.files import write_json
@@ -100,9 +99,7 @@ def train_trial(
     }
     if not stopper.stopped:
         outputs = held_out.unpad(model.predict(held_out.evaluate(), verbose=0))
-        outcome["metrics"] = evaluate_predictions(
-            schema.target.task, *in_own_unit(held_out, outputs)
-        )
+        outcome["metrics"] = preprocessing.task.figures(*in_own_unit(held_out, outputs))
         with TensorBoardReport(folder) as board:
             board.settings(flatten(values), outcome["metrics"], part="validation")
     return {**outcome, "seconds": round(time.perf_counter() - started, 2)}

@@ -78,7 +78,7 @@ def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, A
             "train": fingerprint(splits.train, schema),
             "validation": fingerprint(splits.validation, schema),
         },
-        "task": schema.target.task,
+        "kind": schema.target.kind,
         "choices": choices,
         "first": first_values(config.space, choices, config.settings, schema),
     }
