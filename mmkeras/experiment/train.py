@@ -21,6 +21,7 @@ from mmkeras.data.sources import MEDIA_SOURCES, padded_length
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
+from mmkeras.encoders import default_encoder
 from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
@@ -36,7 +37,7 @@ from mmkeras.experiment.run_folder import (
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import fusion_class, fusion_options
-from mmkeras.models.build import build_model, default_encoder
+from mmkeras.models.build import build_model
 from mmkeras.reports.run_report import comparison_table, differences, write_report
 from mmkeras.schema import Schema
 from mmkeras.tasks import Task

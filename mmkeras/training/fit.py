@@ -11,7 +11,7 @@ import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import auxiliary_model
 from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending

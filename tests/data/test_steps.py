@@ -10,7 +10,7 @@ from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import make_model, train_run
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.schema import Schema, Sequence, Target
 from mmkeras.training.settings import TrainingSettings
 

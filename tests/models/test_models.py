@@ -14,7 +14,7 @@ from mmkeras.fusion import (
     fusion_class,
     get_fusion,
 )
-from mmkeras.models.build import build_model, compile_model, image_text_classifier
+from mmkeras.models import build_model, compile_model, image_text_classifier
 from mmkeras.models.parts import attention_model, embedding_model
 from mmkeras.schema import Image, InputSpec, Schema, Sequence, Tabular, Target, Text
 from tests.layer_checks import check_same_numbers, run_python, some_always
@@ -361,7 +361,7 @@ import sys
 sys.modules["tensorflow"] = None
 import keras
 import numpy as np
-from mmkeras.models.build import build_model, compile_model
+from mmkeras.models import build_model, compile_model
 from mmkeras.schema import Image, InputSpec, Schema, Text
 
 rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.experiment.settings import ModelSettings
 from mmkeras.experiment.train import make_model
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import attention_model, auxiliary_model, embedding_model
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed

@@ -31,8 +31,8 @@ def explanations_section(subject: Subject) -> Section | None:
             "weights",
             table,
             "The mean weight of each modality in an answer: the Shapley value of the answer's "
-            f"{subject.task.what} over all subsets of modalities, by its size. A modality that weighs "
-            "more in wrong answers than in right ones is worth a look.",
+            f"{subject.task.what} over all subsets of modalities, by its size. A modality that "
+            "weighs more in wrong answers than in right ones is worth a look.",
         )
     ]
     if subject.task.per_step:

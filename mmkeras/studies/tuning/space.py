@@ -17,11 +17,10 @@ from optuna.distributions import (
 
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
-from mmkeras.encoders import ENCODERS
+from mmkeras.encoders import ENCODERS, default_encoder
 from mmkeras.experiment.settings import Fusion, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.fusion import FUSIONS, fusion_class
-from mmkeras.models.build import default_encoder
 from mmkeras.schema import Schema
 
 

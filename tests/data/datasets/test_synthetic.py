@@ -14,7 +14,7 @@ from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.presets import preset
-from mmkeras.models.build import build_model, compile_model
+from mmkeras.models import build_model, compile_model
 from mmkeras.schema import Sequence
 
 THREE = {"redundant": 0.2, "unique": (0.3, 0.1, 0.0), "synergy": 0.25}

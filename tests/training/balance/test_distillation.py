@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.training.balance.distillation import distillation_model, teacher_model
 from tests.training.balance.balance_checks import CLASSES, batch, vectors_model
 

@@ -87,7 +87,7 @@ _ON_JAX = """
 import jax, numpy as np, keras
 from tests.training.balance.balance_checks import batch, vectors_model, CLASSES
 from tests.training.balance.test_gradient_modulation import check_exact
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.training.balance.methods import balanced_model
 
 check_exact("late", 2)
