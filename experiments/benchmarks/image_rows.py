@@ -81,4 +81,4 @@ def make_model(preprocessing: Any) -> Any:
         CLASSES,
         text_branch="lstm",
     )
-    return mmkeras.compile_model(model, "classification")
+    return mmkeras.compile_model(model, "label")

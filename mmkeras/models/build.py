@@ -25,7 +25,6 @@ from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import task_class
 
 
-
 def build_model(
     schema: Schema,
     inputs: Mapping[str, InputSpec],

@@ -97,7 +97,7 @@ def model(fed):
         presence=True,
         modality_dropout=0.3,
     )
-    compile_model(model, "classification")
+    compile_model(model, "label")
     return model
 
 

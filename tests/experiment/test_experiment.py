@@ -12,7 +12,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import drop_unreadable, train_run
-from mmkeras.schema import Schema, Tabular, Target, Text
+from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(
@@ -155,19 +155,19 @@ def test_rows_with_holes_train_and_predict(shared_table, tmp_path):
     assert run.predict(frame[:10]).notna().all(axis=None)
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("task", ["number", "labels"])
 def test_the_other_tasks_train_report_and_predict(shared_table, tmp_path, task):
     frame, _ = shared_table
-    column = {"regression": "warmth", "multilabel": "tags"}[task]
+    column = {"number": "warmth", "labels": "tags"}[task]
     frame = frame.assign(
         tags=[f"{when}|{place}" for when, place in zip(frame["when"], frame["place"], strict=True)]
     )
     schema = Schema(
-        [Text("note"), Tabular("facts", categorical=("place", "when"))], Target(column, task)
+        [Text("note"), Tabular("facts", categorical=("place", "when"))], TARGETS[task](column)
     )
     run = train_run(thirds(frame), schema, tmp_path / task, SETTINGS)
     predictions = run.predict(frame[:5])
-    if task == "regression":
+    if task == "number":
         assert run.metrics["test"]["rmse"] < 3 * frame["warmth"].std()
         assert abs(predictions["predicted"].mean() - frame["warmth"].mean()) < 15
     else:

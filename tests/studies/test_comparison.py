@@ -14,7 +14,7 @@ from mmkeras.cli import DataConfig
 from mmkeras.data.kinds.settings import ImageSettings
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.fusion import FUSIONS
-from mmkeras.schema import Image, Schema, Tabular, Target
+from mmkeras.schema import Image, Label, Number, Schema, Tabular
 from mmkeras.studies.comparison import ENSEMBLES, ComparisonConfig, compare
 from mmkeras.studies.comparison.comparison_config import obstacle, trial_settings, with_encoders
 from mmkeras.studies.comparison.jobs import Job
@@ -37,7 +37,7 @@ def config(tmp_path_factory):
         }
     )
     frame.to_csv(folder / "rows.csv", index=False)
-    schema = Schema([Tabular("one", ("left",)), Tabular("two", ("right",))], Target("same"))
+    schema = Schema([Tabular("one", ("left",)), Tabular("two", ("right",))], Label("same"))
     schema.save(folder / "schema.json")
     return ComparisonConfig(
         data=DataConfig(data=folder / "rows.csv", schema=folder / "schema.json"),
@@ -120,7 +120,7 @@ def test_what_does_not_fit_the_data_is_left_out(config):
     assert obstacle("concat", config, schema) is None
     blind = dataclasses.replace(config, validation=0.0)
     assert "validation rows" in obstacle("ensemble_stacking", blind, schema)
-    numbers = Schema(schema.modalities, Target("size", "regression"))
+    numbers = Schema(schema.modalities, Number("size"))
     assert "classes" in obstacle("ensemble_mean", config, numbers)
 
 
@@ -180,10 +180,10 @@ def test_encoders_are_given_by_kind():
 
 def test_fewer_rows_keep_groups_whole():
     frame = pd.DataFrame({"x": range(12), "who": list("aaabbbcccddd"), "y": list("ab") * 6})
-    schema = Schema([Tabular("t", ("x",))], Target("y"), group="who")
+    schema = Schema([Tabular("t", ("x",))], Label("y"), group="who")
     chosen = fewer_rows(frame, schema, 7, seed=0)
     assert len(chosen) == 6 and chosen["who"].value_counts().eq(3).all()
-    assert len(fewer_rows(frame, Schema(schema.modalities, Target("y")), 7, seed=0)) == 7
+    assert len(fewer_rows(frame, Schema(schema.modalities, Label("y")), 7, seed=0)) == 7
     assert len(fewer_rows(frame, schema, 100, seed=0)) == 12
 
 
@@ -232,7 +232,7 @@ def test_rows_with_unreadable_cells_are_left_out_for_all_models_alike(tmp_path):
     )
     frame.loc[20:, "part"] = "test"
     frame.to_csv(tmp_path / "rows.csv", index=False)
-    schema = Schema([Image("one"), Image("two")], Target("y"))
+    schema = Schema([Image("one"), Image("two")], Label("y"))
     schema.save(tmp_path / "schema.json")
     config = ComparisonConfig(
         data=DataConfig(

@@ -12,7 +12,7 @@ import mmkeras
 from mmkeras.cli import DataConfig
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.schema import Schema, Sequence, StepLabels
 from mmkeras.studies.repeat import RepeatConfig, repeat, verdict
 from mmkeras.training.settings import TrainingSettings
 
@@ -47,7 +47,7 @@ def config(tmp_path_factory):
             }
         )
     pd.DataFrame(rows).to_csv(folder / "rows.csv", index=False)
-    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=True))
+    schema = Schema([Sequence("face"), Sequence("voice")], StepLabels("mood"))
     schema.save(folder / "schema.json")
     return RepeatConfig(
         data=DataConfig(

@@ -88,10 +88,10 @@ def finished(config):
         patch.setattr(StopHopeless, "on_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(dataclasses.replace(config, trials=3))
-        before = trials_table(open_study(config.folder, "classification"))
+        before = trials_table(open_study(config.folder, "label"))
         patch.setattr(StopHopeless, "on_epoch_end", original)
         study, task = search(config)
-    assert task == "classification"
+    assert task == "label"
     return before, study
 
 
@@ -173,7 +173,7 @@ def test_a_search_without_validation_rows_is_refused(config, tmp_path):
 
 
 def test_a_trial_behind_the_median_of_the_others_is_hopeless(tmp_path):
-    study = open_study(tmp_path, "classification")
+    study = open_study(tmp_path, "label")
     for _ in range(5):
         trial = study.ask()
         for epoch in (1, 2, 3):
