@@ -68,7 +68,7 @@ def audit(
     Example:
 
     ```python
-    from mmkeras.evaluation import audit
+    from mmkeras.audit import audit
 
     report = audit("runs/train-emoji/20260102-030405-fused")
     print(*report.verdict, sep="\\n")

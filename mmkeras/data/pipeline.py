@@ -134,7 +134,7 @@ class Pipeline:
             )
         positions = np.flatnonzero(kept)
         self._targets = self._steps = length = None
-        task = preprocessing.task
+        task = preprocessing.fitted_target
         if task is not None and all(column in self.frame for column in schema.target_columns):
             self._targets = task.encode(self.frame, schema.id)
         if task is not None and task.per_step:

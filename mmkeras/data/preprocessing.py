@@ -45,13 +45,13 @@ class Preprocessing:
     Args:
         schema: The table's schema.
         modalities: A fitted preprocessor for each modality.
-        task: What is fitted of the target; `None` without a target.
+        fitted_target: What is fitted of the target; `None` without a target.
         presence: Whether the model is told which modalities a row has.
     """
 
     schema: Schema
     modalities: dict[str, Any] = field(repr=False)
-    task: Task | None = field(repr=False)
+    fitted_target: Task | None = field(repr=False)
     presence: bool = False
 
     @property
@@ -61,15 +61,24 @@ class Preprocessing:
 
     @property
     def num_outputs(self) -> int:
-        if self.task is None:
-            raise ValueError("The schema has no target, so there is nothing to predict.")
         return self.task.num_outputs
+
+    @property
+    def task(self) -> Task:
+        """The fitted target.
+
+        Raises:
+            ValueError: The schema has no target.
+        """
+        if self.fitted_target is None:
+            raise ValueError("The schema has no target, so there is nothing to predict.")
+        return self.fitted_target
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "schema": self.schema.to_dict(),
             "presence": self.presence,
-            "target": None if self.task is None else self.task.to_dict(),
+            "target": None if self.schema.target is None else self.task.to_dict(),
             "modalities": {
                 name: dataclasses.asdict(fitted) for name, fitted in self.modalities.items()
             },

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.evaluation.bootstrap import Difference, bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import holm
-
-if TYPE_CHECKING:
-    from mmkeras.tasks import Figure
+from mmkeras.tasks import Figure
 
 LEVEL = 0.05
 

@@ -40,7 +40,7 @@ def caption(pipeline: Pipeline, row: int) -> str:
     """What stands under a row's picture: its text, else numbers, else its id; and the step."""
     schema = pipeline.preprocessing.schema
     cells = pipeline.examples.iloc[row]
-    task = pipeline.preprocessing.task
+    task = pipeline.preprocessing.fitted_target
     step = f", step {cells['step']}" if task is not None and task.per_step else ""
     for modality in schema.modalities:
         if modality.kind == "text":

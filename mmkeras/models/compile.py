@@ -12,7 +12,7 @@ from mmkeras.tasks import Task, task_class
 
 def compile_model(
     model: keras.Model,
-    target: str | Target | Task,
+    target: str | Target | Task | None,
     *,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
     weight_decay: float = 0.0,

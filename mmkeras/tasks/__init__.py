@@ -20,7 +20,7 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def task_class(kind: str | Target | Task) -> type[Task]:
+def task_class(kind: str | Target | Task | None) -> type[Task]:
     """The task of a kind of target.
 
     Args:

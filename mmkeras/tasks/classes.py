@@ -117,7 +117,7 @@ class ClassTask(Task):
         return float(self.row_scores(targets, outputs).mean())
 
     def all_figures(self, targets, outputs):
-        from mmkeras.evaluation.performance import brier_score, class_curves
+        from mmkeras.tasks.class_figures import brier_score, class_curves
 
         figures = self.figures(targets, outputs)
         figures["brier"] = brier_score(targets, outputs, single_label=self.single_label)

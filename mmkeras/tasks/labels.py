@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmkeras.data.tables.cells import label_sets
+from mmkeras.schema import Labels
 from mmkeras.tasks.classes import ClassTask
 from mmkeras.tasks.figures import FIGURES
 
@@ -20,6 +21,8 @@ class LabelsTask(ClassTask):
     its precision and recall, and 1 where it has no label and is given none. Unlike the share of
     labels that are right, it is not near 1 for a model that gives no labels at all.
     """
+
+    target: Labels
 
     kind = "labels"
     words = "multi-label classification"

@@ -43,7 +43,7 @@ def most_confused(counts: np.ndarray, classes: Sequence[str]) -> str:
     np.fill_diagonal(wrong, 0)
     if not wrong.any():
         return "Examples by true and predicted class: none is mistaken."
-    row, column = np.unravel_index(wrong.argmax(), wrong.shape)
+    row, column = map(int, np.unravel_index(wrong.argmax(), wrong.shape))
     return (
         f"Examples by true and predicted class. The most frequent mistake is {classes[column]!r} "
         f"for {classes[row]!r}: {counts[row, column]:,} of {counts[row].sum():,}."

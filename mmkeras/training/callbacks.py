@@ -36,10 +36,10 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self._settings = settings
         self._has_validation = has_validation
-        self._path = None if checkpoint is None else Path(checkpoint)
-        self._best_path = (
-            None if checkpoint is None else self._path.with_name(f"best_{self._path.name}")
-        )
+        self._path = self._best_path = None
+        if checkpoint is not None:
+            self._path = Path(checkpoint)
+            self._best_path = self._path.with_name(f"best_{self._path.name}")
         self._sign = better_sign(settings.monitor)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -56,6 +56,9 @@ class Keeper(keras.callbacks.Callback):
         return bool(patience) and self.epoch - self._improved_epoch >= patience
 
     def restore(self, model: keras.Model) -> None:
+        """Continues from the checkpoint, if there is one."""
+        if self._path is None or self._best_path is None or not self._path.exists():
+            return
         progress = load_checkpoint(self._path, model)
         self.history = progress["history"]
         self.epoch = len(self.history)
@@ -92,7 +95,7 @@ class Keeper(keras.callbacks.Callback):
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
             self.best_weights = self.model.get_weights()
-            if self._path is not None:
+            if self._best_path is not None:
                 # Before the checkpoint that speaks of it: a crash between the two is harmless,
                 # since the repeated epoch writes the same file again.
                 temporary = self._best_path.with_suffix(".tmp")

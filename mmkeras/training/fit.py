@@ -69,8 +69,7 @@ def fit(
         )
     trained = compiled_for_training(model, train, settings, teachers)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
-    if checkpoint is not None and Path(checkpoint).exists():
-        keeper.restore(trained)
+    keeper.restore(trained)
     balancing = []
     if settings.balance == "gradient_blending" and trained is not model:
         if validation is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmkeras.tasks import Task
-from mmkeras.training.balance.methods import BALANCES
+from mmkeras.training.balance.methods import BALANCES, Balance
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     auxiliary: float = 0.0
-    balance: Literal[BALANCES] = "none"
+    balance: Balance = "none"
     balance_strength: float = 0.5
     balance_epochs: int = 4
     patience: int = 10

@@ -5,14 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.audit import AuditSettings
+from mmkeras.audit import AuditSettings, audit
 from mmkeras.audit.gain import Gain
 from mmkeras.audit.robustness import compare_robustness
 from mmkeras.audit.sections.significance import over_runs
 from mmkeras.audit.sections.subgroups import subgroup_names
 from mmkeras.audit.subset_models import subset_runs
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation import audit
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.significance import corrected_resampled_t_test
 from mmkeras.experiment.run_folder import Run

@@ -4,11 +4,11 @@ from sklearn import metrics as sk
 
 from mmkeras.evaluation.performance import (
     by_class,
-    class_curves,
     performance_intervals,
 )
 from mmkeras.schema import Label, Labels
 from mmkeras.tasks import LabelsTask, LabelTask
+from mmkeras.tasks.class_figures import class_curves
 
 CLASSES = LabelTask(Label("kind"), tuple("abcd"))
 LABELS = LabelsTask(Labels("tags"), ("a", "b"))

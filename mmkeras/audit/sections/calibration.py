@@ -13,9 +13,9 @@ from mmkeras.evaluation.calibration import (
     calibration_table,
     fit_temperature,
 )
-from mmkeras.evaluation.performance import brier_score
 from mmkeras.plotting import BLUE, COLORS, GREY, new_figure
 from mmkeras.reports.parts import Note, Part, Picture, Section, Table
+from mmkeras.tasks.class_figures import brier_score
 from mmkeras.tasks.classes import ClassTask
 
 BINS = 15
