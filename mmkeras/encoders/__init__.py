@@ -7,7 +7,6 @@ one token. A new encoder is one class in its modality's file and one line in the
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from mmkeras.encoders.temporal_conv import TemporalConvEncoder
 from mmkeras.encoders.text import BagOfWordsEncoder, LSTMEncoder, SelfAttentionEncoder
 from mmkeras.encoders.transformer import TransformerLayers
 from mmkeras.encoders.video import FrameEncoder
+from mmkeras.layer_config import constructor_arguments
 from mmkeras.schema import InputSpec, Modality
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
@@ -110,7 +110,7 @@ def get_encoder(
             f"{name_or_layer!r}. Any other encoder can be given as a layer."
         )
     cls = ENCODERS[kind][name_or_layer]
-    known = [name for name in inspect.signature(cls).parameters if name != "kwargs"]
+    known = constructor_arguments(cls)
     unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
     if unknown:
         raise ValueError(f"The encoder {name_or_layer!r} has no option {unknown}. It has {known}.")

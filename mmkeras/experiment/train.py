@@ -230,7 +230,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
             encoder_options[name]["max_length"] = padded_length(longest)
     open_options = fusion_options(settings.fusion)
     options = {"pooling": settings.pooling}
-    if getattr(fusion_class(settings.fusion), "gives_logits", False):
+    if fusion_class(settings.fusion).gives_logits:
         # What others get behind the fusion, a fusion of decisions gets inside.
         options["dropout"] = settings.fusion_dropout
     if settings.fusion_dim is not None:

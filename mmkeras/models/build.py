@@ -128,12 +128,12 @@ def build_model(
     activation = task.activation
     options = dict(fusion_options or {})
     if isinstance(fusion, str) and fusion in FUSIONS:
-        if getattr(fusion_class(fusion), "gives_logits", False):
+        if fusion_class(fusion).gives_logits:
             options |= {"num_outputs": int(num_outputs), "activation": activation}
         elif len(tokens) == 1:
             # Alone, a modality is only pooled.
             fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
-        elif task.per_step and getattr(fusion_class(fusion), "aligned", False):
+        elif task.per_step and fusion_class(fusion).aligned:
             options["return_sequences"] = True
     fusion_layer = get_fusion(fusion, **options)
     if fusion_layer.built:

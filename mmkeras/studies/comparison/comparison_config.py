@@ -79,7 +79,7 @@ def obstacle(name: str, config: ComparisonConfig, schema: Schema) -> str | None:
         if name in ("ensemble_weights", "ensemble_stacking") and not config.validation:
             return "it is fitted on validation rows, and there are none"
         return None
-    if getattr(fusion_class(name), "aligned", False) and not task_class(schema.target).per_step:
+    if fusion_class(name).aligned and not task_class(schema.target).per_step:
         return "it reads sequences whose steps belong together"
     return None
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import layers, ops
 
+from mmkeras.layer_config import ConfiguredLayer
 from mmkeras.models.parts import fusion_inputs, pooled
 
 Positives = Literal["rows", "classes"]
@@ -17,7 +18,7 @@ LARGEST_SCALE = 100.0
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class Projection(layers.Layer):
+class Projection(ConfiguredLayer):
     """A modality's vector as one of length 1, in the space that all modalities share.
 
         z = W x / |W x|
@@ -54,9 +55,6 @@ class Projection(layers.Layer):
         # Not `ops.normalize`, whose gradient at zeros is NaN.
         z = z / ops.sqrt(ops.sum(ops.square(z), axis=-1, keepdims=True) + 1e-12)
         return ops.cast(z, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim}
 
 
 def projection_model(model: keras.Model, dim: int = 128) -> keras.Model:
