@@ -17,9 +17,9 @@ from mmkeras.files import write_text
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
-    example_images,
     example_pictures,
     is_right,
+    side_by_side,
     telling_rows,
     verdict,
 )
@@ -155,11 +155,12 @@ def _pictures(
             "Test rows: predicted against true values.",
         )
     chosen = telling_rows(task, true, guess, outputs)
+    pictures = example_pictures(pipeline, chosen)
     captions = [caption(pipeline, row) for row in chosen]
     right = [is_right(task, true[row], guess[row], target.deviation) for row in chosen]
     figures["examples"] = (
         plot_examples(
-            example_pictures(pipeline, chosen),
+            side_by_side(pictures),
             captions,
             [verdict(task, true[row], guess[row], outputs[row]) for row in chosen],
             right,
@@ -167,11 +168,13 @@ def _pictures(
         "Test rows: the model's most confident right answers (green), then its most confident "
         "mistakes (red). Sounds are shown as spectrograms, videos by their middle frame.",
     )
-    maps = image_attention(model, pipeline, chosen)
-    if maps is not None:
-        figures["attention"] = (
-            plot_attention(example_images(pipeline, chosen), maps, captions),
-            "Where in the image the fusion looks, for the same rows: bright is much attention. "
+    attended = image_attention(model, pipeline, chosen)
+    for name, maps in attended.items():
+        several = len(attended) > 1
+        image = f"image {name!r}" if several else "image"
+        figures[f"attention_{name}" if several else "attention"] = (
+            plot_attention(pictures[name], maps, captions),
+            f"Where in the {image} the fusion looks, for the same rows: bright is much attention. "
             "Attention is what the model mixed, not a proof of why it decided.",
         )
     return figures
