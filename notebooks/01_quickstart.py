@@ -264,7 +264,7 @@ plot_examples(images, names, verdicts, is_right[rows].tolist())
 # Attention shows what the model mixed, not why it decided: read it as a hint, never as a proof.
 
 # %%
-maps = image_attention(model, test, rows)
+(maps,) = image_attention(model, test, rows).values()
 plot_attention(
     images, maps, [f"{verdict}\n{name}" for verdict, name in zip(verdicts, names, strict=True)]
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings, SequenceSettings, TextSettings
+from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mmkeras.data.kinds.settings import (
-    SETTINGS,
+from mmkeras.data.kinds import (
+    KINDS,
     AudioSettings,
     ImageSettings,
     SequenceSettings,
@@ -188,7 +188,7 @@ class Settings:
         text = self.text
         if self.model.text_encoder != "bag_of_words":
             text = dataclasses.replace(text, representation="tokens", ngrams=1, characters=0)
-        by_kind = {kind: getattr(self, kind) for kind in SETTINGS} | {"text": text}
+        by_kind = {kind: getattr(self, kind) for kind in KINDS} | {"text": text}
         return {modality.name: by_kind[modality.kind] for modality in schema.modalities}
 
     def to_dict(self) -> dict[str, Any]:
@@ -196,7 +196,8 @@ class Settings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        parts = {"model": ModelSettings, "training": TrainingSettings, **SETTINGS}
+        kinds = {name: kind.settings for name, kind in KINDS.items()}
+        parts = {"model": ModelSettings, "training": TrainingSettings, **kinds}
         values = dict(data)
         try:
             for name, part in parts.items():

@@ -12,12 +12,11 @@ import keras
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding
-from mmkeras.data.media.sequences import SequenceStore
-from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
-from mmkeras.data.sources import MEDIA_SOURCES, padded_length
+from mmkeras.data.sources import padded_length
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
@@ -225,7 +224,7 @@ def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.M
             encoder_options[name] |= {
                 "filters": (width // 2, width, width), "kernel_size": 9, "strides": 8
             }  # fmt: skip
-        if encoders[name] == "self_attention" and kind in ("text", "sequence"):
+        if encoders[name] == "self_attention" and KINDS[kind].varying_length:
             longest = preprocessing.modalities[name].settings.max_length
             encoder_options[name]["max_length"] = padded_length(longest)
     open_options = fusion_options(settings.fusion)
@@ -281,13 +280,8 @@ def drop_unreadable(
     keep, messages = np.ones(len(frame), bool), []
     by_name = settings.preprocessing(schema)
     for modality in schema.modalities:
-        if modality.kind == "sequence":
-            store = SequenceStore(frame[modality.column])
-        elif modality.kind in MEDIA_SOURCES:
-            store = MediaStore(
-                modality.kind, frame[modality.column], by_name[modality.name], cache=None
-            )
-        else:
+        store = KINDS[modality.kind].open_store(frame[modality.columns[0]], by_name[modality.name])
+        if store is None:
             continue
         for position in np.flatnonzero(~store.readable):
             keep[position] = False

@@ -16,8 +16,8 @@ from mmkeras.files import write_text
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
-    example_images,
     example_pictures,
+    side_by_side,
     telling_rows,
 )
 from mmkeras.models.parts import embedding_model
@@ -140,10 +140,11 @@ def _pictures(
     targets, said = task.own_unit(pipeline.targets), task.own_unit(outputs)
     figures |= task.pictures(targets, said)
     chosen = telling_rows(task, targets, said)
+    pictures = example_pictures(pipeline, chosen)
     captions = [caption(pipeline, row) for row in chosen]
     figures["examples"] = (
         plot_examples(
-            example_pictures(pipeline, chosen),
+            side_by_side(pictures),
             captions,
             [task.answer_in_words(targets[row], said[row]) for row in chosen],
             task.is_right(targets[chosen], said[chosen]),
@@ -151,11 +152,13 @@ def _pictures(
         f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
         "spectrograms, videos by their middle frame.",
     )
-    maps = image_attention(model, pipeline, chosen)
-    if maps is not None:
-        figures["attention"] = (
-            plot_attention(example_images(pipeline, chosen), maps, captions),
-            "Where in the image the fusion looks, for the same rows: bright is much attention. "
+    attended = image_attention(model, pipeline, chosen)
+    for name, maps in attended.items():
+        several = len(attended) > 1
+        image = f"image {name!r}" if several else "image"
+        figures[f"attention_{name}" if several else "attention"] = (
+            plot_attention(pictures[name], maps, captions),
+            f"Where in the {image} the fusion looks, for the same rows: bright is much attention. "
             "Attention is what the model mixed, not a proof of why it decided.",
         )
     return figures

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings
+from mmkeras.data.kinds import AudioSettings, ImageSettings
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import train_run

@@ -112,9 +112,11 @@ def test_cards_show_the_row_as_it_is(whole, four_modalities):
     assert len(cards) == 4
     for card in cards:
         row = splits.test.loc[int(card.notes[0].removeprefix("Row "))]
-        assert card.sound[1] == 2000
-        np.testing.assert_array_equal(card.sound[0], row["hum"])
-        assert " ".join(word for word, _ in card.text) == row["note"]
+        ((_, samples, rate),) = card.sounds
+        assert rate == 2000
+        np.testing.assert_array_equal(samples, row["hum"])
+        ((_, words),) = card.texts
+        assert " ".join(word for word, _ in words) == row["note"]
         assert card.table == {"warmth": f"{row['warmth']:.4g}", "place": row["place"]}
         assert card.right == (card.title.split()[0] == row["when"])
         labels = [label for label, _ in card.pictures]

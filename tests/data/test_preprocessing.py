@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mmkeras.data.kinds.settings import ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TabularSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import read_table

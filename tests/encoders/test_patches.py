@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.encoders import PatchEncoder, SpectrogramPatchEncoder, get_encoder
 from mmkeras.experiment.settings import ModelSettings
 from mmkeras.schema import InputSpec

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import mmkeras
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import ModelSettings, Settings

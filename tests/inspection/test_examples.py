@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings, VideoSettings
+from mmkeras.data.kinds import AudioSettings, ImageSettings, VideoSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.inspection.examples import caption, example_pictures, telling_rows
+from mmkeras.inspection.examples import caption, example_pictures, side_by_side, telling_rows
 from mmkeras.schema import Audio, Image, Label, Schema, Sequence, StepLabels, Video
 from mmkeras.tasks import LabelTask
 
@@ -34,9 +34,9 @@ def test_images_frames_and_spectrograms_stand_side_by_side():
         "clip": VideoSettings(frames=3, size=(8, 8)),
     }
     pipeline = Pipeline(frame, fit_preprocessing(frame, schema, settings))
-    pictures = example_pictures(pipeline, [0, 2])
+    pictures = side_by_side(example_pictures(pipeline, [0, 2]))
     assert pictures.shape == (2, 96, 3 * 96 + 2 * 4, 3) and pictures.dtype == np.uint8
-    photo, spectrogram, clip = pictures[:, :, :96], pictures[:, :, 100:196], pictures[:, :, 200:]
+    spectrogram, photo, clip = pictures[:, :, :96], pictures[:, :, 100:196], pictures[:, :, 200:]
     assert photo.std() > 20 and (clip == 200).all()
     # A low tone: the lower half of the picture is the bright one.
     assert spectrogram[:, 48:].mean() > spectrogram[:, :48].mean() + 20
@@ -46,7 +46,7 @@ def test_rows_without_anything_to_see_have_no_picture():
     frame = pd.DataFrame({"x": [np.ones(3)] * 4, "label": ["a", "b"] * 2, "name": list("pqrs")})
     schema = Schema([Sequence("x")], "label", id="name")
     pipeline = Pipeline(frame, fit_preprocessing(frame, schema))
-    assert example_pictures(pipeline, [0]) is None
+    assert side_by_side(example_pictures(pipeline, [0])) is None
     assert caption(pipeline, 2) == "r"
 
 

@@ -11,7 +11,7 @@ import PIL.Image
 import pytest
 
 from mmkeras.cli import DataConfig
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds import ImageSettings
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.fusion import FUSIONS
 from mmkeras.schema import Image, Label, Number, Schema, Tabular

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.experiment.settings import ModelSettings

@@ -18,7 +18,7 @@ import numpy as np
 from tests.conftest import make_small_table
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.experiment.train import make_model
 from mmkeras.experiment.settings import ModelSettings
 from mmkeras.training.fit import fit

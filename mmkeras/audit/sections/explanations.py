@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mmkeras.audit.sections.weights import row_weights, weights_table
 from mmkeras.audit.subject import Subject, row_names
-from mmkeras.inspection.examples import example_images, telling_rows
+from mmkeras.data.kinds import KINDS
+from mmkeras.inspection.examples import example_pictures, telling_rows
 from mmkeras.inspection.integrated_gradients import (
     integrated_gradients,
     modality_attributions,
@@ -84,15 +85,15 @@ def _chosen(subject: Subject) -> list[int]:
 
 
 def _legend(subject: Subject) -> str:
-    kinds = {modality.kind for modality in subject.schema.modalities}
+    kinds = [KINDS[modality.kind] for modality in subject.schema.modalities]
     words = []
-    if "image" in kinds:
+    if any(kind.has_heat_map for kind in kinds):
         words.append(
-            "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright pixels "
-            "changed the answer on the way from an empty image. Attention, where the fusion has "
+            "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright places "
+            "changed the answer on the way from an empty input. Attention, where the fusion has "
             "any: where it looks."
         )
-    if "text" in kinds:
+    if any(kind.has_words for kind in kinds):
         words.append("Shaded words: how much the answer loses without the word.")
     return " ".join(words)
 
@@ -110,47 +111,41 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
         name: units.reshape(-1, *[1] * (values.ndim - 1)) * values
         for name, values in integrated_gradients(model, inputs, outputs).items()
     }
-    images = example_images(pipeline, chosen)
+    seen = {
+        name: pictures
+        for name, pictures in example_pictures(pipeline, chosen).items()
+        if rows.raw[name].kind.is_visual
+    }
     missing = {name: raw.missing[chosen] for name, raw in rows.raw.items()}
-    maps = heat_maps(model, schema, inputs, outputs, attributions, images, missing)
+    maps = heat_maps(model, schema, inputs, outputs, attributions, seen, missing)
     words = {
-        m.name: [
+        name: [
             [(word, unit * effect) for word, effect in row]
             for unit, row in zip(
-                units, word_effects(model, pipeline, chosen, m.name, outputs), strict=True
+                units, word_effects(model, pipeline, chosen, name, outputs), strict=True
             )
         ]
-        for m in schema.modalities
-        if m.kind == "text"
+        for name, raw in rows.raw.items()
+        if raw.kind.has_words
     }
     sums, names = modality_attributions(attributions), row_names(pipeline)
     attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
-    cards = []
-    for place, row in enumerate(chosen):
-        cells = pipeline.frame.iloc[row]
-        tables = [m for m in schema.modalities if m.kind == "tabular"]
-        texts = [effects[place] for effects in words.values()]
-        cards.append(
-            Card(
-                task.answer_in_words(true[row], said[row]),
-                bool(right[row]),
-                picture=_picture(subject, images, place, row),
-                pictures=maps[place],
-                sound=_sound(subject, row),
-                text=[pair for text in texts for pair in text] or None,
-                table={c: _cell(cells[c]) for m in tables for c in m.columns} or None,
-                notes=[
-                    f"Row {names[row]}",
-                    *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
-                    *(
-                        _most_attended(found[place])
-                        for found in attended.values()
-                        if found and found[place]
-                    ),
-                ],
-            )
+    return [
+        Card(
+            task.answer_in_words(true[row], said[row]),
+            bool(right[row]),
+            pictures=[*_labelled(seen, missing, place), *maps[place]],
+            sounds=_sounds(subject, row),
+            texts=_labelled(words, missing, place),
+            table=_table(subject, row),
+            notes=[
+                f"Row {names[row]}",
+                *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
+                *_most_attended({name: x[place] for name, x in attended.items() if x}),
+            ],
         )
-    return cards
+        for place, row in enumerate(chosen)
+    ]
 
 
 def _notes(subject, row: int, weights, sums) -> list[str]:
@@ -164,26 +159,41 @@ def _notes(subject, row: int, weights, sums) -> list[str]:
     return notes if explained is None else [explained, *notes]
 
 
-def _picture(subject: Subject, images, place: int, row: int) -> np.ndarray | None:
-    for raw in subject.rows.raw.values():
-        if raw.kind == "image":
-            return None if raw.missing[row] else images[place]
-    for raw in subject.rows.raw.values():
-        if raw.kind == "video" and not raw.missing[row]:
-            return raw.values[row][len(raw.values[row]) // 2]
-    return None
+def _labelled(
+    shown: Mapping[str, Sequence[Any]], missing: Mapping[str, np.ndarray], place: int
+) -> list[tuple[str, Any]]:
+    """What a row has of each modality, with its name where there are several modalities."""
+    return [
+        (name if len(shown) > 1 else "", values[place])
+        for name, values in shown.items()
+        if not missing[name][place] and len(values[place])
+    ]
 
 
-def _sound(subject: Subject, row: int) -> tuple[np.ndarray, int] | None:
-    for raw in subject.rows.raw.values():
-        if raw.kind == "audio" and not raw.missing[row]:
-            return raw.values[row], raw.fitted.settings.rate
-    return None
+def _sounds(subject: Subject, row: int) -> list[tuple[str, np.ndarray, int]]:
+    heard = {name: raw for name, raw in subject.rows.raw.items() if raw.kind.is_audible}
+    return [
+        (name if len(heard) > 1 else "", raw.values[row], raw.fitted.settings.rate)
+        for name, raw in heard.items()
+        if not raw.missing[row]
+    ]
 
 
-def _most_attended(terms: list[tuple[str, float]]) -> str:
-    most = sorted(terms, key=lambda pair: -pair[1])[:3]
-    return "Words that get most attention: " + ", ".join(f"{word} {x:.2f}" for word, x in most)
+def _table(subject: Subject, row: int) -> dict[str, str]:
+    cells = subject.rows.pipeline.frame.iloc[row]
+    tables = [m for m in subject.schema.modalities if KINDS[m.kind].is_table]
+    return {column: _cell(cells[column]) for table in tables for column in table.columns}
+
+
+def _most_attended(terms: Mapping[str, list[tuple[str, float]]]) -> list[str]:
+    """A sentence for each text that gets attention."""
+    found = []
+    for name, pairs in terms.items():
+        most = sorted(pairs, key=lambda pair: -pair[1])[:3]
+        text = f" ({name})" if len(terms) > 1 else ""
+        said = ", ".join(f"{word} {x:.2f}" for word, x in most)
+        found += [f"Words that get most attention{text}: {said}"] if most else []
+    return found
 
 
 def _cell(value: Any) -> str:

@@ -86,7 +86,7 @@ def noise_curves(
     jobs = [
         (name, corruption)
         for name in subject.names
-        for corruption in CORRUPTIONS[rows.raw[name].kind].values()
+        for corruption in CORRUPTIONS[rows.raw[name].kind.name].values()
     ]
     curves, late = {}, {}
     with ProgressBar("corrupting inputs", len(jobs) * len(STRENGTHS)) as progress:

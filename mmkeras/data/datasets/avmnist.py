@@ -48,7 +48,7 @@ import pandas as pd
 
 from mmkeras.data.datasets import fsdd, mnist
 from mmkeras.data.datasets.avmnist_sound import SPLITS, make_sounds
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.schema import Audio, Image, Label, Schema
 
 VARIANTS = ("small", "full")

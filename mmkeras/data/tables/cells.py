@@ -29,6 +29,8 @@ NUMBERS = (int, float, numbers.Real, np.bool_, Decimal)
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
 _FLOATS = (float, np.floating)
 
+Problem = tuple[int | None, str]  # the row, counted from 1 (None: the whole column), and what
+
 
 def is_empty(value: Any) -> bool:
     """Whether a cell holds nothing: None, NaN, a blank string, no bytes, an array of size 0."""
@@ -177,6 +179,16 @@ def object_series(values: Iterable[Any], like: pd.Series) -> pd.Series:
     for position, value in enumerate(values):
         cells[position] = value
     return pd.Series(cells, index=like.index, name=like.name, dtype=object)
+
+
+def shown_cell(value: Any) -> str:
+    """A cell as messages show it: short, and with its type where that is not plain to see."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    plain = isinstance(value, str | numbers.Real | np.bool_)
+    return text if plain else f"{text} ({type(value).__name__})"
 
 
 def content_digest(value: bytes | np.ndarray) -> bytes:

@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.cells import Problem
-from mmkeras.data.tables.cells import NA_WORDS, empty_cells, is_empty, missing_cells
+from mmkeras.data.tables.cells import NA_WORDS, Problem, empty_cells, is_empty, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
