@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +36,7 @@ def run_trial(
     config: TuneConfig, kind: str, trial_id: int, number: int, values: dict[str, Any]
 ) -> dict[str, Any]:
     """One trial's outcome (`train_trial`), or the `error` that it ended with."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        splits, schema = load_rows(config)
+    splits, schema, _ = load_rows(config)
     trial = optuna.trial.Trial(open_study(config.folder, kind), trial_id)
 
     def judge(epoch: int, value: float) -> bool:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.cli import DataConfig
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_raw, read_table
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.schema import Image, Labels, Number, Schema, Tabular, Text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -302,7 +302,7 @@ def test_schemas_are_inferred_from_files_of_every_kind(tmp_path, name, separator
     raw = read_raw(path)
     assert raw["note"].tolist() == ["a cat", "a, dog"]
     assert raw["size"][0] == 1.5 and np.isnan(raw["size"][1])
-    table, schema = DataConfig(data=path, target="label").load()
+    table, schema, _ = DataConfig(data=path, target="label").load()
     assert schema.target.column == "label" and "note" in schema.columns
     assert table["note"].tolist() == ["a cat", "a, dog"]
 

@@ -1,4 +1,4 @@
-"""The parts of a comparison that processes of their own do: one model, some seeds."""
+"""What a job of a comparison does: one model, some seeds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import dataclasses
 import json
 import time
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import in_own_unit, make_model
+from mmkeras.experiment.train import (
+    TrainedModel,
+    in_own_unit,
+    judge,
+    make_model,
+    train_and_judge,
+)
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
 from mmkeras.reports.run_report import flatten
@@ -26,19 +34,20 @@ from mmkeras.studies.comparison.comparison_config import (
     trial_settings,
     with_encoders,
 )
-from mmkeras.studies.comparison.shared_rows import ROWS, Data, model_folder, prepare
+from mmkeras.studies.comparison.shared_rows import ROWS, model_folder, prepare
 from mmkeras.tasks import task_class
 from mmkeras.training.callbacks import better_sign
 from mmkeras.training.ensemble import LateEnsemble
-from mmkeras.training.fit import FitResult, fit
-from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardReport
 from mmkeras.training.vectorized import fit_seeds
 
+# Which of the trials' settings is best, beside what the seeds leave.
+SETTINGS = "settings.json"
+
 
 @dataclass(frozen=True)
-class Job:
-    """One model to train in a process of its own.
+class ModelJob:
+    """One model to train.
 
     Args:
         config: The comparison.
@@ -55,72 +64,75 @@ class Job:
     seeds: tuple[int, ...]
 
     @property
+    def name(self) -> str:
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{self.encoders} {self.model}, seed {seeds}".strip()
+
+    @property
     def folder(self) -> Path:
         return model_folder(self.out, self.encoders, self.model)
 
 
-def train_model(job: Job) -> list[dict[str, Any]]:
-    """Trains one model with some seeds and saves what it predicts; returns its figures.
-
-    A model that cannot be built or trained gives a row that says why, in `error`.
-    """
-    about = {"encoders": job.encoders, "model": job.model}
-    try:
-        settings = _settings(job)
-        data = prepare(job.config, job.out, job.encoders, _alone(job))
-        started = time.perf_counter()
-        model, runs = _fit(job, data, settings)
-    except Exception as error:  # whatever it is, the other models go on, and the row says it
-        traceback.print_exc()
-        message = " ".join(f"{type(error).__name__}: {error}".split())
-        return [{**about, "seed": seed, "error": message} for seed in job.seeds]
+def train_model(job: ModelJob) -> list[dict[str, Any]]:
+    """Trains one model with some seeds and saves what it predicts; returns its figures."""
+    settings = _settings(job)
+    preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
+    started = time.perf_counter()
     rows = []
-    for seed, (weights, result) in zip(job.seeds, runs, strict=True):
-        model.set_weights(weights)
-        row = {**about, "seed": seed, **_evaluate(job, data, model, seed)}
+    for seed, trained in _train(job, preprocessing, pipelines, settings):
+        own_unit = {
+            part: in_own_unit(pipelines[part], outputs) for part, outputs in trained.outputs.items()
+        }
+        job.folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            job.folder / f"seed{seed}.npz", **{part: said for part, (_, said) in own_unit.items()}
+        )
+        score = preprocessing.task.row_scores(*own_unit["test"]).mean()
+        row = {"encoders": job.encoders, "model": job.model, "seed": seed, "score": float(score)}
+        if figures := trained.metrics.get("validation"):
+            row["validation"] = figures[preprocessing.task.main.key]
+        summary = trained.summary()
         row |= {
-            "parameters": model.count_params(),
-            "epochs": len(result.history),
-            "best_epoch": result.best_epoch,
+            **trained.metrics["test"],
+            **{key: summary[key] for key in ("parameters", "epochs", "best_epoch")},
             # The first epoch compiles.
-            "epoch_seconds": round(float(result.history["seconds"][1:].median()), 4),
+            "epoch_seconds": round(float(trained.history["seconds"][1:].median()), 4),
             "seconds": round((time.perf_counter() - started) / len(job.seeds), 2),
             "settings": _changes(job.config.settings, settings),
         }
-        write_text(job.folder / f"seed{seed}.csv", result.history.to_csv(index=False))
+        write_text(job.folder / f"seed{seed}.csv", trained.history.to_csv(index=False))
         with TensorBoardReport(job.folder / f"seed{seed}") as board:
             numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and k != "seed"}
-            board.settings({**about, "seed": seed, **flatten(settings.to_dict())}, numbers)
+            about = {"encoders": job.encoders, "model": job.model, "seed": seed}
+            board.settings({**about, **flatten(settings.to_dict())}, numbers)
         rows.append(row)
     return rows
 
 
-def choose_settings(job: Job) -> None:
+def choose_settings(job: ModelJob) -> None:
     """Trains the model once with each trial's settings and keeps those best in validation."""
-    path = job.folder / "settings.json"
-    if path.exists():
-        return
-    job.folder.mkdir(parents=True, exist_ok=True)
     tried = []
     for trial, settings in enumerate(_trials(job)):
         try:
-            data = prepare(job.config, job.out, job.encoders, _alone(job))
-            _, [(_, result)] = _fit(dataclasses.replace(job, seeds=(0,)), data, settings)
+            preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
+            one = dataclasses.replace(job, seeds=(0,))
+            [(_, trained)] = _train(one, preprocessing, pipelines, settings, parts=())
         except Exception as error:  # a trial's failure is a result
             traceback.print_exc()
             tried.append({"trial": trial, "error": f"{type(error).__name__}: {error}"})
             continue
-        monitor = settings.training.monitored(data.preprocessing.task)
-        best = result.history.set_index("epoch")[monitor][result.best_epoch]
+        monitor = settings.training.monitored(preprocessing.task)
+        best = trained.history.set_index("epoch")[monitor][trained.best_epoch]
         changes = _changes(job.config.settings, settings)
         value = better_sign(monitor) * float(best)
         tried.append({"trial": trial, monitor: best, "settings": changes, "value": value})
     fine = [entry for entry in tried if "value" in entry]
     best = max(fine, key=lambda entry: entry["value"])["trial"] if fine else 0
-    write_json(path, {"best": best, "trials": tried})
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_json(job.folder / SETTINGS, {"best": best, "trials": tried})
 
 
-def ensemble_rows(job: Job, schema: Schema, results: pd.DataFrame) -> list[dict[str, Any]]:
+def ensemble_rows(job: ModelJob, schema: Schema, results: pd.DataFrame) -> list[dict[str, Any]]:
     """The figures of an ensemble (`job.model`) of the modalities trained alone, seed by seed."""
     rule = job.model.removeprefix("ensemble_")
     alone = results[(results["encoders"] == job.encoders) & results["model"].isin(schema.names)]
@@ -146,65 +158,49 @@ def ensemble_rows(job: Job, schema: Schema, results: pd.DataFrame) -> list[dict[
     return rows
 
 
-def _fit(
-    job: Job, data: Data, settings: Settings
-) -> tuple[keras.Model, list[tuple[list[np.ndarray], FitResult]]]:
-    """Trains with each seed; returns a model to put weights into, and theirs."""
-    label = job.model
-    if job.config.vectorized:
-        result = fit_seeds(
-            lambda: make_model(data.preprocessing, settings.model),
-            data.train,
-            data.validation,
-            settings.training,
-            seeds=job.seeds,
-            label=label,
-        )
-        return result.model, list(zip(result.weights, result.fits, strict=True))
-    runs = []
-    for seed in job.seeds:
-        set_seed(seed)
-        model = make_model(data.preprocessing, settings.model)
-        result = fit(
-            model, data.train, data.validation, settings.training, seed=seed,
-            label=f"{label}, seed {seed}",
-        )  # fmt: skip
-        runs.append((model.get_weights(), result))
-    return model, runs
+def _train(
+    job: ModelJob,
+    preprocessing: Preprocessing,
+    pipelines: Mapping[str, Pipeline],
+    settings: Settings,
+    parts: Sequence[str] = ("validation", "test"),
+) -> Iterator[tuple[int, TrainedModel]]:
+    """Trains with each seed; each model is valid until the next one."""
+    if not job.config.vectorized:
+        for seed in job.seeds:
+            own = dataclasses.replace(settings, seed=seed)
+            label = f"{job.model}, seed {seed}"
+            yield (
+                seed,
+                train_and_judge(preprocessing, pipelines, own, parts=parts, label=label),
+            )
+        return
+    result = fit_seeds(
+        lambda: make_model(preprocessing, settings.model),
+        pipelines["train"],
+        pipelines.get("validation"),
+        settings.training,
+        seeds=job.seeds,
+        label=job.model,
+    )
+    judged = {name: pipelines[name] for name in parts if name in pipelines}
+    for seed, weights, fit in zip(job.seeds, result.weights, result.fits, strict=True):
+        result.model.set_weights(weights)
+        answers = judge(result.model, judged)
+        yield seed, TrainedModel(result.model, fit.history, fit.best_epoch, *answers)
 
 
-def _evaluate(job: Job, data: Data, model: keras.Model, seed: int) -> dict[str, float]:
-    """Predicts validation and test rows, saves both, and returns the test's figures."""
-    task = data.preprocessing.task
-    outputs, metrics = {}, {}
-    for name, pipeline in (("validation", data.validation), ("test", data.test)):
-        if pipeline is None:
-            continue
-        padded = model.predict(pipeline.evaluate(), verbose=0)
-        targets, outputs[name] = in_own_unit(pipeline, pipeline.unpad(padded))
-        figures = task.figures(targets, outputs[name])
-        if name == "test":
-            metrics |= figures
-        else:
-            metrics["validation"] = figures[task.main.key]
-    job.folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(job.folder / f"seed{seed}.npz", **outputs)
-    score = task.row_scores(targets, outputs["test"]).mean()
-    return {"score": float(score), **metrics}
-
-
-def _alone(job: Job) -> str | None:
+def _alone(job: ModelJob) -> str | None:
     return None if job.model in FUSIONS else job.model
 
 
-def _settings(job: Job) -> Settings:
+def _settings(job: ModelJob) -> Settings:
     """The model's settings: the comparison's, or of its trials the best."""
     trials = _trials(job)
-    path = job.folder / "settings.json"
-    return trials[read_json(path)["best"] if len(trials) > 1 else 0]
+    return trials[read_json(job.folder / SETTINGS)["best"] if len(trials) > 1 else 0]
 
 
-def _trials(job: Job) -> list[Settings]:
+def _trials(job: ModelJob) -> list[Settings]:
     settings = with_encoders(job.config.settings, job.encoders)
     if job.model in FUSIONS:
         model = dataclasses.replace(settings.model, fusion=job.model)
