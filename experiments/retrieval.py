@@ -170,7 +170,7 @@ def methods(
     for seed, positives in itertools.product(config.seeds, config.positives):
         keras.utils.clear_session()
         set_seed(seed)
-        model = make_model(preprocessing, config.settings.model)
+        model = make_model(preprocessing, config.settings)
         method = f"contrastive ({positives})"
         projections = pretrain(
             model,

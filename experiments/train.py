@@ -95,11 +95,12 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         stamp = folder.name.removesuffix(f"-{FUSED}")
     runs = {}
     for name in models_of(schema) if config.models == "all" else (FUSED,):
+        own = schema_of(schema, name)
         runs[name] = train_run(
             splits,
-            schema_of(schema, name),
+            own,
             config.runs / config.experiment / f"{stamp}-{name}",
-            config.settings,
+            config.settings.select(own),
             findings=findings,
             compare_with=dict(runs),
             details={"experiment": to_json(config), "stamp": stamp},
@@ -122,7 +123,7 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
         raise FileNotFoundError(f"{folder} is not a run folder: it has no {CONFIG}.")
     stored = read_json(folder / CONFIG)
     values = stored.get("experiment", {})
-    if not {"data", "models", "split_seed"} <= set(values):
+    if not {"data", "models", "split_seed", "settings"} <= set(values):
         raise ValueError(
             f"{folder} was not made by this script. A cross-validation resumes when it is "
             "called with the same --out, and mmkeras.train_run when it is called again."
@@ -134,7 +135,7 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
         test=values["test"],
         split_seed=values["split_seed"],
         runs=folder.resolve().parents[1],
-        settings=Settings.from_dict(stored["settings"]),
+        settings=Settings.from_dict(values["settings"]),
     )
     return config, stored["stamp"]
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+import docstring_parser
 import tyro
 
 from mmkeras.data.datasets import DATASETS
+from mmkeras.data.kinds import KINDS
+from mmkeras.encoders import ENCODERS
+from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.presets import preset
+from mmkeras.experiment.settings import Encoder, Settings
+from mmkeras.fusion import FUSIONS, fusion_options
+from mmkeras.layer_config import constructor_arguments
 from mmkeras.studies.jobs import JobDied, JobsMissing
 
 Config = TypeVar("Config")
@@ -26,6 +37,10 @@ def parse(
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
 
+    Beside the fields of the class, all scripts take `--config FILE` (the settings of a run's
+    `config.json`, or a file of one's own, in the place of the preset), `--set WHERE.NAME=VALUE ...`
+    (`mmkeras.experiment.assignments`) and `--help-all`.
+
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
         arguments: The command line, without the script.
@@ -33,14 +48,102 @@ def parse(
         dataset: The data set if the command line names none.
         **defaults: Of other fields of the configuration.
     """
-    dataset = option(arguments, "--dataset") or dataset
+    rest, words = _taken(arguments, "--set", several=True)
+    rest, files = _taken(rest, "--config")
+    dataset = option(rest, "--dataset") or dataset
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
-    own = option(arguments, "--data") is not None
-    default = config_class(
-        data=DataConfig(dataset=dataset), settings=preset(None if own else dataset), **defaults
+    own = option(rest, "--data") is not None
+    settings = read_settings(Path(files[-1])) if files else preset(None if own else dataset)
+    fusion = option(rest, "--fusion")
+    if fusion in FUSIONS:
+        settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
+    settings = assign(settings, words)
+    if "--help-all" in rest:
+        print(all_settings(settings))
+        raise SystemExit(0)
+    default = config_class(data=DataConfig(dataset=dataset), settings=settings, **defaults)
+    return tyro.cli(
+        config_class,
+        args=rest,
+        default=default,
+        description=f"{description}\n\n{MORE_OPTIONS}",
     )
-    return tyro.cli(config_class, args=list(arguments), default=default, description=description)
+
+
+MORE_OPTIONS = """Every script also takes
+
+    --set image.size=96,96 xray.encoder=patches xray.encoder.dim=128 fusion.num_heads=8
+
+for settings of kinds, single modalities, encoders and fusions (--help-all lists them), and
+--config FILE, which takes the settings of a run's config.json, or of a JSON file like it."""
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a run's `config.json`, or in a JSON file that holds nothing else.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No configuration at {path.absolute()}.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Settings.from_dict(values.get("settings", values))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold settings: {error}") from error
+
+
+def all_settings(settings: Settings) -> str:
+    """What `--set` can change, with the values that a command has now."""
+    lines = ["Settings for --set WHERE.NAME=VALUE. WHERE is a kind, a modality's name, or fusion."]
+    for kind, about in KINDS.items():
+        lines += ["", f"{kind}: for every {kind} modality, or by name for a single one"]
+        lines += _described(about.settings, getattr(settings, kind), f"  {kind}.")
+        own = settings.encoders.get(kind, Encoder())
+        lines.append(f"  {kind}.encoder={own.name or 'by the inputs'}, and {kind}.encoder.OPTION")
+        lines += [
+            f"    {name}: {', '.join(constructor_arguments(encoder))}"
+            for name, encoder in ENCODERS[kind].items()
+        ]
+    lines += ["", f"fusion: fusion.OPTION (--fusion is {settings.model.fusion})"]
+    lines += [f"    {name}: {', '.join(sorted(fusion_options(name)))}" for name in FUSIONS]
+    return "\n".join(lines)
+
+
+def _described(cls: type, values: Any, prefix: str) -> list[str]:
+    """Two lines for each field of a dataclass: its value, and its docstring's words."""
+    words = {each.arg_name: each.description for each in docstring_parser.parse(cls.__doc__).params}
+    lines = []
+    for field in dataclasses.fields(cls):
+        value = getattr(values, field.name)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        lines.append(f"{prefix}{field.name}={text}")
+        lines += textwrap.wrap(words.get(field.name) or "", 92, initial_indent=" " * 6,
+                               subsequent_indent=" " * 6)  # fmt: skip
+    return lines
+
+
+def _taken(
+    arguments: Sequence[str], name: str, several: bool = False
+) -> tuple[list[str], list[str]]:
+    """The arguments without an option, and the option's values."""
+    rest: list[str] = []
+    values: list[str] = []
+    taking = False
+    for word in arguments:
+        if word == name:
+            taking = True
+        elif word.startswith(f"{name}="):
+            values.append(word.split("=", 1)[1])
+        elif taking and not word.startswith("--"):
+            values.append(word)
+            taking = several
+        else:
+            taking = False
+            rest.append(word)
+    return rest, values
 
 
 def option(arguments: Sequence[str], name: str) -> str | None:

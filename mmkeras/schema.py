@@ -415,9 +415,13 @@ class InputSpec:
         dtype: `"float32"` or `"int32"`.
         vocabulary_size: For token ids (0 is padding): one more than the largest id.
         groups: For a vector made of several columns: the width of each, in order.
+        max_length: The most steps or tokens that a batch has, where there is such a limit.
+        is_waveform: Whether the inputs are a sound's samples.
     """
 
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     vocabulary_size: int | None = None
     groups: tuple[int, ...] | None = None
+    max_length: int | None = None
+    is_waveform: bool = False

@@ -61,11 +61,12 @@ def train(config: SeedsConfig) -> float:
     from mmkeras.training.vectorized import fit_seeds
 
     settings = with_encoders(preset(config.dataset), config.encoders)
-    training, model = settings.training, settings.model
+    training = settings.training
     if config.epochs is not None:
         training = dataclasses.replace(training, epochs=config.epochs)
     if config.fusion is not None:
-        model = dataclasses.replace(model, fusion=config.fusion)
+        model = settings.model.with_fusion(config.fusion)
+        settings = dataclasses.replace(settings, model=model)
     data = DataConfig(dataset=config.dataset)
     rows = open_rows(data, settings, validation=0.15, test=0.15, seed=0)
     preprocessing, pipelines = fitted_pipelines(rows.splits, rows.schema, settings, "runs/cache")
@@ -73,11 +74,11 @@ def train(config: SeedsConfig) -> float:
     started = time.perf_counter()
     if config.side == "vectorized":
         seeds = tuple(range(config.seeds))
-        fit_seeds(lambda: make_model(preprocessing, model), *parts, seeds=seeds)
+        fit_seeds(lambda: make_model(preprocessing, settings), *parts, seeds=seeds)
     else:
         for seed in range(config.seeds):
             set_seed(seed)
-            fit(make_model(preprocessing, model), *parts, seed=seed)
+            fit(make_model(preprocessing, settings), *parts, seed=seed)
     return time.perf_counter() - started
 
 

@@ -14,15 +14,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
-from mmkeras.data.sources import padded_length
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
-from mmkeras.encoders import default_encoder
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.run_folder import (
     CONFIG,
@@ -36,9 +33,8 @@ from mmkeras.experiment.run_folder import (
     predictions_frame,
     read_json,
 )
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
-from mmkeras.fusion import fusion_class, fusion_options
 from mmkeras.models.build import build_model
 from mmkeras.reports.run_report import comparison_table, differences, write_report
 from mmkeras.schema import Schema
@@ -159,7 +155,7 @@ def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Setting
 def _identity(splits: Splits, schema: Schema, settings: Settings) -> dict[str, Any]:
     """What `config.json` says of a run that decides its result."""
     return {
-        "settings": settings.to_dict(),
+        "settings": settings.select(schema).to_dict(schema),
         "schema": schema.to_dict(),
         "rows": {name: len(part) for name, part in splits.items()},
         "data": {name: fingerprint(part, schema) for name, part in splits.items()},
@@ -227,7 +223,7 @@ def train_and_judge(
         checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
     """
     set_seed(settings.seed)
-    model = make_model(preprocessing, settings.model)
+    model = make_model(preprocessing, settings)
     result = fit(
         model,
         pipelines["train"],
@@ -290,46 +286,28 @@ def fitted_pipelines(
     return preprocessing, pipelines
 
 
-def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.Model:
+def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
-    schema = preprocessing.schema
-    encoders, encoder_options = {}, {}
-    for modality in schema.modalities:
-        name, kind = modality.name, modality.kind
-        encoders[name] = settings.encoder(kind)
-        if encoders[name] == "default":
-            encoders[name] = default_encoder(modality, preprocessing.inputs[name])
-        encoder_options[name] = settings.encoder_options(kind, encoders[name])
-        if encoders[name] == "tcn" and preprocessing.inputs[name].shape[-1] == 1:
-            # A waveform has too many samples to look at each, and too little in each.
-            width = settings.sequence_units
-            encoder_options[name] |= {
-                "filters": (width // 2, width, width), "kernel_size": 9, "strides": 8
-            }  # fmt: skip
-        if encoders[name] == "self_attention" and KINDS[kind].varying_length:
-            longest = preprocessing.modalities[name].settings.max_length
-            encoder_options[name]["max_length"] = padded_length(longest)
-    open_options = fusion_options(settings.fusion)
-    options = {"pooling": settings.pooling}
-    if fusion_class(settings.fusion).gives_logits:
-        # What others get behind the fusion, a fusion of decisions gets inside.
-        options["dropout"] = settings.fusion_dropout
-    if settings.fusion_dim is not None:
-        options["dim"] = settings.fusion_dim
+    schema, model = preprocessing.schema, settings.model
+    if len(schema.modalities) == 1:
+        model = model.alone()
+    encoders = {
+        modality.name: settings.encoder_of(modality, preprocessing.inputs[modality.name])
+        for modality in schema.modalities
+    }
     return build_model(
         schema,
         preprocessing.inputs,
         num_outputs=preprocessing.num_outputs,
-        encoders=encoders,
-        encoder_options=encoder_options,
-        fusion=settings.fusion,
-        fusion_options={name: x for name, x in options.items() if name in open_options},
-        hidden=settings.hidden,
-        dropout=settings.dropout,
-        fusion_dropout=settings.fusion_dropout,
+        encoders={name: encoder.name for name, encoder in encoders.items()},
+        encoder_options={name: encoder.options for name, encoder in encoders.items()},
+        fusion=model.fusion,
+        fusion_options=model.constructor_options(),
+        hidden=model.hidden or (),
+        dropout=model.dropout or 0.0,
+        fusion_dropout=model.fusion_dropout,
         presence=preprocessing.presence,
-        # A single modality cannot be hidden.
-        modality_dropout=settings.modality_dropout if len(schema.modalities) > 1 else 0.0,
+        modality_dropout=model.modality_dropout,
         name="multimodal",
     )
 

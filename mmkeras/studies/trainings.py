@@ -48,7 +48,8 @@ class Training:
     def finished(self) -> bool:
         """Whether it was trained; raises if the folder holds a run of other rows or settings."""
         schema = schema_of(self.rows.schema, self.model)
-        return finished_run(self.folder, self.rows.splits, schema, self.settings) is not None
+        settings = self.settings.select(schema)
+        return finished_run(self.folder, self.rows.splits, schema, settings) is not None
 
     @property
     def job(self) -> Job:
@@ -116,11 +117,12 @@ def _train(
     details: Mapping[str, Any],
 ) -> None:
     rows = open_rows()
+    schema = schema_of(rows.schema, model)
     train_run(
         rows.splits,
-        schema_of(rows.schema, model),
+        schema,
         folder,
-        settings,
+        settings.select(schema),
         details=details,
         cache_dir=folder.parent / "cache",
     )

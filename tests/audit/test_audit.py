@@ -15,7 +15,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.significance import corrected_resampled_t_test
 from mmkeras.experiment.run_folder import Run
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import TARGETS, Number, Schema, Sequence, StepLabels, Tabular, Text
 from mmkeras.tasks import FIGURES
@@ -23,7 +23,11 @@ from mmkeras.training.settings import TrainingSettings
 
 QUICK = AuditSettings(train="none", noise=False, explain=0, draws=20, swaps=2)
 SMALL = Settings(
-    model=ModelSettings(sequence_encoder="mlp", sequence_units=8, hidden=(8,), text_units=(8,)),
+    model=ModelSettings(hidden=(8,)),
+    encoders={
+        "sequence": Encoder("mlp", {"units": (8,)}),
+        "text": Encoder("bag_of_words", {"units": (8,)}),
+    },
     training=TrainingSettings(epochs=2, patience=0),
 )
 

@@ -7,7 +7,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model, train_run
 from mmkeras.models.compile import compile_model
 from mmkeras.schema import Schema, Sequence, StepLabels
@@ -16,8 +16,9 @@ from mmkeras.training.settings import TrainingSettings
 
 SCHEMA = Schema([Sequence("voice"), Sequence("words")], StepLabels("mood"), id="name")
 LENGTHS = (3, 5, 1, 4)
-MODEL = ModelSettings(
-    sequence_encoder="mlp", sequence_units=8, fusion="weighted_sum", hidden=(8,), dropout=0.0
+MODEL = Settings(
+    ModelSettings("weighted_sum", hidden=(8,), dropout=0.0),
+    encoders={"sequence": Encoder("mlp", {"units": (8,)})},
 )
 
 

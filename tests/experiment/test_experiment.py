@@ -10,13 +10,17 @@ import mmkeras
 from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import load_model
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(
-    model=ModelSettings(filters=(4, 8), convs_per_block=1, fusion="attention", text_units=(16,)),
+    model=ModelSettings(fusion="attention"),
+    encoders={
+        "image": Encoder("cnn", {"filters": (4, 8), "convs_per_block": 1}),
+        "text": Encoder("bag_of_words", {"units": (16,)}),
+    },
     training=TrainingSettings(epochs=2, batch_size=16, patience=0),
     image=ImageSettings(size=(12, 12)),
 )

@@ -6,10 +6,15 @@ import pytest
 from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.inspection.attention import attention_to, image_attention, inputs_of_rows
 from mmkeras.models.parts import attention_model
+
+ENCODERS = {
+    "image": Encoder("cnn", {"filters": (4,), "convs_per_block": 1}),
+    "text": Encoder("self_attention"),
+}
 
 
 def maps(table, **model):
@@ -19,7 +24,7 @@ def maps(table, **model):
         "note": TextSettings(representation="tokens"),
     }
     fitted = fit_preprocessing(frame, schema, settings)
-    model = ModelSettings(filters=(4,), convs_per_block=1, text_encoder="self_attention", **model)
+    model = Settings(ModelSettings(**model), encoders=ENCODERS)
     rows = Pipeline(frame, fitted, batch_size=8)
     return image_attention(make_model(fitted, model), rows, [0, 5, 9])
 
@@ -48,9 +53,7 @@ def test_only_the_modalities_that_a_row_has_count_as_looking(shared_table, fusio
     fitted = fit_preprocessing(frame, schema, settings)
     model = make_model(
         fitted,
-        ModelSettings(
-            filters=(4,), convs_per_block=1, text_encoder="self_attention", fusion=fusion
-        ),
+        Settings(ModelSettings(fusion=fusion), encoders=ENCODERS),
     )
     inputs = inputs_of_rows(Pipeline(frame, fitted), [0, 1])
     found = attention_to(model, inputs, "picture")

@@ -101,7 +101,7 @@ def test_a_folder_of_another_comparison_is_not_mixed_with_this_one(results, conf
 
 
 def test_a_fusion_that_fails_does_not_stop_the_others(config, tmp_path, capsys):
-    model = dataclasses.replace(config.settings.model, fusion_dim=1000)
+    model = ModelSettings("tensor", fusion_options={"dim": 1000}, hidden=(16,), dropout=0.0)
     settings = dataclasses.replace(config.settings, model=model)
     failing = dataclasses.replace(
         config, fusions=("concat", "tensor"), seeds=1, out=tmp_path, results=None, settings=settings

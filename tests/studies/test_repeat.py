@@ -12,7 +12,7 @@ import pytest
 import mmkeras
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.data_config import DataConfig
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Schema, Sequence, StepLabels
 from mmkeras.studies import trainings
 from mmkeras.studies.jobs import JobsMissing
@@ -61,7 +61,8 @@ def config(tmp_path_factory):
         workers=0,
         out=folder / "out",
         settings=Settings(
-            model=ModelSettings(sequence_encoder="mlp", sequence_units=4, hidden=(4,)),
+            model=ModelSettings(hidden=(4,)),
+            encoders={"sequence": Encoder("mlp", {"units": (4,)})},
             training=TrainingSettings(epochs=2, batch_size=8),
         ),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mmkeras.experiment.data_config import DataConfig
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Schema, Tabular, Text
 from mmkeras.studies.jobs import JobDied, JobsMissing
 from mmkeras.studies.tuning import search as search_module
@@ -23,7 +23,8 @@ from mmkeras.studies.tuning.worker import open_study
 from mmkeras.training.settings import TrainingSettings
 
 SMALL = Settings(
-    model=ModelSettings(text_units=(4,), hidden=(4,)),
+    model=ModelSettings(hidden=(4,)),
+    encoders={"text": Encoder("bag_of_words", {"units": (4,)})},
     training=TrainingSettings(epochs=2, batch_size=16),
 )
 CHOICES = {
@@ -215,7 +216,7 @@ def test_values_become_settings():
     }
     settings = with_values(SMALL, values)
     assert (settings.training.learning_rate, settings.training.batch_size) == (0.01, 8)
-    assert (settings.model.dropout, settings.model.text_encoder) == (0.1, "lstm")
+    assert (settings.model.dropout, settings.encoders["text"].name) == (0.1, "lstm")
     assert settings.model.hidden == SMALL.model.hidden and settings.training.epochs == 2
     # Late fusion has no head; its dropout is that of each modality's vector.
     late = with_values(SMALL, {**values, "fusion": "late"}).model

@@ -6,7 +6,7 @@ import pytest
 from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import attention_model, auxiliary_model, embedding_model
@@ -21,7 +21,8 @@ def built(table, fusion, **settings):
     frame, schema = table
     set_seed(0)
     fitted = fit_preprocessing(frame, schema, IMAGES)
-    settings = ModelSettings(filters=(4,), convs_per_block=1, fusion=fusion, **settings)
+    small = Encoder("cnn", {"filters": (4,), "convs_per_block": 1})
+    settings = Settings(ModelSettings(fusion=fusion, **settings), encoders={"image": small})
     return make_model(fitted, settings), fitted
 
 

@@ -162,7 +162,8 @@ class AudioPreprocessor:
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec(self.settings.shape)
+        shape, waveform = self.settings.shape, self.settings.features == "waveform"
+        return InputSpec(shape, max_length=shape[0], is_waveform=waveform)
 
     @classmethod
     def fit(

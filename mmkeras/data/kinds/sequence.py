@@ -64,7 +64,10 @@ class SequencePreprocessor:
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec((None, self.features))
+        from mmkeras.data.sources import padded_length
+
+        longest = padded_length(self.settings.max_length)
+        return InputSpec((None, self.features), max_length=longest)
 
     @classmethod
     def fit(

@@ -85,7 +85,14 @@ class TextPreprocessor:
     @property
     def spec(self) -> InputSpec:
         if self.settings.representation == "tokens":
-            return InputSpec((None,), "int32", vocabulary_size=FIRST_WORD + len(self.vocabulary))
+            from mmkeras.data.sources import padded_length
+
+            return InputSpec(
+                (None,),
+                "int32",
+                vocabulary_size=FIRST_WORD + len(self.vocabulary),
+                max_length=padded_length(self.settings.max_length),
+            )
         return InputSpec((len(self.vocabulary),))
 
     @classmethod

@@ -91,14 +91,13 @@ def with_encoders(settings: Settings, variant: str) -> Settings:
     Raises:
         ValueError: For a kind or name that does not exist.
     """
-    changes = {}
     for entry in variant.split(",") if variant else []:
         kind, _, name = entry.partition("=")
         if kind not in ENCODERS or name not in ENCODERS[kind]:
             known = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in ENCODERS.items())
             raise ValueError(f"Encoders are given as kind=name, of {known}. Received: {entry!r}.")
-        changes[f"{kind}_encoder"] = name
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **changes))
+        settings = settings.with_encoder(kind, name)
+    return settings
 
 
 def trial_settings(settings: Settings, trials: int, seed: int) -> list[Settings]:
@@ -112,12 +111,7 @@ def trial_settings(settings: Settings, trials: int, seed: int) -> list[Settings]
             dataclasses.replace(
                 settings,
                 training=dataclasses.replace(settings.training, learning_rate=float(rate)),
-                model=dataclasses.replace(
-                    settings.model,
-                    fusion_dim=int(dim),
-                    dropout=float(dropout),
-                    fusion_dropout=float(dropout),
-                ),
+                model=settings.model.with_sizes(int(dim), float(dropout)),
             )
         )
     return tried

@@ -98,7 +98,7 @@ def train_model(job: ModelJob) -> list[dict[str, Any]]:
             # The first epoch compiles.
             "epoch_seconds": round(float(trained.history["seconds"][1:].median()), 4),
             "seconds": round((time.perf_counter() - started) / len(job.seeds), 2),
-            "settings": _changes(job.config.settings, settings),
+            "settings": _changes(job, settings),
         }
         write_text(job.folder / f"seed{seed}.csv", trained.history.to_csv(index=False))
         with TensorBoardReport(job.folder / f"seed{seed}") as board:
@@ -123,7 +123,7 @@ def choose_settings(job: ModelJob) -> None:
             continue
         monitor = settings.training.monitored(preprocessing.task)
         best = trained.history.set_index("epoch")[monitor][trained.best_epoch]
-        changes = _changes(job.config.settings, settings)
+        changes = _changes(job, settings)
         value = better_sign(monitor) * float(best)
         tried.append({"trial": trial, monitor: best, "settings": changes, "value": value})
     fine = [entry for entry in tried if "value" in entry]
@@ -176,7 +176,7 @@ def _train(
             )
         return
     result = fit_seeds(
-        lambda: make_model(preprocessing, settings.model),
+        lambda: make_model(preprocessing, settings),
         pipelines["train"],
         pipelines.get("validation"),
         settings.training,
@@ -203,22 +203,15 @@ def _settings(job: ModelJob) -> Settings:
 def _trials(job: ModelJob) -> list[Settings]:
     settings = with_encoders(job.config.settings, job.encoders)
     if job.model in FUSIONS:
-        model = dataclasses.replace(settings.model, fusion=job.model)
+        model = settings.model.with_fusion(job.model)
     else:
         # Alone: pooled, and the same head as after a fusion.
-        model = dataclasses.replace(settings.model, fusion="concat", modality_dropout=0.0)
+        model = dataclasses.replace(settings.model.with_fusion("concat"), modality_dropout=0.0)
     settings = dataclasses.replace(settings, model=model)
     return trial_settings(settings, job.config.trials, job.config.split_seed)
 
 
-def _changes(settings: Settings, chosen: Settings) -> str:
-    """What a trial changed, beside the fusion and the encoders, as JSON."""
-    before, after = flatten(settings.to_dict()), flatten(chosen.to_dict())
-    names = ("fusion", *(name for name in after if name.endswith("_encoder")))
-    return json.dumps(
-        {
-            name: value
-            for name, value in after.items()
-            if value != before[name] and not name.endswith(names)
-        }
-    )
+def _changes(job: ModelJob, chosen: Settings) -> str:
+    """What a trial changed of the model's own settings, as JSON."""
+    before, after = flatten(_trials(job)[0].to_dict()), flatten(chosen.to_dict())
+    return json.dumps({name: x for name, x in after.items() if x != before.get(name)})

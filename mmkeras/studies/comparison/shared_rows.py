@@ -42,9 +42,10 @@ def prepare(
     if config.rows is not None:
         train = fewer_rows(splits.train, schema, config.rows, config.split_seed)
         splits = dataclasses.replace(splits, train=train)
+    settings = with_encoders(config.settings, encoders)
     if modality is not None:
         schema = schema.select([modality])
-    settings = with_encoders(config.settings, encoders)
+        settings = settings.select(schema)
     preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
     if not (out / ROWS).exists():
         _save_rows(out / ROWS, pipelines)

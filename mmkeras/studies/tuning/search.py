@@ -18,7 +18,7 @@ from mmkeras.files import write_json
 from mmkeras.reports.run_report import differences
 from mmkeras.studies.jobs import Job, Outcome, Workers, refuse_missing, run_job
 from mmkeras.studies.tuning.results import write_results
-from mmkeras.studies.tuning.space import distributions
+from mmkeras.studies.tuning.space import acting_values, distributions
 from mmkeras.studies.tuning.trial import CHECKPOINT
 from mmkeras.studies.tuning.tuning_config import TuneConfig, describe
 from mmkeras.studies.tuning.worker import open_study, run_trial, trial_folder
@@ -131,7 +131,7 @@ def finish_trial(
             f"{figure} {outcome['metrics'][figure]:.4f} in {outcome['seconds']:.0f} s "
             f"(best {best.value:.4f}, trial {best.number})"
         )
-    print(f"trial {trial.number}: {says}; {shown(trial.params)}", flush=True)
+    print(f"trial {trial.number}: {says}; {shown(acting_values(trial.params))}", flush=True)
 
 
 def shown(values: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from mmkeras.studies.tuning.space import with_values
+from mmkeras.studies.tuning.space import acting_values, with_values
 from mmkeras.studies.tuning.trial import StopHopeless, train_trial
 from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
 from mmkeras.tasks import task_class
@@ -50,7 +50,7 @@ def run_trial(
             schema,
             with_values(config.settings, values),
             trial_folder(config.folder, number),
-            values=values,
+            values=acting_values(values),
             stopper=StopHopeless(f"val_{task_class(kind).main.key}", judge),
             cache_dir=config.folder / "cache",
         )
