@@ -33,6 +33,7 @@ def parse(
     arguments: Sequence[str],
     description: str,
     dataset: str = DataConfig.dataset,
+    fusion: str | None = None,
     **defaults: Any,
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
@@ -46,6 +47,8 @@ def parse(
         arguments: The command line, without the script.
         description: What `--help` says first.
         dataset: The data set if the command line names none.
+        fusion: The fusion that settings are for, if the command line names none; by default the
+            preset's.
         **defaults: Of other fields of the configuration.
     """
     rest, words = _taken(arguments, "--set", several=True)
@@ -55,7 +58,7 @@ def parse(
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
     own = option(rest, "--data") is not None
     settings = read_settings(Path(files[-1])) if files else preset(None if own else dataset)
-    fusion = option(rest, "--fusion")
+    fusion = option(rest, "--fusion") or fusion
     if fusion in FUSIONS:
         settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
     settings = assign(settings, words)
