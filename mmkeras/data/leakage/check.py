@@ -12,13 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import label_in_text
 from mmkeras.data.leakage.overlap import on_both_sides
 from mmkeras.data.leakage.predictor import predicts_alone
 from mmkeras.data.tables.cells import is_empty, label_names, label_sets, to_number
 from mmkeras.data.tables.splits import Splits
-from mmkeras.schema import Schema, Text
+from mmkeras.schema import Schema
 
 
 def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0) -> list[Finding]:
@@ -67,7 +68,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
     frame, known = frame[labelled], target[labelled]
 
     findings = []
-    texts = [m.column for m in schema.modalities if isinstance(m, Text)]
+    texts = [m.column for m in schema.modalities if KINDS[m.kind].has_words]
     if schema.target.task != "regression":
         for column in texts:
             findings += label_in_text(frame[column], _label_tuples(frame, schema))
