@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 
-from mmkeras.data.kinds.protocols import FedRows, Fitted, Source, Store
+from mmkeras.data.kinds.protocols import FedRows, Fitted, MediaFitted, Source, Store
 from mmkeras.data.media.cells import Problem, read_media
 from mmkeras.schema import Modality
 
@@ -26,6 +26,7 @@ _BATCH = 256  # cells that are made inputs at once
 
 S = TypeVar("S")
 F = TypeVar("F", bound=Fitted)
+M = TypeVar("M", bound=MediaFitted)
 
 
 def check_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -188,7 +189,7 @@ class FileKind(Kind[S, F]):
         return read_media(cells, self, folder)
 
 
-class MediaKind(FileKind[S, F]):
+class MediaKind(FileKind[S, M]):
     """A kind whose cells are decoded to numbers of one shape, inside `tf.data`.
 
     Attributes:
@@ -244,7 +245,7 @@ class MediaKind(FileKind[S, F]):
     def raw_values(self, frame, modality, fitted, source) -> np.ndarray:
         return source.decoded
 
-    def inputs_of(self, values: np.ndarray, fitted: F, length: int | None) -> np.ndarray:
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
         import tensorflow as tf
 
         make = fitted.input_maker()
