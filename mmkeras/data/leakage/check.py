@@ -57,6 +57,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
 
     Example:
 
+    >>> from mmkeras.schema import Text
     >>> frame = pd.DataFrame({"caption": ["a cat", "a dog"], "label": ["cat", "dog"]})
     >>> [finding.check for finding in check_leakage(frame, Schema([Text("caption")], "label"))]
     ['label in text']
