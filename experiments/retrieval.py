@@ -43,6 +43,7 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
+from mmkeras.tasks import task_class
 from mmkeras.training.pretraining.contrastive import POSITIVES
 from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
@@ -95,7 +96,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     contrastive = PRESETS.get(name, ContrastiveSettings())
     config = parse(RetrievalConfig, arguments, __doc__, dataset=DATASET, contrastive=contrastive)
     table, schema = config.data.load()
-    if schema.target.task != "classification" or schema.target.per_step:
+    if not task_class(schema.target).stratified:
         raise ValueError("Retrieval by class needs a target with one class a row.")
     if len(schema.modalities) < 2:
         raise ValueError(f"Retrieval is between modalities. Received: {list(schema.names)} alone.")

@@ -19,10 +19,13 @@ _QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 _HOME = {
     "Audio": "schema",
     "Image": "schema",
+    "Label": "schema",
+    "Labels": "schema",
+    "Number": "schema",
+    "StepLabels": "schema",
     "Schema": "schema",
     "Sequence": "schema",
     "Tabular": "schema",
-    "Target": "schema",
     "Text": "schema",
     "Video": "schema",
     "check_leakage": "data.leakage.check",
@@ -41,8 +44,8 @@ _HOME = {
     "fit_preprocessing": "data.preprocessing",
     "Pipeline": "data.pipeline",
     "build_model": "models.build",
-    "compile_model": "models.build",
-    "image_text_classifier": "models.build",
+    "compile_model": "models.compile",
+    "image_text_classifier": "models.image_text",
     "attention_model": "models.parts",
     "embedding_model": "models.parts",
     "set_seed": "training.seeds",
@@ -70,6 +73,7 @@ def __dir__():
 def _register_layers(keras):
     importlib.import_module("mmkeras.encoders")
     importlib.import_module("mmkeras.fusion")
+    importlib.import_module("mmkeras.tasks.samples_f1")
 
 
 @wrapt.when_imported("tensorflow")

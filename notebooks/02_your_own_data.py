@@ -123,7 +123,7 @@ schema = mmkeras.Schema(
         mmkeras.Text("title"),
         mmkeras.Tabular("facts", numeric=["price"], categorical=["material"]),
     ],
-    mmkeras.Target("category"),
+    mmkeras.Label("category"),
     group="seller",
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from mmkeras.models.build import image_text_classifier
+from mmkeras.models.image_text import image_text_classifier
 from mmkeras.models.parts import attention_model
 from mmkeras.schema import Image, Schema, Text
 

@@ -27,7 +27,7 @@ def project(tmp_path_factory):
     (copy / re.search(r"`(mmkeras/fusion/\w+\.py)`", page).group(1)).write_text(code)
     table = copy / "mmkeras/fusion/__init__.py"
     text = table.read_text(encoding="utf-8")
-    first, opening = "from mmkeras.fusion.late import", "keras.layers.Layer]] = {\n"
+    first, opening = "from mmkeras.fusion.late import", "Callable[..., Fusion]] = {\n"
     assert text.count(first) == text.count(opening) == 1
     text = text.replace(first, imported + first).replace(opening, opening + line)
     table.write_text(text, encoding="utf-8")

@@ -51,8 +51,9 @@ class SeedsConfig:
 def train(config: SeedsConfig) -> float:
     """Trains all seeds on this process's side; returns the seconds that it took."""
     # mmkeras first: it keeps the backend quiet.
-    from mmkeras.cli import DataConfig
+    from mmkeras.experiment.data_config import DataConfig
     from mmkeras.experiment.presets import preset
+    from mmkeras.experiment.rows import open_rows
     from mmkeras.experiment.train import fitted_pipelines, make_model
     from mmkeras.studies.comparison.comparison_config import with_encoders
     from mmkeras.training.fit import fit
@@ -66,9 +67,8 @@ def train(config: SeedsConfig) -> float:
     if config.fusion is not None:
         model = dataclasses.replace(model, fusion=config.fusion)
     data = DataConfig(dataset=config.dataset)
-    table, schema = data.load()
-    splits = data.split(table, schema, validation=0.15, test=0.15, seed=0)
-    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, "runs/cache")
+    rows = open_rows(data, settings, validation=0.15, test=0.15, seed=0)
+    preprocessing, pipelines = fitted_pipelines(rows.splits, rows.schema, settings, "runs/cache")
     parts = (pipelines["train"], pipelines["validation"], training)
     started = time.perf_counter()
     if config.side == "vectorized":

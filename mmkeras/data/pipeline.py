@@ -113,9 +113,10 @@ class Pipeline:
         present = _find_present(self.frame, preprocessing)
         positions = np.flatnonzero(readable)
         self._targets = self._steps = self._labels = None
-        if schema.target.column in self.frame:
-            self._targets = preprocessing.target.encode(self.frame, schema.id)
-        if schema.target.per_step:
+        task = preprocessing.fitted_target
+        if task is not None and all(column in self.frame for column in schema.target_columns):
+            self._targets = task.encode(self.frame, schema.id)
+        if task is not None and task.per_step:
             longest = min(preprocessing.modalities[name].settings.max_length for name in stores)
             self._steps = count_steps(self.frame, schema, stores, positions, longest)
         if self._targets is not None:
@@ -160,8 +161,8 @@ class Pipeline:
         With a label per step `(all steps, outputs)`, as `unpad` gives outputs.
         """
         if self._targets is None:
-            column = self.preprocessing.schema.target.column
-            raise ValueError(f"The rows have no target column {column!r}.")
+            columns = list(self.preprocessing.schema.target_columns)
+            raise ValueError(f"The rows have no target columns {columns}.")
         return self._targets
 
     @cached_property
@@ -181,7 +182,7 @@ class Pipeline:
         schema, examples = self.preprocessing.schema, self.examples
         if schema.group is not None and schema.group in examples:
             return examples[schema.group].astype(str).to_numpy(dtype=str)
-        return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
+        return None if self._steps is None else examples.index.astype(str).to_numpy(dtype=str)
 
     def unpad(self, outputs: np.ndarray) -> np.ndarray:
         """Of what a model gave for `evaluate()`, an entry for each of the `examples`."""
@@ -197,11 +198,12 @@ class Pipeline:
 
         Returns:
             A dataset of `(inputs, targets)`, `inputs` a dict by modality name; with a label per
-            step, of `(inputs, targets, weights)`, where padding weighs nothing.
+            step, of `(inputs, targets, weights)`, where padding weighs nothing; without a target,
+            of `(inputs,)`.
         """
-        if self._targets is None:
-            column = self.preprocessing.schema.target.column
-            raise ValueError(f"Training rows need the target column {column!r}.")
+        columns = list(self.preprocessing.schema.target_columns)
+        if self._targets is None and columns:
+            raise ValueError(f"Training rows need the target columns {columns}.")
         rows = tf.range(len(self.frame))
 
         def one_epoch(epoch):

@@ -18,10 +18,10 @@ import pandas as pd
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import Fitted
-from mmkeras.data.preprocess_target import TargetPreprocessor
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.files import write_json
 from mmkeras.schema import InputSpec, Schema
+from mmkeras.tasks import Task, task_class
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Preprocessing:
     Args:
         schema: The table's schema.
         modalities: A fitted preprocessor for each modality.
-        target: The fitted target.
+        fitted_target: What is fitted of the target; `None` without a target.
         presence: Whether the model is told which modalities a row has.
     """
 
     schema: Schema
     modalities: dict[str, Fitted] = field(repr=False)
-    target: TargetPreprocessor = field(repr=False)
+    fitted_target: Task | None = field(repr=False)
     presence: bool = False
 
     @property
@@ -47,15 +47,24 @@ class Preprocessing:
 
     @property
     def num_outputs(self) -> int:
-        return self.target.num_outputs
+        return self.task.num_outputs
+
+    @property
+    def task(self) -> Task:
+        """The fitted target.
+
+        Raises:
+            ValueError: The schema has no target.
+        """
+        if self.fitted_target is None:
+            raise ValueError("The schema has no target, so there is nothing to predict.")
+        return self.fitted_target
 
     def to_dict(self) -> dict[str, Any]:
-        target = dataclasses.asdict(self.target)
-        del target["target"]
         return {
             "schema": self.schema.to_dict(),
             "presence": self.presence,
-            "target": target,
+            "target": None if self.schema.target is None else self.task.to_dict(),
             "modalities": {
                 name: dataclasses.asdict(fitted) for name, fitted in self.modalities.items()
             },
@@ -71,10 +80,10 @@ class Preprocessing:
             settings = kind.settings(**state.pop("settings"))
             state = {key: _tuples(value) for key, value in state.items()}
             modalities[modality.name] = kind.preprocessor(settings, **state)
-        target = {key: _tuples(value) for key, value in data["target"].items()}
-        return cls(
-            schema, modalities, TargetPreprocessor(schema.target, **target), data["presence"]
-        )
+        task = None
+        if schema.target is not None:
+            task = task_class(schema.target).from_dict(schema.target, data["target"])
+        return cls(schema, modalities, task, data["presence"])
 
     def save(self, path: str | Path) -> None:
         write_json(path, self.to_dict())
@@ -147,4 +156,7 @@ def fit_preprocessing(
         modalities[modality.name] = kind.preprocessor.fit(rows, modality, given)
     if presence is None:
         presence = bool(holes.to_numpy().any())
-    return Preprocessing(schema, modalities, TargetPreprocessor.fit(train, schema.target), presence)
+    task = None
+    if schema.target is not None:
+        task = task_class(schema.target).fit(train, schema.target)
+    return Preprocessing(schema, modalities, task, presence)

@@ -7,7 +7,7 @@ one token. A new encoder is one class in its modality's file and one line in the
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -23,7 +23,8 @@ from mmkeras.encoders.temporal_conv import TemporalConvEncoder
 from mmkeras.encoders.text import BagOfWordsEncoder, LSTMEncoder, SelfAttentionEncoder
 from mmkeras.encoders.transformer import TransformerLayers
 from mmkeras.encoders.video import FrameEncoder
-from mmkeras.schema import InputSpec
+from mmkeras.layer_config import constructor_arguments
+from mmkeras.schema import InputSpec, Modality
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
     "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder, "patches": PatchEncoder},
@@ -48,6 +49,23 @@ ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
     },
     "tabular": {"mlp": MLPEncoder, "ft_transformer": FTTransformerEncoder},
 }
+
+# The encoder of each kind where none is given: a name, or what chooses one by the inputs' form.
+DEFAULT_ENCODERS: dict[str, str | Callable[[InputSpec], str]] = {
+    "image": "cnn",
+    "text": lambda spec: "lstm" if spec.dtype.startswith("int") else "bag_of_words",
+    # A waveform has no bands for a convolution in two dimensions.
+    "audio": lambda spec: "tcn" if spec.shape[-1] == 1 else "cnn",
+    "video": "frames",
+    "sequence": "recurrent",
+    "tabular": "mlp",
+}
+
+
+def default_encoder(modality: Modality, spec: InputSpec) -> str:
+    """The encoder's name where none is given: by kind, and by what the inputs look like."""
+    default = DEFAULT_ENCODERS[modality.kind]
+    return default if isinstance(default, str) else default(spec)
 
 
 def get_encoder(
@@ -92,7 +110,7 @@ def get_encoder(
             f"{name_or_layer!r}. Any other encoder can be given as a layer."
         )
     cls = ENCODERS[kind][name_or_layer]
-    known = [name for name in inspect.signature(cls).parameters if name != "kwargs"]
+    known = constructor_arguments(cls)
     unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
     if unknown:
         raise ValueError(f"The encoder {name_or_layer!r} has no option {unknown}. It has {known}.")
@@ -116,6 +134,7 @@ def get_encoder(
 
 
 __all__ = [
+    "DEFAULT_ENCODERS",
     "ENCODERS",
     "BackboneEncoder",
     "BagOfWordsEncoder",
@@ -134,5 +153,6 @@ __all__ = [
     "SpectrogramPatchEncoder",
     "TemporalConvEncoder",
     "TransformerLayers",
+    "default_encoder",
     "get_encoder",
 ]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers
 
 from mmkeras.encoders.image import check_pixels
 from mmkeras.encoders.video import check_videos
+from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class Conv3DEncoder(layers.Layer):
+class Conv3DEncoder(ConfiguredLayer):
     """Convolutions over time and space; every place of the last map is one token.
 
     Each block is (3-D convolution, optional batch normalisation, ReLU), then max-pooling, then
@@ -129,12 +129,3 @@ class Conv3DEncoder(layers.Layer):
         for pool in self._pools(sizes):
             sizes = tuple(size // part for size, part in zip(sizes, pool, strict=True))
         return sizes
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "batch_norm": self.batch_norm,
-            "dropout": self.dropout,
-        }

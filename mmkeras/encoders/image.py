@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.layer_config import ConfiguredLayer
+
 
 def _check_images(class_name: str, shape: Sequence[int | None]) -> None:
     if len(shape) != 4:
@@ -29,7 +31,7 @@ def check_pixels(class_name: str, inputs: Any, what: str = "images") -> None:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ConvEncoder(layers.Layer):
+class ConvEncoder(ConfiguredLayer):
     """Convolutions and max-pooling; every place of the last map is one token.
 
     Each block is `convs_per_block` times (convolution, optional batch normalisation, ReLU), then
@@ -170,18 +172,6 @@ class ConvEncoder(layers.Layer):
             grid.append(size)
         return tuple(grid)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "convs_per_block": self.convs_per_block,
-            "kernel_size": self.kernel_size,
-            "pool_size": self.pool_size,
-            "padding": self.padding,
-            "batch_norm": self.batch_norm,
-            "dropout": self.dropout,
-        }
-
 
 # What each backbone of `keras.applications` expects of its inputs. "tf" is [-1, 1], "torch" is
 # ImageNet's mean and deviation, "caffe" is BGR in [0, 255] less ImageNet's mean (the modes of
@@ -215,7 +205,7 @@ def scale_for_backbone(images: Any, backbone: str) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class BackboneEncoder(layers.Layer):
+class BackboneEncoder(ConfiguredLayer):
     """A backbone of `keras.applications`; every place of its last map is one token.
 
     The inputs are scaled here to what the backbone expects, so that every image encoder reads
@@ -299,12 +289,8 @@ class BackboneEncoder(layers.Layer):
         return tuple(self.model.compute_output_shape((None, *input_shape[:2], 3))[1:3])
 
     def get_config(self) -> dict[str, Any]:
-        # `trainable` is in the Keras Layer's own configuration.
-        return {
-            **super().get_config(),
-            "backbone": self.backbone,
-            "weights": self.weights_source,
-        }
+        # Every Keras layer has an attribute `weights`, its variables.
+        return {**super().get_config(), "weights": self.weights_source}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> BackboneEncoder:

@@ -7,7 +7,6 @@ vectorized over the weights of several models a convolution would be slow on CPU
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 from keras import layers, ops
@@ -15,10 +14,11 @@ from keras import layers, ops
 from mmkeras.encoders.image import check_pixels
 from mmkeras.encoders.sequence import check_float_steps
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class PatchEncoder(layers.Layer):
+class PatchEncoder(ConfiguredLayer):
     """A vision transformer: each square patch of the image is one token.
 
     The pixels of patch `i`, row by row, are the vector `p_i`. Each is projected and gets its
@@ -135,17 +135,6 @@ class PatchEncoder(layers.Layer):
             )
         side = self.patch_size
         return tuple(None if size is None else -(-size // side) for size in input_shape[:2])
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "patch_size": self.patch_size,
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
 from mmkeras.encoders.sequence import check_float_steps, check_sequences, step_mask, zero_padding
+from mmkeras.layer_config import ConfiguredLayer
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class RecurrentEncoder(layers.Layer):
+class RecurrentEncoder(ConfiguredLayer):
     """LSTM or GRU layers, in one or both directions; each step is one token.
 
     Padding is left out before the recurrence and put back after it, in both directions, also in
@@ -101,13 +100,3 @@ class RecurrentEncoder(layers.Layer):
     def token_mask(self, inputs):
         """True where a step is no padding: `(batch, steps)`."""
         return step_mask(inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "cell": self.cell,
-            "units": self.units,
-            "num_layers": self.num_layers,
-            "bidirectional": self.bidirectional,
-            "dropout": self.dropout,
-        }

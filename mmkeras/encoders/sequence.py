@@ -16,6 +16,7 @@ import keras
 from keras import layers, ops
 
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.layer_config import ConfiguredLayer
 
 
 def check_sequences(class_name: str, shape: Sequence[int | None]) -> None:
@@ -49,7 +50,7 @@ def zero_padding(x: Any, mask: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class SequenceAttentionEncoder(layers.Layer):
+class SequenceAttentionEncoder(ConfiguredLayer):
     """A transformer encoder over projected steps and learnt positions; each step is one token.
 
     Every step attends to all steps of the same row, as `TransformerLayers` describes; padding is
@@ -137,20 +138,9 @@ class SequenceAttentionEncoder(layers.Layer):
         """True where a step is no padding: `(batch, steps)`."""
         return step_mask(inputs)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-            "max_length": self.max_length,
-        }
-
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class FrameMLPEncoder(layers.Layer):
+class FrameMLPEncoder(ConfiguredLayer):
     """The same dense layers with ReLU on each step alone; each step is one token.
 
     What follows must relate the steps to each other, if anything is to: tokens in another order
@@ -203,6 +193,3 @@ class FrameMLPEncoder(layers.Layer):
     def token_mask(self, inputs):
         """True where a step is no padding: `(batch, steps)`."""
         return step_mask(inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "dropout": self.dropout}

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.layer_config import ConfiguredLayer
 
 
 def _check_vectors(class_name: str, shape: Sequence[int | None]) -> None:
@@ -30,7 +31,7 @@ def _check_floats(class_name: str, inputs: Any) -> None:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MLPEncoder(layers.Layer):
+class MLPEncoder(ConfiguredLayer):
     """Dense layers with ReLU; the last one's output is the modality's one token.
 
     Args:
@@ -82,12 +83,9 @@ class MLPEncoder(layers.Layer):
         """The one token always counts."""
         return None
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": self.units, "dropout": self.dropout}
-
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class FTTransformerEncoder(layers.Layer):
+class FTTransformerEncoder(ConfiguredLayer):
     """A transformer over a row's columns: each column is one token, behind a [CLS] token.
 
     The feature tokenizer makes token `j` from the part `x_j` of the input that holds column `j`:
@@ -197,14 +195,3 @@ class FTTransformerEncoder(layers.Layer):
     def token_mask(self, inputs) -> None:
         """All columns count."""
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "groups": self.groups,
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

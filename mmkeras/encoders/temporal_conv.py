@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from mmkeras.encoders.sequence import check_float_steps, check_sequences, step_mask, zero_padding
+from mmkeras.layer_config import ConfiguredLayer
 
 
 def _pad_steps(x: Any, before: int, after: int) -> Any:
@@ -23,7 +24,7 @@ def _shortened(mask: Any, strides: int) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class TemporalConvEncoder(layers.Layer):
+class TemporalConvEncoder(ConfiguredLayer):
     """Residual blocks of dilated convolutions over time; each step of the result is one token.
 
     A block is two times (convolution, ReLU, dropout of whole channels), added to its input and
@@ -140,17 +141,6 @@ class TemporalConvEncoder(layers.Layer):
         for strides in self.strides:
             mask = mask if strides == 1 else _shortened(mask, strides)
         return mask
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "dilations": self.dilations,
-            "strides": self.strides,
-            "causal": self.causal,
-            "dropout": self.dropout,
-        }
 
 
 class _ResidualBlock(layers.Layer):

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from mmkeras.encoders.tabular import MLPEncoder
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.layer_config import ConfiguredLayer
 
 PADDING = 0
 
@@ -88,12 +89,9 @@ class BagOfWordsEncoder(MLPEncoder):
             )
         return super().call(self.drop_words(inputs), training=training)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "input_dropout": self.input_dropout}
-
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class LSTMEncoder(layers.Layer):
+class LSTMEncoder(ConfiguredLayer):
     """Word embeddings read by a (bidirectional) LSTM; each word is one token.
 
     Padding is skipped inside the recurrence, in both directions, so that more of it changes
@@ -168,19 +166,9 @@ class LSTMEncoder(layers.Layer):
         """True where a word stands: `(batch, length)`."""
         return ops.not_equal(inputs, PADDING)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "embedding_dim": self.embedding_dim,
-            "units": self.units,
-            "bidirectional": self.bidirectional,
-            "dropout": self.dropout,
-        }
-
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class SelfAttentionEncoder(layers.Layer):
+class SelfAttentionEncoder(ConfiguredLayer):
     """A transformer encoder over word and position embeddings; each word is one token.
 
     Every word of a text attends to all words of the same text, as `TransformerLayers` describes;
@@ -263,15 +251,3 @@ class SelfAttentionEncoder(layers.Layer):
     def token_mask(self, inputs):
         """True where a word stands: `(batch, length)`."""
         return ops.not_equal(inputs, PADDING)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-            "max_length": self.max_length,
-        }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
+
+from mmkeras.layer_config import ConfiguredLayer
 
 
 def check_heads(dim: int, num_heads: int, what: str = "dim") -> None:
@@ -18,7 +18,7 @@ def check_heads(dim: int, num_heads: int, what: str = "dim") -> None:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class TransformerLayers(layers.Layer):
+class TransformerLayers(ConfiguredLayer):
     """A transformer encoder's layers over tokens that are embedded already.
 
     In each layer every token of a row attends to all tokens of the same row:
@@ -111,12 +111,3 @@ class TransformerLayers(layers.Layer):
             x = x + self.drop(attention(normed, normed, attention_mask=keys))
             x = x + self.drop(outer(inner(ff_norm(x))))
         return self.last_norm(x)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder, check_pixels
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.layer_config import ConfiguredLayer
 
 OVER_TIME = ("lstm", "self_attention", "none")
 
@@ -24,7 +25,7 @@ def check_videos(class_name: str, shape: Sequence[int | None]) -> None:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class FrameEncoder(layers.Layer):
+class FrameEncoder(ConfiguredLayer):
     """An image encoder on every frame, then an LSTM or self-attention; each frame is one token.
 
     The image encoder's tokens are averaged over the places of a frame. It sees all frames of all
@@ -151,19 +152,8 @@ class FrameEncoder(layers.Layer):
         return None
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "convs_per_block": self.convs_per_block,
-            "batch_norm": self.batch_norm,
-            "backbone": self.backbone,
-            "weights": self.weights_source,
-            "trainable_backbone": self.trainable_backbone,
-            "over_time": self.over_time,
-            "units": self.units,
-            "num_heads": self.num_heads,
-            "dropout": self.dropout,
-        }
+        # Every Keras layer has an attribute `weights`, its variables.
+        return {**super().get_config(), "weights": self.weights_source}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> FrameEncoder:

@@ -1,19 +1,13 @@
 """Fusions: the tokens of all modalities in, one vector `(batch, dim)` out.
 
-(Late fusion's vector is the logits; its class says `gives_logits = True`.)
-
-A fusion is a `keras.layers.Layer` with `call(tokens, masks=None, present=None, training=None)`;
-see `mmkeras.fusion.parts.pooling` for these arguments. Whatever stands in an absent modality's
-tokens or in padding does not change its output by a bit, NaN and infinity included. One whose class
-says `has_weights = True` also takes `return_weights=True` and then returns `(vector, weights)`. One
-whose class says `aligned = True` reads sequences of one length, step by step. A new fusion is one
-file and one line in the table below; `docs/extending.md` shows it.
+A fusion is a subclass of `Fusion`, whose documentation says what it is called with and what it can
+do. A new fusion is one file and one line in the table below; `docs/extending.md` shows it. A layer
+from elsewhere can be one too, see `as_fusion`.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +34,8 @@ from mmkeras.fusion.misa import MISAFusion
 from mmkeras.fusion.modality_attention import ModalityAttentionFusion
 from mmkeras.fusion.multiplicative import MultiplicativeFusion
 from mmkeras.fusion.non_local import NonLocalGateFusion
+from mmkeras.fusion.parts.fusion import Fusion
+from mmkeras.fusion.parts.merge import MergeFusion, as_fusion
 from mmkeras.fusion.parts.modality_dropout import ModalityDropout
 from mmkeras.fusion.parts.stepwise import StepwiseFusion
 from mmkeras.fusion.perceiver import PerceiverFusion
@@ -48,9 +44,10 @@ from mmkeras.fusion.simbamm import SimBaMMFusion
 from mmkeras.fusion.stack import StackFusion
 from mmkeras.fusion.tensor import TensorFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
+from mmkeras.layer_config import constructor_arguments
 
 # A name's class, or its class with some arguments.
-FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
+FUSIONS: dict[str, Callable[..., Fusion]] = {
     # Of features: vectors side by side, added up, multiplied.
     "concat": ConcatFusion,
     "early_concat": EarlyConcatFusion,
@@ -93,7 +90,7 @@ FUSIONS: dict[str, Callable[..., keras.layers.Layer]] = {
 }
 
 
-def fusion_class(name: str) -> type[keras.layers.Layer]:
+def fusion_class(name: str) -> type[Fusion]:
     """The class that a name of `FUSIONS` stands for."""
     make = FUSIONS[name]
     return make.func if isinstance(make, functools.partial) else make
@@ -103,11 +100,11 @@ def fusion_options(name: str) -> set[str]:
     """The constructor arguments that a name of `FUSIONS` leaves open."""
     make = FUSIONS[name]
     fixed = make.keywords if isinstance(make, functools.partial) else {}
-    return set(inspect.signature(fusion_class(name)).parameters) - {"kwargs", *fixed}
+    return set(constructor_arguments(fusion_class(name))) - set(fixed)
 
 
 def get_fusion(name_or_layer: str | keras.layers.Layer, **options: Any) -> keras.layers.Layer:
-    """The fusion of a name; a layer is returned as it is.
+    """The fusion of a name; a layer is returned as it is, or as `as_fusion` makes it one.
 
     Args:
         name_or_layer: A name of `FUSIONS`, or a layer.
@@ -127,7 +124,7 @@ def get_fusion(name_or_layer: str | keras.layers.Layer, **options: Any) -> keras
                 f"Options are for fusions by name; the layer {name_or_layer.name!r} has its own. "
                 f"Received: {sorted(options)}."
             )
-        return name_or_layer
+        return as_fusion(name_or_layer)
     if name_or_layer not in FUSIONS:
         raise ValueError(
             f"The fusions are {sorted(FUSIONS)}. Received: {name_or_layer!r}. Any other fusion "
@@ -153,6 +150,7 @@ __all__ = [
     "ElementwiseFusion",
     "FactorizedBilinearFusion",
     "FiLMFusion",
+    "Fusion",
     "GatedMultimodalUnit",
     "GatedSumFusion",
     "HypernetworkFusion",
@@ -160,6 +158,7 @@ __all__ = [
     "LowRankFusion",
     "MISAFusion",
     "MemoryFusion",
+    "MergeFusion",
     "MixtureOfExpertsFusion",
     "ModalityAttentionFusion",
     "ModalityDropout",
@@ -173,6 +172,7 @@ __all__ = [
     "StepwiseFusion",
     "TensorFusion",
     "WeightedSumFusion",
+    "as_fusion",
     "fusion_class",
     "fusion_options",
     "get_fusion",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.joint_tokens import project_each
 from mmkeras.fusion.parts.masked_attention import attend, join_masks, split_by_modality
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class CrossAttentionFusion(layers.Layer):
+class CrossAttentionFusion(Fusion):
     """Lets each querying modality attend to the tokens of all other modalities.
 
     With `H_i = X_i P_i`, modality `i`'s tokens projected to the width `D = num_heads * key_dim`,
@@ -40,12 +39,6 @@ class CrossAttentionFusion(layers.Layer):
         pooling: How a querying modality's tokens become a vector; see
             `mmkeras.fusion.parts.pooling.pool`.
         dropout: Share of attention weights that are dropped, in training.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the attention weights too.
 
     Returns:
         `(batch, D)` for each querying modality, concatenated. With `return_weights`, also a dict
@@ -123,13 +116,3 @@ class CrossAttentionFusion(layers.Layer):
                 weights |= {f"{i}_to_{j}": part for j, part in zip(others, parts, strict=True)}
         fused = ops.concatenate(vectors, axis=-1)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "query": self.query,
-            "num_heads": self.num_heads,
-            "key_dim": self.key_dim,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-        }

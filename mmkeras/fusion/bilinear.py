@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -20,7 +19,7 @@ EPSILON = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class FactorizedBilinearFusion(layers.Layer):
+class FactorizedBilinearFusion(Fusion):
     """Bilinear pooling whose matrix for each output is a product of two of `factor` columns.
 
     With `x_i = pool(X_i)`, each projected to the width `factor * dim` (MFB):
@@ -46,11 +45,6 @@ class FactorizedBilinearFusion(layers.Layer):
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         dropout: Share of the product's features that are dropped, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`, rows of length 1.
 
@@ -63,8 +57,6 @@ class FactorizedBilinearFusion(layers.Layer):
     References:
         - [Yu et al., 2017](https://arxiv.org/abs/1708.01471)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -104,12 +96,3 @@ class FactorizedBilinearFusion(layers.Layer):
         x = x / ops.sqrt(ops.abs(x) + EPSILON)
         x = x / ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True) + EPSILON)
         return ops.cast(x, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "factor": self.factor,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-        }

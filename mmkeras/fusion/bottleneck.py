@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -45,11 +43,6 @@ class BottleneckFusion(TransformerFusion):
         ff_dim: The inner width of their feed-forward parts.
         dropout: Share of units that are dropped in the transformers, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -62,8 +55,6 @@ class BottleneckFusion(TransformerFusion):
     References:
         - [Nagrani et al., 2021](https://arxiv.org/abs/2107.00135) (equations 7 to 9)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -120,6 +111,3 @@ class BottleneckFusion(TransformerFusion):
             shared = masked_mean(ops.stack(written, axis=1), there)
             shared = ops.reshape(shared, (-1, self.num_bottlenecks, self.dim))
         return masked_mean(ops.stack([x[:, 0] for x in streams], axis=1), there)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_bottlenecks": self.num_bottlenecks}

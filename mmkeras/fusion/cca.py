@@ -6,8 +6,9 @@ import itertools
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -18,7 +19,7 @@ from mmkeras.fusion.parts.projection import build_projections
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class DeepCCAFusion(layers.Layer):
+class DeepCCAFusion(Fusion):
     """Concatenates projections that are trained to be correlated between the modalities.
 
         h_i = P_i pool(X_i) + p_i
@@ -51,11 +52,6 @@ class DeepCCAFusion(layers.Layer):
         weight: The weight of the loss, which lies between `-weight` and 0.
         ridge: What is added to the variances, of features of variance 1.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, modalities * dim)`.
 
@@ -69,8 +65,6 @@ class DeepCCAFusion(layers.Layer):
         - [Hotelling, 1936](https://doi.org/10.1093/biomet/28.3-4.321) (canonical correlations)
         - [Andrew et al., 2013](https://proceedings.mlr.press/v28/andrew13.html) (equation 10)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -115,15 +109,6 @@ class DeepCCAFusion(layers.Layer):
             )
             self.add_loss(-self.weight * correlation / (len(pairs) * self.dim))
         return ops.concatenate(projected, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "pooling": self.pooling,
-            "weight": self.weight,
-            "ridge": self.ridge,
-        }
 
 
 def squared_correlations(x: Any, y: Any, rows: Any, ridge: float) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.joint_tokens import project_each
 from mmkeras.fusion.parts.masked_attention import modalities_there
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, masked_mean
@@ -15,7 +15,7 @@ from mmkeras.fusion.parts.projection import masked_softmax
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class CoAttentionFusion(layers.Layer):
+class CoAttentionFusion(Fusion):
     """Attends to each modality's tokens with the others as guides, for all pairs at once.
 
     With `V` and `Q` the tokens of two modalities, one a row, projected to one width, and the
@@ -42,12 +42,6 @@ class CoAttentionFusion(layers.Layer):
 
     Args:
         dim: The width of the projections, of `H` and of the fused vector.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the attention weights too.
 
     Returns:
         `(batch, dim)`. With `return_weights`, also a dict of the weights for each direction,
@@ -120,9 +114,6 @@ class CoAttentionFusion(layers.Layer):
         total = sum(_mean_over_partners(vectors[i], i, there) for i in range(len(tokens)))
         fused = self.output_dense(total)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim}
 
 
 def _mean_over_partners(vectors, index, there):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ConcatFusion(keras.layers.Layer):
+class ConcatFusion(Fusion):
     """Pools each modality's tokens to a vector and concatenates the vectors.
 
         F(X) = [pool(X_1), pool(X_2), ..., pool(X_n)]
@@ -20,11 +19,6 @@ class ConcatFusion(keras.layers.Layer):
 
     Args:
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
 
     Returns:
         `(batch, sum of the modalities' dims)`, twice that for `"mean_max"`.
@@ -40,8 +34,6 @@ class ConcatFusion(keras.layers.Layer):
         - [Baltrušaitis et al., 2019](https://arxiv.org/abs/1705.09406) (a survey of fusions)
     """
 
-    has_weights = False
-
     def __init__(self, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
         self.pooling = check_pooling(pooling)
@@ -53,6 +45,3 @@ class ConcatFusion(keras.layers.Layer):
         tokens, masks = clear_absent(tokens, masks, present)
         pooled = [pool(x, mask, self.pooling) for x, mask in zip(tokens, masks, strict=True)]
         return ops.concatenate(pooled, axis=-1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pooling": self.pooling}

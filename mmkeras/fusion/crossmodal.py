@@ -65,11 +65,6 @@ class MulTFusion(TransformerFusion):
         ff_dim: The inner width of the feed-forward parts.
         dropout: Share of units that are dropped in the transformers, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, m (m - 1) dim)` for `m` modalities.
 
@@ -82,8 +77,6 @@ class MulTFusion(TransformerFusion):
     References:
         - [Tsai et al., 2019](https://aclanthology.org/P19-1656/) (equations 3 to 5)
     """
-
-    has_weights = False
 
     def build(self, tokens_shape):
         check_token_shapes("MulTFusion", tokens_shape, at_least=2)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.masked_attention import any_mask
 from mmkeras.fusion.parts.pooling import check_aligned, clear_absent
 
@@ -14,7 +13,7 @@ CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class EarlyConcatFusion(layers.Layer):
+class EarlyConcatFusion(Fusion):
     """One LSTM or GRU over the modalities' features, side by side at each step (EF-LSTM).
 
         x[t] = [x_1[t], ..., x_m[t]]
@@ -37,11 +36,6 @@ class EarlyConcatFusion(layers.Layer):
         return_sequences: Whether to give a vector for each step, zeros where it is padding.
         dropout: Share of `x[t]`'s features that are dropped, in training.
 
-    Call arguments:
-        tokens: List of `(batch, steps, dim)`, one for each modality, all of one length.
-        masks: `None`, or a list of boolean `(batch, steps)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`; with `return_sequences`, `(batch, steps, dim)`.
 
@@ -57,7 +51,6 @@ class EarlyConcatFusion(layers.Layer):
         - [Liang et al., 2021](https://arxiv.org/abs/2107.07502) (early fusion in MultiBench)
     """
 
-    has_weights = False
     aligned = True
 
     def __init__(
@@ -113,13 +106,3 @@ class EarlyConcatFusion(layers.Layer):
             return ops.where(real > 0, fused, 0.0)
         back = ops.expand_dims(ops.argsort(order, axis=1), axis=-1)
         return ops.where(mask[:, :, None], ops.take_along_axis(fused, back, axis=1), 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "cell": self.cell,
-            "bidirectional": self.bidirectional,
-            "return_sequences": self.return_sequences,
-            "dropout": self.dropout,
-        }

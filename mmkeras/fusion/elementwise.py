@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -21,7 +20,7 @@ PRODUCT_OPTIONS = {"activation": "tanh", "bias_initializer": "ones"}
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ElementwiseFusion(layers.Layer):
+class ElementwiseFusion(Fusion):
     """Projects each modality to one width and combines the vectors element by element.
 
     With `x_i = pool(X_i)` and `f_i = W_i x_i + b_i`, over the modalities that a row has:
@@ -45,11 +44,6 @@ class ElementwiseFusion(layers.Layer):
         dim: The width of the projections and of the result.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -64,8 +58,6 @@ class ElementwiseFusion(layers.Layer):
         - [Kittler et al., 1998](https://doi.org/10.1109/34.667881) (product, maximum and mean as
           rules for combining several sources, there of class probabilities)
     """
-
-    has_weights = False
 
     def __init__(self, rule: str = "product", dim: int = 64, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
@@ -99,11 +91,3 @@ class ElementwiseFusion(layers.Layer):
             number = ops.sum(ops.cast(counts, projected.dtype), axis=1)
             fused = ops.sum(projected, axis=1) / ops.maximum(number, 1.0)
         return zero_empty_rows(fused, here)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rule": self.rule,
-            "dim": self.dim,
-            "pooling": self.pooling,
-        }

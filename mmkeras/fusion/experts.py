@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -17,7 +16,7 @@ from mmkeras.fusion.parts.pooling import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MixtureOfExpertsFusion(layers.Layer):
+class MixtureOfExpertsFusion(Fusion):
     """One expert a modality and some for all of them together, mixed by a router.
 
     With `h_i = P_i pool(X_i) + p_i`, modality `i`'s vector, and `h = [h_1, ..., h_m]`:
@@ -45,12 +44,6 @@ class MixtureOfExpertsFusion(layers.Layer):
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         balance: The weight of the loss that keeps all experts in use; 0 for none.
         dropout: Share of the pooled features that are dropped, in training.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the gates too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also `{"experts": g}`, the gates
@@ -148,16 +141,6 @@ class MixtureOfExpertsFusion(layers.Layer):
         available = ops.concatenate([present] + [anyone] * self.num_joint, axis=1)
         gates = ops.softmax(ops.where(available, scores, -1e9), axis=-1)
         return ops.where(available, gates, 0.0), ops.cast(available, "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_joint": self.num_joint,
-            "pooling": self.pooling,
-            "balance": self.balance,
-            "dropout": self.dropout,
-        }
 
 
 def _squared_variation(gates, available):

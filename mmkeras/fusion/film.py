@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
 from mmkeras.fusion.parts.conditioning import check_condition, split_condition
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -18,7 +17,7 @@ from mmkeras.fusion.parts.pooling import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class FiLMFusion(layers.Layer):
+class FiLMFusion(Fusion):
     """Modulates the tokens of all other modalities by what one modality says.
 
     With `c` the conditioning modality, and for each other modality `j` and layer `l`:
@@ -45,11 +44,6 @@ class FiLMFusion(layers.Layer):
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
         num_layers: Modulated layers.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -62,8 +56,6 @@ class FiLMFusion(layers.Layer):
     References:
         - [Perez et al., 2018](https://arxiv.org/abs/1709.07871) (equations 1 and 2)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -115,12 +107,3 @@ class FiLMFusion(layers.Layer):
                 x = x + ops.relu(gamma * self.norm(block(x)) + beta)
             vectors.append(pool(x, masks[j], self.pooling))
         return self.output_projection(ops.concatenate(vectors, axis=-1))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "condition": self.condition,
-            "pooling": self.pooling,
-            "num_layers": self.num_layers,
-        }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -18,7 +17,7 @@ from mmkeras.fusion.parts.projection import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class GatedSumFusion(layers.Layer):
+class GatedSumFusion(Fusion):
     """Adds up the projected modalities with weights that a gate gives to each row.
 
         f_i = A_i pool(X_i) + b_i
@@ -39,12 +38,6 @@ class GatedSumFusion(layers.Layer):
     Args:
         dim: The width of the sum.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the weights too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also the weights `(batch, modalities)`.
@@ -89,6 +82,3 @@ class GatedSumFusion(layers.Layer):
         weights = ops.cast(masked_softmax(scores, here), self.compute_dtype)
         fused = ops.sum(ops.expand_dims(weights, axis=-1) * projected, axis=1)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

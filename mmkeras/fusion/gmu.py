@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class GatedMultimodalUnit(layers.Layer):
+class GatedMultimodalUnit(Fusion):
     """Lets gates that see all modalities decide, feature by feature, what each contributes.
 
     With `x_i = pool(X_i)`, for two modalities (figure 2b of the paper and its equations):
@@ -35,12 +34,6 @@ class GatedMultimodalUnit(layers.Layer):
     Args:
         dim: The width of the fused vector.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the weights too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also `(batch, modalities)`: each modality's gate,
@@ -97,6 +90,3 @@ class GatedMultimodalUnit(layers.Layer):
         gates = ops.where(counts, gates, 0.0)
         fused = ops.sum(gates * hidden, axis=1)
         return (fused, ops.mean(gates, axis=-1)) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
 from mmkeras.fusion.parts.conditioning import check_condition, split_condition
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -19,7 +18,7 @@ from mmkeras.fusion.parts.projection import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class HypernetworkFusion(layers.Layer):
+class HypernetworkFusion(Fusion):
     """Applies to each modality a layer whose weights the conditioning modality generates.
 
     A hypernetwork `f` gives the weights of a primary network `g`, so that the result is
@@ -44,11 +43,6 @@ class HypernetworkFusion(layers.Layer):
             hypernetwork's hidden layer.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -63,8 +57,6 @@ class HypernetworkFusion(layers.Layer):
         - [Galanti & Wolf, 2020](https://arxiv.org/abs/2002.10006) (`g(x; f(z))` where `z` is
           another input, not a layer's embedding, and why `g` can then be small)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -117,12 +109,3 @@ class HypernetworkFusion(layers.Layer):
             generated = ops.reshape(generator(condition), (-1, self.bottleneck, self.dim))
             fused = fused + ops.einsum("bk,bkd->bd", hidden[:, j], base + generated)
         return zero_empty_rows(fused, here)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "condition": self.condition,
-            "bottleneck": self.bottleneck,
-            "pooling": self.pooling,
-        }

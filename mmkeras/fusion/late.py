@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -25,7 +25,7 @@ _TIE_BREAK = 0.01
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class LateFusion(layers.Layer):
+class LateFusion(Fusion):
     """Combines the decisions of one linear classifier a modality, by a fixed or a learnt rule.
 
     With `h_i` the pooled tokens of modality `i`, and `p_i` its own distribution:
@@ -60,12 +60,6 @@ class LateFusion(layers.Layer):
         rule: `"product"`, `"mean"`, `"weights"` or `"vote"`.
         activation: The model's output function: `"softmax"`, `"sigmoid"` or `"linear"`. It says
             what the logits mean, and is not applied here.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return each modality's logits too.
 
     Returns:
         Logits `(batch, num_outputs)`; with `return_weights`, also each modality's own,
@@ -163,16 +157,6 @@ class LateFusion(layers.Layer):
         if present is not None:
             fused = ops.where(ops.any(present, axis=1), fused, 0.0)
         return ops.cast(fused, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_outputs": self.num_outputs,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-            "rule": self.rule,
-            "activation": self.activation,
-        }
 
 
 def _log_mixture(log_probabilities, scores, votes):

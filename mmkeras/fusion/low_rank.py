@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
 from mmkeras.fusion.parts.projection import append_one, pool_each, presence, zero_empty_rows
 
@@ -18,7 +17,7 @@ def factors_near_one(shape, dtype=None):
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class LowRankFusion(layers.Layer):
+class LowRankFusion(Fusion):
     """Tensor fusion with a dense layer behind, whose weights are a sum of `rank` outer products.
 
     With `z_i = [pool(X_i); 1]` and a matrix `W_i^(r)`, of shape `(dim, width of z_i)`, for each
@@ -46,11 +45,6 @@ class LowRankFusion(layers.Layer):
         rank: The number of outer products.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -63,8 +57,6 @@ class LowRankFusion(layers.Layer):
     References:
         - [Liu et al., 2018](https://arxiv.org/abs/1806.00064) (section 3)
     """
-
-    has_weights = False
 
     def __init__(self, dim: int = 64, rank: int = 4, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
@@ -97,11 +89,3 @@ class LowRankFusion(layers.Layer):
         fused = ops.sum(ops.reshape(product, (-1, self.rank, self.dim)), axis=1)
         fused = ops.cast(fused, self.compute_dtype) + self.bias
         return zero_empty_rows(fused, presence(tokens, present))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "rank": self.rank,
-            "pooling": self.pooling,
-        }

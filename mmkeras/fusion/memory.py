@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_aligned, clear_absent
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MemoryFusion(layers.Layer):
+class MemoryFusion(Fusion):
     """The memory fusion network: LSTMs side by side, and a gated memory that watches their cells.
 
     With `c_i[t]` and `h_i[t]` the cell and the output of modality `i`'s own LSTM, `c[t]` all
@@ -39,11 +39,6 @@ class MemoryFusion(layers.Layer):
             all modalities.
         dropout: Share of the tokens' features that are dropped, in training.
 
-    Call arguments:
-        tokens: List of `(batch, steps, dim)`, one for each modality, all of one length.
-        masks: `None`, or a list of boolean `(batch, steps)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, (modalities + 1) * dim)`; with `return_sequences`,
         `(batch, steps, (modalities + 1) * dim)`.
@@ -58,7 +53,6 @@ class MemoryFusion(layers.Layer):
         - [Zadeh et al., 2018](https://arxiv.org/abs/1802.00927)
     """
 
-    has_weights = False
     aligned = True
 
     def __init__(
@@ -94,14 +88,6 @@ class MemoryFusion(layers.Layer):
             any_count = ops.any(ops.concatenate(counts, axis=-1) > 0, axis=-1, keepdims=True)
             fused = ops.where(any_count, fused, 0.0)
         return fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "return_sequences": self.return_sequences,
-            "dropout": self.dropout,
-        }
 
 
 class _MemoryCell(layers.Layer):

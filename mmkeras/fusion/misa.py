@@ -9,6 +9,7 @@ import keras
 from keras import layers, ops
 
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -19,7 +20,7 @@ from mmkeras.fusion.parts.pooling import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MISAFusion(layers.Layer):
+class MISAFusion(Fusion):
     """Splits each modality into an invariant and a specific vector, which attend to each other.
 
     With one encoder `C` for all modalities, and an encoder `S_i` and a decoder `D_i` for each,
@@ -51,11 +52,6 @@ class MISAFusion(layers.Layer):
         similarity, difference, reconstruction: The weights of the losses.
         dropout: Share of units that are dropped in the transformer, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, 2 * modalities * dim)`.
 
@@ -69,8 +65,6 @@ class MISAFusion(layers.Layer):
         - [Hazarika et al., 2020](https://arxiv.org/abs/2005.03545)
         - [Zellinger et al., 2017](https://arxiv.org/abs/1702.08811) (central moment discrepancy)
     """
-
-    has_weights = False
 
     def __init__(
         self,
@@ -157,18 +151,6 @@ class MISAFusion(layers.Layer):
         self.add_loss(self.similarity * similarity / len(pairs))
         self.add_loss(self.difference * difference)
         self.add_loss(self.reconstruction * reconstruction / len(projected))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "pooling": self.pooling,
-            "similarity": self.similarity,
-            "difference": self.difference,
-            "reconstruction": self.reconstruction,
-            "dropout": self.dropout,
-        }
 
 
 def central_moment_discrepancy(x: Any, y: Any, x_rows: Any, y_rows: Any) -> Any:

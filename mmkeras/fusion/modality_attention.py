@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
@@ -23,7 +22,7 @@ from mmkeras.fusion.parts.projection import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ModalityAttentionFusion(layers.Layer):
+class ModalityAttentionFusion(Fusion):
     """Weighs the modalities by an attention that looks at their contents.
 
     With `c_i = pool(X_i)` and `w`, `W`, `V_i`, `b_i`, `P_i`, `p_i` learnt:
@@ -46,12 +45,6 @@ class ModalityAttentionFusion(layers.Layer):
     Args:
         dim: The width of the fused vector, and of the attention.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return `beta` too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also `beta`, `(batch, modalities)`.
@@ -99,6 +92,3 @@ class ModalityAttentionFusion(layers.Layer):
         weights = ops.cast(masked_softmax(scores, here), self.compute_dtype)
         fused = ops.sum(ops.expand_dims(weights, axis=-1) * values, axis=1)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

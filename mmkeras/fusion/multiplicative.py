@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class MultiplicativeFusion(layers.Layer):
+class MultiplicativeFusion(Fusion):
     """Relates modalities by a bilinear form with all its lower-order terms.
 
     For two vectors, with a third-order tensor `W`, matrices `U` and `V` and a bias `b`
@@ -36,11 +35,6 @@ class MultiplicativeFusion(layers.Layer):
         dim: The width of the projections and of the fused vector.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -53,8 +47,6 @@ class MultiplicativeFusion(layers.Layer):
     References:
         - [Jayakumar et al., 2020](https://openreview.net/forum?id=rylnK6VtDH) (equation 1)
     """
-
-    has_weights = False
 
     def __init__(self, dim: int = 32, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
@@ -91,6 +83,3 @@ class MultiplicativeFusion(layers.Layer):
             started = ops.any(here[:, : i + 1], axis=1, keepdims=True)
             fused = ops.where(started, fused, 0.0)
         return fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.masked_attention import split_by_modality
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import masked_softmax, pool_each, presence
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class NonLocalGateFusion(layers.Layer):
+class NonLocalGateFusion(Fusion):
     """Adds to each modality's tokens what a non-local operation finds in all other modalities.
 
     With `H_i = X_i P_i + p_i`, modality `i`'s tokens at the width `dim`, and `H_{-i}` the tokens
@@ -42,12 +41,6 @@ class NonLocalGateFusion(layers.Layer):
 
     Args:
         dim: The width of the common projection and of the fused vector.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the attention weights too.
 
     Returns:
         `(batch, dim)`. With `return_weights`, also a dict of the weights for each direction,
@@ -118,6 +111,3 @@ class NonLocalGateFusion(layers.Layer):
         number = ops.sum(ops.cast(presence(tokens, present), total.dtype), axis=1, keepdims=True)
         fused = total / ops.maximum(number, 1.0)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim}

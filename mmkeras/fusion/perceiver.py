@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import ops
 
@@ -41,12 +39,6 @@ class PerceiverFusion(TransformerFusion):
         num_layers: Repetitions of cross-attention and self-attention.
         ff_dim: The inner width of the feed-forward parts.
         dropout: Share of units that are dropped after each part, in training.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return how much each modality is looked at, too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also `(batch, modalities)`: the attention that a
@@ -114,9 +106,6 @@ class PerceiverFusion(TransformerFusion):
             x = thinker(x, training=training)
         fused = ops.mean(x, axis=1)
         return (fused, _by_modality(scores, tokens)) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_latents": self.num_latents}
 
 
 def _by_modality(scores, tokens):

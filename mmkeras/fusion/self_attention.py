@@ -34,11 +34,6 @@ class SelfAttentionFusion(TransformerFusion):
         ff_dim: The inner width of their feed-forward parts.
         dropout: Share of units that are dropped in the transformer, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -54,8 +49,6 @@ class SelfAttentionFusion(TransformerFusion):
         - [Xu et al., 2023](https://arxiv.org/abs/2206.06488) (a survey, which calls it early
           concatenation)
     """
-
-    has_weights = False
 
     def build(self, tokens_shape):
         check_token_shapes("SelfAttentionFusion", tokens_shape, at_least=2)

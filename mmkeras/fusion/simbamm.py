@@ -38,11 +38,6 @@ class SimBaMMFusion(TransformerFusion):
         ff_dim: The inner width of their feed-forward parts.
         dropout: Share of units that are dropped in the transformer, in training.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, dim)`.
 
@@ -57,8 +52,6 @@ class SimBaMMFusion(TransformerFusion):
           [code](https://github.com/TillmannRheude/simple_mml_baseline)
         - [Devlin et al., 2019](https://arxiv.org/abs/1810.04805) (the class token)
     """
-
-    has_weights = False
 
     def build(self, tokens_shape):
         check_token_shapes("SimBaMMFusion", tokens_shape, at_least=2)

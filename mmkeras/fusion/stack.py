@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class StackFusion(layers.Layer):
+class StackFusion(Fusion):
     """Projects each modality to one width and stacks the vectors on a new axis.
 
         S(X) = stack_i(W_i pool(X_i) + b_i),    of shape (batch, modalities, dim)
@@ -29,11 +28,6 @@ class StackFusion(layers.Layer):
         dim: The width of each modality's part.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, modalities * dim)`.
 
@@ -46,8 +40,6 @@ class StackFusion(layers.Layer):
     References:
         - [Liang et al., 2021](https://arxiv.org/abs/2107.07502) (MultiBench)
     """
-
-    has_weights = False
 
     def __init__(self, dim: int = 64, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
@@ -65,6 +57,3 @@ class StackFusion(layers.Layer):
         vectors = pool_each(tokens, masks, self.pooling)
         stacked = project(self.projections, vectors, presence(tokens, present))
         return ops.reshape(stacked, (-1, len(tokens) * self.dim))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

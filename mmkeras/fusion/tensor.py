@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     append_one,
@@ -23,7 +22,7 @@ DEFAULT_DIM = 32
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class TensorFusion(layers.Layer):
+class TensorFusion(Fusion):
     """Multiplies every feature of every modality with every feature of all others.
 
     With `h_i = W_i pool(X_i) + b_i`, each projected to the width `dim`:
@@ -47,11 +46,6 @@ class TensorFusion(layers.Layer):
             four and 5 for five.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
 
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality, at least two.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-
     Returns:
         `(batch, (dim + 1)^modalities)`, the last modality's features next to each other.
 
@@ -67,8 +61,6 @@ class TensorFusion(layers.Layer):
     References:
         - [Zadeh et al., 2017](https://arxiv.org/abs/1707.07250) (section 4.2)
     """
-
-    has_weights = False
 
     def __init__(self, dim: int | None = None, pooling: str = "mean", **kwargs):
         super().__init__(**kwargs)
@@ -102,6 +94,3 @@ class TensorFusion(layers.Layer):
             outer = ops.expand_dims(fused, axis=2) * ops.expand_dims(factors[:, i], axis=1)
             fused = ops.reshape(outer, (-1, outer.shape[1] * outer.shape[2]))
         return zero_empty_rows(fused, here)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops
+from keras import ops
 
+from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -18,7 +17,7 @@ from mmkeras.fusion.parts.projection import (
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class WeightedSumFusion(layers.Layer):
+class WeightedSumFusion(Fusion):
     """Projects each modality to one width and adds them up with learnt weights.
 
         F(X) = sum_i w_i f_i(X),    f_i(X) = A_i pool(X_i) + b_i,    w = softmax(s)
@@ -31,12 +30,6 @@ class WeightedSumFusion(layers.Layer):
     Args:
         dim: The width of the sum.
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.
-
-    Call arguments:
-        tokens: List of `(batch, tokens, dim)`, one for each modality.
-        masks: `None`, or a list of boolean `(batch, tokens)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the weights too.
 
     Returns:
         `(batch, dim)`; with `return_weights`, also the weights `(batch, modalities)`.
@@ -78,6 +71,3 @@ class WeightedSumFusion(layers.Layer):
         weights = ops.cast(masked_softmax(self.scores, here), self.compute_dtype)
         fused = ops.sum(ops.expand_dims(weights, axis=-1) * projected, axis=1)
         return (fused, weights) if return_weights else fused
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim, "pooling": self.pooling}

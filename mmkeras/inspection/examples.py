@@ -3,59 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.tasks import Task
 
 _EXAMPLES = 12
 
 
 def telling_rows(
-    task: str,
-    true: np.ndarray,
-    guess: np.ndarray,
-    outputs: np.ndarray,
-    examples: int = _EXAMPLES,
+    task: Task, targets: np.ndarray, outputs: np.ndarray, examples: int = _EXAMPLES
 ) -> list[int]:
-    """The most confident right and the most confident wrong rows, half and half if possible."""
-    if task == "regression":
-        order = np.argsort(np.abs(true - guess), kind="stable")
-        right, wrong = order, order[::-1]
-    else:
-        confidence = (
-            outputs.max(axis=1) if task == "classification" else np.abs(outputs - 0.5).mean(1)
-        )
-        order = np.argsort(-confidence, kind="stable")
-        right, wrong = order[true[order] == guess[order]], order[true[order] != guess[order]]
+    """Positions of the surest right answers and of the worst mistakes, half and half if possible.
+
+    Args:
+        task: The fitted task.
+        targets, outputs: In the target's own unit, `(examples, outputs)`.
+        examples: How many.
+    """
+    right, wrong = task.right_and_wrong(targets, outputs)
     half = examples // 2
     wrong = wrong[: max(half, examples - len(right))]
     right = right[: examples - len(wrong)]
     return list(dict.fromkeys([*right.tolist(), *wrong.tolist()]))
 
 
-def is_right(task: str, true: Any, guess: Any, deviation: float) -> bool:
-    """Whether a guess is right; a number is, within half a standard deviation."""
-    if task == "regression":
-        return abs(true - guess) <= deviation / 2
-    return true == guess
-
-
-def verdict(task: str, true: Any, guess: Any, outputs: np.ndarray) -> str:
-    """What the model said of a row, and the truth where that differs."""
-    if task == "regression":
-        return f"{guess:.3g} (true: {true:.3g})"
-    confidence = f" {outputs.max():.0%}" if task == "classification" else ""
-    return f"{guess}{confidence}" + ("" if true == guess else f" (true: {true})")
-
-
 def caption(pipeline: Pipeline, row: int) -> str:
     """What stands under a row's picture: its texts, else numbers, else its id; and the step."""
     schema = pipeline.preprocessing.schema
     cells = pipeline.examples.iloc[row]
-    step = f", step {cells['step']}" if schema.target.per_step else ""
+    task = pipeline.preprocessing.fitted_target
+    step = f", step {cells['step']}" if task is not None and task.per_step else ""
     texts = [cells[m.column] for m in schema.modalities if KINDS[m.kind].has_words]
     if texts:
         return " / ".join(x if isinstance(x, str) else "(no text)" for x in texts) + step

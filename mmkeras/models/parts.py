@@ -70,7 +70,7 @@ def attention_model(model: keras.Model) -> keras.Model:
     """
     fusion = model.get_layer("fusion")
     if not getattr(fusion, "has_weights", False):
-        have = [name for name in FUSIONS if getattr(fusion_class(name), "has_weights", False)]
+        have = [name for name in FUSIONS if fusion_class(name).has_weights]
         raise ValueError(
             f"{type(fusion).__name__} has no weights to look at. These have: {', '.join(have)}."
         )

@@ -20,7 +20,7 @@ from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import TableError, read_table
-from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
+from mmkeras.schema import TARGETS, Audio, Image, Schema, Sequence, Tabular, Text, Video
 from tests.data.media_files import (
     bmp_claiming,
     gif_claiming,
@@ -350,10 +350,10 @@ def test_an_empty_frame():
 
 @pytest.mark.parametrize(
     ("task", "labels"),
-    [("classification", ["a", "a"]), ("multilabel", ["a", "a"]), ("classification", [1, 1.0])],
+    [("label", ["a", "a"]), ("labels", ["a", "a"]), ("label", [1, 1.0])],
 )
 def test_a_table_with_one_class(task, labels):
-    schema = Schema([Text("note")], Target("label", task))
+    schema = Schema([Text("note")], TARGETS[task]("label"))
     frame = read_table(pd.DataFrame({"note": ["x", "y"], "label": labels}), schema)
     with pytest.raises(ValueError, match=r"column 'label' have 1 class.*nothing to tell apart"):
         fit_preprocessing(frame, schema)

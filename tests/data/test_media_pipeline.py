@@ -21,7 +21,7 @@ from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import read_table
-from mmkeras.models.build import build_model, compile_model
+from mmkeras.models import build_model, compile_model
 from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Text, Video
 from tests.data.media_files import tone, wav_bytes
 
@@ -98,7 +98,7 @@ def model(fed):
         presence=True,
         modality_dropout=0.3,
     )
-    compile_model(model, "classification")
+    compile_model(model, "label")
     return model
 
 

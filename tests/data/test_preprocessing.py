@@ -9,7 +9,7 @@ from mmkeras.data.kinds import ImageSettings, TabularSettings, TextSettings
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.files import write_json
-from mmkeras.schema import Schema, Target, Text
+from mmkeras.schema import Labels, Number, Schema, Text
 
 
 def test_fitting_sees_the_training_rows_only(small_table):
@@ -63,13 +63,13 @@ def test_targets_of_each_task():
     frame = pd.DataFrame(
         {"t": ["u", "v", "w"], "one": [2, 1, 2], "many": ["a|b", "b", "c"], "y": [1.0, 2.0, 6.0]}
     )
-    one = fit_preprocessing(frame, Schema([Text("t")], "one")).target
+    one = fit_preprocessing(frame, Schema([Text("t")], "one")).task
     np.testing.assert_array_equal(one.encode(frame), [[0, 1], [1, 0], [0, 1]])
     assert one.decode(one.encode(frame)).tolist() == ["2", "1", "2"]
-    many = fit_preprocessing(frame, Schema([Text("t")], Target("many", "multilabel"))).target
+    many = fit_preprocessing(frame, Schema([Text("t")], Labels("many"))).task
     np.testing.assert_array_equal(many.encode(frame), [[1, 1, 0], [0, 1, 0], [0, 0, 1]])
     assert many.decode(many.encode(frame)).tolist() == ["a|b", "b", "c"]
-    number = fit_preprocessing(frame, Schema([Text("t")], Target("y", "regression"))).target
+    number = fit_preprocessing(frame, Schema([Text("t")], Number("y"))).task
     np.testing.assert_allclose(number.encode(frame).mean(), 0, atol=1e-6)
     np.testing.assert_allclose(number.decode(number.encode(frame)), frame["y"], rtol=1e-6)
 
@@ -78,15 +78,15 @@ def test_a_label_that_training_never_saw_is_an_error_that_names_it():
     train = pd.DataFrame({"t": ["u", "v"], "label": ["a", "b"]})
     fitted = fit_preprocessing(train, Schema([Text("t")], "label"))
     with pytest.raises(ValueError, match=r"^index 41, column 'label'.*'c'.*Merge rare classes"):
-        fitted.target.encode(pd.DataFrame({"label": ["a", "c"]}, index=[7, 41]))
+        fitted.task.encode(pd.DataFrame({"label": ["a", "c"]}, index=[7, 41]))
 
 
 def test_an_empty_multilabel_cell_means_none_of_the_labels(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("t,tags\nu,red|round\nv,\nw,red\n", encoding="utf-8")
-    schema = Schema([Text("t")], Target("tags", "multilabel"))
+    schema = Schema([Text("t")], Labels("tags"))
     frame = read_table(path, schema)
-    fitted = fit_preprocessing(frame, schema).target
+    fitted = fit_preprocessing(frame, schema).task
     assert fitted.classes == ("red", "round")
     np.testing.assert_array_equal(fitted.encode(frame), [[1, 1], [0, 0], [1, 0]])
     assert fitted.decode(fitted.encode(frame)).tolist() == ["red|round", "", "red"]

@@ -110,7 +110,7 @@ def test_cross_validation_tests_every_row_once(table, tmp_path):
     out = tmp_path / "cv"
     arguments = ["--data", str(table), "--target", "when", "--out", str(out), *SMALL]
     results = script("cross_validate").main(
-        [*arguments, "--folds", "2", "--models", "note", "--validation", "0"]
+        [*arguments, "--folds", "2", "--models", "note", "--validation", "0", "--workers", "2"]
     )
     assert list(results["fold"]) == [0, 1]
     rows = pd.concat(

@@ -8,7 +8,7 @@ from tests.fusion.standard import check_fusion
 
 @pytest.mark.parametrize("name", FUSIONS)
 def test_fusion(name, tmp_path):
-    fixed = {"num_outputs": 7} if getattr(fusion_class(name), "gives_logits", False) else {}
+    fixed = {"num_outputs": 7} if fusion_class(name).gives_logits else {}
     if "num_layers" in fusion_options(name):
         fixed["num_layers"] = 1  # more take longer, and show nothing more
     check_fusion(lambda **options: get_fusion(name, **fixed, **options), tmp_path)

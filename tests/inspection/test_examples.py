@@ -5,7 +5,8 @@ from mmkeras.data.kinds import AudioSettings, ImageSettings, VideoSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.inspection.examples import caption, example_pictures, side_by_side, telling_rows
-from mmkeras.schema import Audio, Image, Schema, Sequence, Target, Video
+from mmkeras.schema import Audio, Image, Label, Schema, Sequence, StepLabels, Video
+from mmkeras.tasks import LabelTask
 
 ROWS = 4
 SOUND = AudioSettings(rate=8000, seconds=0.1, features="waveform")
@@ -53,13 +54,13 @@ def test_a_step_is_named_with_its_row():
     frame = pd.DataFrame(
         {"x": [np.eye(2), np.eye(3)[:, :2]], "mood": ["up|down", "up|up|down"], "name": ["p", "q"]}
     )
-    schema = Schema([Sequence("x")], Target("mood", per_step=True), id="name")
+    schema = Schema([Sequence("x")], StepLabels("mood"), id="name")
     pipeline = Pipeline(frame, fit_preprocessing(frame, schema))
     assert [caption(pipeline, row) for row in (1, 4)] == ["p, step 2", "q, step 3"]
 
 
 def test_the_most_confident_right_and_wrong_rows_are_told():
     outputs = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.45, 0.55]])
-    guess = np.array(["a", "a", "b", "b"])
-    true = np.array(["a", "b", "b", "a"])
-    assert telling_rows("classification", true, guess, outputs) == [0, 2, 1, 3]
+    targets = np.eye(2)[[0, 1, 1, 0]]
+    task = LabelTask(Label("kind"), ("a", "b"))
+    assert telling_rows(task, targets, outputs) == [0, 2, 1, 3]

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mmkeras.plotting import new_figure
 from mmkeras.reports.page import report_html
 from mmkeras.reports.parts import Card, Cards, Note, Picture, Report, Section, Table
-from mmkeras.reports.plots import new_figure
 
 EVIL = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.plotting import new_figure
 from mmkeras.reports.parts import Card, Cards, Note, Picture, Report, Section, Table
-from mmkeras.reports.plots import new_figure
 
 FRAME = pd.DataFrame({"accuracy": [0.5]}, index=["all"])
 

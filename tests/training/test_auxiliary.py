@@ -8,7 +8,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.experiment.settings import ModelSettings
 from mmkeras.experiment.train import make_model
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import attention_model, auxiliary_model, embedding_model
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
@@ -83,7 +83,7 @@ def test_training_with_it_names_the_fused_models_figures_plainly(small_table):
     assert {"note_auxiliary_accuracy", "val_note_auxiliary_loss"} <= set(result.history)
     assert not any(name.startswith(("output_", "val_output_")) for name in result.history)
     assert any(not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    compile_model(model, "classification")
+    compile_model(model, "label")
     loss, accuracy = model.evaluate(validation.evaluate(), verbose=0)
     best = result.history.iloc[result.best_epoch - 1]
     np.testing.assert_allclose([loss, accuracy], [best.val_loss, best.val_accuracy], rtol=1e-4)

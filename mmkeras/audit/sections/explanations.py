@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.audit.sections.weights import row_weights, unit_size, weights_table
+from mmkeras.audit.sections.weights import row_weights, weights_table
 from mmkeras.audit.subject import Subject, row_names
 from mmkeras.data.kinds import KINDS
-from mmkeras.inspection.examples import example_pictures, is_right, telling_rows, verdict
+from mmkeras.inspection.examples import example_pictures, telling_rows
 from mmkeras.inspection.integrated_gradients import (
     integrated_gradients,
     modality_attributions,
@@ -27,17 +27,16 @@ def explanations_section(subject: Subject) -> Section | None:
     weights = row_weights(subject)
     table = weights_table(subject, weights)
     most = table["all"].idxmax()
-    what = "number" if subject.task == "regression" else "probability"
     parts: list[Part] = [
         Table(
             "weights",
             table,
             "The mean weight of each modality in an answer: the Shapley value of the answer's "
-            f"{what} over all subsets of modalities, by its size. A modality that weighs more in "
-            "wrong answers than in right ones is worth a look.",
+            f"{subject.task.what} over all subsets of modalities, by its size. A modality that "
+            "weighs more in wrong answers than in right ones is worth a look.",
         )
     ]
-    if subject.schema.target.per_step:
+    if subject.task.per_step:
         parts.append(Note("Single rows are not explained where each step has a label."))
     else:
         chosen = _chosen(subject)
@@ -71,9 +70,7 @@ def explanations_section(subject: Subject) -> Section | None:
 def _which(subject: Subject) -> str:
     if subject.settings.explain_rows:
         return "The rows that were asked for."
-    if subject.task == "regression":
-        return "The smallest errors, then the largest."
-    return "The most confident right answers, then the most confident mistakes."
+    return subject.task.telling
 
 
 def _chosen(subject: Subject) -> list[int]:
@@ -81,9 +78,10 @@ def _chosen(subject: Subject) -> list[int]:
     if subject.settings.explain_rows:
         names = row_names(rows.pipeline)
         return [names.index(name) for name in subject.settings.explain_rows]
-    target = rows.pipeline.preprocessing.target
-    true, guess = target.decode(rows.targets), target.decode(rows.outputs)
-    return telling_rows(subject.task, true, guess, rows.outputs, subject.settings.explain)
+    own = subject.task.own_unit
+    return telling_rows(
+        subject.task, own(rows.targets), own(rows.outputs), subject.settings.explain
+    )
 
 
 def _legend(subject: Subject) -> str:
@@ -103,13 +101,15 @@ def _legend(subject: Subject) -> str:
 def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarray]) -> list[Card]:
     rows, model = subject.rows, subject.run.model
     pipeline, schema = rows.pipeline, subject.schema
-    target = pipeline.preprocessing.target
-    true, guess = target.decode(rows.targets), target.decode(rows.outputs)
+    task = subject.task
+    true, said = task.own_unit(rows.targets), task.own_unit(rows.outputs)
+    right = task.is_right(true, said)
     outputs = rows.outputs[chosen].argmax(axis=1)
     inputs = {name: values[chosen] for name, values in rows.inputs.items()}
-    unit = unit_size(subject)
+    units = task.units[outputs]
     attributions = {
-        name: unit * values for name, values in integrated_gradients(model, inputs, outputs).items()
+        name: units.reshape(-1, *[1] * (values.ndim - 1)) * values
+        for name, values in integrated_gradients(model, inputs, outputs).items()
     }
     seen = {
         name: pictures
@@ -121,7 +121,9 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     words = {
         name: [
             [(word, unit * effect) for word, effect in row]
-            for row in word_effects(model, pipeline, chosen, name, outputs)
+            for unit, row in zip(
+                units, word_effects(model, pipeline, chosen, name, outputs), strict=True
+            )
         ]
         for name, raw in rows.raw.items()
         if raw.kind.has_words
@@ -130,8 +132,8 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
     return [
         Card(
-            verdict(subject.task, true[row], guess[row], rows.outputs[row]),
-            bool(is_right(subject.task, true[row], guess[row], target.deviation)),
+            task.answer_in_words(true[row], said[row]),
+            bool(right[row]),
             pictures=[*_labelled(seen, missing, place), *maps[place]],
             sounds=sounds(subject, row),
             texts=_labelled(words, missing, place),
@@ -153,12 +155,8 @@ def _notes(subject, row: int, weights, sums) -> list[str]:
         f"Weight of each modality (Shapley): {sign}",
         f"Integrated gradients, summed: {added}",
     ]
-    if subject.task == "multilabel":
-        label = subject.rows.pipeline.preprocessing.target.classes[
-            subject.rows.outputs[row].argmax()
-        ]
-        notes.insert(0, f"What is explained is the label {label!r}, the most probable.")
-    return notes
+    explained = subject.task.explained(subject.rows.outputs[row])
+    return notes if explained is None else [explained, *notes]
 
 
 def _labelled(

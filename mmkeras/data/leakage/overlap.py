@@ -26,18 +26,22 @@ _ADVICE = {
 }
 
 
-def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]) -> list[Finding]:
+def on_both_sides(
+    splits: Splits, schema: Schema, targets: dict[str, np.ndarray] | None
+) -> list[Finding]:
     """Looks for groups, texts and media that stand in more than one part.
 
     Args:
         splits: The parts.
         schema: Which column is what.
-        targets: For each part, the target of each row as something to compare.
+        targets: For each part, the target of each row as something to compare; `None` without.
 
     Raises:
         FileNotFoundError: An image file is no longer there.
     """
     findings = []
+    if targets is None:
+        targets = {name: np.zeros(len(part)) for name, part in splits.items()}
     if schema.group is not None:
         keys = {name: list(label_names(part[schema.group])) for name, part in splits.items()}
         findings += _shared(splits, targets, schema.group, "group", keys)

@@ -30,21 +30,22 @@ Prediction = tuple[np.ndarray, np.ndarray]  # the truth and what is predicted, r
 
 
 def predicts_alone(
-    frame: pd.DataFrame, target: np.ndarray, schema: Schema, seed: int
+    frame: pd.DataFrame, target: np.ndarray, schema: Schema, name: str, seed: int
 ) -> list[Finding]:
     """Tries every input column, the id and the group, each alone.
 
     Args:
         frame: Rows whose target is known.
-        target: Their targets: names, or floats for regression.
+        target: Their targets: names, or floats.
         schema: Which column is what.
+        name: The target's column.
         seed: For the folds, and for the rows drawn from a larger table.
     """
     columns = [each for each in _single_columns(schema) if each[0] in frame.columns]
     findings = []
     with ProgressBar("predicting the target from single columns", len(columns)) as progress:
         for column, role, is_input in columns:
-            findings += _judge_column(frame[column], role, is_input, target, schema, seed)
+            findings += _judge_column(frame[column], role, is_input, target, name, seed)
             progress.add()
     return findings
 
@@ -61,9 +62,9 @@ def _single_columns(schema: Schema) -> Iterable[tuple[str, str, bool]]:
 
 
 def _judge_column(
-    column: pd.Series, role: str, is_input: bool, target: np.ndarray, schema: Schema, seed: int
+    column: pd.Series, role: str, is_input: bool, target: np.ndarray, name: str, seed: int
 ) -> list[Finding]:
-    regression = schema.target.task == "regression"
+    regression = target.dtype == float
     texts = role == "text" and not regression
     attempts = [("by its value", len(column), _by_value(column, target, regression))]
     drawn = np.arange(len(column))
@@ -83,7 +84,7 @@ def _judge_column(
         if score >= ALMOST_PERFECT and is_clear:
             measure = f"R2 {score:.3f}" if regression else f"accuracy {score:.1%}"
             message = (
-                f"Column {column.name!r} alone predicts {schema.target.column!r} {manner}: "
+                f"Column {column.name!r} alone predicts {name!r} {manner}: "
                 f"{measure} in cross-validation on {count_of(len(truth))}. "
             )
             message += (

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
-from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -123,28 +122,6 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
         return ()
     cells = value if isinstance(value, list | tuple | np.ndarray) else str(value).split(separator)
     return tuple(label_name(cell) or "" for cell in cells)
-
-
-def class_counts(frame: pd.DataFrame, schema: Schema) -> pd.Series:
-    """The number of rows of each class, the most frequent first.
-
-    For a multi-label target the rows of each label, for a label per step the steps of each class.
-
-    Raises:
-        ValueError: The schema's task is regression.
-    """
-    target = schema.target
-    if target.task == "regression":
-        raise ValueError(f"{target.column!r} is a regression target: it has no classes to count.")
-    if target.per_step:
-        labels = [n for cell in frame[target.column] for n in step_labels(cell, target.separator)]
-    elif target.task == "multilabel":
-        labels = [n for names in label_sets(frame[target.column], target.separator) for n in names]
-    else:
-        labels = label_names(frame[target.column]).dropna().tolist()
-    counts = dict(sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0])))
-    index = pd.Index(list(counts), name=target.column, dtype=object)
-    return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
 
 
 def to_number(value: Any) -> float | None:

@@ -71,7 +71,7 @@ def clean_table(
         holes = missing_cells(frame, schema).to_numpy().any(axis=1)
     duplicates = np.zeros(len(frame), dtype=bool)
     if drop_duplicates:
-        columns = [c for c in (*schema.columns, schema.target.column) if c in frame.columns]
+        columns = [c for c in (*schema.columns, *schema.target_columns) if c in frame.columns]
         roles = column_roles(schema)
         parts = [[cell_bytes(v, roles[c], schema) for v in frame[c]] for c in columns]
         seen: set[tuple[bytes, ...]] = set()

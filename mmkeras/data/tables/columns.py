@@ -24,6 +24,7 @@ from mmkeras.data.tables.cells import (
     to_number,
 )
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 
 
 def column_roles(schema: Schema) -> dict[str, str]:
@@ -32,9 +33,8 @@ def column_roles(schema: Schema) -> dict[str, str]:
     for modality in schema.modalities:
         own = KINDS[modality.kind].column_roles(modality)
         roles |= {column: role for column, role in own.items() if column not in roles}
-    task = schema.target.task
-    target = {"classification": "label", "multilabel": "labels", "regression": "number"}[task]
-    roles[schema.target.column] = "steps" if schema.target.per_step else target
+    for column in schema.target_columns:
+        roles[column] = task_class(schema.target).cells
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")

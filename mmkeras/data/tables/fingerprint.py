@@ -65,5 +65,5 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     if role == "label":
         value = label_name(value)
     elif role == "labels":
-        value = "\n".join(label_set(value, schema.target.separator))
+        value = "\n".join(label_set(value, getattr(schema.target, "separator", "|")))
     return b"s" + str(value).encode("utf-8", "surrogatepass")

@@ -15,7 +15,17 @@ import pandas as pd
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.cells import CONTAINERS, NUMBERS, content_digest, is_empty, to_number
 from mmkeras.data.tables.columns import did_you_mean
-from mmkeras.schema import MODALITIES, Modality, Schema, Tabular, Target, is_taken
+from mmkeras.schema import (
+    MODALITIES,
+    Label,
+    Labels,
+    Modality,
+    Number,
+    Schema,
+    Tabular,
+    Target,
+    is_taken,
+)
 
 TARGET_NAMES = ("label", "target", "class", "category", "y")
 
@@ -26,9 +36,8 @@ _LOOKED_AT = 1000  # cells of a column, to see whether they are images
 
 def infer_schema(
     frame: pd.DataFrame,
-    target: str | None = None,
+    target: str | Target | None = None,
     *,
-    task: str | None = None,
     id: str | None = None,
     group: str | None = None,
     base_dir: str | Path | None = None,
@@ -58,11 +67,10 @@ def infer_schema(
 
     Args:
         frame: The table, e.g. from `pandas.read_csv`.
-        target: The column to predict. Defaults to the column called label, target, class, category
-            or y, in any case.
-        task: `"classification"`, `"multilabel"` or `"regression"`. By default, lists are
-            multi-label; strings, booleans and integers with few values are classes; other numbers
-            are regression.
+        target: The column to predict, or a target such as `Labels("tags")`. Defaults to the column
+            called label, target, class, category or y, in any case. Of a column, lists are taken
+            for `Labels`; strings, booleans and integers with few values for a `Label`; other
+            numbers for a `Number`.
         id: The column that names the rows.
         group: The column whose equal values belong together.
         base_dir: The folder that image paths are relative to. When given, files are looked at, so
@@ -82,36 +90,39 @@ def infer_schema(
     (Image(name='my_photo', column='my photo'),)
     """
     columns = list(frame.columns)
-    _check_columns(columns, {"target": target, "id": id, "group": group})
-    target = target or _find_target(columns)
+    _check_names(columns)
+    if not isinstance(target, Target):
+        target = target or _find_target(columns)
+    predicted = target.columns if isinstance(target, Target) else (target,)
+    for argument, column in (*(("target", c) for c in predicted), ("id", id), ("group", group)):
+        if column is not None and column not in columns:
+            hint = did_you_mean(column, columns)
+            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
     guesses = {
         column: _guess_kind(frame[column], base_dir)
         for column in columns
-        if column not in (target, id, group)
+        if column not in (*predicted, id, group)
     }
     if id is None:
         id = next(iter(_guessed(guesses, "id") + _guessed(guesses, "counter")), None)
     modalities = _modalities(guesses)
     if not modalities:
         raise ValueError(
-            f"No column of the table can be an input of a model. Target: {target!r}; the others, "
+            f"No column of the table can be an input of a model. Target: {predicted}; the others, "
             f"and what they look like: {guesses}. Write the schema by hand."
         )
-    task = task or _guess_task(frame[target])
-    return Schema(tuple(modalities), Target(target, task), id=id, group=group)
+    if not isinstance(target, Target):
+        target = _guess_target(frame[target])
+    return Schema(tuple(modalities), target, id=id, group=group)
 
 
-def _check_columns(columns: list[Any], named: dict[str, str | None]) -> None:
-    """Column names are strings that differ; the columns given as arguments are among them."""
+def _check_names(columns: list[Any]) -> None:
+    """Column names are strings that differ."""
     if not all(isinstance(column, str) for column in columns):
         raise ValueError(f"Column names must be strings. Received: {columns}. Rename the columns.")
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         raise ValueError(f"Column names must differ. These stand twice: {repeated}.")
-    for argument, column in named.items():
-        if column is not None and column not in columns:
-            hint = did_you_mean(column, columns)
-            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
 
 
 def _guessed(guesses: dict[str, str], guess: str) -> list[str]:
@@ -249,12 +260,12 @@ def _are_whole(series: pd.Series, values: list[float]) -> bool:
     return not is_float and all(value.is_integer() for value in values)
 
 
-def _guess_task(series: pd.Series) -> str:
+def _guess_target(series: pd.Series) -> Target:
     cells = [value for value in series if not is_empty(value)]
     if any(isinstance(value, CONTAINERS) for value in cells):
-        return "multilabel"
+        return Labels(series.name)
     values = _as_numbers(cells)
     if values is None or isinstance(cells[0], bool | np.bool_):
-        return "classification"
+        return Label(series.name)
     few = _are_few(len(set(values)), len(values))
-    return "classification" if few and _are_whole(series, values) else "regression"
+    return Label(series.name) if few and _are_whole(series, values) else Number(series.name)

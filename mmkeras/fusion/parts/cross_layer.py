@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from mmkeras.encoders.transformer import check_heads
 from mmkeras.fusion.parts.masked_attention import attend
+from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class CrossTransformerLayer(layers.Layer):
+class CrossTransformerLayer(ConfiguredLayer):
     """Tokens attend to other tokens, then each passes through a small network.
 
         x <- x + Attention(Norm(x) Wq, Norm(y) Wk, Norm(y) Wv)
@@ -79,11 +78,3 @@ class CrossTransformerLayer(layers.Layer):
         x = tokens + self.drop(attended, training=training)
         x = x + self.drop(self.outer(self.inner(self.ff_norm(x))), training=training)
         return (x, weights) if return_weights else x
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_heads": self.num_heads,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import backend, layers, ops
 
+from mmkeras.layer_config import ConfiguredLayer
+
 
 def project_each(tokens_shape: Sequence[Any], dim: int, dtype: Any) -> list[layers.Dense]:
     """A dense layer for each modality, built, that takes its tokens to the width `dim`."""
@@ -25,7 +27,7 @@ def in_every_row(learnt: Any, tokens: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class JointTokens(layers.Layer):
+class JointTokens(ConfiguredLayer):
     """Projects each modality's tokens to one width and puts them all one below the other.
 
     With `e_i` a learnt embedding that says which modality a token is of:
@@ -71,6 +73,3 @@ class JointTokens(layers.Layer):
             for i, (projection, x) in enumerate(zip(self.projections, tokens, strict=True))
         ]
         return ops.concatenate(hidden, axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
-from keras import layers, ops, random
+from keras import ops, random
+
+from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class ModalityDropout(layers.Layer):
+class ModalityDropout(ConfiguredLayer):
     """Declares modalities absent at random, in training.
 
     Each modality that a row has is hidden with probability `rate`, by itself. A row never loses
@@ -59,6 +59,3 @@ class ModalityDropout(layers.Layer):
 
     def compute_output_spec(self, present, training=None):
         return keras.KerasTensor(present.shape, dtype="bool")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}

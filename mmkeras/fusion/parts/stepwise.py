@@ -7,11 +7,12 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.fusion.parts.fusion import Fusion, traits
 from mmkeras.fusion.parts.pooling import check_aligned
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class StepwiseFusion(layers.Layer):
+class StepwiseFusion(Fusion):
     """Applies any fusion at each step of sequences that run in parallel.
 
     With `x_i[t]` the token of modality `i` at step `t`, and `F` the fusion:
@@ -23,13 +24,7 @@ class StepwiseFusion(layers.Layer):
     and after.
 
     Args:
-        fusion: A fusion layer, which is given one token a modality.
-
-    Call arguments:
-        tokens: List of `(batch, steps, dim)`, one for each modality, all of one length.
-        masks: `None`, or a list of boolean `(batch, steps)` or `None`.
-        present: `None`, or boolean `(batch, modalities)`.
-        return_weights: Whether to return the fusion's weights too, if it has any.
+        fusion: A fusion layer, which is given one token of each modality.
 
     Returns:
         `(batch, steps, dim)`; with `return_weights`, also what the fusion gives, with an axis for
@@ -47,21 +42,23 @@ class StepwiseFusion(layers.Layer):
           several modalities, fused for each utterance of a video)
     """
 
+    return_sequences = True
+
     def __init__(self, fusion: layers.Layer, **kwargs):
         super().__init__(**kwargs)
         self.fusion = fusion
 
     @property
     def has_weights(self) -> bool:
-        return getattr(self.fusion, "has_weights", False)
+        return traits(self.fusion).has_weights
 
     @property
     def gives_logits(self) -> bool:
-        return getattr(self.fusion, "gives_logits", False)
+        return traits(self.fusion).gives_logits
 
     @property
     def pooling(self) -> str:
-        return getattr(self.fusion, "pooling", "mean")
+        return traits(self.fusion).pooling
 
     def build(self, tokens_shape):
         check_aligned("StepwiseFusion", tokens_shape, at_least=1)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from keras import layers
-
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.fusion.parts.fusion import Fusion
 
 
-class TransformerFusion(layers.Layer):
+class TransformerFusion(Fusion):
     """The constructor of fusions made of transformers; a subclass builds and calls them.
 
     Args:
@@ -55,13 +52,3 @@ class TransformerFusion(layers.Layer):
         )
         transformer.build((None, None, self.dim if dim is None else dim))
         return transformer
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "dim": self.dim,
-            "num_heads": self.num_heads,
-            "num_layers": self.num_layers,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-        }

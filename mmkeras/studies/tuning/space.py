@@ -17,11 +17,10 @@ from optuna.distributions import (
 
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
-from mmkeras.encoders import ENCODERS
+from mmkeras.encoders import ENCODERS, default_encoder
 from mmkeras.experiment.settings import Fusion, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.fusion import FUSIONS, fusion_class
-from mmkeras.models.build import default_encoder
 from mmkeras.schema import Schema
 
 
@@ -142,7 +141,7 @@ def first_values(
     A weight decay of 0 becomes the smallest. What the space has no like of is left open.
     """
     model, training = settings.model, settings.training
-    late = getattr(fusion_class(model.fusion), "gives_logits", False)
+    late = fusion_class(model.fusion).gives_logits
     values = {
         "learning_rate": _within(training.learning_rate, space.learning_rates),
         "weight_decay": _within(training.weight_decay, space.weight_decays),
@@ -167,7 +166,7 @@ def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     """
     own = {field.name for field in dataclasses.fields(ModelSettings)}
     model = {name: value for name, value in values.items() if name in own}
-    if getattr(fusion_class(model.get("fusion", settings.model.fusion)), "gives_logits", False):
+    if fusion_class(model.get("fusion", settings.model.fusion)).gives_logits:
         # There the head, and with it the head's dropout, is left out.
         model["fusion_dropout"] = model.pop("dropout", settings.model.fusion_dropout)
     training = {name: value for name, value in values.items() if name not in own}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers, ops
 
+from mmkeras.layer_config import ConfiguredLayer
 from mmkeras.models.parts import fusion_inputs, pooled
 
-POSITIVES = ("rows", "classes")
+Positives = Literal["rows", "classes"]
+POSITIVES = get_args(Positives)
 LARGEST_SCALE = 100.0
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class Projection(layers.Layer):
+class Projection(ConfiguredLayer):
     """A modality's vector as one of length 1, in the space that all modalities share.
 
         z = W x / |W x|
@@ -53,9 +55,6 @@ class Projection(layers.Layer):
         # Not `ops.normalize`, whose gradient at zeros is NaN.
         z = z / ops.sqrt(ops.sum(ops.square(z), axis=-1, keepdims=True) + 1e-12)
         return ops.cast(z, self.compute_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dim": self.dim}
 
 
 def projection_model(model: keras.Model, dim: int = 128) -> keras.Model:

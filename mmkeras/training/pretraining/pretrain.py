@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.progress import ProgressBar
-from mmkeras.training.pretraining.contrastive import POSITIVES, ContrastiveModel, projection_model
+from mmkeras.training.pretraining.contrastive import ContrastiveModel, Positives, projection_model
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def pretrain(
     train: Pipeline,
     settings: ContrastiveSettings | None = None,
     *,
-    positives: Literal[POSITIVES] = "rows",
+    positives: Positives = "rows",
     seed: int = 0,
     label: str = "pre-training",
 ) -> keras.Model:

@@ -14,7 +14,7 @@ from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.presets import preset
-from mmkeras.models.build import build_model, compile_model
+from mmkeras.models import build_model, compile_model
 from mmkeras.schema import Sequence
 
 THREE = {"redundant": 0.2, "unique": (0.3, 0.1, 0.0), "synergy": 0.25}
@@ -274,7 +274,7 @@ def test_a_small_model_finds_all_that_there_is_in_seconds():
         hidden=(64,),
         dropout=0.0,
     )
-    compile_model(model, "classification", learning_rate=1e-2)
+    compile_model(model, "label", learning_rate=1e-2)
     model.fit(
         train.train(seed=0, epochs=5),
         epochs=5,

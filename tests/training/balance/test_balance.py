@@ -104,7 +104,7 @@ def test_what_a_way_of_balancing_lacks_is_said():
         balanced("ogm_ge", vectors_model("concat"))
     for balance in ("ogm", "agm"):
         with pytest.raises(ValueError, match="in classification"):
-            balanced(balance, vectors_model("late", task="regression"), auxiliary=1.0)
+            balanced(balance, vectors_model("late", task="number"), auxiliary=1.0)
     with pytest.raises(ValueError, match="needs `teachers`"):
         balanced("distillation", vectors_model("late"))
     with pytest.raises(ValueError, match="must be one of"):

@@ -87,7 +87,7 @@ _ON_JAX = """
 import jax, numpy as np, keras
 from tests.training.balance.balance_checks import batch, vectors_model, CLASSES
 from tests.training.balance.test_gradient_modulation import check_exact
-from mmkeras.models.build import compile_model
+from mmkeras.models.compile import compile_model
 from mmkeras.training.balance.methods import balanced_model
 
 check_exact("late", 2)
@@ -99,7 +99,7 @@ states = []
 for seed in (0, 1):
     model = vectors_model("late", seed=seed)
     trained = balanced_model(model, CLASSES, "ogm_ge", strength=0.4, auxiliary=0.5)
-    compile_model(trained, "classification")
+    compile_model(trained, "label")
     trained.optimizer.build(trained.trainable_variables)
     data = (inputs, dict.fromkeys(trained.output, targets))
     trained._symbolic_build(data_batch=data)
