@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.audit import AuditSettings
+from mmkeras.audit import AuditSettings, audit
 from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.sections import explanations
 from mmkeras.data.kinds import AudioSettings, ImageSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation import audit
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Image, Schema, Tabular, Text
