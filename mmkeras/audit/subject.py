@@ -101,7 +101,7 @@ class Subject:
 
 
 def row_names(pipeline: Pipeline) -> list[str]:
-    """What rows are called: their ids, or without an id column their index labels."""
+    """What rows are called: their ids, or without an id column their row labels."""
     schema, frame = pipeline.preprocessing.schema, pipeline.frame
     named = schema.id is not None and schema.id in frame
     return [str(name) for name in (frame[schema.id] if named else frame.index)]

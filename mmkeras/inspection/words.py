@@ -62,7 +62,7 @@ def word_effects(
     Args:
         model: A model of `build_model`.
         pipeline: The rows.
-        rows: Positions of the rows to explain.
+        rows: Kept positions of the rows to explain.
         modality: A text modality.
         outputs: Which output to explain, for each of these rows.
         batch_size: How many texts to predict at once.
@@ -117,7 +117,7 @@ def text_attention(
     Args:
         model: A model of `build_model`.
         pipeline: The rows.
-        rows: Positions of the rows to look at.
+        rows: Kept positions of the rows to look at.
         modality: A text modality.
 
     Returns:

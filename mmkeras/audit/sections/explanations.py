@@ -135,9 +135,9 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
             task.answer_in_words(true[row], said[row]),
             bool(right[row]),
             pictures=[*_labelled(seen, missing, place), *maps[place]],
-            sounds=_sounds(subject, row),
+            sounds=sounds(subject, row),
             texts=_labelled(words, missing, place),
-            table=_table(subject, row),
+            table=table_cells(subject, row),
             notes=[
                 f"Row {names[row]}",
                 *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
@@ -170,7 +170,8 @@ def _labelled(
     ]
 
 
-def _sounds(subject: Subject, row: int) -> list[tuple[str, np.ndarray, int]]:
+def sounds(subject: Subject, row: int) -> list[tuple[str, np.ndarray, int]]:
+    """What can be heard of a row: labels, samples and their rates."""
     heard = {name: raw for name, raw in subject.rows.raw.items() if raw.kind.is_audible}
     return [
         (name if len(heard) > 1 else "", raw.values[row], raw.fitted.settings.rate)
@@ -179,7 +180,8 @@ def _sounds(subject: Subject, row: int) -> list[tuple[str, np.ndarray, int]]:
     ]
 
 
-def _table(subject: Subject, row: int) -> dict[str, str]:
+def table_cells(subject: Subject, row: int) -> dict[str, str]:
+    """A row's cells of all tables, by column."""
     cells = subject.rows.pipeline.frame.iloc[row]
     tables = [m for m in subject.schema.modalities if KINDS[m.kind].is_table]
     return {column: _cell(cells[column]) for table in tables for column in table.columns}

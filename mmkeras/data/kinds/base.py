@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import PIL.Image
 
-from mmkeras.data.kinds.protocols import FedRows, Fitted, Source, Store
+from mmkeras.data.kinds.protocols import FedRows, Fitted, MediaFitted, Source, Store
 from mmkeras.data.media.cells import Problem, read_media
 from mmkeras.schema import Modality
 
@@ -26,6 +26,7 @@ _BATCH = 256  # cells that are made inputs at once
 
 S = TypeVar("S")
 F = TypeVar("F", bound=Fitted)
+M = TypeVar("M", bound=MediaFitted)
 
 
 def check_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:
@@ -188,39 +189,45 @@ class FileKind(Kind[S, F]):
         return read_media(cells, self, folder)
 
 
-class MediaKind(FileKind[S, F]):
-    """A kind whose cells are decoded to numbers of one shape: `data.media.decoding.Decoder`."""
+class MediaKind(FileKind[S, M]):
+    """A kind whose cells are decoded to numbers of one shape, inside `tf.data`.
+
+    Attributes:
+        plural: What progress bars and files of decoded cells are called after.
+        complaint: What is said of a cell that cannot be decoded.
+        dtype: Of the decoded numbers.
+    """
 
     plural: ClassVar[str]
     complaint: ClassVar[str]
     dtype: ClassVar[str]
 
     @abstractmethod
-    def shape(self, settings: S) -> tuple[int, ...]: ...
+    def shape(self, settings: S) -> tuple[int, ...]:
+        """The shape of a decoded cell."""
 
     @abstractmethod
-    def decoding(self, settings: S) -> list[Any]: ...
+    def decoding(self, settings: S) -> list[Any]:
+        """Of the settings those that decoding depends on, as JSON can hold them."""
 
     def blank(self, settings: S) -> int:
+        """The number that an empty cell is filled with."""
         return 0
 
     @abstractmethod
-    def encode(self, array: np.ndarray, settings: S) -> bytes: ...
+    def encode(self, array: np.ndarray, settings: S) -> bytes:
+        """From an array in a cell to bytes that `decode` reads."""
 
     @abstractmethod
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: S) -> tf.Tensor: ...
+    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: S) -> tf.Tensor:
+        """From bytes or a path, and a boolean (which of the two), to a tensor of the shape."""
 
     @abstractmethod
-    def explain(self, contents: bytes, is_path: bool, settings: S) -> Any: ...
+    def explain(self, contents: bytes, is_path: bool, settings: S) -> Any:
+        """The same for plain values; raises the error that `decode` meets."""
 
     def open_store(
-        self,
-        column: pd.Series,
-        settings: S,
-        *,
-        fitted: F | None = None,
-        cache: str | None = None,
-        cache_dir: str | Path | None = None,
+        self, column, settings, *, fitted=None, cache=None, cache_dir=None
     ) -> MediaStore:
         # Imports TensorFlow, which tables without media need not wait for.
         from mmkeras.data.media.stores import MediaStore
@@ -238,7 +245,7 @@ class MediaKind(FileKind[S, F]):
     def raw_values(self, frame, modality, fitted, source) -> np.ndarray:
         return source.decoded
 
-    def inputs_of(self, values: np.ndarray, fitted: F, length: int | None) -> np.ndarray:
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
         import tensorflow as tf
 
         make = fitted.input_maker()

@@ -16,6 +16,8 @@ from mmkeras.schema import InputSpec
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from mmkeras.data.sources import InputMaker
+
 
 class Fitted(Protocol):
     """What is fitted on the training rows for one modality: a frozen dataclass that JSON can hold.
@@ -31,6 +33,14 @@ class Fitted(Protocol):
     @property
     def spec(self) -> InputSpec:
         """What the model needs to know of the input."""
+        ...
+
+
+class MediaFitted(Fitted, Protocol):
+    """The fitted state of a kind whose cells are decoded."""
+
+    def input_maker(self) -> InputMaker:
+        """What makes decoded cells, `(batch, ...)`, the model's input; augmented by a seed."""
         ...
 
 

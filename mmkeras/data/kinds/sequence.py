@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import FileKind, check_choice
-from mmkeras.data.kinds.protocols import FedRows, Source
+from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.schema import InputSpec, Sequence
 
@@ -174,40 +174,21 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
             return value
 
     def open_store(
-        self,
-        column: pd.Series,
-        settings: SequenceSettings,
-        *,
-        fitted: SequencePreprocessor | None = None,
-        cache: str | None = None,
-        cache_dir: str | Path | None = None,
+        self, column, settings, *, fitted=None, cache=None, cache_dir=None
     ) -> SequenceStore:
         # Sequences are small beside media: they are kept in memory whatever the cache.
         return SequenceStore(column, None if fitted is None else fitted.features)
 
-    def source(
-        self,
-        rows: FedRows,
-        modality: Sequence,
-        fitted: SequencePreprocessor,
-        store: SequenceStore,
-    ) -> Source:
+    def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
         steps = fitted.ragged_steps([store.values[position] for position in rows.positions])
         return TensorSource(steps, fitted.input_maker(rows.padded_steps))
 
-    def raw_values(
-        self, frame: pd.DataFrame, modality: Sequence, fitted: SequencePreprocessor, source: Source
-    ) -> list[np.ndarray]:
+    def raw_values(self, frame, modality, fitted, source) -> list[np.ndarray]:
         return SequenceStore(frame[modality.column], fitted.features).values
 
-    def inputs_of(
-        self,
-        values: list[np.ndarray | None],
-        fitted: SequencePreprocessor,
-        length: int | None,
-    ) -> np.ndarray:
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
         store = SequenceStore(pd.Series(list(values), dtype=object), fitted.features)
         return fitted.input_maker(length)(fitted.ragged_steps(store.values), None).numpy()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import Kind
-from mmkeras.data.kinds.protocols import FedRows, Source, Store
+from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.tables.cells import label_names, to_numbers
 from mmkeras.schema import InputSpec, Tabular
 
@@ -95,19 +95,13 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
         roles = dict.fromkeys(modality.numeric, "number")
         return roles | {column: "label" for column in modality.categorical if column not in roles}
 
-    def source(
-        self, rows: FedRows, modality: Tabular, fitted: TabularPreprocessor, store: Store | None
-    ) -> Source:
+    def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
         return TensorSource(fitted.vectors(rows.frame))
 
-    def raw_values(
-        self, frame: pd.DataFrame, modality: Tabular, fitted: TabularPreprocessor, source: Source
-    ) -> pd.DataFrame:
+    def raw_values(self, frame, modality, fitted, source) -> pd.DataFrame:
         return frame[list(modality.columns)]
 
-    def inputs_of(
-        self, values: pd.DataFrame, fitted: TabularPreprocessor, length: int | None
-    ) -> np.ndarray:
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
         return fitted.vectors(values)

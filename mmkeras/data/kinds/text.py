@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import Kind, check_choice
-from mmkeras.data.kinds.protocols import FedRows, Source, Store
+from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.tables.cells import Problem, is_empty, object_series, shown_cell
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
@@ -208,20 +208,14 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         values = (None if is_empty(value) else value for value in cells)
         return object_series(values, cells), problems
 
-    def source(
-        self, rows: FedRows, modality: Text, fitted: TextPreprocessor, store: Store | None
-    ) -> Source:
+    def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
         ids = fitted.ragged_ids(list(rows.frame[modality.column]))
         return TensorSource(ids, fitted.input_maker())
 
-    def raw_values(
-        self, frame: pd.DataFrame, modality: Text, fitted: TextPreprocessor, source: Source
-    ) -> list[str | None]:
+    def raw_values(self, frame, modality, fitted, source) -> list[str | None]:
         return list(frame[modality.column])
 
-    def inputs_of(
-        self, values: Sequence[str | None], fitted: TextPreprocessor, length: int | None
-    ) -> np.ndarray:
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
         return fitted.input_maker()(fitted.ragged_ids(values), None).numpy()

@@ -12,13 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import label_in_text
 from mmkeras.data.leakage.overlap import on_both_sides
 from mmkeras.data.leakage.predictor import predicts_alone
 from mmkeras.data.tables.cells import is_empty
 from mmkeras.data.tables.splits import Splits
-from mmkeras.schema import Schema, Text
+from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 from mmkeras.tasks.task import same
 
@@ -58,6 +59,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
 
     Example:
 
+    >>> from mmkeras.schema import Text
     >>> frame = pd.DataFrame({"caption": ["a cat", "a dog"], "label": ["cat", "dog"]})
     >>> [finding.check for finding in check_leakage(frame, Schema([Text("caption")], "label"))]
     ['label in text']
@@ -71,7 +73,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
         answers = same(list(known.values()))
         labelled = np.array([not is_empty(value) for value in answers], dtype=bool)
         if task.has_classes:
-            for column in [m.column for m in schema.modalities if isinstance(m, Text)]:
+            for column in [m.column for m in schema.modalities if KINDS[m.kind].has_words]:
                 labels = task.label_sets(frame[labelled], schema.target)
                 findings += label_in_text(frame.loc[labelled, column], labels)
         if not task.per_step:

@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import Problem, is_empty, object_series
 
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.base import FileKind
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
 
 
-class FileCells(Protocol):
-    """What cells of one kind may be.
-
-    Attributes:
-        a_noun: What a cell is, with its article.
-        forms: What a user may give, in words.
-        takes_bytes: Whether a cell may hold the bytes of a file.
-        takes_folders: Whether a path may be that of a folder.
-    """
-
-    a_noun: str
-    forms: str
-    takes_bytes: bool
-    takes_folders: bool
-
-    def as_array(self, value: Any) -> Any:
-        """A cell that means an array as one; other cells as they are."""
-
-    def array_problem(self, array: np.ndarray) -> str | None:
-        """Why an array is not such a cell, or None: its shape, type and values are looked at."""
-
-    def path_problem(self, path: str) -> str | None:
-        """What is wrong with the name of a file, and what to do about it; or None."""
-
-
-def read_media(cells: pd.Series, kind: FileCells, folder: Path) -> tuple[pd.Series, list[Problem]]:
+def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Series, list[Problem]]:
     """Reads a column of media: paths become absolute, arrays are checked, nothing is decoded.
 
     Args:

@@ -71,7 +71,7 @@ def split_table(
     Every class keeps its share in each part as far as its rows allow; a class that ends up missing
     from a part is named in a warning. With `schema.group`, rows of one group stay in one part, and
     the shares are met as closely as whole groups allow. The test rows do not depend on
-    `validation`. Rows keep their order and index labels.
+    `validation`. Rows keep their order and row labels.
 
     Args:
         frame: The table.
