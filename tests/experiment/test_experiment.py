@@ -9,6 +9,7 @@ import pytest
 import mmkeras
 from mmkeras.data.kinds.settings import ImageSettings, TextSettings
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import train_run
@@ -97,6 +98,13 @@ def test_a_folder_of_other_data_or_settings_is_refused(finished):
         train_run(thirds(frame[::-1]), schema, run.path, SETTINGS)
     with pytest.raises(ValueError, match="other settings"):
         train_run(thirds(frame), schema, run.path, Settings())
+
+
+def test_a_folder_in_which_another_run_is_trained_is_refused(shared_table, tmp_path):
+    frame, schema = shared_table
+    with locked(tmp_path), pytest.raises(FolderInUse, match=r"is in use by process \d+"):
+        train_run(thirds(frame), schema, tmp_path, SETTINGS)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_an_unfinished_folder_is_no_run(tmp_path):

@@ -72,6 +72,26 @@ def test_resuming_trains_what_is_missing_and_nothing_else(trained):
     pd.testing.assert_frame_equal(again.drop(columns="seconds"), comparison.drop(columns="seconds"))
 
 
+def test_experiments_begun_in_the_same_second_have_folders_of_their_own(
+    table, tmp_path, monkeypatch
+):
+    train, folders = script("train"), []
+
+    def stop(splits, schema, folder, *rest, **options):
+        folders.append(folder)
+        raise InterruptedError
+
+    monkeypatch.setattr(train, "train_run", stop)
+    monkeypatch.setattr(train, "time_stamp", lambda: "20260102-030405")
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            train.main(["--data", str(table), "--target", "when", "--runs", str(tmp_path), *SMALL])
+    assert [folder.name for folder in folders] == [
+        "20260102-030405-picture",
+        "20260102-030405-2-picture",
+    ]
+
+
 def test_resume_goes_alone_and_needs_a_run_folder(trained, tmp_path):
     with pytest.raises(ValueError, match="give it alone"):
         script("train").main(["--resume", str(trained[1][0]), "--epochs", "3"])
