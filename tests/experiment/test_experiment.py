@@ -8,6 +8,7 @@ import pytest
 
 import mmkeras
 from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
@@ -71,6 +72,28 @@ def test_the_figures_agree_with_the_saved_predictions(finished):
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
     np.testing.assert_allclose(probabilities.max(1), predictions["confidence"])
     assert f"{accuracy:.3f}" in (run.path / "report.md").read_text()
+
+
+def test_outputs_of_the_test_rows_are_read_not_predicted(finished, monkeypatch):
+    run, frame, _ = finished
+    again = mmkeras.Run(run.path)
+    test = Pipeline(frame[45:], again.preprocessing, batch_size=16)
+    predicted = test.unpad(run.model.predict(test.evaluate(), verbose=0))
+    others = [
+        Pipeline(frame[44:59], again.preprocessing),
+        Pipeline(frame[45:].assign(when="day"), again.preprocessing),
+        Pipeline(frame[45:].reset_index(drop=True), again.preprocessing),
+    ]
+    expected = [other.unpad(run.model.predict(other.evaluate(), verbose=0)) for other in others]
+    for other, outputs in zip(others, expected, strict=True):
+        np.testing.assert_array_equal(again.outputs_of(other), outputs)
+    monkeypatch.setattr(mmkeras.Run, "model", None)
+    again = mmkeras.Run(run.path)
+    stored = again.outputs_of(test)
+    assert stored.dtype == predicted.dtype
+    np.testing.assert_array_equal(stored, predicted)
+    with pytest.raises(AttributeError):
+        again.outputs_of(others[2])
 
 
 def test_a_moved_folder_predicts_on_raw_rows_as_it_did(finished, tmp_path):
