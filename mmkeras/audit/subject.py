@@ -63,7 +63,7 @@ class Subject:
         """The model's answers for all rows, `(examples, outputs)`."""
         if self.pipeline is self.rows.pipeline:
             return self.rows.outputs
-        return self.pipeline.unpad(self.run.model.predict(self.pipeline.evaluate(), verbose=0))
+        return self.run.outputs_of(self.pipeline)
 
     @property
     def groups(self) -> np.ndarray | None:

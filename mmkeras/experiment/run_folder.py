@@ -18,6 +18,7 @@ import pandas as pd
 import mmkeras
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
 
 MODEL, PREPROCESSING = "model.keras", "preprocessing.json"
@@ -84,6 +85,23 @@ class Run:
     @cached_property
     def model(self) -> keras.Model:
         return load_model(self.path)
+
+    def outputs_of(self, pipeline: Pipeline) -> np.ndarray:
+        """The model's outputs for a pipeline's examples, `(examples, outputs)`.
+
+        They are read from `predictions.parquet` where that has them, which is where the rows are
+        the run's test rows and the outputs are probabilities; otherwise the model predicts.
+
+        Args:
+            pipeline: Rows, prepared by this run's preprocessing.
+        """
+        columns = [f"p({name})" for name in self.preprocessing.task.classes]
+        of_test = fingerprint(pipeline.frame, self.preprocessing.schema)
+        if columns and of_test == self.config["data"]["test"]:
+            stored = self.predictions
+            if stored.index.tolist() == pipeline.examples.index.tolist():
+                return stored[columns].to_numpy()
+        return pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
 
     def predict(
         self,

@@ -87,14 +87,16 @@ def train_missing(
     """
     jobs = [training.job for training in trainings if not training.finished]
     print(f"{len(jobs)} of {len(trainings)} models are to be trained")
-    failed = []
+    results, failed = _results(trainings, out), []
+    if not jobs:
+        print(f"\n{format_table(summary(results))}\n")
     for outcome in run_jobs(jobs, workers=workers):
         if outcome.error is not None:
             failed.append(outcome)
         else:
             results = _results(trainings, out)
             print(f"\n{format_table(summary(results))}\n")
-    return _results(trainings, out), failed
+    return results, failed
 
 
 def _results(trainings: Sequence[Training], out: Path) -> pd.DataFrame:

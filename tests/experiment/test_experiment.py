@@ -8,7 +8,9 @@ import pytest
 
 import mmkeras
 from mmkeras.data.kinds import ImageSettings, TextSettings
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
@@ -76,6 +78,28 @@ def test_the_figures_agree_with_the_saved_predictions(finished):
     assert f"{accuracy:.3f}" in (run.path / "report.md").read_text()
 
 
+def test_outputs_of_the_test_rows_are_read_not_predicted(finished, monkeypatch):
+    run, frame, _ = finished
+    again = mmkeras.Run(run.path)
+    test = Pipeline(frame[45:], again.preprocessing, batch_size=16)
+    predicted = test.unpad(run.model.predict(test.evaluate(), verbose=0))
+    others = [
+        Pipeline(frame[44:59], again.preprocessing),
+        Pipeline(frame[45:].assign(when="day"), again.preprocessing),
+        Pipeline(frame[45:].reset_index(drop=True), again.preprocessing),
+    ]
+    expected = [other.unpad(run.model.predict(other.evaluate(), verbose=0)) for other in others]
+    for other, outputs in zip(others, expected, strict=True):
+        np.testing.assert_array_equal(again.outputs_of(other), outputs)
+    monkeypatch.setattr(mmkeras.Run, "model", None)
+    again = mmkeras.Run(run.path)
+    stored = again.outputs_of(test)
+    assert stored.dtype == predicted.dtype
+    np.testing.assert_array_equal(stored, predicted)
+    with pytest.raises(AttributeError):
+        again.outputs_of(others[2])
+
+
 def test_a_moved_folder_predicts_on_raw_rows_as_it_did(finished, tmp_path):
     run, frame, schema = finished
     moved = mmkeras.Run(shutil.copytree(run.path, tmp_path / "elsewhere"))
@@ -101,6 +125,13 @@ def test_a_folder_of_other_data_or_settings_is_refused(finished):
         train_run(thirds(frame[::-1]), schema, run.path, SETTINGS)
     with pytest.raises(ValueError, match="other settings"):
         train_run(thirds(frame), schema, run.path, Settings())
+
+
+def test_a_folder_in_which_another_run_is_trained_is_refused(shared_table, tmp_path):
+    frame, schema = shared_table
+    with locked(tmp_path), pytest.raises(FolderInUse, match=r"is in use by process \d+"):
+        train_run(thirds(frame), schema, tmp_path, SETTINGS)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_an_unfinished_folder_is_no_run(tmp_path):

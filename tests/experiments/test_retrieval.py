@@ -12,7 +12,7 @@ import pytest
 from mmkeras.schema import Labels, Schema, Tabular
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-QUICK = ["--epochs", "2", "--batch-size", "32", "--dim", "8"]
+QUICK = ["--epochs", "1", "--batch-size", "32", "--dim", "8"]
 
 
 @pytest.fixture

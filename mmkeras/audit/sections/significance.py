@@ -31,7 +31,7 @@ _REPEATED = (
 def significance_section(subject: Subject, other: Run) -> Section:
     """This run against another on the same rows, and over their folds or seeds if there are any."""
     pipeline = Pipeline(subject.pipeline.frame, other.preprocessing, batch_size=64)
-    outputs = pipeline.unpad(other.model.predict(pipeline.evaluate(), verbose=0))
+    outputs = other.outputs_of(pipeline)
     scores = [
         subject.task.row_scores(*in_own_unit(part, values))
         for part, values in ((subject.pipeline, subject.outputs), (pipeline, outputs))
