@@ -1,8 +1,8 @@
 """mmkeras: a Keras research codebase for multimodal learning.
 
 `import mmkeras` is cheap: each name below is loaded, with what it needs, when it is first used.
-The package's layers are registered with Keras as soon as Keras itself is imported, so that
-`keras.saving.load_model` finds them after `import mmkeras`, in whichever order the two stand.
+The package's layers and models are registered with Keras as soon as Keras itself is imported, so
+that `keras.saving.load_model` finds them after `import mmkeras`, in whichever order the two stand.
 """
 
 import importlib
@@ -71,9 +71,14 @@ def __dir__():
 
 @wrapt.when_imported("keras")
 def _register_layers(keras):
-    importlib.import_module("mmkeras.encoders")
-    importlib.import_module("mmkeras.fusion")
-    importlib.import_module("mmkeras.tasks.samples_f1")
+    for name in (
+        "encoders",
+        "encoders.keras_mask",
+        "fusion",
+        "multimodal_model",
+        "tasks.samples_f1",
+    ):
+        importlib.import_module(f"mmkeras.{name}")
 
 
 @wrapt.when_imported("tensorflow")

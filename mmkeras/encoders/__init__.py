@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from mmkeras.encoders.audio import SpectrogramEncoder
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.encoders.conv3d import Conv3DEncoder
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
 from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
@@ -23,7 +24,6 @@ from mmkeras.encoders.temporal_conv import TemporalConvEncoder
 from mmkeras.encoders.text import BagOfWordsEncoder, LSTMEncoder, SelfAttentionEncoder
 from mmkeras.encoders.transformer import TransformerLayers
 from mmkeras.encoders.video import FrameEncoder
-from mmkeras.layer_config import constructor_arguments
 from mmkeras.schema import InputSpec, Modality
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.image import check_pixels
 from mmkeras.encoders.video import check_videos
-from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 
 
 def _check_images(class_name: str, shape: Sequence[int | None]) -> None:

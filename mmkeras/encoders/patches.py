@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.image import check_pixels
 from mmkeras.encoders.sequence import check_float_steps
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.sequence import check_float_steps, check_sequences, step_mask, zero_padding
-from mmkeras.layer_config import ConfiguredLayer
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 

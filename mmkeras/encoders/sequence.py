@@ -15,8 +15,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.layer_config import ConfiguredLayer
 
 
 def check_sequences(class_name: str, shape: Sequence[int | None]) -> None:

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.layer_config import ConfiguredLayer
 
 
 def _check_vectors(class_name: str, shape: Sequence[int | None]) -> None:

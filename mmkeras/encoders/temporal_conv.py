@@ -8,8 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.sequence import check_float_steps, check_sequences, step_mask, zero_padding
-from mmkeras.layer_config import ConfiguredLayer
 
 
 def _pad_steps(x: Any, before: int, after: int) -> Any:

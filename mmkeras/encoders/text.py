@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.tabular import MLPEncoder
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.layer_config import ConfiguredLayer
 
 PADDING = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 
 
 def check_heads(dim: int, num_heads: int, what: str = "dim") -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder, check_pixels
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.layer_config import ConfiguredLayer
 
 OVER_TIME = ("lstm", "self_attention", "none")
 

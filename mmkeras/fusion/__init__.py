@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.fusion.attention import CrossAttentionFusion
 from mmkeras.fusion.bilinear import FactorizedBilinearFusion
 from mmkeras.fusion.bottleneck import BottleneckFusion
@@ -34,8 +35,8 @@ from mmkeras.fusion.misa import MISAFusion
 from mmkeras.fusion.modality_attention import ModalityAttentionFusion
 from mmkeras.fusion.multiplicative import MultiplicativeFusion
 from mmkeras.fusion.non_local import NonLocalGateFusion
-from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.merge import MergeFusion, as_fusion
+from mmkeras.fusion.parts.fusion import Fusion, traits
+from mmkeras.fusion.parts.merge import MergeFusion, as_fusion, check_takes
 from mmkeras.fusion.parts.modality_dropout import ModalityDropout
 from mmkeras.fusion.parts.stepwise import StepwiseFusion
 from mmkeras.fusion.perceiver import PerceiverFusion
@@ -44,7 +45,6 @@ from mmkeras.fusion.simbamm import SimBaMMFusion
 from mmkeras.fusion.stack import StackFusion
 from mmkeras.fusion.tensor import TensorFusion
 from mmkeras.fusion.weighted_sum import WeightedSumFusion
-from mmkeras.layer_config import constructor_arguments
 
 # A name's class, or its class with some arguments.
 FUSIONS: dict[str, Callable[..., Fusion]] = {
@@ -181,7 +181,9 @@ __all__ = [
     "WeightedSumFusion",
     "as_fusion",
     "check_fusion_options",
+    "check_takes",
     "fusion_class",
     "fusion_options",
     "get_fusion",
+    "traits",
 ]

@@ -10,7 +10,14 @@ import numpy as np
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models.parts import attention_model, fusion_inputs
+from mmkeras.fusion import traits
+from mmkeras.models.parts import (
+    attention_model,
+    encoder_layers,
+    fusion_inputs,
+    fusion_layer,
+    token_mask,
+)
 
 
 def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -> np.ndarray | None:
@@ -28,7 +35,7 @@ def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -
         `(rows, tokens)`; `None` where the fusion has no weights of single tokens of this modality,
         or works at each step alone.
     """
-    if not getattr(model.get_layer("fusion"), "has_weights", False):
+    if not traits(fusion_layer(model)).has_weights:
         return None
     weights_model = attention_model(model)
     directions = {
@@ -45,7 +52,8 @@ def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -
         if tensor is None:
             continue
         scores = np.asarray(weights[f"{query}_to_{modality}"], np.float64).mean(axis=1)
-        counts = _query_mask(model, query, inputs, scores)
+        mask = token_mask(model, query, inputs[query])
+        counts = np.ones(scores.shape[:2]) if mask is None else mask.astype(np.float64)
         total = np.maximum(counts.sum(axis=1), 1)[:, None]
         received.append((scores * counts[..., None]).sum(axis=1) / total)
         there.append(np.ones(len(scores)) if present is None else np.asarray(present)[:, place])
@@ -70,12 +78,12 @@ def image_attention(
     kinds = {m.name: KINDS[m.kind] for m in pipeline.preprocessing.schema.modalities}
     images = [name for name, kind in kinds.items() if kind.is_visual and kind.has_heat_map]
     inputs = inputs_of_rows(pipeline, rows) if images else {}
-    maps = {}
+    maps, encoders = {}, encoder_layers(model)
     for name in images:
         weights = attention_to(model, inputs, name)
         if weights is not None:
             spec = pipeline.preprocessing.inputs[name]
-            grid = model.get_layer(f"{name}_encoder").token_grid(spec.shape)
+            grid = encoders[name].token_grid(spec.shape)
             maps[name] = weights.reshape(len(rows), *grid)
     return maps
 
@@ -89,12 +97,3 @@ def inputs_of_rows(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndar
     """
     part = Pipeline(pipeline.frame.iloc[list(rows)], pipeline.preprocessing, batch_size=len(rows))
     return next(part.evaluate().as_numpy_iterator())[0]
-
-
-def _query_mask(model: keras.Model, modality: str, inputs, scores: np.ndarray) -> np.ndarray:
-    """Which query tokens count, `(rows, queries)`."""
-    name = f"{modality}_mask"
-    if name not in {layer.name for layer in model.layers}:
-        return np.ones(scores.shape[:2])
-    mask = keras.Model(model.input, model.get_layer(name).output).predict_on_batch(inputs)
-    return np.asarray(mask, np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from mmkeras.inspection.gradients import gradient_function
+from mmkeras.models.parts import encoder_layers
 
 
 def grad_cam(
@@ -57,12 +58,10 @@ def grad_cam(
     References:
         - [Selvaraju et al., 2017](https://arxiv.org/abs/1610.02391) (equations 1 and 2)
     """
-    encoders = {layer.name: layer for layer in model.layers if layer.name.endswith("_encoder")}
-    encoder = encoders.get(f"{modality}_encoder")
+    encoders = encoder_layers(model)
+    encoder = encoders.get(modality)
     if not hasattr(encoder, "token_grid"):
-        known = [
-            n.removesuffix("_encoder") for n, e in encoders.items() if hasattr(e, "token_grid")
-        ]
+        known = [name for name, layer in encoders.items() if hasattr(layer, "token_grid")]
         raise ValueError(
             "Grad-CAM needs an encoder whose tokens are places of a map (it has `token_grid`). "
             f"Received: {modality!r}. The model has such encoders for: {known}."

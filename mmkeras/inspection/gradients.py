@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from mmkeras.models.parts import output_layer
+
 
 def gradient_function(
     model: keras.Model, points: Sequence[str | layers.Layer], *, logits: bool = False
@@ -103,7 +105,7 @@ def check_outputs(model: keras.Model, outputs: Sequence[int], rows: int) -> np.n
 
 
 def _logits(model: keras.Model) -> Callable[..., Any]:
-    output = model.get_layer("output")
+    output = output_layer(model)
     before = keras.Model(model.input, output.input)
     if not isinstance(output, layers.Dense):
         return before  # The fusion has already given the logits; the output is their activation.

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from mmkeras.inspection.gradients import check_outputs, gradient_function
-from mmkeras.models.parts import fusion_inputs
+from mmkeras.models.parts import encoder_layers, fusion_inputs, token_mask
 
 
 class _Path(NamedTuple):
@@ -132,8 +132,7 @@ def modality_attributions(attributions: Mapping[str, np.ndarray]) -> dict[str, n
 
 def _path(model: keras.Model, name: str, x: np.ndarray, baseline: Any | None) -> _Path:
     """Where a modality's path runs, its end, and the way from the baseline to it."""
-    encoder = model.get_layer(f"{name}_encoder")
-    mask = encoder.token_mask(x) if hasattr(encoder, "token_mask") else None
+    encoder, mask = encoder_layers(model)[name], token_mask(model, name, x)
     if np.issubdtype(x.dtype, np.integer):
         embedding = getattr(encoder, "embedding", None)
         if embedding is None or baseline is not None:
@@ -143,7 +142,7 @@ def _path(model: keras.Model, name: str, x: np.ndarray, baseline: Any | None) ->
                 f"Received: {type(encoder).__name__}, baseline={baseline!r}."
             )
         end = ops.convert_to_numpy(embedding(x)).astype(np.float32)
-        moves = True if mask is None else ops.convert_to_numpy(mask)[..., None]
+        moves = True if mask is None else mask[..., None]
         return _Path(embedding, end, np.where(moves, end, 0))
     end = x.astype(np.float32)
     start = np.asarray(0 if baseline is None else baseline, np.float32)

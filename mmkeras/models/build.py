@@ -1,28 +1,31 @@
-"""Builders: encoders, a fusion and a head become one functional `keras.Model`.
+"""From encoders, a fusion and a head to one functional model.
 
-The layers of such a model have fixed names, so that a model loaded from a file can be taken apart:
-inputs `{modality}` and `present`, `{modality}_encoder`, `{modality}_mask` (where there is one),
-`modality_dropout` (where there is one), `fusion`, `head_dense_0`, `head_dropout_0`, ..., `output`.
+`mmkeras.models.parts` names the layers of such a model, and takes it apart again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import layers
 
 from mmkeras.encoders import default_encoder, get_encoder
+from mmkeras.encoders.keras_mask import KerasMask, gives_mask
 from mmkeras.fusion import (
     FUSIONS,
     ModalityDropout,
     StepwiseFusion,
+    check_takes,
     fusion_class,
     get_fusion,
+    traits,
 )
+from mmkeras.models import parts
+from mmkeras.multimodal_model import MultimodalModel, Parts
 from mmkeras.schema import InputSpec, Schema
-from mmkeras.tasks import task_class
+from mmkeras.tasks import Task, task_class
 
 
 def build_model(
@@ -48,10 +51,10 @@ def build_model(
         inputs: What each modality's batch looks like, by modality name.
         num_outputs: Classes, labels, or numbers to predict.
         encoders: A name of `ENCODERS` or a layer, by modality name. The default is
-            `default_encoder`'s. A layer is renamed to `{modality}_encoder`.
-        fusion: A name of `FUSIONS`, or a layer. A single modality has nothing to fuse: its tokens
-            are pooled by `ConcatFusion`, unless the fusion is late. That one gives the
-            outputs itself; `hidden`, `dropout` and `fusion_dropout` are then not used.
+            `default_encoder`'s. A layer gets another name; its Keras mask, if any, counts.
+        fusion: A name of `FUSIONS`, or a layer. A single modality's tokens are only pooled, by
+            `ConcatFusion`, unless the fusion is late. That one gives the outputs itself; `hidden`,
+            `dropout` and `fusion_dropout` are then not used.
         encoder_options: Constructor arguments of the encoders given by name, by modality name.
         fusion_options: Constructor arguments of a fusion given by name. Of a single modality's,
             only `pooling` is used.
@@ -59,8 +62,8 @@ def build_model(
         dropout: Share of units that are dropped after each of them, in training.
         fusion_dropout: Share of the fused vector that is dropped, in training.
         presence: Whether the model has an input `present`, boolean `(batch, modalities)` in
-            schema order, that says which modalities a row has. What the inputs of an absent one
-            hold does not change the output; for training they must still be finite numbers.
+            schema order, of the modalities that a row has. What the inputs of an absent one hold
+            does not change the output; for training they must still be finite numbers.
         modality_dropout: Probability that a modality is hidden, in training
             (`mmkeras.fusion.ModalityDropout`). Needs `presence`.
         name: The model's name.
@@ -68,12 +71,12 @@ def build_model(
     Returns:
         An uncompiled model from a dict of inputs to `(batch, num_outputs)`: probabilities of one
         class (softmax) or of each label (sigmoid), or numbers (linear), by the target's task. With
-        a label per step `(batch, steps, num_outputs)`; the fusion then works at each step
+        a label per step `(batch, steps, num_outputs)`: the fusion works at each step
         (`mmkeras.fusion.StepwiseFusion`), unless it reads the sequences itself (`aligned`).
 
     Raises:
-        ValueError: For mappings that name an unknown modality or leave one out, unknown encoders,
-            fusions and options, and inputs that an encoder cannot read.
+        ValueError: For unknown modalities, encoders, fusions and options, and inputs that an
+            encoder cannot read.
 
     Example:
 
@@ -85,91 +88,157 @@ def build_model(
     """
     task = task_class(schema.target)
     _check_names("inputs", inputs, schema, complete=True)
-    _check_names("encoders", encoders, schema)
-    _check_names("encoder_options", encoder_options, schema)
     tensors = {
-        modality.name: keras.Input(
-            inputs[modality.name].shape, dtype=inputs[modality.name].dtype, name=modality.name
-        )
-        for modality in schema.modalities
+        name: keras.Input(inputs[name].shape, dtype=inputs[name].dtype, name=name)
+        for name in schema.names
     }
-    tokens, masks, used = [], [], []
+    chosen, tokens, masks = _encode_all(schema, inputs, tensors, encoders, encoder_options)
+    arguments = {"masks": masks} if any(mask is not None for mask in masks) else {}
+    arguments |= _presence(tensors, presence, modality_dropout)
+    layer = _fusion(task, fusion, fusion_options or {}, num_outputs, len(tokens))
+    fusion_layer, x = _fuse(task, layer, tokens, arguments)
+    gives_logits = traits(fusion_layer).gives_logits
+    head = [] if gives_logits else list(_head(hidden, dropout, fusion_dropout))
+    for layer in head:
+        x = layer(x)
+    # Probabilities and losses in float32 also where the policy is float16.
+    common = {"activation": task.activation, "dtype": "float32", "name": parts.OUTPUT}
+    output = layers.Dense(int(num_outputs), **common) if head else layers.Activation(**common)
+    model = MultimodalModel(tensors, output(x), name=name)
+    model.parts = Parts.of(chosen, masks, presence, fusion_layer, head, output)
+    return model
+
+
+def _encode_all(
+    schema: Schema,
+    inputs: Mapping[str, InputSpec],
+    tensors: Mapping[str, Any],
+    encoders: Mapping[str, str | layers.Layer] | None,
+    options: Mapping[str, Mapping[str, Any]] | None,
+) -> tuple[dict[str, layers.Layer], list[Any], list[Any | None]]:
+    """The encoders by modality, in schema order, and of each its tokens and their mask."""
+    _check_names("encoders", encoders, schema)
+    _check_names("encoder_options", options, schema)
+    chosen: dict[str, layers.Layer] = {}
+    tokens, masks = [], []
     for modality in schema.modalities:
-        spec = inputs[modality.name]
+        name, spec = modality.name, inputs[modality.name]
         encoder = get_encoder(
             modality.kind,
-            (encoders or {}).get(modality.name, default_encoder(modality, spec)),
+            (encoders or {}).get(name, default_encoder(modality, spec)),
             spec,
-            **(encoder_options or {}).get(modality.name, {}),
+            **(options or {}).get(name, {}),
         )
-        if any(encoder is other for other in used):
+        if any(encoder is other for other in chosen.values()):
             raise ValueError(
-                f"The encoder of {modality.name!r} is also another modality's. Give each modality "
-                "a layer of its own."
+                f"The encoder of {name!r} is also another modality's. Give each modality a layer "
+                "of its own."
             )
-        used.append(encoder)
-        tokens.append(_encode(encoder, tensors[modality.name], modality.name))
-        masks.append(_token_mask(encoder, tensors[modality.name], modality.name))
+        chosen[name] = encoder
+        x, mask = _encode(encoder, tensors[name], name)
+        tokens.append(x)
+        masks.append(mask)
+    return chosen, tokens, masks
 
-    arguments = {}
-    if any(mask is not None for mask in masks):
-        arguments["masks"] = masks
-    if presence:
-        tensors["present"] = keras.Input((len(tokens),), dtype="bool", name="present")
-        arguments["present"] = tensors["present"]
-        if modality_dropout:
-            hide = ModalityDropout(modality_dropout, name="modality_dropout")
-            arguments["present"] = hide(tensors["present"])
-    elif modality_dropout:
+
+def _encode(encoder: layers.Layer, inputs: Any, name: str) -> tuple[Any, Any | None]:
+    """A modality's tokens, and the mask of those that count, if there is one."""
+    encoder.name = parts.encoder_name(name)
+    tokens = encoder(inputs)
+    if len(tokens.shape) != 3:
         raise ValueError(
-            "`modality_dropout` hides modalities by the input `present`; pass presence=True. "
-            f"Received: modality_dropout={modality_dropout}."
+            f"An encoder gives tokens of shape (batch, tokens, dim). Received: {tokens.shape} from "
+            f"the encoder of {name!r}. A vector becomes one token with "
+            "`keras.ops.expand_dims(vector, axis=1)`."
         )
-    activation = task.activation
-    options = dict(fusion_options or {})
+    mask = None
+    if hasattr(encoder, "token_mask"):
+        mask = encoder.token_mask(inputs)
+        if mask is not None:
+            mask = layers.Identity(name=parts.mask_name(name))(mask)
+    elif gives_mask(encoder, inputs):
+        mask = KerasMask(name=parts.mask_name(name))(tokens)
+    return tokens, mask
+
+
+def _presence(tensors: dict[str, Any], presence: bool, modality_dropout: float) -> dict[str, Any]:
+    """The fusion's argument `present`, if any; adds the input to `tensors`."""
+    if not presence:
+        if modality_dropout:
+            raise ValueError(
+                "`modality_dropout` hides modalities by the input `present`; pass presence=True. "
+                f"Received: modality_dropout={modality_dropout}."
+            )
+        return {}
+    present = keras.Input((len(tensors),), dtype="bool", name=parts.PRESENT)
+    tensors[parts.PRESENT] = present
+    if modality_dropout:
+        present = ModalityDropout(modality_dropout, name=parts.MODALITY_DROPOUT)(present)
+    return {"present": present}
+
+
+def _fusion(
+    task: type[Task],
+    fusion: str | layers.Layer,
+    options: Mapping[str, Any],
+    num_outputs: int,
+    modalities: int,
+) -> layers.Layer:
+    """The fusion layer, with what the target asks of it."""
+    options, activation = dict(options), task.activation
     if isinstance(fusion, str) and fusion in FUSIONS:
         if fusion_class(fusion).gives_logits:
             options |= {"num_outputs": int(num_outputs), "activation": activation}
-        elif len(tokens) == 1:
+        elif modalities == 1:
             # Alone, a modality is only pooled.
             fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
         elif task.per_step and fusion_class(fusion).aligned:
             options["return_sequences"] = True
-    fusion_layer = get_fusion(fusion, **options)
-    if fusion_layer.built:
+    layer = get_fusion(fusion, **options)
+    if layer.built:
         raise ValueError(
-            f"The fusion layer {fusion_layer.name!r} already belongs to a model. Make a new one."
+            f"The fusion layer {layer.name!r} already belongs to a model. Make a new one."
         )
-    if getattr(fusion_layer, "gives_logits", False) and fusion_layer.activation != activation:
+    if traits(layer).gives_logits and layer.activation != activation:
         raise ValueError(
             f"The output of {task.words} is {activation}. Received: a fusion of decisions "
-            f"with activation={fusion_layer.activation!r}. Make it with {activation!r}."
+            f"with activation={layer.activation!r}. Make it with {activation!r}."
         )
-    steps = getattr(fusion_layer, "return_sequences", False)
-    if getattr(fusion_layer, "aligned", False) and steps != task.per_step:
+    steps = traits(layer).return_sequences
+    if traits(layer).aligned and steps != task.per_step:
         raise ValueError(
             f"The target has {'a label for each step' if task.per_step else 'one label'}. "
             f"Received: a fusion with return_sequences={steps}. Make it with {not steps}."
         )
-    if task.per_step and not steps:
-        fusion_layer = StepwiseFusion(fusion_layer)
-    fusion_layer.name = "fusion"
-    x = fusion_layer(tokens, **arguments)
-    if getattr(fusion_layer, "gives_logits", False):
-        outputs = layers.Activation(activation, dtype="float32", name="output")(x)
-        return keras.Model(tensors, outputs, name=name)
-    x = layers.Dropout(fusion_dropout, name="fusion_dropout")(x)
+    return layer
+
+
+def _fuse(
+    task: type[Task], layer: layers.Layer, tokens: list[Any], arguments: Mapping[str, Any]
+) -> tuple[layers.Layer, Any]:
+    """The fusion, at work at each step where the target has a label for each, and its output."""
+    stepwise = task.per_step and not traits(layer).return_sequences
+    # A step of padding is absent.
+    check_takes(layer, ["present"] if stepwise and arguments else list(arguments))
+    if stepwise:
+        layer = StepwiseFusion(layer)
+    layer.name = parts.FUSION
+    x = layer(tokens, **arguments)
+    expected = "(batch, steps, dim)" if task.per_step else "(batch, dim)"
+    if len(x.shape) != expected.count(",") + 1:
+        raise ValueError(
+            f"A fusion gives one vector for each row, or for each step where the target has a "
+            f"label for each: here {expected}. Received: {x.shape} from {type(layer).__name__}."
+        )
+    return layer, x
+
+
+def _head(hidden: Sequence[int], dropout: float, fusion_dropout: float) -> Iterator[layers.Layer]:
+    yield layers.Dropout(fusion_dropout, name=parts.FUSION_DROPOUT)
     for index, units in enumerate(hidden):
-        x = layers.Dense(int(units), activation="relu", name=f"head_dense_{index}")(x)
-        x = layers.Dropout(dropout, name=f"head_dropout_{index}")(x)
-    outputs = layers.Dense(
-        int(num_outputs),
-        activation=activation,
-        # Probabilities and losses in float32 also where the policy is float16.
-        dtype="float32",
-        name="output",
-    )(x)
-    return keras.Model(tensors, outputs, name=name)
+        dense, drop = parts.head_names(index)
+        yield layers.Dense(int(units), activation="relu", name=dense)
+        yield layers.Dropout(dropout, name=drop)
 
 
 def _check_names(what: str, mapping, schema: Schema, complete: bool = False) -> None:
@@ -181,21 +250,3 @@ def _check_names(what: str, mapping, schema: Schema, complete: bool = False) -> 
             f"`{what}` goes by modality name; the schema has {list(schema.names)}. "
             f"Unknown: {unknown}. Missing: {missing}."
         )
-
-
-def _encode(encoder: layers.Layer, inputs, name: str):
-    encoder.name = f"{name}_encoder"
-    tokens = encoder(inputs)
-    if len(tokens.shape) != 3:
-        raise ValueError(
-            f"An encoder gives tokens of shape (batch, tokens, dim). Received: {tokens.shape} from "
-            f"the encoder of {name!r}. A vector becomes one token with "
-            "`keras.ops.expand_dims(vector, axis=1)`."
-        )
-    return tokens
-
-
-def _token_mask(encoder: layers.Layer, inputs, name: str):
-    # A Keras layer from elsewhere, given as an encoder, has no `token_mask`: its tokens all count.
-    mask = encoder.token_mask(inputs) if hasattr(encoder, "token_mask") else None
-    return None if mask is None else layers.Identity(name=f"{name}_mask")(mask)

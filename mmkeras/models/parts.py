@@ -1,6 +1,9 @@
 """Parts of a built or loaded model: to look inside it, and to train it with auxiliary losses.
 
-These rely on the layer names that `mmkeras.models.build` documents.
+A model of `build_model` knows which of its layers is what, and is saved with that (`Parts`). This
+is the only file that knows the names of the layers: the inputs `{modality}` and `present`,
+`{modality}_encoder`, `{modality}_mask` (where tokens may be padding), `modality_dropout` (where
+there is one), `fusion`, `fusion_dropout`, `head_dense_0`, `head_dropout_0`, ..., `output`.
 """
 
 from __future__ import annotations
@@ -9,9 +12,92 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
-from mmkeras.fusion import FUSIONS, StepwiseFusion, fusion_class, get_fusion
+from mmkeras.fusion import FUSIONS, Fusion, StepwiseFusion, fusion_class, get_fusion, traits
+from mmkeras.multimodal_model import MultimodalModel, Parts
+
+FUSION, FUSION_DROPOUT, OUTPUT = "fusion", "fusion_dropout", "output"
+PRESENT, MODALITY_DROPOUT = "present", "modality_dropout"
+_ENCODER, _MASK = "_encoder", "_mask"
+
+
+def encoder_name(modality: str) -> str:
+    """The name of a modality's encoder in a model."""
+    return modality + _ENCODER
+
+
+def mask_name(modality: str) -> str:
+    """The name of the layer that says which of a modality's tokens count."""
+    return modality + _MASK
+
+
+def head_names(index: int) -> tuple[str, str]:
+    """The names of a hidden layer of the head, from 0, and of the dropout behind it."""
+    return f"head_dense_{index}", f"head_dropout_{index}"
+
+
+def _parts(model: keras.Model) -> Parts:
+    """What a model says of itself, or else what its layers' names say."""
+    if isinstance(model, MultimodalModel) and model.parts is not None:
+        return model.parts
+    # A model of an earlier version, or one that was made of another's layers.
+    names = [layer.name for layer in model.layers]
+    found = names
+    if FUSION in names:
+        # Their order is the schema's; that of the model's layers need not be.
+        found = [x._keras_history.operation.name for x in _fusion_tensors(model.get_layer(FUSION))]
+    modalities = [name.removesuffix(_ENCODER) for name in found if name.endswith(_ENCODER)]
+    return Parts(
+        {modality: encoder_name(modality) for modality in modalities},
+        [modality for modality in modalities if mask_name(modality) in names],
+        PRESENT in names,
+        FUSION,
+        [x for x in names if x == FUSION_DROPOUT or x.startswith(("head_dense_", "head_dropout_"))],
+        OUTPUT,
+    )
+
+
+def _fusion_tensors(fusion: layers.Layer) -> list[Any]:
+    # A list of one tensor is handed out as that tensor.
+    return list(fusion.input) if isinstance(fusion.input, (list, tuple)) else [fusion.input]
+
+
+def encoder_layers(model: keras.Model) -> dict[str, layers.Layer]:
+    """A model's encoders, by modality."""
+    return {name: model.get_layer(layer) for name, layer in _parts(model).encoders.items()}
+
+
+def fusion_layer(model: keras.Model) -> layers.Layer:
+    """A model's fusion."""
+    return model.get_layer(_parts(model).fusion)
+
+
+def head_layers(model: keras.Model) -> list[layers.Layer]:
+    """The layers between a model's fusion and its output, in their order."""
+    return [model.get_layer(name) for name in _parts(model).head]
+
+
+def output_layer(model: keras.Model) -> layers.Layer:
+    """A model's last layer: a dense one, or the activation alone of what the fusion decided."""
+    return model.get_layer(_parts(model).output)
+
+
+def token_mask(model: keras.Model, modality: str, inputs: Any) -> np.ndarray | None:
+    """Which of a modality's tokens count, boolean `(rows, tokens)`; `None` if all always do.
+
+    Args:
+        model: A model of `build_model`.
+        modality: Which.
+        inputs: That modality's inputs, `(rows, ...)`.
+    """
+    tokens, arguments = fusion_inputs(model)
+    mask = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))[modality]
+    if mask is None:
+        return None
+    of_inputs = keras.Model(model.input[modality], mask)
+    return ops.convert_to_numpy(of_inputs(inputs, training=False))
 
 
 def embedding_model(model: keras.Model) -> keras.Model:
@@ -20,9 +106,9 @@ def embedding_model(model: keras.Model) -> keras.Model:
     Late fusion fuses no features, only decisions; there the vector is what each modality decides
     on, side by side.
     """
-    fusion = model.get_layer("fusion")
+    fusion = fusion_layer(model)
     vector = fusion.output
-    if getattr(fusion, "gives_logits", False):
+    if traits(fusion).gives_logits:
         tokens, arguments = fusion_inputs(model)
         concat = _like(fusion, get_fusion("concat", pooling=fusion.pooling))
         vector = concat(list(tokens.values()), **arguments)
@@ -31,22 +117,15 @@ def embedding_model(model: keras.Model) -> keras.Model:
 
 def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """What reaches a fusion: tokens by modality, in schema order, and its other arguments."""
-    fusion = model.get_layer("fusion")
-    # The fusion's inputs in its own order; that of the model's input dict is alphabetical. A list
-    # of one tensor is handed out as that tensor.
-    tensors = fusion.input if isinstance(fusion.input, list) else [fusion.input]
-    by_name = {tensor._keras_history.operation.name: tensor for tensor in tensors}
-    tokens = {
-        name.removesuffix("_encoder"): tensor
-        for name, tensor in by_name.items()
-        if name.endswith("_encoder")
-    }
-    arguments = {}
-    if any(f"{name}_mask" in by_name for name in tokens):
-        arguments["masks"] = [by_name.get(f"{name}_mask") for name in tokens]
-    for name in ("present", "modality_dropout"):
-        if name in by_name:
-            arguments["present"] = by_name[name]
+    parts = _parts(model)
+    tensors = iter(_fusion_tensors(model.get_layer(parts.fusion)))
+    # In the order of its call: first the tokens, then the masks, then the presence.
+    tokens = {modality: next(tensors) for modality in parts.encoders}
+    arguments: dict[str, Any] = {}
+    if parts.masked:
+        arguments["masks"] = [next(tensors) if x in parts.masked else None for x in parts.encoders]
+    if parts.present:
+        arguments["present"] = next(tensors)
     return tokens, arguments
 
 
@@ -68,8 +147,8 @@ def attention_model(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: If the fusion has no weights.
     """
-    fusion = model.get_layer("fusion")
-    if not getattr(fusion, "has_weights", False):
+    fusion = fusion_layer(model)
+    if not traits(fusion).has_weights:
         have = [name for name in FUSIONS if fusion_class(name).has_weights]
         raise ValueError(
             f"{type(fusion).__name__} has no weights to look at. These have: {', '.join(have)}."
@@ -87,7 +166,7 @@ def attention_model(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, outputs, name="attention")
 
 
-class _FusionParts(layers.Layer):
+class _FusionParts(Fusion):
     # A fusion's vector and weights, from one pass. Keras cannot take a second output from a layer
     # that already stands in a model with one ("not connected to `inputs`"), so the fusion is
     # called from inside another layer.
@@ -120,10 +199,9 @@ def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
     References:
         - [Wang, Tran and Feiszli, 2020](https://arxiv.org/abs/1905.12681)
     """
-    fusion, output = model.get_layer("fusion"), model.get_layer("output")
-    activation = output.activation
+    fusion, activation = fusion_layer(model), output_layer(model).activation
     tokens, arguments = fusion_inputs(model)
-    if getattr(fusion, "gives_logits", False):
+    if traits(fusion).gives_logits:
         # From the same forward pass, so that the whole and its parts see the same dropout.
         fused, logits = _FusionParts(fusion)(list(tokens.values()), **arguments)
         fused, logits = (ops.cast(x, "float32") for x in (fused, logits))
@@ -152,7 +230,7 @@ def pooled(model: keras.Model, modality: str, tokens: Any, present: Any | None =
     Returns:
         `(batch, dim)`; of a model with an output at each step, `(batch, steps, dim)`.
     """
-    fusion = model.get_layer("fusion")
+    fusion = fusion_layer(model)
     all_tokens, arguments = fusion_inputs(model)
     place = list(all_tokens).index(modality)
     own = {}
@@ -160,11 +238,10 @@ def pooled(model: keras.Model, modality: str, tokens: Any, present: Any | None =
         own["masks"] = [arguments["masks"][place]]
     if present is not None:
         own["present"] = present[:, place : place + 1]
-    concat = get_fusion("concat", pooling=getattr(fusion, "pooling", "mean"))
+    concat = get_fusion("concat", pooling=traits(fusion).pooling)
     return _like(fusion, concat)([tokens], **own)
 
 
 def _like(fusion: layers.Layer, other: layers.Layer) -> layers.Layer:
     """The other fusion, working step by step if the first does."""
-    stepwise = isinstance(fusion, StepwiseFusion) or getattr(fusion, "return_sequences", False)
-    return StepwiseFusion(other) if stepwise else other
+    return StepwiseFusion(other) if traits(fusion).return_sequences else other

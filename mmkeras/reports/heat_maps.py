@@ -12,6 +12,7 @@ import PIL.Image
 from mmkeras.data.kinds import KINDS, Kind
 from mmkeras.inspection.attention import attention_to
 from mmkeras.inspection.grad_cam import grad_cam
+from mmkeras.models.parts import encoder_layers
 from mmkeras.schema import Schema
 
 _SIDE = 192
@@ -42,9 +43,10 @@ def heat_maps(
         For each row pairs of a label and uint8 `(192, 192, 3)`.
     """
     found: list[list[tuple[str, np.ndarray]]] = [[] for _ in outputs]
+    encoders = encoder_layers(model)
     for modality in schema.modalities:
         name, values, kind = modality.name, inputs[modality.name], KINDS[modality.kind]
-        encoder = model.get_layer(f"{name}_encoder")
+        encoder = encoders[name]
         if not kind.has_heat_map or not hasattr(encoder, "token_grid"):
             continue
         maps = {"Grad-CAM": grad_cam(model, inputs, name, outputs)}

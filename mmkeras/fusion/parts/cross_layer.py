@@ -5,9 +5,9 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.transformer import check_heads
 from mmkeras.fusion.parts.masked_attention import attend
-from mmkeras.layer_config import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 
 
 class Fusion(ConfiguredLayer):

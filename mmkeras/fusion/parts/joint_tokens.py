@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import backend, layers, ops
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 
 
 def project_each(tokens_shape: Sequence[Any], dim: int, dtype: Any) -> list[layers.Dense]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -81,12 +82,12 @@ def as_fusion(layer: layers.Layer) -> layers.Layer:
     return MergeFusion(layer) if isinstance(layer, MERGE_LAYERS) else layer
 
 
-def check_takes(layer: layers.Layer, arguments: dict[str, Any]) -> None:
+def check_takes(layer: layers.Layer, arguments: Sequence[str]) -> None:
     """Raises a ValueError unless a fusion layer can be called with `masks` and `present`.
 
     Args:
         layer: The layer.
-        arguments: Those that the model has, by name.
+        arguments: Those that the model has.
     """
     parameters = inspect.signature(layer.call).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

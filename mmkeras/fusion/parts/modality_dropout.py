@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops, random
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

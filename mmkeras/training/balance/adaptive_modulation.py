@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.models.parts import fusion_inputs
+from mmkeras.fusion import Fusion
+from mmkeras.models.parts import fusion_inputs, fusion_layer, head_layers, output_layer
 from mmkeras.training.balance.gradient_scale import scale_gradient
 
 MOST_MODALITIES = 4
@@ -63,7 +64,7 @@ def agm_coefficients(scores: Any, running: Any, strength: float) -> Any:
     return ops.exp(strength * ops.minimum(ratio(running) - ratio(scores), 10.0))
 
 
-class _Responses(layers.Layer):
+class _Responses(Fusion):
     # The model from its fusion on, run once for each subset of the modalities.
     def __init__(self, fusion: layers.Layer, head: list[layers.Layer], count: int, **kwargs):
         super().__init__(**kwargs)
@@ -168,10 +169,8 @@ def adaptive_modulation(model: keras.Model, strength: float) -> AdaptiveModulati
             "Adaptive modulation runs the fusion for every subset of the modalities, and takes at "
             f"most {MOST_MODALITIES}. Received: {len(tokens)}. Use 'ogm'."
         )
-    names = [layer.name for layer in model.layers]
-    head = [layer for layer in model.layers if layer.name.startswith(("head_", "fusion_dropout"))]
-    head = [*sorted(head, key=lambda layer: names.index(layer.name)), model.get_layer("output")]
-    responses = _Responses(model.get_layer("fusion"), head, len(tokens))(
+    head = [*head_layers(model), output_layer(model)]
+    responses = _Responses(fusion_layer(model), head, len(tokens))(
         list(tokens.values()), **arguments
     )
     outputs = {"output": ops.softmax(sum(responses))}

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import keras
 from keras import layers, ops
 
-from mmkeras.models.parts import auxiliary_model, fusion_inputs, pooled
+from mmkeras.models.parts import (
+    auxiliary_model,
+    encoder_layers,
+    fusion_inputs,
+    output_layer,
+    pooled,
+)
 
 
 def teacher_model(model: keras.Model, modality: str, num_outputs: int) -> keras.Model:
@@ -21,14 +27,12 @@ def teacher_model(model: keras.Model, modality: str, num_outputs: int) -> keras.
     Returns:
         A model from the same inputs, of which it reads one, to `(batch, num_outputs)`.
     """
-    student = model.get_layer(f"{modality}_encoder")
-    config = {**student.get_config(), "name": f"{modality}_encoder"}
-    tokens = type(student).from_config(config)(model.input[modality])
+    student = encoder_layers(model)[modality]
+    tokens = type(student).from_config(student.get_config())(model.input[modality])
     # Not as a modality dropout would have it: what else is hidden, a teacher is to see.
     features = pooled(model, modality, tokens, model.input.get("present"))
-    head = layers.Dense(
-        num_outputs, activation=model.get_layer("output").activation, dtype="float32", name="output"
-    )
+    own = output_layer(model)
+    head = layers.Dense(num_outputs, activation=own.activation, dtype="float32", name=own.name)
     return keras.Model(model.input, head(features), name=f"{modality}_teacher")
 
 
@@ -74,7 +78,7 @@ def distillation_model(
         )
     outputs = auxiliary_model(model, num_outputs).output if auxiliary else {"output": model.output}
     for name, teacher in teachers.items():
-        encoder = teacher.get_layer(f"{name}_encoder")
+        encoder = encoder_layers(teacher)[name]
         # As a model of its own: two layers of one model cannot have the same name.
         frozen = keras.Model(teacher.input[name], encoder.output, name=f"{name}_frozen")
         frozen.trainable = False

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmkeras.models.parts import encoder_layers
+
 
 def true_class_score(targets: Any, probabilities: Any, sample_weight: Any | None = None) -> Any:
     """A modality's probability of the true class, added up over a batch.
@@ -102,10 +104,11 @@ class GradientModulation(keras.Model):
         weights = sample_weight or dict.fromkeys(names)
         scores = [true_class_score(targets[n], outputs[n], weights[n]) for n in names]
         coefficients = ops.stop_gradient(ogm_coefficients(ops.stack(scores), self.strength))
+        encoders = encoder_layers(self)
         owner = {
             id(variable): place
             for place, modality in enumerate(self.modalities)
-            for variable in self.get_layer(f"{modality}_encoder").trainable_variables
+            for variable in encoders[modality].trainable_variables
         }
         modulated = []
         for gradient, variable in zip(gradients, self.trainable_variables, strict=True):

@@ -7,7 +7,8 @@ from typing import Literal, get_args
 
 import keras
 
-from mmkeras.models.parts import auxiliary_model, fusion_inputs
+from mmkeras.fusion import traits
+from mmkeras.models.parts import auxiliary_model, fusion_inputs, fusion_layer, output_layer
 from mmkeras.training.balance.adaptive_modulation import adaptive_modulation
 from mmkeras.training.balance.distillation import distillation_model
 from mmkeras.training.balance.gradient_blending import blended_model
@@ -54,7 +55,7 @@ def balanced_model(
             f"balance={balance!r} balances two or more modalities. Received: a model of {names}. "
             "Use balance='none'."
         )
-    activation = model.get_layer("output").activation
+    activation = output_layer(model).activation
     if balance in ("ogm", "ogm_ge", "agm") and activation is not keras.activations.softmax:
         raise ValueError(
             f"balance={balance!r} compares probabilities of the true class, in classification. "
@@ -62,7 +63,7 @@ def balanced_model(
             "'distillation'."
         )
     if balance in ("ogm", "ogm_ge"):
-        if not auxiliary and not getattr(model.get_layer("fusion"), "gives_logits", False):
+        if not auxiliary and not traits(fusion_layer(model)).gives_logits:
             raise ValueError(
                 f"balance={balance!r} compares what each modality predicts alone. This fusion has "
                 "no such predictions, and auxiliary=0 trains none. Set auxiliary above 0, or use "

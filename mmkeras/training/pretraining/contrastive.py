@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import keras
 from keras import layers, ops
 
-from mmkeras.layer_config import ConfiguredLayer
+from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.models.parts import fusion_inputs, pooled
 
 Positives = Literal["rows", "classes"]

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.models.parts import encoder_layers
 from mmkeras.progress import ProgressBar
 from mmkeras.training.pretraining.contrastive import ContrastiveModel, Positives, projection_model
 
@@ -118,10 +119,7 @@ def copy_encoders(source: keras.Model, target: keras.Model) -> list[str]:
     Raises:
         ValueError: The models have no modality in common, or an encoder of another form.
     """
-    encoders = [
-        {layer.name: layer for layer in model.layers if layer.name.endswith("_encoder")}
-        for model in (source, target)
-    ]
+    encoders = [encoder_layers(source), encoder_layers(target)]
     common = [name for name in encoders[1] if name in encoders[0]]
     if not common:
         raise ValueError(
@@ -133,8 +131,8 @@ def copy_encoders(source: keras.Model, target: keras.Model) -> list[str]:
         shapes = [[tuple(w.shape) for w in ws] for ws in (weights, encoders[1][name].get_weights())]
         if shapes[0] != shapes[1]:
             raise ValueError(
-                f"{name!r} has weights of shapes {shapes[0]} in one model and {shapes[1]} in the "
-                "other. Build both with the same encoder, options and inputs."
+                f"The encoder of {name!r} has weights of shapes {shapes[0]} in one model and "
+                f"{shapes[1]} in the other. Build both with the same encoder, options and inputs."
             )
         encoders[1][name].set_weights(weights)
-    return [name.removesuffix("_encoder") for name in common]
+    return common

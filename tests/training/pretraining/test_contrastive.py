@@ -192,7 +192,7 @@ def test_copied_encoders_give_another_model_the_same_tokens():
         num_outputs=2,
         encoder_options={"alpha": {"units": (7,)}},
     )
-    with pytest.raises(ValueError, match="'alpha_encoder' has weights of shapes"):
+    with pytest.raises(ValueError, match="encoder of 'alpha' has weights of shapes"):
         copy_encoders(source, wider)
     zeta = SCHEMA.select(["zeta"])
     with pytest.raises(ValueError, match="share no encoder"):
