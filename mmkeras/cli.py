@@ -17,12 +17,12 @@ import tyro
 from mmkeras.data.datasets import DATASETS
 from mmkeras.data.kinds import KINDS
 from mmkeras.encoders import ENCODERS
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
-from mmkeras.layer_config import constructor_arguments
 from mmkeras.studies.jobs import JobDied, JobsMissing
 
 Config = TypeVar("Config")

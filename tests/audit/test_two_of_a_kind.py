@@ -9,26 +9,21 @@ import pytest
 from mmkeras.audit import AuditSettings, audit
 from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.sections import explanations
-from mmkeras.data.kinds import AudioSettings, ImageSettings, TextSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Image, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
 OWN = {
-    "front": ImageSettings(size=(12, 12)),
-    "back": ImageSettings(size=(8, 16), channels=1),
-    "title": TextSettings(representation="binary", vocabulary_size=5),
-    "story": TextSettings(vocabulary_size=20, ngrams=2),
+    "front": {"size": (12, 12)},
+    "back": {"size": (8, 16), "channels": 1, "encoder": "patches", "encoder_options": {"dim": 8}},
+    "title": {"representation": "binary", "vocabulary_size": 5},
+    "story": {"vocabulary_size": 20, "encoder": "lstm", "encoder_options": {"units": 6}},
 }
-
-
-class SettingsByName(Settings):
-    def preprocessing(self, schema):
-        return super().preprocessing(schema) | OWN
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +37,13 @@ def audited(shared_table, tmp_path_factory):
     )
     frame["back"] = frame["back"].where(np.arange(len(frame)) % 10 != 0, None)
     schema = Schema([Image("front"), Image("back"), Text("title"), Text("story")], "when")
-    settings = SettingsByName(
-        model=ModelSettings(
-            filters=(4, 8), convs_per_block=1, fusion="attention", text_units=(8,), dropout=0.0
-        ),
+    settings = Settings(
+        model=ModelSettings(fusion="attention", dropout=0.0),
+        encoders={
+            "image": Encoder("cnn", {"filters": (4, 8), "convs_per_block": 1}),
+            "text": Encoder("bag_of_words", {"units": (8,)}),
+        },
+        modalities=OWN,
         training=TrainingSettings(epochs=1, batch_size=15, patience=0),
     )
     splits = Splits(frame[:30], frame[30:42], frame[42:])
@@ -61,7 +59,7 @@ def test_each_modality_has_its_own_input(audited):
     run, _, _ = audited
     shapes = {name: spec.shape for name, spec in run.preprocessing.inputs.items()}
     assert shapes["front"] == (12, 12, 3) and shapes["back"] == (8, 16, 1)
-    assert shapes["title"] == (5,) and shapes["story"] == (20,)
+    assert shapes["title"] == (5,) and shapes["story"] == (None,)
 
 
 def test_the_report_shows_where_the_fusion_looks_in_either_image(audited):

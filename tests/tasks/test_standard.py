@@ -46,7 +46,7 @@ def test_every_kind_of_target_has_a_task_of_its_name_and_a_case_here():
 
 def test_the_state_survives_json(fitted):
     state = json.loads(json.dumps(fitted.to_dict()))
-    assert type(fitted).from_dict(fitted.task, state) == fitted
+    assert type(fitted).from_dict(fitted.target, state) == fitted
 
 
 def test_cells_come_back_from_arrays(fitted):
@@ -56,7 +56,7 @@ def test_cells_come_back_from_arrays(fitted):
     own = fitted.own_unit(targets)
     answers = fitted.decode(targets)
     if not fitted.per_step:
-        columns = list(fitted.task.columns)
+        columns = list(fitted.target.columns)
         wanted = FRAME[columns].to_numpy()
         if fitted.cells == "labels":
             wanted = [["|".join(sorted(cell.split("|"))) for cell in row] for row in wanted]
@@ -143,6 +143,6 @@ def test_examples_are_told_apart_and_put_into_words(fitted):
 
 
 def test_answers_of_cells_can_be_compared(fitted):
-    values = type(fitted).cell_values(FRAME, fitted.task)
-    assert list(values) == list(fitted.task.columns)
+    values = type(fitted).cell_values(FRAME, fitted.target)
+    assert list(values) == list(fitted.target.columns)
     assert all(len(column) == len(FRAME) for column in values.values())
