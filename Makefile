@@ -26,9 +26,9 @@ results: $(STAMP)
 	$(COMPARE) --dataset mosi --out runs/results/mosi --vectorized --validation 0
 	$(COMPARE) --dataset emoji --out runs/results/emoji --epochs 20 --test 0.3
 	$(ONE_CORE) $(COMPARE) --dataset avmnist --out runs/results/avmnist --epochs 6 \
-		--batch-size 32 --dropout 0 --fusion-dropout 0.1 --audio.hop 0.036 --audio.mel-bands 28
+		--batch-size 32 --dropout 0 --fusion-dropout 0.1 --set audio.hop=0.036 audio.mel_bands=28
 	$(ONE_CORE) $(COMPARE) --dataset easy_vqa --out runs/results/easy_vqa --epochs 6 \
-		--batch-size 64 --learning-rate 0.0015 --image.size 16 16 --filters 16 32
+		--batch-size 64 --learning-rate 0.0015 --set image.size=16,16 image.encoder.filters=16,32
 
 $(STAMP): setup.cfg pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)

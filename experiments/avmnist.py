@@ -6,7 +6,7 @@
     python experiments/avmnist.py --seeds 0 --models fused --fusion attention
 
 The settings were chosen on the validation rows; the test rows are looked at once. Called again
-with the same `--out`, it goes on where it was interrupted.
+with the same `--out`, it trains what is missing.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from mmkeras.studies.repeat import RepeatConfig, repeat
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Runs the experiment; returns a row a model and seed."""
+    """Runs the experiment; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return repeat(parse(RepeatConfig, arguments, __doc__, dataset="avmnist"))
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER goes on")
+    run_script(main, "; the same command with --out FOLDER resumes")

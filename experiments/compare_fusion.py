@@ -25,10 +25,10 @@ from mmkeras.studies.comparison import ComparisonConfig, compare
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Runs the comparison; returns a row a model and seed."""
+    """Runs the comparison; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return compare(parse(ComparisonConfig, arguments, __doc__))
+    return compare(parse(ComparisonConfig, arguments, __doc__, fusion="concat"))
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER goes on")
+    run_script(main, "; the same command with --out FOLDER resumes")

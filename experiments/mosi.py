@@ -20,10 +20,10 @@ from mmkeras.studies.repeat import RepeatConfig, repeat
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Runs the experiment; returns a row a model and seed."""
+    """Runs the experiment; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return repeat(parse(RepeatConfig, arguments, __doc__, dataset="mosi", validation=0.0))
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER goes on")
+    run_script(main, "; the same command with --out FOLDER resumes")

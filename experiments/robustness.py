@@ -9,7 +9,6 @@ The runs must predict one target on the same rows, as runs of one data set and s
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ import tyro
 from mmkeras.audit import AuditSettings
 from mmkeras.audit.robustness import compare_robustness
 from mmkeras.cli import run_script
+from mmkeras.experiment.folders import new_folder, time_stamp
 from mmkeras.reports.run_report import format_table
 
 
@@ -38,7 +38,7 @@ def main(
         out: Where the report goes; by default runs/robustness-TIME.
         settings: As for an audit.
     """
-    out = out or Path("runs") / time.strftime("robustness-%Y%m%d-%H%M%S")
+    out = out or new_folder(Path("runs") / f"robustness-{time_stamp()}")
     table = compare_robustness(runs, rows, settings=settings, out=out)
     print(f"\n{format_table(table)}\n\nreport: {out / 'audit.html'}")
     return table

@@ -12,7 +12,6 @@ Each model leaves a run folder; `tensorboard --logdir runs` shows them side by s
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,14 +19,17 @@ from typing import Annotated, Literal
 import pandas as pd
 import tyro
 
-from mmkeras.cli import DataConfig, data_config_from_json, option, parse, run_script, to_json
+from mmkeras.cli import option, parse, run_script
 from mmkeras.data.leakage.check import check_leakage, format_findings
-from mmkeras.data.tables.cells import class_counts
+from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
+from mmkeras.experiment.folders import new_folder, time_stamp
+from mmkeras.experiment.rows import open_rows
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import drop_unreadable, train_run
+from mmkeras.experiment.train import train_run
 from mmkeras.reports.run_report import comparison_table, format_table
-from mmkeras.studies.repeat import FUSED
+from mmkeras.studies.trainings import FUSED, models_of, schema_of
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -65,36 +67,40 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     arguments = sys.argv[1:] if arguments is None else arguments
     resumed = option(arguments, "--resume")
     if resumed is None:
-        config = parse(TrainConfig, arguments, __doc__)
-        stamp = free_stamp(config.runs / config.experiment)
+        config, stamp = parse(TrainConfig, arguments, __doc__), None
     else:
         config, stamp = read_config(Path(resumed), arguments)
-    table, schema = config.data.load()
-    if config.settings.on_error == "skip":
-        table, unreadable = drop_unreadable(table, schema, config.settings)
-        for message in unreadable:
-            print(f"skipped: {message}")
-        print(f"{len(unreadable):,} rows with unreadable files were skipped")
-    task = schema.target.task
-    splits = config.data.split(
-        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+    rows = open_rows(
+        config.data,
+        config.settings,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
     )
-    rows = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
-    print(f"{config.data.name}: {rows} rows; {schema.target.column} from {', '.join(schema.names)}")
-    if task == "classification":
-        counts = class_counts(table, schema)
+    for message in rows.messages:
+        print(message)
+    table, schema, splits = rows.table, rows.schema, rows.splits
+    task = task_class(schema.target)
+    counted = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
+    inputs = ", ".join(schema.names)
+    print(f"{config.data.name}: {counted} rows; {schema.target.name} from {inputs}")
+    if task.single_label:
+        counts = task.class_counts(table, schema.target)
         print(f"{len(counts)} classes of {counts.min():,} to {counts.max():,} rows")
     findings = check_leakage(splits, schema)
     print(format_findings(findings))
 
-    alone = schema.names if config.models == "all" and len(schema.names) > 1 else ()
+    if stamp is None:
+        folder = new_folder(config.runs / config.experiment / time_stamp(), f"-{FUSED}")
+        stamp = folder.name.removesuffix(f"-{FUSED}")
     runs = {}
-    for name in (*alone, FUSED):
+    for name in models_of(schema) if config.models == "all" else (FUSED,):
+        own = schema_of(schema, name)
         runs[name] = train_run(
             splits,
-            schema if name == FUSED else schema.select([name]),
+            own,
             config.runs / config.experiment / f"{stamp}-{name}",
-            config.settings,
+            config.settings.select(own),
             findings=findings,
             compare_with=dict(runs),
             details={"experiment": to_json(config), "stamp": stamp},
@@ -109,15 +115,6 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     return comparison
 
 
-def free_stamp(folder: Path) -> str:
-    """The time, made unlike that of an experiment begun in the same second."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    while list(folder.glob(f"{stamp}-*")):
-        time.sleep(1)
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-    return stamp
-
-
 def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
     """The configuration that a run was started with, and its time stamp."""
     if len(arguments) > 2:
@@ -126,10 +123,10 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
         raise FileNotFoundError(f"{folder} is not a run folder: it has no {CONFIG}.")
     stored = read_json(folder / CONFIG)
     values = stored.get("experiment", {})
-    if not {"data", "models", "split_seed"} <= set(values):
+    if not {"data", "models", "split_seed", "settings"} <= set(values):
         raise ValueError(
-            f"{folder} was not made by this script. A cross-validation goes on when it is called "
-            "with the same --out, and mmkeras.train_run when it is called again."
+            f"{folder} was not made by this script. A cross-validation resumes when it is "
+            "called with the same --out, and mmkeras.train_run when it is called again."
         )
     config = TrainConfig(
         data=data_config_from_json(values["data"]),
@@ -138,10 +135,10 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
         test=values["test"],
         split_seed=values["split_seed"],
         runs=folder.resolve().parents[1],
-        settings=Settings.from_dict(stored["settings"]),
+        settings=Settings.from_dict(values["settings"]),
     )
     return config, stored["stamp"]
 
 
 if __name__ == "__main__":
-    run_script(main, "; --resume FOLDER goes on, with any run folder of this experiment")
+    run_script(main, "; --resume FOLDER resumes it, with any run folder of this experiment")

@@ -26,23 +26,24 @@ import sys
 import pandas as pd
 
 from mmkeras.cli import parse, run_script
-from mmkeras.evaluation.metrics import headline
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
-from mmkeras.studies.repeat import FUSED, RepeatConfig, repeat
+from mmkeras.studies.repeat import RepeatConfig, repeat
+from mmkeras.studies.trainings import FUSED
 from mmkeras.studies.tuning.results import BEST, TRIALS, best_trials, importances, trials_table
 from mmkeras.studies.tuning.search import search
 from mmkeras.studies.tuning.tuning_config import TuneConfig
+from mmkeras.tasks import task_class
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the search; returns a row a trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = parse(TuneConfig, arguments, __doc__)
-    study, task = search(config)
-    lines = [format_table(best_trials(study, headline(task)[0]))]
+    study, kind = search(config)
+    lines = [format_table(best_trials(study, task_class(kind).main.key))]
     shares = importances(study)
     if shares:
         lines += ["", "Share of the differences between trials that each value explains (fANOVA):"]
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
                 validation=config.validation,
                 test=config.test,
                 split_seed=config.split_seed,
+                workers=config.workers,
                 out=config.folder / f"final-trial{best['trial']:03d}",
                 settings=Settings.from_dict(best["settings"]),
             )
@@ -70,4 +72,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command goes on")
+    run_script(main, "; the same command resumes")

@@ -19,10 +19,13 @@ _QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 _HOME = {
     "Audio": "schema",
     "Image": "schema",
+    "Label": "schema",
+    "Labels": "schema",
+    "Number": "schema",
+    "StepLabels": "schema",
     "Schema": "schema",
     "Sequence": "schema",
     "Tabular": "schema",
-    "Target": "schema",
     "Text": "schema",
     "Video": "schema",
     "check_leakage": "data.leakage.check",
@@ -32,12 +35,12 @@ _HOME = {
     "k_folds": "data.tables.splits",
     "split_table": "data.tables.splits",
     "load_dataset": "data.datasets",
-    "AudioSettings": "data.kinds.settings",
-    "ImageSettings": "data.kinds.settings",
-    "SequenceSettings": "data.kinds.settings",
-    "TabularSettings": "data.kinds.settings",
-    "TextSettings": "data.kinds.settings",
-    "VideoSettings": "data.kinds.settings",
+    "AudioSettings": "data.kinds",
+    "ImageSettings": "data.kinds",
+    "SequenceSettings": "data.kinds",
+    "TabularSettings": "data.kinds",
+    "TextSettings": "data.kinds",
+    "VideoSettings": "data.kinds",
     "fit_preprocessing": "data.preprocessing",
     "Pipeline": "data.pipeline",
     "build_model": "models.build",
@@ -68,7 +71,13 @@ def __dir__():
 
 @wrapt.when_imported("keras")
 def _register_layers(keras):
-    for name in ("encoders", "encoders.keras_mask", "fusion", "multimodal_model"):
+    for name in (
+        "encoders",
+        "encoders.keras_mask",
+        "fusion",
+        "multimodal_model",
+        "tasks.samples_f1",
+    ):
         importlib.import_module(f"mmkeras.{name}")
 
 

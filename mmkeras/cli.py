@@ -1,98 +1,31 @@
-"""What the experiment scripts share: which data, the data set's preset, errors in one line."""
+"""What the experiment scripts share: the data set's preset, and errors in one line."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import pandas as pd
+import docstring_parser
 import tyro
 
-from mmkeras.data.datasets import DATASETS, load_dataset
-from mmkeras.data.tables.clean import clean_table
-from mmkeras.data.tables.infer import infer_schema
-from mmkeras.data.tables.read import read_raw, read_table
-from mmkeras.data.tables.splits import Splits, split_officially, split_table
+from mmkeras.data.datasets import DATASETS
+from mmkeras.data.kinds import KINDS
+from mmkeras.encoders import ENCODERS
+from mmkeras.encoders.configured_layer import constructor_arguments
+from mmkeras.experiment.assignments import assign
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.presets import preset
-from mmkeras.schema import Schema
+from mmkeras.experiment.settings import Encoder, Settings
+from mmkeras.fusion import FUSIONS, fusion_options
+from mmkeras.studies.jobs import JobDied, JobsMissing
 
 Config = TypeVar("Config")
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which rows to use.
-
-    Args:
-        dataset: A public data set (mmkeras.data.datasets). Its preset replaces the defaults below.
-        data: Your own CSV or Parquet file instead of a data set.
-        schema: The JSON file that says which of its columns is what; inferred if not given.
-        target: The column to predict, where the schema is inferred.
-        drop_holes: Leave out rows that lack a modality, instead of telling the model.
-        split_column: The column that says train, validation or test. A data set with an official
-            split uses that.
-    """
-
-    dataset: Literal[tuple(DATASETS)] = "glyphs"
-    data: Path | None = None
-    schema: Path | None = None
-    target: str | None = None
-    drop_holes: bool = False
-    split_column: str | None = None
-
-    @property
-    def name(self) -> str:
-        return self.data.stem if self.data else self.dataset
-
-    def load(self) -> tuple[pd.DataFrame, Schema]:
-        """The validated, cleaned table and its schema; says what it inferred and dropped."""
-        if self.data is None:
-            if self.schema or self.target:
-                raise ValueError("--schema and --target describe your own --data.")
-            source, schema = load_dataset(self.dataset)
-        else:
-            source, schema = self.data, self._schema()
-        table = read_table(source, schema)
-        table, cleaning = clean_table(
-            table, schema, drop_holes=self.drop_holes, drop_duplicates=self.data is not None
-        )
-        if self.data is not None:
-            print(cleaning)
-        return table, schema
-
-    def split(
-        self, table: pd.DataFrame, schema: Schema, *, validation: float, test: float, seed: int
-    ) -> Splits:
-        """The table's own split where it has one, otherwise a random one."""
-        column = self.split_column
-        if column is None and self.data is None and "split" in table.columns:
-            column = "split"
-        if column in schema.columns:
-            raise ValueError(
-                f"The split column {column!r} is an input in the schema: the model would be told "
-                "which rows are for testing. Remove it there."
-            )
-        if column is None:
-            return split_table(table, schema, validation=validation, test=test, seed=seed)
-        return split_officially(table, schema, column, validation=validation, seed=seed)
-
-    def _schema(self) -> Schema:
-        if self.schema is not None:
-            return Schema.load(self.schema)
-        raw = read_raw(self.data)
-        if self.split_column is not None:
-            # It says which rows are which, and is nothing to learn from.
-            raw = raw.drop(columns=self.split_column, errors="ignore")
-        schema = infer_schema(raw, target=self.target, base_dir=self.data.parent)
-        print(
-            f"The schema was inferred; to change it, save it and pass --schema:\n{schema.to_json()}"
-        )
-        return schema
 
 
 def parse(
@@ -100,25 +33,120 @@ def parse(
     arguments: Sequence[str],
     description: str,
     dataset: str = DataConfig.dataset,
+    fusion: str | None = None,
     **defaults: Any,
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
+
+    Beside the fields of the class, all scripts take `--config FILE` (the settings of a run's
+    `config.json`, or a file of one's own, in the place of the preset), `--set WHERE.NAME=VALUE ...`
+    (`mmkeras.experiment.assignments`) and `--help-all`.
 
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
         arguments: The command line, without the script.
         description: What `--help` says first.
         dataset: The data set if the command line names none.
+        fusion: The fusion that settings are for, if the command line names none; by default the
+            preset's.
         **defaults: Of other fields of the configuration.
     """
-    dataset = option(arguments, "--dataset") or dataset
+    rest, words = _taken(arguments, "--set", several=True)
+    rest, files = _taken(rest, "--config")
+    dataset = option(rest, "--dataset") or dataset
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
-    own = option(arguments, "--data") is not None
-    default = config_class(
-        data=DataConfig(dataset=dataset), settings=preset(None if own else dataset), **defaults
+    own = option(rest, "--data") is not None
+    settings = read_settings(Path(files[-1])) if files else preset(None if own else dataset)
+    fusion = option(rest, "--fusion") or fusion
+    if fusion in FUSIONS:
+        settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
+    settings = assign(settings, words)
+    if "--help-all" in rest:
+        print(all_settings(settings))
+        raise SystemExit(0)
+    default = config_class(data=DataConfig(dataset=dataset), settings=settings, **defaults)
+    return tyro.cli(
+        config_class,
+        args=rest,
+        default=default,
+        description=f"{description}\n\n{MORE_OPTIONS}",
     )
-    return tyro.cli(config_class, args=list(arguments), default=default, description=description)
+
+
+MORE_OPTIONS = """Every script also takes
+
+    --set image.size=96,96 xray.encoder=patches xray.encoder.dim=128 fusion.num_heads=8
+
+for settings of kinds, single modalities, encoders and fusions (--help-all lists them), and
+--config FILE, which takes the settings of a run's config.json, or of a JSON file like it."""
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings in a run's `config.json`, or in a JSON file that holds nothing else.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No configuration at {path.absolute()}.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Settings.from_dict(values.get("settings", values))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold settings: {error}") from error
+
+
+def all_settings(settings: Settings) -> str:
+    """What `--set` can change, with the values that a command has now."""
+    lines = ["Settings for --set WHERE.NAME=VALUE. WHERE is a kind, a modality's name, or fusion."]
+    for kind, about in KINDS.items():
+        lines += ["", f"{kind}: for every {kind} modality, or by name for a single one"]
+        lines += _described(about.settings, getattr(settings, kind), f"  {kind}.")
+        own = settings.encoders.get(kind, Encoder())
+        lines.append(f"  {kind}.encoder={own.name or 'by the inputs'}, and {kind}.encoder.OPTION")
+        lines += [
+            f"    {name}: {', '.join(constructor_arguments(encoder))}"
+            for name, encoder in ENCODERS[kind].items()
+        ]
+    lines += ["", f"fusion: fusion.OPTION (--fusion is {settings.model.fusion})"]
+    lines += [f"    {name}: {', '.join(sorted(fusion_options(name)))}" for name in FUSIONS]
+    return "\n".join(lines)
+
+
+def _described(cls: type, values: Any, prefix: str) -> list[str]:
+    """Two lines for each field of a dataclass: its value, and its docstring's words."""
+    words = {each.arg_name: each.description for each in docstring_parser.parse(cls.__doc__).params}
+    lines = []
+    for field in dataclasses.fields(cls):
+        value = getattr(values, field.name)
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        lines.append(f"{prefix}{field.name}={text}")
+        lines += textwrap.wrap(words.get(field.name) or "", 92, initial_indent=" " * 6,
+                               subsequent_indent=" " * 6)  # fmt: skip
+    return lines
+
+
+def _taken(
+    arguments: Sequence[str], name: str, several: bool = False
+) -> tuple[list[str], list[str]]:
+    """The arguments without an option, and the option's values."""
+    rest: list[str] = []
+    values: list[str] = []
+    taking = False
+    for word in arguments:
+        if word == name:
+            taking = True
+        elif word.startswith(f"{name}="):
+            values.append(word.split("=", 1)[1])
+        elif taking and not word.startswith("--"):
+            values.append(word)
+            taking = several
+        else:
+            taking = False
+            rest.append(word)
+    return rest, values
 
 
 def option(arguments: Sequence[str], name: str) -> str | None:
@@ -131,39 +159,19 @@ def option(arguments: Sequence[str], name: str) -> str | None:
     return None
 
 
-def to_json(config: Any) -> dict[str, Any]:
-    """A configuration as JSON can hold it: paths are absolute strings, tuples are lists."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, Path):
-            return str(value.resolve())
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(item) for item in value]
-        return value
-
-    return plain(dataclasses.asdict(config))
-
-
-def data_config_from_json(values: dict[str, Any]) -> DataConfig:
-    paths = {name: Path(values[name]) for name in ("data", "schema") if values[name]}
-    return DataConfig(**{**values, **paths})
-
-
 def run_script(main: Callable[[], Any], after_interrupt: str = "") -> None:
     """Runs a script's `main`: a user's mistake ends in one line, without a traceback.
 
-    `after_interrupt` says how to go on after Ctrl-C.
+    Missing jobs end it likewise: exit code 1. `after_interrupt` says how to resume after Ctrl-C.
 
     Set `MMKERAS_TRACEBACK=1` to see where the error was raised.
     """
     try:
         main()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, JobsMissing, JobDied) as error:
         if os.environ.get("MMKERAS_TRACEBACK") == "1":
             raise
         raise SystemExit(f"error: {error}") from None
     except KeyboardInterrupt:
-        print(f"\ninterrupted {after_interrupt}".rstrip(), file=sys.stderr)
+        print(f"\ninterrupted{after_interrupt}", file=sys.stderr)
         raise SystemExit(130) from None

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-TASKS = ("classification", "multilabel", "regression")
-
 # Names become Keras layer names and folder names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -134,32 +132,96 @@ MODALITIES: dict[str, type] = {
 
 
 @dataclass(frozen=True)
-class Target:
-    """The column to predict.
+class _OneTarget:
+    """A target that stands in one column."""
+
+    kind: ClassVar[str]
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.column
+
+
+@dataclass(frozen=True)
+class Label(_OneTarget):
+    """One class for each row.
 
     Args:
-        column: The table's column.
-        task: `"classification"` (one class a row), `"multilabel"` (any number of labels a row,
-            joined by `separator`) or `"regression"` (a number).
-        separator: What stands between two labels of a multi-label cell, and between the labels
-            of two steps.
-        per_step: Sequence labelling: a cell holds one class for each step of the row's sequences
-            (a list, or joined by `separator`). All modalities are then `Sequence`s of equal
-            length.
+        column: The table's column. A cell is the class's name, a whole number or a boolean.
     """
 
-    column: str
-    task: str = "classification"
+    kind: ClassVar[str] = "label"
+
+
+@dataclass(frozen=True)
+class Labels(_OneTarget):
+    """Any number of labels for each row (multi-label classification).
+
+    Args:
+        column: The table's column. A cell is a list of labels, or one text that joins them; an
+            empty cell is a row without labels.
+        separator: What joins the labels of a text.
+    """
+
+    kind: ClassVar[str] = "labels"
     separator: str = "|"
-    per_step: bool = False
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number for each row, or several at once (regression).
+
+    Args:
+        column: The table's column, or a list of columns: `Number(("x", "y"))`.
+    """
+
+    kind: ClassVar[str] = "number"
+    column: str | tuple[str, ...]
 
     def __post_init__(self):
-        if self.task not in TASKS:
-            raise ValueError(f"`task` must be one of {TASKS}. Received: {self.task!r}.")
-        if self.per_step and self.task != "classification":
+        if not isinstance(self.column, str):
+            object.__setattr__(self, "column", tuple(self.column))
+        if not self.columns or len(set(self.columns)) < len(self.columns):
             raise ValueError(
-                f"`per_step` labels each step with one class. Received: task={self.task!r}."
+                f"A number's columns are one or more, each named once. Received: {self.column!r}."
             )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,) if isinstance(self.column, str) else self.column
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return ", ".join(self.columns)
+
+
+@dataclass(frozen=True)
+class StepLabels(_OneTarget):
+    """One class for each step of the row's sequences (sequence labelling).
+
+    All modalities are then `Sequence`s of equal length.
+
+    Args:
+        column: The table's column. A cell is a list of classes, one for each step, or one text
+            that joins them.
+        separator: What joins the classes of a text.
+    """
+
+    kind: ClassVar[str] = "step_labels"
+    separator: str = "|"
+
+
+Target = Label | Labels | Number | StepLabels
+TARGETS: dict[str, type] = {cls.kind: cls for cls in (Label, Labels, Number, StepLabels)}
+# Older schema files name a task instead of a kind of target.
+_KIND_OF_TASK = {"classification": "label", "multilabel": "labels", "regression": "number"}
 
 
 @dataclass(frozen=True)
@@ -168,14 +230,15 @@ class Schema:
 
     Args:
         modalities: The inputs, in the order in which fusions see them.
-        target: The column to predict (a `Target`, or a column name for classification).
+        target: What is predicted: a `Label`, `Labels`, `Number` or `StepLabels`; a column's name is
+            a `Label`. `None` where nothing is predicted (features, pre-training).
         id: A column whose values name the rows; it must not repeat.
         group: A column whose equal values belong together (a patient, a video, a speaker):
             splits never put rows of one group on two sides.
 
     Example:
 
-    >>> schema = Schema([Image("photo"), Text("caption")], target=Target("label"))
+    >>> schema = Schema([Image("photo"), Text("caption")], target=Label("species"))
     >>> schema["caption"].column
     'caption'
     >>> Schema.from_json(schema.to_json()) == schema
@@ -183,14 +246,19 @@ class Schema:
     """
 
     modalities: tuple[Modality, ...]
-    target: Target
+    target: Target | None = None
     id: str | None = None
     group: str | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "modalities", tuple(self.modalities))
         if isinstance(self.target, str):
-            object.__setattr__(self, "target", Target(self.target))
+            object.__setattr__(self, "target", Label(self.target))
+        if not isinstance(self.target, (Target, type(None))):
+            raise ValueError(
+                "`target` is a Label, Labels, Number or StepLabels, a column's name, or None. "
+                f"Received: {self.target!r}."
+            )
         if not self.modalities:
             raise ValueError("A schema needs at least one modality.")
         names = self.names
@@ -204,16 +272,17 @@ class Schema:
                 f"modality and give its column: Image('{taken[0]}_2', column={taken[0]!r})."
             )
         others = [m.name for m in self.modalities if not isinstance(m, Sequence)]
-        if self.target.per_step and others:
+        if isinstance(self.target, StepLabels) and others:
             raise ValueError(
-                f"A target with a label per step needs sequences only; {others} have no steps."
+                f"A target with a label for each step needs sequences only; {others} have no steps."
             )
-        users = [m.name for m in self.modalities if self.target.column in m.columns]
-        if users:
-            raise ValueError(
-                f"The target column {self.target.column!r} is also an input of {users}: the model "
-                "would be given the answer. Remove it from the modality."
-            )
+        for column in self.target_columns:
+            users = [m.name for m in self.modalities if column in m.columns]
+            if users:
+                raise ValueError(
+                    f"The target column {column!r} is also an input of {users}: the model would be "
+                    "given the answer. Remove it from the modality."
+                )
 
     def __getitem__(self, name: str) -> Modality:
         for modality in self.modalities:
@@ -230,14 +299,19 @@ class Schema:
         """The input columns of all modalities, each once."""
         return tuple(dict.fromkeys(c for m in self.modalities for c in m.columns))
 
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that are predicted; none without a target."""
+        return () if self.target is None else self.target.columns
+
     def select(self, names: list[str] | tuple[str, ...]) -> Schema:
         """The same schema with only the named modalities, e.g. for a unimodal baseline."""
         return dataclasses.replace(self, modalities=tuple(self[name] for name in names))
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "modalities": [{"kind": m.kind, **dataclasses.asdict(m)} for m in self.modalities],
-            "target": dataclasses.asdict(self.target),
+            "modalities": [_described(modality) for modality in self.modalities],
+            "target": None if self.target is None else _described(self.target),
             "id": self.id,
             "group": self.group,
         }
@@ -245,25 +319,17 @@ class Schema:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
         unknown = set(data) - {"modalities", "target", "id", "group"}
-        missing = {"modalities", "target"} - set(data)
-        if unknown or missing:
+        if unknown or "modalities" not in data:
             raise ValueError(
-                "A schema has the keys modalities, target, and optionally id and group. "
-                f"Unknown: {sorted(unknown)}. Missing: {sorted(missing)}."
+                "A schema has the keys modalities, and optionally target, id and group. "
+                f"Unknown: {sorted(unknown)}. Received: {sorted(data)}."
             )
-        modalities = []
-        for entry in data["modalities"]:
-            entry = dict(entry)
-            kind = entry.pop("kind", None)
-            if kind not in MODALITIES:
-                raise ValueError(
-                    f"A modality's kind must be one of {sorted(MODALITIES)}. Received: {kind!r}."
-                )
-            modalities.append(_construct(MODALITIES[kind], entry))
-        target = data["target"]
-        if isinstance(target, Mapping):
-            target = _construct(Target, target)
-        return cls(tuple(modalities), target, id=data.get("id"), group=data.get("group"))
+        return cls(
+            tuple(_of_kind("modality", MODALITIES, entry) for entry in data["modalities"]),
+            _target(data.get("target")),
+            id=data.get("id"),
+            group=data.get("group"),
+        )
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
@@ -284,6 +350,33 @@ class Schema:
             return cls.from_json(path.read_text(encoding="utf-8"))
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path} is not a valid schema: {error}") from error
+
+
+def _described(part: Modality | Target) -> dict[str, Any]:
+    return {"kind": part.kind, **dataclasses.asdict(part)}
+
+
+def _of_kind(what: str, classes: Mapping[str, type], data: Mapping[str, Any]):
+    values = dict(data)
+    kind = values.pop("kind", None)
+    if kind not in classes:
+        raise ValueError(f"A {what}'s kind must be one of {sorted(classes)}. Received: {kind!r}.")
+    return _construct(classes[kind], values)
+
+
+def _target(data: Any) -> Any:
+    if not isinstance(data, Mapping):
+        return data
+    if "kind" in data:
+        return _of_kind("target", TARGETS, data)
+    values = dict(data)
+    task, per_step = values.pop("task", "classification"), values.pop("per_step", False)
+    if task not in _KIND_OF_TASK:
+        raise ValueError(f"A target needs a kind, one of {sorted(TARGETS)}. Received: {data}.")
+    kind = "step_labels" if per_step else _KIND_OF_TASK[task]
+    if kind in ("label", "number"):
+        values.pop("separator", None)
+    return _construct(TARGETS[kind], values)
 
 
 def _construct(cls: type, data: Mapping[str, Any]):
@@ -322,9 +415,13 @@ class InputSpec:
         dtype: `"float32"` or `"int32"`.
         vocabulary_size: For token ids (0 is padding): one more than the largest id.
         groups: For a vector made of several columns: the width of each, in order.
+        max_length: The most steps or tokens that a batch has, where there is such a limit.
+        is_waveform: Whether the inputs are a sound's samples.
     """
 
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     vocabulary_size: int | None = None
     groups: tuple[int, ...] | None = None
+    max_length: int | None = None
+    is_waveform: bool = False

@@ -136,7 +136,7 @@ preprocessing = mmkeras.fit_preprocessing(
 )
 for name, spec in preprocessing.inputs.items():
     print(f"{name}: {spec}")
-print("classes:", ", ".join(preprocessing.target.classes))
+print("classes:", ", ".join(preprocessing.task.classes))
 
 # %% [markdown]
 # A `Pipeline` feeds rows to the model as a `tf.data.Dataset` of `(inputs, targets)`. One batch shows
@@ -231,7 +231,7 @@ predictions[["true", "predicted", "confidence"]].sample(5, random_state=0)
 # CYRILLIC to be taken for each other: they share drawings and names.
 
 # %%
-classes = preprocessing.target.classes
+classes = preprocessing.task.classes
 confusion = pd.crosstab(predictions["true"], predictions["predicted"])
 plot_confusion(confusion.reindex(index=classes, columns=classes, fill_value=0).to_numpy(), classes)
 
@@ -264,7 +264,7 @@ plot_examples(images, names, verdicts, is_right[rows].tolist())
 # Attention shows what the model mixed, not why it decided: read it as a hint, never as a proof.
 
 # %%
-maps = image_attention(model, test, rows)
+(maps,) = image_attention(model, test, rows).values()
 plot_attention(
     images, maps, [f"{verdict}\n{name}" for verdict, name in zip(verdicts, names, strict=True)]
 )

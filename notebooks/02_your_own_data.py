@@ -36,6 +36,7 @@ import PIL.ImageDraw
 
 from mmkeras.data.leakage.check import format_findings
 from mmkeras.data.tables.read import TableError
+from mmkeras.experiment.settings import Encoder, ModelSettings
 from mmkeras.reports.plots import plot_examples
 from mmkeras.training.settings import TrainingSettings
 
@@ -123,7 +124,7 @@ schema = mmkeras.Schema(
         mmkeras.Text("title"),
         mmkeras.Tabular("facts", numeric=["price"], categorical=["material"]),
     ],
-    mmkeras.Target("category"),
+    mmkeras.Label("category"),
     group="seller",
 )
 
@@ -207,6 +208,8 @@ _ = broken.write_bytes(whole)
 
 # %%
 settings = mmkeras.Settings(
+    model=ModelSettings(fusion="late"),
+    encoders={"image": Encoder("cnn", {"filters": (16, 32), "convs_per_block": 1})},
     training=TrainingSettings(
         epochs=25,
         learning_rate=3e-3,
@@ -216,10 +219,6 @@ settings = mmkeras.Settings(
         monitor="val_accuracy",
     ),
     image=mmkeras.ImageSettings(size=(48, 48)),
-)
-settings = dataclasses.replace(
-    settings,
-    model=dataclasses.replace(settings.model, filters=(16, 32), convs_per_block=1, fusion="late"),
 )
 runs = {}
 for name in (*schema.names, "all"):

@@ -215,7 +215,7 @@ def train(name, schema, settings):
         mmkeras.Pipeline(rows, preprocessing, batch_size=size)
         for rows in (splits.train, splits.validation)
     )
-    model = make_model(preprocessing, settings.model)
+    model = make_model(preprocessing, settings)
     fit(model, *pipelines, settings.training, seed=settings.seed, label=name)
     return model, preprocessing
 

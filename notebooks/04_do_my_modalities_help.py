@@ -40,7 +40,7 @@ from mmkeras.audit import AuditSettings
 from mmkeras.reports.parts import Picture, Table
 from mmkeras.data.datasets.synthetic_truth import truth
 from mmkeras.data.tables.splits import split_officially
-from mmkeras.evaluation import audit
+from mmkeras.audit import audit
 from mmkeras.evaluation.comparison import compare_models
 from mmkeras.experiment.presets import preset
 

@@ -2,7 +2,19 @@ import json
 
 import pytest
 
-from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
+from mmkeras.schema import (
+    Audio,
+    Image,
+    Label,
+    Labels,
+    Number,
+    Schema,
+    Sequence,
+    StepLabels,
+    Tabular,
+    Text,
+    Video,
+)
 
 SCHEMA = Schema(
     [
@@ -10,7 +22,7 @@ SCHEMA = Schema(
         Text("caption"),
         Tabular("facts", numeric=["age"], categorical=["city"]),
     ],
-    Target("labels", task="multilabel", separator=";"),
+    Labels("labels", separator=";"),
     id="row",
     group="patient",
 )
@@ -26,13 +38,13 @@ def test_a_schema_survives_json_and_files(tmp_path):
 
 def test_three_lines_are_enough():
     schema = Schema([Image("photo"), Text("caption")], "label")
-    assert schema.target == Target("label", task="classification")
+    assert schema.target == Label("label")
     assert schema.names == schema.columns == ("photo", "caption")
 
 
 def test_sounds_videos_and_sequences_survive_json():
     schema = Schema(
-        [Video("picture", "clip"), Audio("sound", "clip"), Sequence("motion")], Target("label")
+        [Video("picture", "clip"), Audio("sound", "clip"), Sequence("motion")], Label("label")
     )
     assert Schema.from_json(schema.to_json()) == schema
     kinds = [modality["kind"] for modality in schema.to_dict()["modalities"]]
@@ -43,14 +55,32 @@ def test_sounds_videos_and_sequences_survive_json():
 
 
 def test_a_label_per_step_survives_json():
-    target = Target("moods", separator=" ", per_step=True)
+    target = StepLabels("moods", separator=" ")
     schema = Schema([Sequence("voice"), Sequence("words")], target, group="talk")
     assert Schema.from_json(schema.to_json()) == schema
-    assert schema.select(["words"]).target.per_step
-    # Schemas that were written before there was such a target.
-    older = schema.to_dict()
-    del older["target"]["per_step"]
-    assert not Schema.from_dict(older).target.per_step
+    assert schema.select(["words"]).target == target
+
+
+@pytest.mark.parametrize(
+    ("older", "target"),
+    [
+        ({"column": "y"}, Label("y")),
+        ({"column": "y", "task": "label", "separator": "|"}, Label("y")),
+        ({"column": "y", "task": "labels", "separator": ";"}, Labels("y", separator=";")),
+        ({"column": "y", "task": "number", "separator": "|", "per_step": False}, Number("y")),
+        ({"column": "y", "task": "label", "per_step": True}, StepLabels("y")),
+    ],
+)
+def test_schemas_that_name_a_task_still_load(older, target):
+    data = {"modalities": [{"kind": "sequence", "name": "walk"}], "target": older}
+    assert Schema.from_dict(data).target == target
+
+
+def test_several_numbers_and_no_target_survive_json():
+    for target, columns in ((Number(("x", "y")), ("x", "y")), (None, ())):
+        schema = Schema([Text("note")], target)
+        assert schema.target_columns == columns
+        assert Schema.from_json(schema.to_json()) == schema
 
 
 def test_modalities_can_be_looked_up_and_selected():
@@ -74,11 +104,12 @@ def test_modalities_can_be_looked_up_and_selected():
         (lambda: Text("my text"), r"column='my text'"),
         (lambda: Tabular("t"), "names no column"),
         (lambda: Tabular("t", numeric="age"), "list of columns"),
-        (lambda: Target("y", task="ranking"), r"classification.*'ranking'"),
-        (lambda: Target("y", "regression", per_step=True), r"one class.*task='regression'"),
-        (lambda: Target("y", "multilabel", per_step=True), r"one class.*task='multilabel'"),
+        (lambda: Number(()), "one or more"),
+        (lambda: Number(("x", "x")), "named once"),
+        (lambda: Schema([Text("x")], Number(("x", "y"))), "given the answer"),
+        (lambda: Schema([Text("a")], 3), "Label, Labels, Number.*3"),
         (
-            lambda: Schema([Sequence("a"), Text("b")], Target("y", per_step=True)),
+            lambda: Schema([Sequence("a"), Text("b")], StepLabels("y")),
             r"sequences only; \['b'\] have no steps",
         ),
         (lambda: Schema([Video("v", "y"), Audio("a")], "y"), r"input of \['v'\]"),
@@ -96,7 +127,9 @@ def test_impossible_schemas_are_refused(make, message):
     ("change", "message"),
     [
         ({"modalites": []}, "modalites"),
-        ({"target": None}, "target"),
+        ({"modalities": None}, "modalities"),
+        ({"target": {"kind": "smell", "column": "y"}}, r"step_labels.*'smell'"),
+        ({"target": {"column": "y", "task": "ranking"}}, "ranking"),
         ({"modalities": [{"kind": "smell", "name": "a"}]}, r"'smell'"),
         ({"modalities": [{"kind": "text", "nam": "a"}]}, r"no setting \['nam'\]"),
         ({"modalities": [{"kind": "text"}]}, r"needs \['name'\]"),

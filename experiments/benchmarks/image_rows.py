@@ -63,7 +63,7 @@ def torch_rows(frame: pd.DataFrame, preprocessing: Any, keep: bool) -> Any:
     return ImageTextRows(
         frame["image"],
         preprocessing.modalities["text"].token_ids(list(frame["text"])),
-        preprocessing.target.encode(frame),
+        preprocessing.task.encode(frame),
         size=preprocessing.modalities["image"].settings.size[0],
         rotation=ROTATION,
         shift=SHIFT,
@@ -81,4 +81,4 @@ def make_model(preprocessing: Any) -> Any:
         CLASSES,
         text_branch="lstm",
     )
-    return mmkeras.compile_model(model, "classification")
+    return mmkeras.compile_model(model, "label")

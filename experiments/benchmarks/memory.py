@@ -30,7 +30,7 @@ from PIL import Image as PillowImage
 from sound_rows import draw_sound
 
 import mmkeras
-from mmkeras.data.media.stores import decoded_bytes
+from mmkeras.data.kinds import KINDS
 from mmkeras.progress import ProgressBar
 
 SIDE, RATE, SECONDS = 64, 16000, 1.0
@@ -115,7 +115,7 @@ def go_through(
         "audio": mmkeras.AudioSettings(rate=RATE, seconds=SECONDS),
     }
     preprocessing = mmkeras.fit_preprocessing(frame, schema, settings)
-    decoded = sum(decoded_bytes(kind, len(frame), settings[kind]) for kind in settings)
+    decoded = sum(KINDS[kind].decoded_bytes(len(frame), own) for kind, own in settings.items())
     pipeline = mmkeras.Pipeline(
         frame,
         preprocessing,

@@ -51,8 +51,9 @@ class SeedsConfig:
 def train(config: SeedsConfig) -> float:
     """Trains all seeds on this process's side; returns the seconds that it took."""
     # mmkeras first: it keeps the backend quiet.
-    from mmkeras.cli import DataConfig
+    from mmkeras.experiment.data_config import DataConfig
     from mmkeras.experiment.presets import preset
+    from mmkeras.experiment.rows import open_rows
     from mmkeras.experiment.train import fitted_pipelines, make_model
     from mmkeras.studies.comparison.comparison_config import with_encoders
     from mmkeras.training.fit import fit
@@ -60,24 +61,24 @@ def train(config: SeedsConfig) -> float:
     from mmkeras.training.vectorized import fit_seeds
 
     settings = with_encoders(preset(config.dataset), config.encoders)
-    training, model = settings.training, settings.model
+    training = settings.training
     if config.epochs is not None:
         training = dataclasses.replace(training, epochs=config.epochs)
     if config.fusion is not None:
-        model = dataclasses.replace(model, fusion=config.fusion)
+        model = settings.model.with_fusion(config.fusion)
+        settings = dataclasses.replace(settings, model=model)
     data = DataConfig(dataset=config.dataset)
-    table, schema = data.load()
-    splits = data.split(table, schema, validation=0.15, test=0.15, seed=0)
-    preprocessing, pipelines = fitted_pipelines(splits, schema, settings, "runs/cache")
+    rows = open_rows(data, settings, validation=0.15, test=0.15, seed=0)
+    preprocessing, pipelines = fitted_pipelines(rows.splits, rows.schema, settings, "runs/cache")
     parts = (pipelines["train"], pipelines["validation"], training)
     started = time.perf_counter()
     if config.side == "vectorized":
         seeds = tuple(range(config.seeds))
-        fit_seeds(lambda: make_model(preprocessing, model), *parts, seeds=seeds)
+        fit_seeds(lambda: make_model(preprocessing, settings), *parts, seeds=seeds)
     else:
         for seed in range(config.seeds):
             set_seed(seed)
-            fit(make_model(preprocessing, model), *parts, seed=seed)
+            fit(make_model(preprocessing, settings), *parts, seed=seed)
     return time.perf_counter() - started
 
 

@@ -60,7 +60,7 @@ def torch_rows(frame: pd.DataFrame, preprocessing: Any, keep: bool) -> Any:
     fitted = preprocessing.modalities["audio"]
     return SoundRows(
         frame["audio"],
-        preprocessing.target.encode(frame),
+        preprocessing.task.encode(frame),
         rate=fitted.settings.rate,
         samples=fitted.settings.samples,
         window=fitted.settings.window_samples,

@@ -72,7 +72,7 @@ def keras_step(config: StepConfig, size: int) -> Callable[[], float]:
 
     keras.utils.set_random_seed(config.seed)
     model = image_text_classifier((size, size, 3), config.vocabulary_size, num_classes=10)
-    compile_model(model, "classification")
+    compile_model(model, "label")
     images, texts, labels = (keras.ops.convert_to_tensor(x) for x in make_batch(config, size))
     return lambda: float(model.train_on_batch({"image": images, "text": texts}, labels)[0])
 

@@ -16,7 +16,7 @@ class AuditSettings:
         by: Columns whose values are looked at apart, as subgroups.
         noise: Whether to corrupt the inputs (the longest part).
         explain: How many rows to explain: the most confident right and wrong answers.
-        explain_rows: Ids (or, without an id column, index labels) of the rows to explain instead.
+        explain_rows: Ids (or, without an id column, row labels) of the rows to explain instead.
         max_rows: Most rows of the parts that predict many times; drawn at random from more.
         draws: Bootstrap samples of an interval.
         swaps: How often a hidden modality is replaced by that of other rows, where the model was

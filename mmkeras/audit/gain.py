@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.bootstrap import compare_paired
-from mmkeras.evaluation.comparison import SCORES
 from mmkeras.evaluation.significance import mcnemar
+from mmkeras.tasks import Figure
 
 # Differences of less than this many points are of no use to anyone.
 _NEGLIGIBLE = 0.01
@@ -19,10 +19,10 @@ class Gain:
 
     Args:
         best: Which modality is best alone, on these very rows; that makes it the strictest line.
-        alone, fused: Their mean scores: right answers, right labels, or minus the absolute error.
+        alone, fused: Their main figures.
         low, high: The 95 % interval of the difference.
         mcnemar: The p-value of McNemar's test, of classes.
-        task: The task.
+        figure: The task's main figure.
     """
 
     best: str
@@ -31,7 +31,7 @@ class Gain:
     low: float
     high: float
     mcnemar: float | None
-    task: str
+    figure: Figure
 
     @property
     def difference(self) -> float:
@@ -44,25 +44,21 @@ class Gain:
             return "helps"
         if self.high < 0:
             return "hurts"
-        small = self.task != "regression" and self.high < _NEGLIGIBLE
-        return "no use" if small else "unclear"
+        return "no use" if self.high < _NEGLIGIBLE else "unclear"
 
     @property
     def words(self) -> str:
         """The difference and its interval, with the figure's name."""
-        if self.task == "regression":
-            return (
-                f"mean absolute error {-self.fused:.3g} against {-self.alone:.3g}; 95 % interval "
-                f"of the difference {-self.high:+.3g} to {-self.low:+.3g}"
-            )
+        figure = self.figure
         return (
-            f"{SCORES[self.task]} {100 * self.fused:.1f} % against {100 * self.alone:.1f} %, "
-            f"{100 * self.difference:+.1f} points, 95 % interval {100 * self.low:+.1f} to "
-            f"{100 * self.high:+.1f}"
+            f"{figure.words} {figure.shown(self.fused)} against {figure.shown(self.alone)}, "
+            f"{figure.difference(self.difference)}, 95 % interval {figure.signed(self.low)} to "
+            f"{figure.signed(self.high)}"
         )
 
     @property
-    def verdict(self) -> str:
+    def sentence(self) -> str:
+        """Whether fusing helps, in one sentence."""
         best = self.best
         return {
             "helps": f"Yes, the modalities help each other: all together are better than {best} "
@@ -91,13 +87,12 @@ def gain_of_fusing(subject: Subject) -> Gain | None:
     found = compare_paired(
         fused, alone[best], groups=rows.pipeline.groups, seed=subject.settings.seed
     )
-    classes = subject.task == "classification"
     return Gain(
         best=best,
         alone=float(alone[best].mean()),
         fused=float(fused.mean()),
         low=found.low,
         high=found.high,
-        mcnemar=mcnemar(fused > 0.5, alone[best] > 0.5) if classes else None,
-        task=subject.task,
+        mcnemar=mcnemar(fused > 0.5, alone[best] > 0.5) if subject.task.single_label else None,
+        figure=subject.figure,
     )

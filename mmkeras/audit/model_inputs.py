@@ -10,9 +10,6 @@ import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.raw import RawModality
-from mmkeras.evaluation.comparison import row_scores
-from mmkeras.evaluation.performance import main_score
-from mmkeras.experiment.train import in_own_unit
 
 _BATCH = 256
 
@@ -43,7 +40,7 @@ class Rows:
         self.model, self.pipeline = model, pipeline
         self._swaps, self._seed = swaps, seed
         schema = pipeline.preprocessing.schema
-        self.names, self.task = schema.names, schema.target.task
+        self.names, self.task = schema.names, pipeline.preprocessing.task
         self.raw = {name: RawModality(pipeline, name) for name in schema.names}
 
     def __len__(self) -> int:
@@ -130,10 +127,11 @@ class Rows:
         return changed
 
     def score(self, outputs: np.ndarray) -> float:
-        """The task's main figure, where more is better: accuracy, micro-F1 or R²."""
-        return main_score(self.task, self.targets, outputs)
+        """The task's main figure."""
+        own = self.task.own_unit
+        return self.task.main_score(own(self.targets), own(outputs))
 
     def row_scores(self, outputs: np.ndarray) -> np.ndarray:
-        """What each example gets, in the target's own unit: right or wrong, or minus the error."""
-        targets, outputs = in_own_unit(self.pipeline, outputs)
-        return row_scores(self.task, targets, outputs)
+        """What each example adds to the main figure."""
+        own = self.task.own_unit
+        return self.task.row_scores(own(self.targets), own(outputs))

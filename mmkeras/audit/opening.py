@@ -11,9 +11,7 @@ from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject, row_names
-from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.tables.cells import row_name, to_numbers
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
@@ -54,9 +52,10 @@ def open_subject(
         frame = splits.test
     else:
         frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
-        if schema.target.column not in frame:
+        absent = [column for column in schema.target_columns if column not in frame]
+        if absent:
             raise ValueError(
-                f"The rows have no column {schema.target.column!r}: an audit compares answers with "
+                f"The rows have no column {absent[0]!r}: an audit compares answers with "
                 "labels. Add the labels; without any, `experiments/predict.py` predicts."
             )
     absent = [column for column in settings.by if column not in frame]
@@ -65,21 +64,7 @@ def open_subject(
             f"There is no column {absent} to look at subgroups of. The rows have "
             f"{list(frame.columns)}."
         )
-    if schema.target.task == "regression":
-        numbers = to_numbers(frame[schema.target.column])
-        empty = np.flatnonzero(np.isnan(numbers))
-        if len(empty):
-            raise ValueError(
-                f"{count_of(len(empty))} without a number in {schema.target.column!r}, first "
-                f"{row_name(frame, empty[0], schema.id)}. An audit compares answers with labels: "
-                "leave such rows out."
-            )
-        if np.ptp(numbers) <= 1e-9 * np.abs(numbers).max():
-            raise ValueError(
-                f"All {count_of(len(frame))} have the same {schema.target.column!r}, "
-                f"{numbers[0]:g}: how well numbers are predicted shows on different ones. Give "
-                "more rows."
-            )
+    run.preprocessing.task.check_judged(frame, schema.id)
     options = {"on_error": run.config["settings"]["on_error"]}
     few = len(frame) <= settings.max_rows
     pipeline = Pipeline(

@@ -16,11 +16,10 @@ from mmkeras.audit.sections.noise import noise_curves, plot_noise
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.robustness import effective_robustness, normalised, relative_robustness
 from mmkeras.experiment.run_folder import Run
+from mmkeras.plotting import GREY, color, new_figure, plain, shared_legend
 from mmkeras.reports.parts import Picture, Report, Section, Table
-from mmkeras.reports.plot_style import GREY, axis_label, color, plain, scale, shared_legend
-from mmkeras.reports.plots import new_figure
-from mmkeras.reports.wording import FIGURES, shown
 from mmkeras.reports.write import write_report
+from mmkeras.tasks import Figure
 
 
 def compare_robustness(
@@ -75,13 +74,13 @@ def compare_robustness(
         Section(
             "noise",
             "What if inputs get worse?",
-            f"{best} holds best: {shown(figure, table.loc[best, 'relative'])} on average over all "
+            f"{best} holds best: {figure.shown(table.loc[best, 'relative'])} on average over all "
             "corruptions and strengths.",
             [
                 Table(
                     "robustness",
                     table,
-                    f"The {FIGURES[figure]} on clean rows, and means over all corruptions: "
+                    f"The {figure.words} on clean rows, and means over all corruptions: "
                     "relative robustness is the area under the curve, effective robustness what is "
                     "kept beyond late fusion lifted to the same clean score. A model with a high "
                     "clean score and a low relative one is good only while its inputs are.",
@@ -173,7 +172,7 @@ def _table(curves: dict, late: dict) -> pd.DataFrame:
     return table
 
 
-def _missing_words(missing: dict, figure: str) -> str:
+def _missing_words(missing: dict, figure: Figure) -> str:
     falls = {
         (name, modality): (curve[0] - curve[-1], curve[-1])
         for name, own in missing.items()
@@ -182,13 +181,13 @@ def _missing_words(missing: dict, figure: str) -> str:
     (name, modality), (fall, score) = max(falls.items(), key=lambda item: item[1])
     if fall <= 0:
         return "Hiding a modality lowers the score of none of them."
-    return f"The largest fall is that of {name} without {modality}: to {shown(figure, score)}."
+    return f"The largest fall is that of {name} without {modality}: to {figure.shown(score)}."
 
 
-def _plot_missing(missing: dict, nothing: float, figure_name: str):
+def _plot_missing(missing: dict, nothing: float, main: Figure):
     modalities = list(dict.fromkeys(m for own in missing.values() for m in own))
     figure = new_figure(2.7 * len(modalities) + 0.6, 3.2)
-    times = scale(figure_name)
+    times = main.scale
     grid = figure.subplots(1, len(modalities), squeeze=False, sharey=True)[0]
     for axes, modality in zip(grid, modalities, strict=True):
         for place, (name, own) in enumerate(missing.items()):
@@ -199,6 +198,6 @@ def _plot_missing(missing: dict, nothing: float, figure_name: str):
         axes.set_title(modality, fontsize=9)
         axes.set_xlabel("missing cells, %", fontsize=8)
         axes.grid(alpha=0.25)
-    grid[0].set_ylabel(axis_label(figure_name))
+    grid[0].set_ylabel(main.axis_label)
     shared_legend(figure, grid)
     return figure

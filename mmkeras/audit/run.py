@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmkeras.audit.audit_config import AuditSettings
+from mmkeras.audit.conclusions import conclusions
 from mmkeras.audit.opening import open_subject
 from mmkeras.audit.sections.calibration import calibration_section
 from mmkeras.audit.sections.contribution import contribution_section
@@ -21,7 +22,6 @@ from mmkeras.audit.sections.performance import performance_section
 from mmkeras.audit.sections.significance import check_comparable, significance_section
 from mmkeras.audit.sections.subgroups import subgroups_section
 from mmkeras.audit.subject import Subject
-from mmkeras.audit.verdict import verdict
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
@@ -68,7 +68,7 @@ def audit(
     Example:
 
     ```python
-    from mmkeras.evaluation import audit
+    from mmkeras.audit import audit
 
     report = audit("runs/train-emoji/20260102-030405-fused")
     print(*report.verdict, sep="\\n")
@@ -94,9 +94,9 @@ def audit(
     names = ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities)
     where = "the run's test rows" if rows is None else "new rows"
     report = Report(
-        f"Audit: {subject.schema.target.column} from {', '.join(subject.names)}",
+        f"Audit: {subject.schema.target.name} from {', '.join(subject.names)}",
         f"{run.path.resolve().name}, {len(subject.pipeline):,} rows ({where})",
-        verdict(subject, {section.name: section for section in sections}),
+        conclusions(subject, {section.name: section for section in sections}),
         {
             "run": run.path.resolve().name,
             "inputs": names,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mmkeras.cli import data_config_from_json
 from mmkeras.data.tables.fingerprint import fingerprint
-from mmkeras.data.tables.splits import Splits, k_folds, split_table
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.data_config import data_config_from_json
+from mmkeras.experiment.rows import open_fold, open_rows
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import drop_unreadable
 
 
 def splits_of(run: Run) -> Splits:
@@ -31,25 +31,25 @@ def splits_of(run: Run) -> Splits:
             "script). Give the labelled rows to audit, or the `splits`."
         )
     data = data_config_from_json(experiment["data"])
-    table, schema = data.load()
     settings = Settings.from_dict(run.config["settings"])
-    if settings.on_error == "skip":
-        table, _ = drop_unreadable(table, schema, settings)
+    validation = experiment["validation"]
     if "fold" in run.config:
-        seed = experiment["fold_seed"]
-        folds = list(k_folds(table, schema, folds=experiment["folds"], seed=seed))
-        train, test = folds[run.config["fold"]]
-        validation = experiment["validation"]
-        inner = split_table(table.iloc[train], schema, validation=validation, test=0.0, seed=seed)
-        splits = Splits(inner.train, inner.validation, table.iloc[test])
+        splits = open_fold(
+            data,
+            settings,
+            folds=experiment["folds"],
+            fold=run.config["fold"],
+            validation=validation,
+            seed=experiment["fold_seed"],
+        ).splits
     else:
-        splits = data.split(
-            table,
-            schema,
-            validation=experiment["validation"],
+        splits = open_rows(
+            data,
+            settings,
+            validation=validation,
             test=experiment["test"],
             seed=experiment["split_seed"],
-        )
+        ).splits
     own = run.preprocessing.schema
     if changed := [
         name for name, part in splits.items() if fingerprint(part, own) != run.config["data"][name]

@@ -13,9 +13,10 @@ from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.subset_models import SubsetModel, subset_runs
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.performance import MAIN, constant_score
 from mmkeras.evaluation.shapley import subsets
 from mmkeras.experiment.run_folder import Run
+from mmkeras.schema import Schema
+from mmkeras.tasks import Figure, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,28 +42,28 @@ class Subject:
     folder: Path
 
     @property
-    def schema(self):
+    def schema(self) -> Schema:
         return self.pipeline.preprocessing.schema
 
     @property
-    def task(self) -> str:
-        return self.schema.target.task
+    def task(self) -> Task:
+        return self.pipeline.preprocessing.task
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.schema.names
 
     @property
-    def figure(self) -> str:
-        """The figure by which subsets are held against each other."""
-        return MAIN[self.task]
+    def figure(self) -> Figure:
+        """The figure by which subsets are held against each other: the task's main one."""
+        return self.task.main
 
     @cached_property
     def outputs(self) -> np.ndarray:
         """The model's answers for all rows, `(examples, outputs)`."""
         if self.pipeline is self.rows.pipeline:
             return self.rows.outputs
-        return self.pipeline.unpad(self.run.model.predict(self.pipeline.evaluate(), verbose=0))
+        return self.run.outputs_of(self.pipeline)
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -74,13 +75,12 @@ class Subject:
         """The mean training target, `(outputs,)`; of these rows where training rows are gone."""
         if self.splits is None:
             return self.pipeline.targets.mean(axis=0)
-        target = self.pipeline.preprocessing.target
-        return target.encode(self.splits.train, self.schema.id).mean(axis=0)
+        return self.task.encode(self.splits.train, self.schema.id).mean(axis=0)
 
     @property
     def nothing(self) -> float:
         """What the best constant answer scores on `rows`."""
-        return constant_score(self.task, self.rows.targets)
+        return self.task.constant_score(self.rows.targets)
 
     @cached_property
     def models(self) -> dict[tuple[str, ...], SubsetModel]:
@@ -101,7 +101,7 @@ class Subject:
 
 
 def row_names(pipeline: Pipeline) -> list[str]:
-    """What rows are called: their ids, or without an id column their index labels."""
+    """What rows are called: their ids, or without an id column their row labels."""
     schema, frame = pipeline.preprocessing.schema, pipeline.frame
     named = schema.id is not None and schema.id in frame
     return [str(name) for name in (frame[schema.id] if named else frame.index)]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mmkeras.audit.audit_config import AuditSettings
 
 # What two runs of one experiment, one seed and one split have in common.
-_SAME = ("settings", "rows", "seed", "stamp", "fold", "experiment")
+_SAME = ("rows", "seed", "stamp", "fold", "experiment")
 
 
 def subset_runs(
@@ -46,7 +47,9 @@ def subset_runs(
         if any(config.get(key) != run.config.get(key) for key in _SAME):
             continue
         modalities = tuple(m["name"] for m in config["schema"]["modalities"])
-        if set(modalities) < set(names) and _is_part_of(Run(other), run, splits):
+        if not set(modalities) < set(names) or config["settings"] != _recorded(run, modalities):
+            continue
+        if _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
     wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
     for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
@@ -55,7 +58,7 @@ def subset_runs(
                 splits,
                 run.preprocessing.schema.select(modalities),
                 folder / "models" / "+".join(modalities),
-                _settings(run),
+                _settings(run, modalities),
                 label=f"{' + '.join(modalities)} alone",
             )
     return {subset: found[subset] for subset in subsets(names) if subset in found}
@@ -73,8 +76,16 @@ def _is_part_of(part: Run, whole: Run, splits: Splits | None) -> bool:
     )
 
 
-def _settings(run: Run) -> Settings:
-    settings = Settings.from_dict(run.config["settings"])
+def _recorded(run: Run, modalities: tuple[str, ...]) -> dict[str, Any]:
+    """What `config.json` says of the settings of a model of fewer modalities."""
+    schema = run.preprocessing.schema.select(modalities)
+    settings = Settings.from_dict(run.config["settings"]).select(schema)
+    return json.loads(json.dumps(settings.to_dict(schema)))
+
+
+def _settings(run: Run, modalities: tuple[str, ...]) -> Settings:
+    schema = run.preprocessing.schema.select(modalities)
+    settings = Settings.from_dict(run.config["settings"]).select(schema)
     # A way to balance modalities has nothing to do where there may be one only.
     training = dataclasses.replace(settings.training, balance="none")
     return dataclasses.replace(settings, training=training)

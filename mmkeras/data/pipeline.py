@@ -3,6 +3,17 @@
 The order of the training rows and the augmentation of each batch are a pure function of
 (seed, epoch, step), so that a run which is resumed after any epoch sees the very batches that
 the uninterrupted run would have seen.
+
+Rows and cells are counted in four ways, which docstrings and variables call by these names:
+
+- **row label**: the row's entry in the DataFrame's index. It stays with the row when rows are
+  shuffled, split or dropped, so messages and reports name rows by it.
+- **position**: the row's place, from 0, in the frame that a pipeline was given. Stores, which
+  read whole columns, are asked by position.
+- **kept position**: the row's place among those that are fed, in `Pipeline.frame`, after the
+  unreadable ones were dropped. Sources, batches, `evaluate()` and `targets` go by it.
+- **place among the distinct cells**: where a store keeps what it decoded of a cell. Rows with the
+  same cell share one; no other file sees it.
 """
 
 from __future__ import annotations
@@ -18,19 +29,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from mmkeras.data.media.sequences import SequenceStore
-from mmkeras.data.media.stores import MediaStore, decoded_bytes
+from mmkeras.data.kinds import KINDS
+from mmkeras.data.kinds.protocols import FedRows, Source, Store
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.data.sources import (
-    MEDIA_SOURCES,
-    ArraySource,
-    SequenceSource,
-    TextSource,
-    padded_length,
-)
+from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
 from mmkeras.data.tables.cells import missing_cells, row_name
 from mmkeras.data.tf_options import in_order
+from mmkeras.schema import Schema
 
 CACHES = ("auto", "memory", "file", None)
 CACHE_BUDGET = 2 << 30  # bytes
@@ -86,31 +92,13 @@ class Pipeline:
         cache_dir: str | Path | None = None,
         cache_budget: int = CACHE_BUDGET,
     ):
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: {on_error!r}.")
-        if cache not in CACHES:
-            raise ValueError(f"`cache` is one of {CACHES}. Received: {cache!r}.")
-        if cache == "file" and cache_dir is None:
-            raise ValueError("`cache='file'` needs a `cache_dir`.")
-        if batch_size < 1:
-            raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
-        if not len(frame):
-            raise ValueError("There are no rows to feed.")
+        _check_arguments(frame, batch_size, on_error, cache, cache_dir)
         self.preprocessing = preprocessing
         self.batch_size = batch_size
-        self.skipped: list[str] = []
         schema = preprocessing.schema
 
         stores = _open_stores(frame, preprocessing, cache, cache_dir, cache_budget)
-        kept = np.ones(len(frame), bool)
-        for modality in schema.modalities:
-            store = stores.get(modality.name)
-            for position in [] if store is None else np.flatnonzero(~store.readable):
-                kept[position] = False
-                self.skipped.append(
-                    f"{row_name(frame, position, schema.id)}, column {modality.column!r}: "
-                    f"{store.reason(position)}"
-                )
+        readable, self.skipped = _find_unreadable(frame, schema, stores)
         if self.skipped and on_error == "raise":
             shown = "\n  ".join(self.skipped[:20])
             more = f"\n  ... and {len(self.skipped) - 20} more" if len(self.skipped) > 20 else ""
@@ -118,53 +106,39 @@ class Pipeline:
                 f"{len(self.skipped)} cell(s) cannot be read:\n  {shown}{more}\n"
                 "Mend or remove them, or pass on_error='skip' to leave their rows out."
             )
-        if not kept.any():
+        if not readable.any():
             raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
-        self.frame = frame[kept]
+        self.frame = frame[readable]
         self.steps = -(-len(self.frame) // batch_size)
-
-        holes = missing_cells(self.frame, schema).to_numpy()
-        if holes.any() and not preprocessing.presence:
-            row, column = np.argwhere(holes)[0]
-            raise ValueError(
-                f"{row_name(self.frame, row, schema.id)}: the row has no "
-                f"{schema.names[column]!r}, but the preprocessing was fitted on rows without "
-                "holes. Fit it with presence=True (and build the model so), or drop such rows: "
-                "clean_table(frame, schema, drop_holes=True)."
-            )
-        positions = np.flatnonzero(kept)
-        self._targets = self._steps = length = None
-        if schema.target.column in self.frame:
-            self._targets = preprocessing.target.encode(self.frame, schema.id)
-        if schema.target.per_step:
+        present = _find_present(self.frame, preprocessing)
+        positions = np.flatnonzero(readable)
+        self._targets = self._steps = self._labels = None
+        task = preprocessing.fitted_target
+        if task is not None and all(column in self.frame for column in schema.target_columns):
+            self._targets = task.encode(self.frame, schema.id)
+        if task is not None and task.per_step:
             longest = min(preprocessing.modalities[name].settings.max_length for name in stores)
             self._steps = count_steps(self.frame, schema, stores, positions, longest)
-            # One length for all batches, so that Keras can put their outputs side by side.
-            length = self.padded_steps
-        self._labels = None
         if self._targets is not None:
             per_step = self._steps is not None
             self._labels = (
-                StepLabels(self._targets, self._steps) if per_step else ArraySource(self._targets)
+                StepLabels(self._targets, self._steps) if per_step else TensorSource(self._targets)
             )
-        self._sources = {
-            modality.name: _make_source(
-                self.frame,
-                preprocessing.modalities[modality.name],
-                modality,
-                stores.get(modality.name),
-                positions,
-                length,
+        # With labels per step one length for all batches: Keras puts their outputs side by side.
+        rows = FedRows(self.frame, positions, self.padded_steps)
+        self._sources: dict[str, Source] = {
+            m.name: KINDS[m.kind].source(
+                rows, m, preprocessing.modalities[m.name], stores.get(m.name)
             )
-            for modality in schema.modalities
+            for m in schema.modalities
         }
         if preprocessing.presence:
-            self._sources["present"] = ArraySource(~holes)
+            self._sources["present"] = TensorSource(present)
 
     def __len__(self) -> int:
         return len(self.frame)
 
-    def source(self, modality: str) -> Any:
+    def source(self, modality: str) -> Source:
         """What makes a modality's batches."""
         return self._sources[modality]
 
@@ -187,8 +161,8 @@ class Pipeline:
         With a label per step `(all steps, outputs)`, as `unpad` gives outputs.
         """
         if self._targets is None:
-            column = self.preprocessing.schema.target.column
-            raise ValueError(f"The rows have no target column {column!r}.")
+            columns = list(self.preprocessing.schema.target_columns)
+            raise ValueError(f"The rows have no target columns {columns}.")
         return self._targets
 
     @cached_property
@@ -208,7 +182,7 @@ class Pipeline:
         schema, examples = self.preprocessing.schema, self.examples
         if schema.group is not None and schema.group in examples:
             return examples[schema.group].astype(str).to_numpy(dtype=str)
-        return examples.index.astype(str).to_numpy(dtype=str) if schema.target.per_step else None
+        return None if self._steps is None else examples.index.astype(str).to_numpy(dtype=str)
 
     def unpad(self, outputs: np.ndarray) -> np.ndarray:
         """Of what a model gave for `evaluate()`, an entry for each of the `examples`."""
@@ -224,11 +198,12 @@ class Pipeline:
 
         Returns:
             A dataset of `(inputs, targets)`, `inputs` a dict by modality name; with a label per
-            step, of `(inputs, targets, weights)`, where padding weighs nothing.
+            step, of `(inputs, targets, weights)`, where padding weighs nothing; without a target,
+            of `(inputs,)`.
         """
-        if self._targets is None:
-            column = self.preprocessing.schema.target.column
-            raise ValueError(f"Training rows need the target column {column!r}.")
+        columns = list(self.preprocessing.schema.target_columns)
+        if self._targets is None and columns:
+            raise ValueError(f"Training rows need the target columns {columns}.")
         rows = tf.range(len(self.frame))
 
         def one_epoch(epoch):
@@ -248,45 +223,74 @@ class Pipeline:
         return in_order(batches).prefetch(tf.data.AUTOTUNE)
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
-        """Batches of the rows in `order`; augmented if a seed (of two numbers) is given."""
+        """Batches of the rows at these kept positions; augmented by a seed (two numbers)."""
         live = [name for name, source in self._sources.items() if source.live]
         rows = tf.data.Dataset.from_tensor_slices(order)
         if live:
             rows = rows.map(
-                lambda row: (row, {name: self._sources[name].decode(row) for name in live}),
+                lambda kept: (kept, {name: self._sources[name].load(kept) for name in live}),
                 num_parallel_calls=tf.data.AUTOTUNE,
                 deterministic=True,
             )
             batches = rows.batch(self.batch_size)
         else:
-            # A map's cost is per call: batches of row numbers, not rows.
-            batches = rows.batch(self.batch_size).map(lambda rows: (rows, {}))
+            # A map's cost is per call: batches of kept positions, not rows.
+            batches = rows.batch(self.batch_size).map(lambda kept: (kept, {}))
         mapped = [name for name, source in self._sources.items() if source.mapped]
         if mapped:
             # Python code, one call at a time; on its own, so that the augmentation stays parallel.
             batches = batches.map(
-                lambda rows, _: (rows, {name: self._sources[name].load(rows) for name in mapped})
+                lambda kept, _: (kept, {name: self._sources[name].load(kept) for name in mapped})
             )
-        batches = batches.enumerate()
 
         def assemble(step, batch):
-            indices, decoded = batch
+            kept, loaded = batch
             inputs = {}
-            for place, (name, source) in enumerate(self._sources.items()):
-                augmentation = None
-                if seed is not None:
-                    # One stream of random numbers for each (seed, epoch, step, modality).
-                    augmentation = tf.random.experimental.stateless_fold_in(
-                        tf.cast(tf.stack([seed[0], seed[1]]), tf.int64),
-                        tf.cast(step, tf.int64) * len(self._sources) + place,
-                    )
-                inputs[name] = source.batch(indices, decoded.get(name), augmentation)
-            if self._labels is None:
-                return (inputs,)
-            targets = self._labels.batch(indices)
-            return (inputs, *targets) if isinstance(targets, tuple) else (inputs, targets)
+            for number, (name, source) in enumerate(self._sources.items()):
+                cells = loaded[name] if name in loaded else source.load(kept)
+                inputs[name] = source.batch(cells, self._fold_in(seed, step, number))
+            return self._with_targets(inputs, kept)
 
-        return batches.map(assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return batches.enumerate().map(
+            assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+
+    def _fold_in(
+        self, seed: Sequence[Any] | None, step: tf.Tensor, number: int
+    ) -> tf.Tensor | None:
+        """One stream of random numbers for each (seed, epoch, step, number of the source)."""
+        if seed is None:
+            return None
+        return tf.random.experimental.stateless_fold_in(
+            tf.cast(tf.stack([seed[0], seed[1]]), tf.int64),
+            tf.cast(step, tf.int64) * len(self._sources) + number,
+        )
+
+    def _with_targets(self, inputs: dict[str, tf.Tensor], kept: tf.Tensor) -> tuple:
+        if self._labels is None:
+            return (inputs,)
+        if isinstance(self._labels, StepLabels):
+            return (inputs, *self._labels.batch(kept))
+        return (inputs, self._labels.load(kept))
+
+
+def _check_arguments(
+    frame: pd.DataFrame,
+    batch_size: int,
+    on_error: str,
+    cache: str | None,
+    cache_dir: str | Path | None,
+) -> None:
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: {on_error!r}.")
+    if cache not in CACHES:
+        raise ValueError(f"`cache` is one of {CACHES}. Received: {cache!r}.")
+    if cache == "file" and cache_dir is None:
+        raise ValueError("`cache='file'` needs a `cache_dir`.")
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
+    if not len(frame):
+        raise ValueError("There are no rows to feed.")
 
 
 def _open_stores(
@@ -295,38 +299,60 @@ def _open_stores(
     cache: str | None,
     cache_dir: str | Path | None,
     cache_budget: int,
-) -> dict[str, Any]:
-    """Reads or decodes the cells of all media and sequences, by modality."""
+) -> dict[str, Store]:
+    """Reads or decodes the cells of the modalities whose kind has a store, by name."""
     modalities = preprocessing.schema.modalities
-    settings = {m.name: preprocessing.modalities[m.name].settings for m in modalities}
-    media = [modality for modality in modalities if modality.kind in MEDIA_SOURCES]
     if cache == "auto":
-        needed = sum(decoded_bytes(m.kind, len(frame), settings[m.name]) for m in media)
+        needed = sum(
+            KINDS[m.kind].decoded_bytes(len(frame), preprocessing.modalities[m.name].settings)
+            for m in modalities
+        )
         cache = "memory" if needed <= cache_budget else None if cache_dir is None else "file"
-    stores: dict[str, Any] = {}
+    stores = {}
     for modality in modalities:
-        if modality in media:
-            stores[modality.name] = MediaStore(
-                modality.kind, frame[modality.column], settings[modality.name], cache, cache_dir
-            )
-        elif modality.kind == "sequence":
-            features = preprocessing.modalities[modality.name].features
-            stores[modality.name] = SequenceStore(frame[modality.column], features)
+        fitted = preprocessing.modalities[modality.name]
+        # Only kinds of one column have a store.
+        store = KINDS[modality.kind].open_store(
+            frame[modality.columns[0]],
+            fitted.settings,
+            fitted=fitted,
+            cache=cache,
+            cache_dir=cache_dir,
+        )
+        if store is not None:
+            stores[modality.name] = store
     return stores
 
 
-def _make_source(
-    frame: pd.DataFrame,
-    fitted: Any,
-    modality: Any,
-    store: Any,
-    positions: np.ndarray,
-    length: int | None,
-) -> Any:
-    if modality.kind in MEDIA_SOURCES:
-        return MEDIA_SOURCES[modality.kind](store, positions, fitted)
-    if modality.kind == "sequence":
-        return SequenceSource(store, positions, fitted, length)
-    if modality.kind == "text":
-        return TextSource(frame[modality.column], fitted)
-    return ArraySource(fitted.vectors(frame))
+def _find_unreadable(
+    frame: pd.DataFrame, schema: Schema, stores: dict[str, Store]
+) -> tuple[np.ndarray, list[str]]:
+    """Which rows can be read, booleans `(rows,)`, and a message for each cell that cannot."""
+    readable, messages = np.ones(len(frame), bool), []
+    for name, store in stores.items():
+        for position in np.flatnonzero(~store.readable):
+            readable[position] = False
+            messages.append(
+                f"{row_name(frame, position, schema.id)}, column {schema[name].column!r}: "
+                f"{store.reason(position)}"
+            )
+    return readable, messages
+
+
+def _find_present(frame: pd.DataFrame, preprocessing: Preprocessing) -> np.ndarray:
+    """Which modalities the rows that are fed have, booleans `(rows, modalities)`.
+
+    Raises:
+        ValueError: One is absent, and the preprocessing knows of no holes.
+    """
+    schema = preprocessing.schema
+    holes = missing_cells(frame, schema).to_numpy()
+    if holes.any() and not preprocessing.presence:
+        kept, column = np.argwhere(holes)[0]
+        raise ValueError(
+            f"{row_name(frame, kept, schema.id)}: the row has no "
+            f"{schema.names[column]!r}, but the preprocessing was fitted on rows without "
+            "holes. Fit it with presence=True (and build the model so), or drop such rows: "
+            "clean_table(frame, schema, drop_holes=True)."
+        )
+    return ~holes

@@ -1,8 +1,8 @@
 """State fitted on the training rows only: vocabularies, means, class names. JSON in and out.
 
 Everything between a raw row and the model's inputs is here and is saved with the model. What is
-fitted for each kind of modality stands in `preprocess_image`, `preprocess_text` and so on, and
-for the target in `preprocess_target`.
+fitted for each kind of modality stands in its file in `mmkeras.data.kinds`, and for the target in
+`preprocess_target`.
 """
 
 from __future__ import annotations
@@ -16,26 +16,12 @@ from typing import Any
 
 import pandas as pd
 
-from mmkeras.data.kinds.audio import AudioPreprocessor
-from mmkeras.data.kinds.image import ImagePreprocessor
-from mmkeras.data.kinds.sequence import SequencePreprocessor
-from mmkeras.data.kinds.settings import SETTINGS
-from mmkeras.data.kinds.tabular import TabularPreprocessor
-from mmkeras.data.kinds.text import TextPreprocessor
-from mmkeras.data.kinds.video import VideoPreprocessor
-from mmkeras.data.preprocess_target import TargetPreprocessor
+from mmkeras.data.kinds import KINDS
+from mmkeras.data.kinds.protocols import Fitted
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.files import write_json
 from mmkeras.schema import InputSpec, Schema
-
-PREPROCESSORS = {
-    "image": ImagePreprocessor,
-    "text": TextPreprocessor,
-    "audio": AudioPreprocessor,
-    "video": VideoPreprocessor,
-    "sequence": SequencePreprocessor,
-    "tabular": TabularPreprocessor,
-}
+from mmkeras.tasks import Task, task_class
 
 
 @dataclass(frozen=True)
@@ -45,13 +31,13 @@ class Preprocessing:
     Args:
         schema: The table's schema.
         modalities: A fitted preprocessor for each modality.
-        target: The fitted target.
+        fitted_target: What is fitted of the target; `None` without a target.
         presence: Whether the model is told which modalities a row has.
     """
 
     schema: Schema
-    modalities: dict[str, Any] = field(repr=False)
-    target: TargetPreprocessor = field(repr=False)
+    modalities: dict[str, Fitted] = field(repr=False)
+    fitted_target: Task | None = field(repr=False)
     presence: bool = False
 
     @property
@@ -61,15 +47,24 @@ class Preprocessing:
 
     @property
     def num_outputs(self) -> int:
-        return self.target.num_outputs
+        return self.task.num_outputs
+
+    @property
+    def task(self) -> Task:
+        """The fitted target.
+
+        Raises:
+            ValueError: The schema has no target.
+        """
+        if self.fitted_target is None:
+            raise ValueError("The schema has no target, so there is nothing to predict.")
+        return self.fitted_target
 
     def to_dict(self) -> dict[str, Any]:
-        target = dataclasses.asdict(self.target)
-        del target["target"]
         return {
             "schema": self.schema.to_dict(),
             "presence": self.presence,
-            "target": target,
+            "target": None if self.schema.target is None else self.task.to_dict(),
             "modalities": {
                 name: dataclasses.asdict(fitted) for name, fitted in self.modalities.items()
             },
@@ -81,13 +76,14 @@ class Preprocessing:
         modalities = {}
         for modality in schema.modalities:
             state = dict(data["modalities"][modality.name])
-            settings = SETTINGS[modality.kind](**state.pop("settings"))
+            kind = KINDS[modality.kind]
+            settings = kind.settings(**state.pop("settings"))
             state = {key: _tuples(value) for key, value in state.items()}
-            modalities[modality.name] = PREPROCESSORS[modality.kind](settings, **state)
-        target = {key: _tuples(value) for key, value in data["target"].items()}
-        return cls(
-            schema, modalities, TargetPreprocessor(schema.target, **target), data["presence"]
-        )
+            modalities[modality.name] = kind.preprocessor(settings, **state)
+        task = None
+        if schema.target is not None:
+            task = task_class(schema.target).from_dict(schema.target, data["target"])
+        return cls(schema, modalities, task, data["presence"])
 
     def save(self, path: str | Path) -> None:
         write_json(path, self.to_dict())
@@ -146,17 +142,21 @@ def fit_preprocessing(
     holes = missing_cells(train, schema)
     modalities = {}
     for modality in schema.modalities:
-        expected = SETTINGS[modality.kind]
+        kind = KINDS[modality.kind]
+        expected = kind.settings
         given = settings.get(modality.name, expected())
         if not isinstance(given, expected):
             raise ValueError(
-                f"The {modality.kind} modality {modality.name!r} takes {expected.__name__}. "
+                f"The {kind.name} modality {modality.name!r} takes {expected.__name__}. "
                 f"Received: {type(given).__name__}."
             )
         rows = train[~holes[modality.name]]
         if not len(rows):
             raise ValueError(f"No training row has the modality {modality.name!r}.")
-        modalities[modality.name] = PREPROCESSORS[modality.kind].fit(rows, modality, given)
+        modalities[modality.name] = kind.preprocessor.fit(rows, modality, given)
     if presence is None:
         presence = bool(holes.to_numpy().any())
-    return Preprocessing(schema, modalities, TargetPreprocessor.fit(train, schema.target), presence)
+    task = None
+    if schema.target is not None:
+        task = task_class(schema.target).fit(train, schema.target)
+    return Preprocessing(schema, modalities, task, presence)

@@ -6,15 +6,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import tensorflow as tf
 
-from mmkeras.data.media.sequences import SequenceStore
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.sources import MEDIA_SOURCES, SequenceSource, TextSource, padded_length
 from mmkeras.data.tables.cells import missing_cells
-
-_BATCH = 256
 
 
 class RawModality:
@@ -25,7 +20,7 @@ class RawModality:
         name: The modality.
 
     Attributes:
-        kind: The modality's kind.
+        kind: The modality's kind, of `mmkeras.data.kinds.KINDS`.
         fitted: Its fitted preprocessor.
         missing: Where rows lack it, booleans `(rows,)`.
 
@@ -39,26 +34,20 @@ class RawModality:
 
     def __init__(self, pipeline: Pipeline, name: str):
         self._pipeline, self._modality = pipeline, pipeline.preprocessing.schema[name]
-        self.kind = self._modality.kind
+        self.kind = KINDS[self._modality.kind]
         self.fitted = pipeline.preprocessing.modalities[name]
         self.missing = missing_cells(pipeline.frame, pipeline.preprocessing.schema)[name].to_numpy()
 
     @cached_property
     def values(self) -> Any:
-        """The decoded cells, one a row.
+        """The decoded cells, one per row.
 
         Images uint8 `(rows, height, width, channels)`, videos `(rows, frames, height, width,
         channels)`, sounds int16 `(rows, samples)`; texts a list of `str` or `None`; sequences a
         list of float32 `(steps, features)`; tables a DataFrame of their columns.
         """
-        frame = self._pipeline.frame
-        if self.kind in MEDIA_SOURCES:
-            return self._pipeline.source(self._modality.name).decoded
-        if self.kind == "sequence":
-            return SequenceStore(frame[self._modality.column], self.fitted.features).values
-        if self.kind == "text":
-            return list(frame[self._modality.column])
-        return frame[list(self._modality.columns)]
+        source = self._pipeline.source(self._modality.name)
+        return self.kind.raw_values(self._pipeline.frame, self._modality, self.fitted, source)
 
     def inputs(self, values: Any | None = None) -> np.ndarray:
         """What the model gets for such cells, `(rows, ...)`, all rows padded to one length.
@@ -66,25 +55,8 @@ class RawModality:
         Args:
             values: Cells like `values`; by default those.
         """
+        length = self._pipeline.padded_steps
+        if length is None:
+            length = self.kind.common_length(self.values, self.fitted)
         values = self.values if values is None else values
-        everything = tf.range(len(values))
-        if self.kind in MEDIA_SOURCES:
-            source = self._pipeline.source(self._modality.name)
-            starts = range(0, len(values), _BATCH)
-            parts = [
-                source.batch(None, tf.constant(values[start : start + _BATCH]), None).numpy()
-                for start in starts
-            ]
-            return np.concatenate(parts)
-        if self.kind == "text":
-            source = TextSource(pd.Series(values, dtype=object), self.fitted)
-            return source.batch(everything, None, None).numpy()
-        if self.kind == "sequence":
-            store = SequenceStore(pd.Series(list(values), dtype=object), self.fitted.features)
-            length = self._pipeline.padded_steps
-            if length is None:
-                longest = max(map(len, self.values))
-                length = padded_length(min(longest, self.fitted.settings.max_length))
-            source = SequenceSource(store, np.arange(len(values)), self.fitted, length)
-            return source.batch(everything, None, None).numpy()
-        return self.fitted.vectors(values)
+        return self.kind.inputs_of(values, self.fitted, length)

@@ -7,7 +7,7 @@ one token. A new encoder is one class in its modality's file and one line in the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -55,10 +55,16 @@ DEFAULT_ENCODERS: dict[str, str | Callable[[InputSpec], str]] = {
     "image": "cnn",
     "text": lambda spec: "lstm" if spec.dtype.startswith("int") else "bag_of_words",
     # A waveform has no bands for a convolution in two dimensions.
-    "audio": lambda spec: "tcn" if spec.shape[-1] == 1 else "cnn",
+    "audio": lambda spec: "tcn" if spec.is_waveform else "cnn",
     "video": "frames",
     "sequence": "recurrent",
     "tabular": "mlp",
+}
+
+
+# A waveform has too many samples to look at each, and too little in each.
+WAVEFORM_OPTIONS: dict[str, dict[str, Any]] = {
+    "tcn": {"filters": (32, 64, 64), "kernel_size": 9, "strides": 8}
 }
 
 
@@ -78,8 +84,8 @@ def get_encoder(
             `"tabular"`.
         name_or_layer: A name of `ENCODERS[kind]`, or a layer.
         spec: What the modality's inputs look like. From here an encoder of token ids takes its
-            `vocabulary_size`, and one with a token for each column its `groups`; self-attention
-            over a sound has as many positions as the sound has frames.
+            `vocabulary_size`, one with a token for each column its `groups`, and one with a
+            position for each step its `max_length`; `WAVEFORM_OPTIONS` are for sounds' samples.
         **options: The encoder's constructor arguments.
 
     Raises:
@@ -100,20 +106,8 @@ def get_encoder(
                 f"Received: {sorted(options)}."
             )
         return name_or_layer
-    if kind not in ENCODERS:
-        raise ValueError(
-            f"There are encoders for the kinds {sorted(ENCODERS)}. Received: {kind!r}."
-        )
-    if name_or_layer not in ENCODERS[kind]:
-        raise ValueError(
-            f"The encoders of kind {kind!r} are {sorted(ENCODERS[kind])}. Received: "
-            f"{name_or_layer!r}. Any other encoder can be given as a layer."
-        )
+    known = check_encoder_options(kind, name_or_layer, options)
     cls = ENCODERS[kind][name_or_layer]
-    known = constructor_arguments(cls)
-    unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
-    if unknown:
-        raise ValueError(f"The encoder {name_or_layer!r} has no option {unknown}. It has {known}.")
     if "vocabulary_size" in known:
         options = {"vocabulary_size": spec.vocabulary_size, **options}
         if options["vocabulary_size"] is None:
@@ -128,9 +122,36 @@ def get_encoder(
                 f"The encoder {name_or_layer!r} makes a token of each column and needs their "
                 f"widths. Received: {spec}. Give `groups`, or use 'mlp'."
             )
-    if kind == "audio" and "max_length" in known:
-        options = {"max_length": None, **options}
+    if "max_length" in known and spec.max_length is not None:
+        options = {"max_length": spec.max_length, **options}
+    if spec.is_waveform:
+        options = {**WAVEFORM_OPTIONS.get(name_or_layer, {}), **options}
     return cls(**options)
+
+
+def check_encoder_options(kind: str, name: str, options: Iterable[str] = ()) -> list[str]:
+    """Refuses a name that is not in `ENCODERS`, and options that its constructor does not have.
+
+    Returns:
+        The names of the constructor's arguments.
+
+    Raises:
+        ValueError: For an unknown kind, name or option.
+    """
+    if kind not in ENCODERS:
+        raise ValueError(
+            f"There are encoders for the kinds {sorted(ENCODERS)}. Received: {kind!r}."
+        )
+    if name not in ENCODERS[kind]:
+        raise ValueError(
+            f"The encoders of kind {kind!r} are {sorted(ENCODERS[kind])}. Received: {name!r}. Any "
+            "other encoder can be given as a layer."
+        )
+    known = list(constructor_arguments(ENCODERS[kind][name]))
+    unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
+    if unknown:
+        raise ValueError(f"The encoder {name!r} has no option {unknown}. It has {known}.")
+    return known
 
 
 __all__ = [

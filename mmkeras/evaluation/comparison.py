@@ -10,39 +10,9 @@ import pandas as pd
 
 from mmkeras.evaluation.bootstrap import Difference, bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import holm
+from mmkeras.tasks import Figure
 
 LEVEL = 0.05
-
-
-def row_scores(task: str, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """What one model gets for each row; more is better.
-
-    Args:
-        task: `"classification"`: right or wrong. `"multilabel"`: the share of labels that are
-            right at threshold 0.5. `"regression"`: minus the absolute error, in the target's unit.
-        targets: One-hot or multi-hot rows, or numbers, `(rows, outputs)`.
-        outputs: Probabilities or numbers, `(rows, outputs)`.
-
-    Returns:
-        `(rows,)`.
-
-    Example:
-
-    >>> row_scores("classification", np.eye(2), np.array([[0.9, 0.1], [0.6, 0.4]])).tolist()
-    [1.0, 0.0]
-    """
-    if task == "classification":
-        return (targets.argmax(axis=1) == outputs.argmax(axis=1)).astype(np.float64)
-    if task == "multilabel":
-        return ((outputs >= 0.5) == (targets >= 0.5)).mean(axis=1)
-    return -np.abs(targets - outputs).mean(axis=1)
-
-
-SCORES = {
-    "classification": "accuracy",
-    "multilabel": "accuracy over labels",
-    "regression": "minus the absolute error",
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +40,7 @@ def compare_models(
     """Compares models by their scores on the same rows.
 
     Args:
-        scores: By model, `(seeds, rows)` (`row_scores`).
+        scores: By model, `(seeds, rows)` (`Task.row_scores`).
         baselines: What a baseline is called, and which model it is.
         judged: The models to hold against the baselines.
         groups: A name for each row; rows of one name are drawn together.
@@ -106,12 +76,12 @@ def compare_models(
     return Comparison(table, differences)
 
 
-def verdict(comparison: Comparison, points: float = 100.0) -> list[str]:
-    """What the tests say, a sentence a baseline.
+def significant_differences(comparison: Comparison, figure: Figure) -> list[str]:
+    """What the tests say, one sentence for each baseline.
 
     Args:
         comparison: Of `compare_models`.
-        points: What differences are multiplied with: 100 for shares, 1 for numbers.
+        figure: Which figure the scores are.
     """
     sentences = []
     for label, frame in comparison.differences.items():
@@ -126,7 +96,7 @@ def verdict(comparison: Comparison, points: float = 100.0) -> list[str]:
             if len(chosen):
                 ordered = chosen.sort_values("difference", ascending=word == "worse")
                 named = ", ".join(
-                    f"{model} ({points * row['difference']:+.1f})"
+                    f"{model} ({figure.signed(row['difference'])})"
                     for model, row in ordered.iterrows()
                 )
                 parts.append(f"significantly {word} are {len(chosen)}: {named}")
@@ -138,7 +108,7 @@ def verdict(comparison: Comparison, points: float = 100.0) -> list[str]:
     return sentences
 
 
-def difference_cell(comparison: Comparison, model: str, label: str, points: float = 100.0) -> str:
+def difference_cell(comparison: Comparison, model: str, label: str, figure: Figure) -> str:
     """A cell of the table: the difference, its interval, and `*` if it is significant."""
     frame = comparison.differences.get(label)
     if frame is None or model not in frame.index:
@@ -146,6 +116,6 @@ def difference_cell(comparison: Comparison, model: str, label: str, points: floa
     row = frame.loc[model]
     star = " *" if row["p_holm"] < LEVEL else ""
     return (
-        f"{points * row['difference']:+.1f} ({points * row['low']:+.1f} to "
-        f"{points * row['high']:+.1f}){star}"
+        f"{figure.signed(row['difference'])} ({figure.signed(row['low'])} to "
+        f"{figure.signed(row['high'])}){star}"
     )

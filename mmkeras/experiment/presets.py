@@ -12,22 +12,17 @@ from __future__ import annotations
 import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings, SequenceSettings, TextSettings
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
 # Late fusion with auxiliary losses served both sets best. The position of what is seen matters
 # for glyphs and emoji alike, so that image tokens are laid side by side, not averaged.
-_MODEL = ModelSettings(
-    fusion="late",
-    pooling="flatten",
-    fusion_dropout=0.4,
-    filters=(16, 32, 64),
-    convs_per_block=1,
-    text_units=(256,),
-    text_dropout=0.0,
-    word_dropout=0.2,
-)
+_MODEL = ModelSettings(fusion="late", pooling="flatten", fusion_dropout=0.4)
+_ENCODERS = {
+    "image": Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1}),
+    "text": Encoder("bag_of_words", {"units": (256,), "dropout": 0.0, "input_dropout": 0.2}),
+}
 _TRAINING = TrainingSettings(
     epochs=30,
     learning_rate=3e-3,
@@ -39,14 +34,10 @@ _TRAINING = TrainingSettings(
     monitor="val_accuracy",
 )
 
+_SMALL_CONVOLUTIONS = Encoder("cnn", {"filters": (8, 16, 32), "convs_per_block": 1})
 _AVMNIST = Settings(
-    model=ModelSettings(
-        fusion="late",
-        pooling="flatten",
-        fusion_dropout=0.4,
-        filters=(8, 16, 32),
-        convs_per_block=1,
-    ),
+    model=_MODEL,
+    encoders={"image": _SMALL_CONVOLUTIONS, "audio": _SMALL_CONVOLUTIONS},
     training=dataclasses.replace(_TRAINING, epochs=15, batch_size=64),
     image=ImageSettings(size=(28, 28), channels=1, background=0, shift=0.08),
     # Half the data set's resolution in time and bands: a quarter of the cost.
@@ -59,14 +50,8 @@ _AVMNIST = Settings(
 # (see the data set). So the noise on the inputs was chosen on text features of our own, learnt from
 # the transcripts of three quarters of the training videos and judged on the last quarter.
 _MOSI = Settings(
-    model=ModelSettings(
-        fusion="concat",
-        sequence_encoder="recurrent",
-        sequence_units=100,
-        sequence_dropout=0.7,
-        hidden=(100,),
-        dropout=0.5,
-    ),
+    model=ModelSettings(fusion="concat", hidden=(100,), dropout=0.5),
+    encoders={"sequence": Encoder("recurrent", {"units": 100, "dropout": 0.7})},
     training=TrainingSettings(
         epochs=30,
         batch_size=10,
@@ -83,16 +68,11 @@ _MOSI = Settings(
 # reach what eight do not with tokens side by side. A second dense layer helps to compare the two
 # modalities. Chosen on validation rows.
 _EASY_VQA = Settings(
-    model=ModelSettings(
-        fusion="concat",
-        pooling="mean_max",
-        filters=(8, 16, 32),
-        convs_per_block=1,
-        text_units=(64,),
-        text_dropout=0.0,
-        hidden=(128, 128),
-        dropout=0.0,
-    ),
+    model=ModelSettings(fusion="concat", pooling="mean_max", hidden=(128, 128), dropout=0.0),
+    encoders={
+        "image": _SMALL_CONVOLUTIONS,
+        "text": Encoder("bag_of_words", {"units": (64,), "dropout": 0.0}),
+    },
     training=TrainingSettings(
         epochs=6,
         batch_size=64,
@@ -122,14 +102,8 @@ _WIKIPEDIA = Settings(
 # training so that the fused model also answers as well as one can where some are missing. The loss
 # chooses the epoch: it, not the accuracy, says whether a coin is known to be one.
 _SYNTHETIC = Settings(
-    model=ModelSettings(
-        fusion="concat",
-        sequence_encoder="mlp",
-        sequence_units=64,
-        modality_dropout=0.2,
-        hidden=(64,),
-        dropout=0.0,
-    ),
+    model=ModelSettings(fusion="concat", modality_dropout=0.2, hidden=(64,), dropout=0.0),
+    encoders={"sequence": Encoder("mlp", {"units": (64,)})},
     training=TrainingSettings(
         epochs=25,
         batch_size=64,
@@ -143,6 +117,7 @@ _SYNTHETIC = Settings(
 PRESETS: dict[str, Settings] = {
     "glyphs": Settings(
         model=_MODEL,
+        encoders=_ENCODERS,
         training=_TRAINING,
         image=ImageSettings(size=(32, 32), channels=1, shift=0.03),
         text=TextSettings(vocabulary_size=3000, ngrams=2, characters=4, min_count=2),
@@ -150,6 +125,7 @@ PRESETS: dict[str, Settings] = {
     "easy_vqa": _EASY_VQA,
     "emoji": Settings(
         model=_MODEL,
+        encoders=_ENCODERS,
         training=_TRAINING,
         image=ImageSettings(size=(36, 36), flip=True, shift=0.03),
         text=TextSettings(vocabulary_size=4000, stemmer="english"),

@@ -18,7 +18,7 @@ import pandas as pd
 import mmkeras
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.data.tables.cells import label_names
+from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
 
 MODEL, PREPROCESSING = "model.keras", "preprocessing.json"
@@ -86,6 +86,23 @@ class Run:
     def model(self) -> keras.Model:
         return load_model(self.path)
 
+    def outputs_of(self, pipeline: Pipeline) -> np.ndarray:
+        """The model's outputs for a pipeline's examples, `(examples, outputs)`.
+
+        They are read from `predictions.parquet` where that has them, which is where the rows are
+        the run's test rows and the outputs are probabilities; otherwise the model predicts.
+
+        Args:
+            pipeline: Rows, prepared by this run's preprocessing.
+        """
+        columns = [f"p({name})" for name in self.preprocessing.task.classes]
+        of_test = fingerprint(pipeline.frame, self.preprocessing.schema)
+        if columns and of_test == self.config["data"]["test"]:
+            stored = self.predictions
+            if stored.index.tolist() == pipeline.examples.index.tolist():
+                return stored[columns].to_numpy()
+        return pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
+
     def predict(
         self,
         rows: str | Path | pd.DataFrame,
@@ -107,7 +124,7 @@ class Run:
         """
         schema = self.preprocessing.schema
         frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
-        frame = frame.drop(columns=schema.target.column, errors="ignore")
+        frame = frame.drop(columns=list(schema.target_columns), errors="ignore")
         pipeline = Pipeline(frame, self.preprocessing, batch_size=batch_size, on_error=on_error)
         for message in pipeline.skipped:
             print(f"skipped: {message}", file=sys.stderr)
@@ -140,22 +157,14 @@ def predictions_frame(
         Columns `true` (if known), `predicted`, and for classes `confidence` and one column of
         probabilities a class, `p(NAME)`.
     """
-    schema, target = preprocessing.schema, preprocessing.target
+    schema, task = preprocessing.schema, preprocessing.task
     columns: dict[str, Any] = {}
     if schema.id is not None and schema.id in frame:
         own = ("true", "predicted", "confidence")
         columns[f"id({schema.id})" if schema.id in own else schema.id] = frame[schema.id].to_numpy()
-    if schema.target.per_step:
+    if task.per_step:
         columns["step"] = frame["step"].to_numpy()
-    if schema.target.column in frame:
-        true = frame[schema.target.column]
-        regression = schema.target.task == "regression"
-        columns["true"] = (pd.to_numeric(true) if regression else label_names(true)).to_numpy()
-    columns["predicted"] = target.decode(outputs)
-    if schema.target.task == "classification":
-        columns["confidence"] = outputs.max(axis=1)
-    for place, name in enumerate(target.classes):
-        columns[f"p({name})"] = outputs[:, place]
+    columns |= task.prediction_columns(frame, outputs)
     index = frame.index
     if pd.api.types.infer_dtype(index) not in ("integer", "string"):
         index = index.map(str)  # Parquet takes no index of mixed types.

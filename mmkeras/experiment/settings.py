@@ -1,4 +1,9 @@
-"""All settings of one run: encoders, fusion, training, and how cells become inputs."""
+"""All settings of one run: how cells become inputs, encoders, fusion, head and training.
+
+A kind's settings are the defaults of all its modalities; a modality's own replace them. Options of
+an encoder or a fusion are its constructor's own arguments. A setting that would have no effect is
+refused, so that what is recorded is what acted.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from mmkeras.data.kinds.settings import (
-    SETTINGS,
+from mmkeras.data.kinds import (
+    KINDS,
     AudioSettings,
     ImageSettings,
     SequenceSettings,
@@ -18,135 +23,159 @@ from mmkeras.data.kinds.settings import (
     TextSettings,
     VideoSettings,
 )
-from mmkeras.encoders import ENCODERS
-from mmkeras.fusion import FUSIONS
+from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, check_encoder_options
+from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
-from mmkeras.schema import Schema
+from mmkeras.schema import InputSpec, Modality, Schema
 from mmkeras.training.settings import TrainingSettings
 
 # On the command line, a table's names are an option's choices.
-Fusion = Literal[tuple(FUSIONS)]
-ImageEncoder = Literal[tuple(ENCODERS["image"])]
-TextEncoder = Literal[tuple(ENCODERS["text"])]
-AudioEncoder = Literal[("default", *ENCODERS["audio"])]
-VideoEncoder = Literal[tuple(ENCODERS["video"])]
-SequenceEncoder = Literal[tuple(ENCODERS["sequence"])]
-TabularEncoder = Literal[tuple(ENCODERS["tabular"])]
+FusionName = Literal[tuple(FUSIONS)]
 Pooling = Literal[POOLINGS]
+
+# What experiments begin with, where that is not the constructor's own default.
+_CONVOLUTIONS = {"filters": (32, 64, 128), "convs_per_block": 2, "batch_norm": True}
+_FRAMES = {"filters": (32, 64, 128), "batch_norm": True}
+DEFAULT_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("image", "cnn"): _CONVOLUTIONS,
+    ("audio", "cnn"): _CONVOLUTIONS,
+    ("video", "frames"): {**_FRAMES, "convs_per_block": 2},
+    ("video", "conv3d"): _FRAMES,
+    ("audio", "mlp"): {"units": (64,)},
+    ("sequence", "mlp"): {"units": (64,)},
+    ("text", "bag_of_words"): {"dropout": 0.3},
+    ("text", "lstm"): {"dropout": 0.3},
+    ("text", "self_attention"): {"dropout": 0.3},
+}
+_HIDDEN, _DROPOUT = (128,), 0.5
+_SET_ELSEWHERE = dict.fromkeys(
+    ("num_outputs", "activation", "return_sequences"), "follows from the target"
+)
 
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Encoders, fusion and head.
+    """Fusion and head.
 
     Args:
         fusion: How the modalities meet.
-        image_encoder: cnn, patches (a transformer over them), or a backbone of keras.applications.
-        text_encoder: What reads texts.
-        audio_encoder: What reads sounds; by default cnn, or tcn for waveforms.
-        video_encoder: frames (an image encoder on each, then over time) or conv3d.
-        sequence_encoder: What reads feature sequences.
-        tabular_encoder: What reads numbers and categories.
-        backbone: Which backbone.
-        backbone_weights: imagenet (downloaded), a weights file, or None for random weights.
-        filters: The filters, by block, of all convolutions over images, frames and spectrograms.
-        convs_per_block: Convolutions before each pooling.
-        batch_norm: Normalise after each convolution.
-        image_dropout: Share of feature maps dropped after each such block of images and sounds.
-        patch_size: Side of the patches of images (pixels) and spectrograms (frames, bands).
-        patch_dim: Width of a patch's token.
-        patch_layers: Transformer layers over the patches.
-        patch_dropout: Their dropout.
-        text_units: Widths of the bag-of-words encoder's layers.
-        text_dropout: Dropout inside the text encoder.
-        word_dropout: Share of a bag's words that are dropped.
-        sequence_units: Width of the encoders of sequences, sounds over time, and frames over time.
-        sequence_dropout: Their dropout.
-        modality_dropout: Share of modalities hidden in training, so that the model can do without.
         pooling: How a modality's tokens become one vector, in fusions of vectors.
-        fusion_dim: Width of the fused vector, in fusions that have one; by default their own.
+        fusion_options: More arguments of the fusion's constructor.
         fusion_dropout: Dropout of the fused vector (of each modality's, in late fusion).
-        hidden: Widths of the head's layers.
-        dropout: Dropout in the head.
+        modality_dropout: Share of modalities hidden in training, so that the model can do without.
+        hidden: Widths of the head's layers, by default 128. Late fusion has no head.
+        dropout: Dropout in the head, by default 0.5.
+
+    Raises:
+        ValueError: For unknown names, and for a setting that this fusion has no use for.
+
+    Example:
+
+    >>> late = ModelSettings("late", pooling="flatten", fusion_dropout=0.4)
+    >>> late.hidden is None, late.with_fusion("concat").hidden
+    (True, (128,))
     """
 
-    fusion: Fusion = "concat"
-    image_encoder: ImageEncoder = "cnn"
-    text_encoder: TextEncoder = "bag_of_words"
-    audio_encoder: AudioEncoder = "default"
-    video_encoder: VideoEncoder = "frames"
-    sequence_encoder: SequenceEncoder = "recurrent"
-    tabular_encoder: TabularEncoder = "mlp"
-    backbone: str = "MobileNetV2"
-    backbone_weights: str | None = None
-    filters: tuple[int, ...] = (32, 64, 128)
-    convs_per_block: int = 2
-    batch_norm: bool = True
-    image_dropout: float = 0.0
-    patch_size: int = 8
-    patch_dim: int = 64
-    patch_layers: int = 2
-    patch_dropout: float = 0.0
-    text_units: tuple[int, ...] = (128, 64)
-    text_dropout: float = 0.3
-    word_dropout: float = 0.0
-    sequence_units: int = 64
-    sequence_dropout: float = 0.0
-    modality_dropout: float = 0.0
-    pooling: Pooling = "mean"
-    fusion_dim: int | None = None
+    fusion: FusionName = "concat"
+    pooling: Pooling | None = None
+    fusion_options: Annotated[Mapping[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
     fusion_dropout: float = 0.0
-    hidden: tuple[int, ...] = (128,)
-    dropout: float = 0.5
+    modality_dropout: float = 0.0
+    hidden: tuple[int, ...] | None = None
+    dropout: float | None = None
 
-    def encoder(self, kind: str) -> str:
-        return getattr(self, f"{kind}_encoder")
+    def __post_init__(self):
+        options = dict(self.fusion_options)
+        pooling = options.pop("pooling", self.pooling)
+        given = options if pooling is None else {**options, "pooling": pooling}
+        check_fusion_options(self.fusion, given)
+        taken = {name: why for name, why in _SET_ELSEWHERE.items() if name in options}
+        if not self.has_head and "dropout" in options:
+            taken["dropout"] = "is set as `fusion_dropout`"
+        for name, why in taken.items():
+            raise ValueError(f"`{name}` of the fusion {self.fusion!r} {why}. Leave it out.")
+        if pooling is None and "pooling" in fusion_options(self.fusion):
+            pooling = "mean"
+        set_field = object.__setattr__
+        set_field(self, "fusion_options", options)
+        set_field(self, "pooling", pooling)
+        if self.has_head:
+            hidden = _HIDDEN if self.hidden is None else tuple(self.hidden)
+            set_field(self, "hidden", hidden)
+            set_field(self, "dropout", _DROPOUT if self.dropout is None else self.dropout)
+            return
+        for name in ("hidden", "dropout"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"The fusion {self.fusion!r} gives the answer itself, so there is no head to "
+                    f"set `{name}` of. Received: {getattr(self, name)}. Leave it out, or choose a "
+                    "fusion of features."
+                )
 
-    def encoder_options(self, kind: str, name: str) -> dict[str, Any]:
-        """The options of a kind's encoder, of those that have a setting."""
-        if name == "cnn":
-            return {
-                "filters": self.filters,
-                "convs_per_block": self.convs_per_block,
-                "batch_norm": self.batch_norm,
-                "dropout": self.image_dropout,
-            }
-        if name == "patches":
-            return {
-                "patch_size": self.patch_size,
-                "dim": self.patch_dim,
-                "num_layers": self.patch_layers,
-                "ff_dim": 2 * self.patch_dim,
-                "dropout": self.patch_dropout,
-            }
-        if kind == "video":
-            options = {"filters": self.filters, "batch_norm": self.batch_norm}
-            if name == "frames":
-                options |= {
-                    "convs_per_block": self.convs_per_block,
-                    "units": self.sequence_units,
-                    "dropout": self.sequence_dropout,
-                }
-            return options
-        if kind in ("audio", "sequence"):
-            width = {
-                "recurrent": {"units": self.sequence_units},
-                "self_attention": {"dim": self.sequence_units, "ff_dim": 2 * self.sequence_units},
-                "tcn": {"filters": (self.sequence_units, self.sequence_units)},
-                "mlp": {"units": (self.sequence_units,)},
-            }[name]
-            return {**width, "dropout": self.sequence_dropout}
-        if (kind, name) == ("image", "backbone"):
-            return {"backbone": self.backbone, "weights": self.backbone_weights}
-        if (kind, name) == ("text", "bag_of_words"):
-            return {
-                "units": self.text_units,
-                "dropout": self.text_dropout,
-                "input_dropout": self.word_dropout,
-            }
-        if kind == "text":
-            return {"dropout": self.text_dropout}
-        return {}
+    @property
+    def has_head(self) -> bool:
+        """Whether dense layers follow the fusion."""
+        return not fusion_class(self.fusion).gives_logits
+
+    def with_fusion(self, name: str) -> ModelSettings:
+        """The same with another fusion; what that has no use for is left out."""
+        if name == self.fusion:
+            return self
+        known = fusion_options(name)
+        head = not fusion_class(name).gives_logits
+        return dataclasses.replace(
+            self,
+            fusion=name,
+            pooling=self.pooling if "pooling" in known else None,
+            fusion_options={k: v for k, v in self.fusion_options.items() if k in known},
+            hidden=self.hidden if head else None,
+            dropout=self.dropout if head else None,
+        )
+
+    def with_sizes(self, dim: int | None, dropout: float) -> ModelSettings:
+        """The same with another width and dropout, where the fusion has use for them.
+
+        Args:
+            dim: Of the fused vector, in fusions that have one; `None` for the fusion's own.
+            dropout: Of the fused vector and in the head.
+        """
+        options = {name: value for name, value in self.fusion_options.items() if name != "dim"}
+        if dim is not None and "dim" in fusion_options(self.fusion):
+            options["dim"] = dim
+        return dataclasses.replace(
+            self,
+            fusion_options=options,
+            fusion_dropout=dropout,
+            dropout=dropout if self.has_head else None,
+        )
+
+    def alone(self) -> ModelSettings:
+        """What acts in a model of one modality: nothing is fused, its tokens are pooled."""
+        model = self.with_fusion("concat") if self.has_head else self
+        return dataclasses.replace(model, modality_dropout=0.0)
+
+    def constructor_options(self) -> dict[str, Any]:
+        """The arguments of the fusion's constructor."""
+        options = dict(self.fusion_options)
+        if self.pooling is not None:
+            options["pooling"] = self.pooling
+        if not self.has_head:
+            # What others get behind the fusion, a fusion of decisions gets inside.
+            options["dropout"] = self.fusion_dropout
+        return options
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What reads a modality.
+
+    Args:
+        name: A name of `ENCODERS` of the modality's kind; by default what suits the inputs.
+        options: Arguments of its constructor.
+    """
+
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -154,7 +183,7 @@ class Settings:
     """All settings of one run.
 
     Args:
-        model: Encoders, fusion and head.
+        model: Fusion and head.
         training: Epochs, batches, optimizer.
         image: How images become inputs.
         text: How texts become inputs. Encoders that read sequences get token sequences,
@@ -163,47 +192,197 @@ class Settings:
         video: How videos become inputs.
         sequence: How feature sequences become inputs.
         tabular: How numbers and categories become inputs.
+        encoders: By kind, what reads its modalities.
+        modalities: By modality name, what differs from its kind: settings of the kind, `encoder`
+            and `encoder_options`.
+        given: Kinds that must be in the schema, since settings were given for them.
         seed: Decides weights, dropout, order and augmentation.
         on_error: What to do with rows that have an unreadable file.
         cache: Where decoded media stay; auto takes memory up to 2 GiB, then files.
+
+    Example:
+
+    >>> settings = Settings(
+    ...     encoders={"image": Encoder("cnn", {"filters": (16, 32)})},
+    ...     modalities={"xray": {"size": (96, 96), "encoder": "patches"}},
+    ... )
+    >>> from mmkeras.schema import Image
+    >>> settings.of(Image("photo")).size, settings.of(Image("xray")).size
+    ((64, 64), (96, 96))
+    >>> settings.encoder_of(Image("xray"))
+    Encoder(name='patches', options={})
     """
 
-    # On the command line these two have no prefix: `--fusion`, `--epochs`.
+    # On the command line these two have no prefix: `--fusion`, `--epochs`. Settings of kinds and
+    # modalities are given with `--set`.
     model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(
         default_factory=TrainingSettings
     )
-    image: ImageSettings = field(default_factory=ImageSettings)
-    text: TextSettings = field(default_factory=TextSettings)
-    audio: AudioSettings = field(default_factory=AudioSettings)
-    video: VideoSettings = field(default_factory=VideoSettings)
-    sequence: SequenceSettings = field(default_factory=SequenceSettings)
-    tabular: TabularSettings = field(default_factory=TabularSettings)
+    image: Annotated[ImageSettings, tyro.conf.Suppress] = field(default_factory=ImageSettings)
+    text: Annotated[TextSettings, tyro.conf.Suppress] = field(default_factory=TextSettings)
+    audio: Annotated[AudioSettings, tyro.conf.Suppress] = field(default_factory=AudioSettings)
+    video: Annotated[VideoSettings, tyro.conf.Suppress] = field(default_factory=VideoSettings)
+    sequence: Annotated[SequenceSettings, tyro.conf.Suppress] = field(
+        default_factory=SequenceSettings
+    )
+    tabular: Annotated[TabularSettings, tyro.conf.Suppress] = field(default_factory=TabularSettings)
+    encoders: Annotated[Mapping[str, Encoder], tyro.conf.Suppress] = field(default_factory=dict)
+    modalities: Annotated[Mapping[str, Mapping[str, Any]], tyro.conf.Suppress] = field(
+        default_factory=dict
+    )
+    given: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
     seed: int = 0
     on_error: Literal["raise", "skip"] = "raise"
     cache: Literal["auto", "memory", "file", "none"] = "auto"
 
-    def preprocessing(self, schema: Schema) -> dict[str, Any]:
-        """Each modality's preprocessing settings."""
-        text = self.text
-        if self.model.text_encoder != "bag_of_words":
-            text = dataclasses.replace(text, representation="tokens", ngrams=1, characters=0)
-        by_kind = {kind: getattr(self, kind) for kind in SETTINGS} | {"text": text}
-        return {modality.name: by_kind[modality.kind] for modality in schema.modalities}
+    def __post_init__(self):
+        for kind, encoder in self.encoders.items():
+            if kind not in ENCODERS:
+                raise ValueError(
+                    f"`encoders` are given by kind, one of {sorted(ENCODERS)}. Received: {kind!r}. "
+                    "A single modality's encoder is set in `modalities`."
+                )
+            if encoder.name is not None:
+                check_encoder_options(kind, encoder.name, encoder.options)
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def of(self, modality: Modality) -> Any:
+        """A modality's preprocessing settings, e.g. `ImageSettings`."""
+        kind = getattr(self, modality.kind)
+        own = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self._own(modality).items()
+            if name not in ("encoder", "encoder_options")
+        }
+        known = [f.name for f in dataclasses.fields(kind)]
+        unknown = sorted(set(own) - set(known))
+        if unknown:
+            raise ValueError(
+                f"The {modality.kind} modality {modality.name!r} has no setting {unknown}. It has "
+                f"{known}, encoder and encoder_options."
+            )
+        settings = dataclasses.replace(kind, **own)
+        name = self.encoder_of(modality).name
+        if name is not None and "vocabulary_size" in check_encoder_options(modality.kind, name):
+            # It reads sequences of words, whatever bags of them the others get.
+            return dataclasses.replace(settings, representation="tokens", ngrams=1, characters=0)
+        return settings
+
+    def encoder_of(self, modality: Modality, spec: InputSpec | None = None) -> Encoder:
+        """What reads a modality, with the options that act.
+
+        Args:
+            modality: Which.
+            spec: What its inputs look like. Without, the name stays `None` where the default
+                depends on that.
+        """
+        encoder = self.encoders.get(modality.kind, Encoder())
+        own = self._own(modality)
+        if own.get("encoder", encoder.name) != encoder.name:
+            # Another encoder has options of its own.
+            encoder = Encoder(own["encoder"])
+        name = encoder.name or _default_name(modality.kind, spec)
+        given = {**encoder.options, **own.get("encoder_options", {})}
+        if name is None:
+            if given:
+                raise ValueError(
+                    f"Options of an encoder need its name. Received for {modality.name!r}: "
+                    f"{given}. The encoders are {sorted(ENCODERS[modality.kind])}."
+                )
+            return Encoder()
+        check_encoder_options(modality.kind, name, given)
+        return Encoder(name, {**DEFAULT_OPTIONS.get((modality.kind, name), {}), **given})
+
+    def _own(self, modality: Modality) -> Mapping[str, Any]:
+        return self.modalities.get(modality.name, {})
+
+    def preprocessing(self, schema: Schema) -> dict[str, Any]:
+        """Each modality's preprocessing settings.
+
+        Raises:
+            ValueError: Settings of a modality or a kind that the schema does not have.
+        """
+        kinds = {modality.kind for modality in schema.modalities}
+        unknown = sorted((set(self.modalities) - set(schema.names)) | (set(self.given) - kinds))
+        if unknown:
+            raise ValueError(
+                f"There are settings for {unknown}, which would have no effect: the modalities are "
+                f"{[f'{m.name} ({m.kind})' for m in schema.modalities]}."
+            )
+        return {modality.name: self.of(modality) for modality in schema.modalities}
+
+    def select(self, schema: Schema) -> Settings:
+        """The same for a model of some modalities: what acts there."""
+        model = self.model.alone() if len(schema.names) == 1 else self.model
+        own = {name: values for name, values in self.modalities.items() if name in schema.names}
+        return dataclasses.replace(self, model=model, modalities=own, given=())
+
+    def with_encoder(self, kind: str, name: str | None) -> Settings:
+        """The same with another encoder of a kind, as it comes; the same one keeps its options."""
+        if name == self.encoders.get(kind, Encoder()).name:
+            return self
+        return dataclasses.replace(self, encoders={**self.encoders, kind: Encoder(name)})
+
+    def to_dict(self, schema: Schema | None = None) -> dict[str, Any]:
+        """The settings as JSON can hold them; of a schema's kinds only, with all that acts."""
+        values = dataclasses.asdict(self)
+        del values["given"]
+        if schema is None:
+            return values
+        kinds = {modality.kind: modality for modality in schema.modalities}
+        values = {k: v for k, v in values.items() if k not in KINDS or k in kinds}
+        values["encoders"] = {
+            kind: dataclasses.asdict(self._encoder_of_kind(kind))
+            for kind in kinds
+            if self._encoder_of_kind(kind).name is not None
+        }
+        return values
+
+    def _encoder_of_kind(self, kind: str) -> Encoder:
+        encoder = self.encoders.get(kind, Encoder())
+        name = encoder.name or _default_name(kind)
+        return Encoder(name, {**DEFAULT_OPTIONS.get((kind, name or ""), {}), **encoder.options})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Settings:
-        parts = {"model": ModelSettings, "training": TrainingSettings, **SETTINGS}
-        values = dict(data)
-        try:
-            for name, part in parts.items():
-                entries = {k: tuple(v) if isinstance(v, list) else v for k, v in data[name].items()}
+        """Settings as `to_dict` wrote them, or a part of them: what is not given is the default.
+
+        Raises:
+            ValueError: A name that does not exist, or a value that is not possible.
+        """
+        parts = {
+            "model": ModelSettings,
+            "training": TrainingSettings,
+            **{kind.name: kind.settings for kind in KINDS.values()},
+        }
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise ValueError(f"Settings have no {unknown}. They have {sorted(known)}.")
+        values = {name: _tuples(value) for name, value in data.items()}
+        for name, part in parts.items():
+            if name in values:
+                entries = values[name]
+                fields = {f.name for f in dataclasses.fields(part)}
+                if unknown := sorted(set(entries) - fields):
+                    raise ValueError(f"`{name}` has no setting {unknown}. It has {sorted(fields)}.")
                 values[name] = part(**entries)
-            return cls(**values)
-        except (TypeError, KeyError) as error:
-            raise ValueError(
-                f"These settings were written by another version of mmkeras: {error}"
-            ) from error
+        if "encoders" in values:
+            values["encoders"] = {k: Encoder(**v) for k, v in values["encoders"].items()}
+        return cls(**values)
+
+
+def _default_name(kind: str, spec: InputSpec | None = None) -> str | None:
+    default = DEFAULT_ENCODERS[kind]
+    if isinstance(default, str):
+        return default
+    return None if spec is None else default(spec)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as tuples, inside dicts too."""
+    if isinstance(value, list):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +15,12 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.leakage.finding import Finding
-from mmkeras.data.media.sequences import SequenceStore
-from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
-from mmkeras.data.sources import MEDIA_SOURCES, padded_length
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
-from mmkeras.encoders import default_encoder
-from mmkeras.evaluation.metrics import evaluate_predictions
+from mmkeras.experiment.folders import locked
 from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
@@ -35,12 +33,12 @@ from mmkeras.experiment.run_folder import (
     predictions_frame,
     read_json,
 )
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
-from mmkeras.fusion import fusion_class, fusion_options
 from mmkeras.models.build import build_model
 from mmkeras.reports.run_report import comparison_table, differences, write_report
 from mmkeras.schema import Schema
+from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardScalars
@@ -84,90 +82,172 @@ def train_run(
     Raises:
         ValueError: The folder holds a run of other data or other settings; there are no training
             or no test rows.
+        FolderInUse: Another process is training in the folder.
     """
+    if schema.target is None:
+        raise ValueError(
+            "The schema has no target, so there is nothing to train a model to predict. Give it "
+            "one, for example target=Label('species')."
+        )
     for name, part in (("training", splits.train), ("test", splits.test)):
         if not len(part):
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
     folder, settings = Path(folder), settings or Settings()
     label = label or folder.name
-    config = {
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
-        "seed": settings.seed,
-        "settings": settings.to_dict(),
+    with locked(folder):
+        if (run := finished_run(folder, splits, schema, settings)) is not None:
+            return run
+        if not (folder / CONFIG).exists():
+            config = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
+            config |= {**_identity(splits, schema, settings), **(details or {})}
+            write_json(folder / CONFIG, {**config, "environment": environment()})
+        (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
+        started = time.perf_counter()
+        preprocessing, pipelines = fitted_pipelines(
+            splits, schema, settings, cache_dir or folder / "cache"
+        )
+        trained = train_and_judge(
+            preprocessing,
+            pipelines,
+            settings,
+            checkpoint=folder / CHECKPOINT,
+            label=label,
+            callbacks=[TensorBoardScalars(folder)],
+        )
+        metrics = {
+            **trained.summary(),
+            "seconds": round(float(trained.history["seconds"].sum()), 2),
+            **trained.metrics,
+            "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
+            "total_seconds": round(time.perf_counter() - started, 2),
+        }
+        _write_run(folder, preprocessing, pipelines["test"], trained)
+        write_report(
+            folder,
+            model=trained.model,
+            pipeline=pipelines["test"],
+            outputs=trained.outputs["test"],
+            history=trained.history,
+            metrics=metrics,
+            config=read_json(folder / CONFIG),
+            findings=findings,
+            comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
+        )
+        # Last: a folder with metrics is a finished run.
+        write_json(folder / METRICS, metrics)
+        shutil.rmtree((folder / CHECKPOINT).parent)
+    return Run(folder)
+
+
+def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Settings) -> Run | None:
+    """The finished run of these rows and settings in a folder; `None` if it is not finished.
+
+    Raises:
+        ValueError: The folder holds a run of other data or other settings.
+    """
+    if not (folder / CONFIG).exists():
+        return None
+    now = {**_identity(splits, schema, settings), "environment": environment()}
+    _check_same_run(read_json(folder / CONFIG), now, folder)
+    return Run(folder) if (folder / METRICS).exists() else None
+
+
+def _identity(splits: Splits, schema: Schema, settings: Settings) -> dict[str, Any]:
+    """What `config.json` says of a run that decides its result."""
+    return {
+        "settings": settings.select(schema).to_dict(schema),
         "schema": schema.to_dict(),
         "rows": {name: len(part) for name, part in splits.items()},
         "data": {name: fingerprint(part, schema) for name, part in splits.items()},
-        **(details or {}),
-        "environment": environment(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / CONFIG).exists():
-        stored = read_json(folder / CONFIG)
-        _check_same_run(stored, config, folder)
-        config = stored
-        if (folder / METRICS).exists():
-            return Run(folder)
-    else:
-        write_json(folder / CONFIG, config)
-    (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
 
-    started = time.perf_counter()
-    set_seed(settings.seed)
-    preprocessing, pipelines = fitted_pipelines(
-        splits, schema, settings, cache_dir or folder / "cache"
-    )
+
+def _write_run(
+    folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
+) -> None:
+    """Writes the preprocessing, the history, the model and the predictions."""
     preprocessing.save(folder / PREPROCESSING)
-    model = make_model(preprocessing, settings.model)
+    write_text(folder / HISTORY, trained.history.to_csv(index=False))
+    temporary = folder / f"{MODEL}.tmp.keras"
+    trained.model.save(temporary)
+    temporary.replace(folder / MODEL)
+    predictions = predictions_frame(preprocessing, test.examples, trained.outputs["test"])
+    temporary = folder / f"{PREDICTIONS}.tmp"
+    predictions.to_parquet(temporary)
+    temporary.replace(folder / PREDICTIONS)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A trained model, and how good it is.
+
+    Args:
+        model: It has the weights of its best epoch.
+        history: One row per epoch.
+        best_epoch: The epoch (from 1) that was chosen.
+        outputs: By part, the model's outputs `(examples, outputs)`.
+        metrics: By part, the task's figures.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    best_epoch: int
+    outputs: dict[str, np.ndarray]
+    metrics: dict[str, dict[str, float]]
+
+    def summary(self) -> dict[str, int]:
+        """What every experiment records beside the figures."""
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.history),
+            "parameters": int(self.model.count_params()),
+        }
+
+
+def train_and_judge(
+    preprocessing: Preprocessing,
+    pipelines: Mapping[str, Pipeline],
+    settings: Settings,
+    *,
+    parts: Sequence[str] = ("validation", "test"),
+    checkpoint: Path | None = None,
+    label: str = "training",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainedModel:
+    """Builds a model, trains it, and predicts the rows that it is judged by.
+
+    Args:
+        preprocessing, pipelines: As `fitted_pipelines` returned them.
+        settings: Model, training and seed.
+        parts: What to predict, of the parts that have rows.
+        checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+    """
+    set_seed(settings.seed)
+    model = make_model(preprocessing, settings)
     result = fit(
         model,
         pipelines["train"],
         pipelines.get("validation"),
         settings.training,
         seed=settings.seed,
-        checkpoint=folder / CHECKPOINT,
+        checkpoint=checkpoint,
         label=label,
-        callbacks=[TensorBoardScalars(folder)],
+        callbacks=callbacks,
     )
-    write_text(folder / HISTORY, result.history.to_csv(index=False))
-    temporary = folder / f"{MODEL}.tmp.keras"
-    model.save(temporary)
-    temporary.replace(folder / MODEL)
+    outputs, metrics = judge(model, {name: pipelines[name] for name in parts if name in pipelines})
+    return TrainedModel(model, result.history, result.best_epoch, outputs, metrics)
 
-    metrics: dict[str, Any] = {
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.history),
-        "parameters": int(model.count_params()),
-        "seconds": round(float(result.history["seconds"].sum()), 2),
-    }
-    outputs = {}
-    for part in [name for name in ("validation", "test") if name in pipelines]:
-        padded = model.predict(pipelines[part].evaluate(), verbose=0)
-        outputs[part] = pipelines[part].unpad(padded)
-        metrics[part] = evaluate_predictions(
-            schema.target.task, *in_own_unit(pipelines[part], outputs[part])
-        )
-    predictions = predictions_frame(preprocessing, pipelines["test"].examples, outputs["test"])
-    temporary = folder / f"{PREDICTIONS}.tmp"
-    predictions.to_parquet(temporary)
-    temporary.replace(folder / PREDICTIONS)
-    skipped = [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped]
-    metrics["skipped"] = skipped
-    metrics["total_seconds"] = round(time.perf_counter() - started, 2)
-    write_report(
-        folder,
-        model=model,
-        pipeline=pipelines["test"],
-        outputs=outputs["test"],
-        history=result.history,
-        metrics=metrics,
-        config=config,
-        findings=findings,
-        comparison=_comparison(compare_with or {}, label, metrics, schema.target.task),
-    )
-    # Last: a folder with metrics is a finished run.
-    write_json(folder / METRICS, metrics)
-    _remove_checkpoint(folder)
-    return Run(folder)
+
+def judge(
+    model: keras.Model, pipelines: Mapping[str, Pipeline]
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
+    """A model's outputs for the examples of each pipeline, and the task's figures for them."""
+    outputs, metrics = {}, {}
+    for name, pipeline in pipelines.items():
+        outputs[name] = pipeline.unpad(model.predict(pipeline.evaluate(), verbose=0))
+        task = pipeline.preprocessing.task
+        metrics[name] = task.figures(*in_own_unit(pipeline, outputs[name]))
+    return outputs, metrics
 
 
 def fitted_pipelines(
@@ -206,52 +286,34 @@ def fitted_pipelines(
     return preprocessing, pipelines
 
 
-def make_model(preprocessing: Preprocessing, settings: ModelSettings) -> keras.Model:
+def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
-    schema = preprocessing.schema
-    encoders, encoder_options = {}, {}
-    for modality in schema.modalities:
-        name, kind = modality.name, modality.kind
-        encoders[name] = settings.encoder(kind)
-        if encoders[name] == "default":
-            encoders[name] = default_encoder(modality, preprocessing.inputs[name])
-        encoder_options[name] = settings.encoder_options(kind, encoders[name])
-        if encoders[name] == "tcn" and preprocessing.inputs[name].shape[-1] == 1:
-            # A waveform has too many samples to look at each, and too little in each.
-            width = settings.sequence_units
-            encoder_options[name] |= {
-                "filters": (width // 2, width, width), "kernel_size": 9, "strides": 8
-            }  # fmt: skip
-        if encoders[name] == "self_attention" and kind in ("text", "sequence"):
-            longest = preprocessing.modalities[name].settings.max_length
-            encoder_options[name]["max_length"] = padded_length(longest)
-    open_options = fusion_options(settings.fusion)
-    options = {"pooling": settings.pooling}
-    if fusion_class(settings.fusion).gives_logits:
-        # What others get behind the fusion, a fusion of decisions gets inside.
-        options["dropout"] = settings.fusion_dropout
-    if settings.fusion_dim is not None:
-        options["dim"] = settings.fusion_dim
+    schema, model = preprocessing.schema, settings.model
+    if len(schema.modalities) == 1:
+        model = model.alone()
+    encoders = {
+        modality.name: settings.encoder_of(modality, preprocessing.inputs[modality.name])
+        for modality in schema.modalities
+    }
     return build_model(
         schema,
         preprocessing.inputs,
         num_outputs=preprocessing.num_outputs,
-        encoders=encoders,
-        encoder_options=encoder_options,
-        fusion=settings.fusion,
-        fusion_options={name: x for name, x in options.items() if name in open_options},
-        hidden=settings.hidden,
-        dropout=settings.dropout,
-        fusion_dropout=settings.fusion_dropout,
+        encoders={name: encoder.name for name, encoder in encoders.items()},
+        encoder_options={name: encoder.options for name, encoder in encoders.items()},
+        fusion=model.fusion,
+        fusion_options=model.constructor_options(),
+        hidden=model.hidden or (),
+        dropout=model.dropout or 0.0,
+        fusion_dropout=model.fusion_dropout,
         presence=preprocessing.presence,
-        # A single modality cannot be hidden.
-        modality_dropout=settings.modality_dropout if len(schema.modalities) > 1 else 0.0,
+        modality_dropout=model.modality_dropout,
         name="multimodal",
     )
 
 
 def _comparison(
-    others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: str
+    others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: Task
 ) -> pd.DataFrame | None:
     if not others:
         return None
@@ -261,38 +323,8 @@ def _comparison(
 
 def in_own_unit(pipeline: Pipeline, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A pipeline's targets and a model's outputs for them; numbers in the target's own unit."""
-    targets, target = pipeline.targets, pipeline.preprocessing.target
-    if target.target.task != "regression":
-        return targets, outputs
-    return target.decode(targets)[:, None], target.decode(outputs)[:, None]
-
-
-def drop_unreadable(
-    frame: pd.DataFrame, schema: Schema, settings: Settings
-) -> tuple[pd.DataFrame, list[str]]:
-    """Leaves out rows with a cell that cannot be decoded or read.
-
-    Done once, before splitting, so that models of other modalities are compared on the same rows.
-
-    Returns:
-        The readable rows, and a message for each row left out.
-    """
-    keep, messages = np.ones(len(frame), bool), []
-    by_name = settings.preprocessing(schema)
-    for modality in schema.modalities:
-        if modality.kind == "sequence":
-            store = SequenceStore(frame[modality.column])
-        elif modality.kind in MEDIA_SOURCES:
-            store = MediaStore(
-                modality.kind, frame[modality.column], by_name[modality.name], cache=None
-            )
-        else:
-            continue
-        for position in np.flatnonzero(~store.readable):
-            keep[position] = False
-            where = f"index {frame.index[position]!r}, column {modality.column!r}"
-            messages.append(f"{where}: {store.reason(position)}")
-    return frame[keep], messages
+    task = pipeline.preprocessing.task
+    return task.own_unit(pipeline.targets), task.own_unit(outputs)
 
 
 def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
@@ -321,9 +353,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_jsonable(item) for item in value]
     return value
-
-
-def _remove_checkpoint(folder: Path) -> None:
-    for path in (folder / CHECKPOINT).parent.glob("*"):
-        path.unlink()
-    (folder / CHECKPOINT).parent.rmdir()

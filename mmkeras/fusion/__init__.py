@@ -8,7 +8,7 @@ from elsewhere can be one too, see `as_fusion`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -125,18 +125,25 @@ def get_fusion(name_or_layer: str | keras.layers.Layer, **options: Any) -> keras
                 f"Received: {sorted(options)}."
             )
         return as_fusion(name_or_layer)
-    if name_or_layer not in FUSIONS:
+    check_fusion_options(name_or_layer, options)
+    return FUSIONS[name_or_layer](**options)
+
+
+def check_fusion_options(name: str, options: Iterable[str]) -> None:
+    """Refuses a name that is not in `FUSIONS`, and options that its constructor does not have.
+
+    Raises:
+        ValueError: For an unknown name or option.
+    """
+    if name not in FUSIONS:
         raise ValueError(
-            f"The fusions are {sorted(FUSIONS)}. Received: {name_or_layer!r}. Any other fusion "
-            "can be given as a layer."
+            f"The fusions are {sorted(FUSIONS)}. Received: {name!r}. Any other fusion can be given "
+            "as a layer."
         )
-    known = fusion_options(name_or_layer)
+    known = fusion_options(name)
     unknown = sorted(set(options) - {*known, "name", "dtype", "trainable"})
     if unknown:
-        raise ValueError(
-            f"The fusion {name_or_layer!r} has no option {unknown}. It has {sorted(known)}."
-        )
-    return FUSIONS[name_or_layer](**options)
+        raise ValueError(f"The fusion {name!r} has no option {unknown}. It has {sorted(known)}.")
 
 
 __all__ = [
@@ -173,6 +180,7 @@ __all__ = [
     "TensorFusion",
     "WeightedSumFusion",
     "as_fusion",
+    "check_fusion_options",
     "check_takes",
     "fusion_class",
     "fusion_options",

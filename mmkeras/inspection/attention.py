@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.fusion import traits
 from mmkeras.models.parts import (
@@ -62,28 +63,29 @@ def attention_to(model: keras.Model, inputs: Mapping[str, Any], modality: str) -
 
 def image_attention(
     model: keras.Model, pipeline: Pipeline, rows: Sequence[int]
-) -> np.ndarray | None:
-    """How much attention each region of the first image modality gets from the other modalities.
+) -> dict[str, np.ndarray]:
+    """How much attention each region of the images gets from the other modalities.
 
     Args:
         model: A model of `build_model`.
         pipeline: The rows.
-        rows: Positions of the rows to look at.
+        rows: Kept positions of the rows to look at.
 
     Returns:
-        `(rows, grid_height, grid_width)`, of `attention_to`; `None` where no modality attends to
-        image regions.
+        By image modality, `(rows, grid_height, grid_width)`, of `attention_to`; without those
+        whose regions no modality attends to.
     """
-    schema = pipeline.preprocessing.schema
-    image = next((m.name for m in schema.modalities if m.kind == "image"), None)
-    if image is None:
-        return None
-    weights = attention_to(model, inputs_of_rows(pipeline, rows), image)
-    if weights is None:
-        return None
-    spec = pipeline.preprocessing.inputs[image]
-    grid = encoder_layers(model)[image].token_grid(spec.shape)
-    return weights.reshape(len(rows), *grid)
+    kinds = {m.name: KINDS[m.kind] for m in pipeline.preprocessing.schema.modalities}
+    images = [name for name, kind in kinds.items() if kind.is_visual and kind.has_heat_map]
+    inputs = inputs_of_rows(pipeline, rows) if images else {}
+    maps, encoders = {}, encoder_layers(model)
+    for name in images:
+        weights = attention_to(model, inputs, name)
+        if weights is not None:
+            spec = pipeline.preprocessing.inputs[name]
+            grid = encoders[name].token_grid(spec.shape)
+            maps[name] = weights.reshape(len(rows), *grid)
+    return maps
 
 
 def inputs_of_rows(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndarray]:
@@ -91,7 +93,7 @@ def inputs_of_rows(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndar
 
     Args:
         pipeline: The rows.
-        rows: Their positions in `pipeline.frame`.
+        rows: Their kept positions.
     """
     part = Pipeline(pipeline.frame.iloc[list(rows)], pipeline.preprocessing, batch_size=len(rows))
     return next(part.evaluate().as_numpy_iterator())[0]

@@ -2,139 +2,74 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-import PIL.Image
 
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings
-from mmkeras.data.media.spectrogram import sound_features
-from mmkeras.data.media.stores import MediaStore, decoded_images
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.tasks import Task
 
 _EXAMPLES = 12
-_PICTURE_SIZE = 96
 
 
 def telling_rows(
-    task: str,
-    true: np.ndarray,
-    guess: np.ndarray,
-    outputs: np.ndarray,
-    examples: int = _EXAMPLES,
+    task: Task, targets: np.ndarray, outputs: np.ndarray, examples: int = _EXAMPLES
 ) -> list[int]:
-    """The most confident right and the most confident wrong rows, half and half if possible."""
-    if task == "regression":
-        order = np.argsort(np.abs(true - guess), kind="stable")
-        right, wrong = order, order[::-1]
-    else:
-        confidence = (
-            outputs.max(axis=1) if task == "classification" else np.abs(outputs - 0.5).mean(1)
-        )
-        order = np.argsort(-confidence, kind="stable")
-        right, wrong = order[true[order] == guess[order]], order[true[order] != guess[order]]
+    """Positions of the surest right answers and of the worst mistakes, half and half if possible.
+
+    Args:
+        task: The fitted task.
+        targets, outputs: In the target's own unit, `(examples, outputs)`.
+        examples: How many.
+    """
+    right, wrong = task.right_and_wrong(targets, outputs)
     half = examples // 2
     wrong = wrong[: max(half, examples - len(right))]
     right = right[: examples - len(wrong)]
     return list(dict.fromkeys([*right.tolist(), *wrong.tolist()]))
 
 
-def is_right(task: str, true: Any, guess: Any, deviation: float) -> bool:
-    """Whether a guess is right; a number is, within half a standard deviation."""
-    if task == "regression":
-        return abs(true - guess) <= deviation / 2
-    return true == guess
-
-
-def verdict(task: str, true: Any, guess: Any, outputs: np.ndarray) -> str:
-    """What the model said of a row, and the truth where that differs."""
-    if task == "regression":
-        return f"{guess:.3g} (true: {true:.3g})"
-    confidence = f" {outputs.max():.0%}" if task == "classification" else ""
-    return f"{guess}{confidence}" + ("" if true == guess else f" (true: {true})")
-
-
 def caption(pipeline: Pipeline, row: int) -> str:
-    """What stands under a row's picture: its text, else numbers, else its id; and the step."""
+    """What stands under a row's picture: its texts, else numbers, else its id; and the step."""
     schema = pipeline.preprocessing.schema
     cells = pipeline.examples.iloc[row]
-    step = f", step {cells['step']}" if schema.target.per_step else ""
-    for modality in schema.modalities:
-        if modality.kind == "text":
-            text = cells[modality.column]
-            return (text if isinstance(text, str) else "(no text)") + step
-    for modality in schema.modalities:
-        if modality.kind == "tabular":
-            return ", ".join(f"{column} {cells[column]}" for column in modality.columns[:4])
+    task = pipeline.preprocessing.fitted_target
+    step = f", step {cells['step']}" if task is not None and task.per_step else ""
+    texts = [cells[m.column] for m in schema.modalities if KINDS[m.kind].has_words]
+    if texts:
+        return " / ".join(x if isinstance(x, str) else "(no text)" for x in texts) + step
+    tables = [m.columns[:4] for m in schema.modalities if KINDS[m.kind].is_table]
+    if tables:
+        return ", ".join(f"{column} {cells[column]}" for columns in tables for column in columns)
     return ("" if schema.id is None else str(cells[schema.id])) + step
 
 
-def example_images(pipeline: Pipeline, rows: Sequence[int]) -> np.ndarray | None:
-    """The rows' first image modality, large enough to look at: uint8, with 1 or 3 channels."""
-    for modality in pipeline.preprocessing.schema.modalities:
-        if modality.kind == "image":
-            own = pipeline.preprocessing.modalities[modality.name].settings
-            settings = ImageSettings(
-                size=(_PICTURE_SIZE, _PICTURE_SIZE),
-                channels=own.channels,
-                resize=own.resize,
-                background=own.background,
-            )
-            return decoded_images(pipeline.examples[modality.column].iloc[list(rows)], settings)[0]
-    return None
+def example_pictures(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndarray]:
+    """All that can be seen of rows: images, middle frames of videos, spectrograms of sounds.
 
+    Args:
+        pipeline: The rows.
+        rows: Kept positions; with a label per step, positions among its `examples`.
 
-def example_pictures(pipeline: Pipeline, rows: Sequence[int]) -> np.ndarray | None:
-    """All that can be seen of the rows, side by side: images, middle frames, spectrograms.
-
-    A spectrogram has time from left to right and high frequencies at the top.
+    Returns:
+        By modality, in schema order: uint8 `(rows, 96, 96, 1 | 3)`.
     """
-    parts = []
-    images = example_images(pipeline, rows)
-    if images is not None:
-        parts.append(images)
+    found = {}
     for modality in pipeline.preprocessing.schema.modalities:
-        if modality.kind not in ("video", "audio"):
-            continue
-        settings = pipeline.preprocessing.modalities[modality.name].settings
-        column = pipeline.examples[modality.column].iloc[list(rows)]
-        values = MediaStore(modality.kind, column, settings, "memory").values
-        if modality.kind == "video":
-            parts.append(_resized(values[:, values.shape[1] // 2]))
-        else:
-            parts.append(_spectrograms(values, settings))
-    if not parts:
-        return None
+        kind = KINDS[modality.kind]
+        if kind.is_visual or kind.is_audible:
+            settings = pipeline.preprocessing.modalities[modality.name].settings
+            column = pipeline.examples[modality.columns[0]].iloc[list(rows)]
+            found[modality.name] = kind.pictures(column, settings)
+    return found
+
+
+def side_by_side(pictures: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Each row's pictures as one, uint8 `(rows, 96, width, 1 | 3)`; `None` without any."""
+    parts = list(pictures.values())
     if len(parts) > 1:
-        gap = np.full((len(rows), _PICTURE_SIZE, 4, 3), 255, np.uint8)
         coloured = [np.broadcast_to(part, (*part.shape[:3], 3)) for part in parts]
+        gap = np.full((*coloured[0].shape[:2], 4, 3), 255, np.uint8)
         parts = [piece for part in coloured for piece in (part, gap)][:-1]
-    return np.concatenate(parts, axis=2)
-
-
-def _spectrograms(samples: np.ndarray, settings: AudioSettings) -> np.ndarray:
-    # Whatever the model reads of a sound, this is what people can read.
-    if settings.features in ("log_mel", "mfcc"):
-        shown = dataclasses.replace(settings, features="log_mel", deltas=0)
-    else:
-        # 40 bands of a window of 64 ms hold a Fourier bin each, whatever the rate.
-        shown = AudioSettings(
-            rate=settings.rate, seconds=settings.seconds, window=0.064, mel_bands=40
-        )
-    decibels = sound_features(samples.astype(np.float32) / 32768, shown).numpy()
-    highest = decibels.max(axis=(1, 2), keepdims=True)
-    share = np.clip((decibels - highest + 80.0) / 80.0, 0, 1)
-    colours = matplotlib.colormaps["magma"](share.transpose(0, 2, 1)[:, ::-1])[..., :3]
-    return _resized(np.round(colours * 255).astype(np.uint8))
-
-
-def _resized(pictures: np.ndarray) -> np.ndarray:
-    size = (_PICTURE_SIZE, _PICTURE_SIZE)
-    one = pictures.shape[-1] == 1
-    resized = [
-        np.asarray(PIL.Image.fromarray(p[..., 0] if one else p).resize(size)) for p in pictures
-    ]
-    return np.stack(resized)[..., None] if one else np.stack(resized)
+    return np.concatenate(parts, axis=2) if parts else None

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.sources import TextSource
 from mmkeras.data.words import make_analyzer, split_words
 from mmkeras.inspection.attention import attention_to, inputs_of_rows
 from mmkeras.inspection.gradients import check_outputs
@@ -63,7 +62,7 @@ def word_effects(
     Args:
         model: A model of `build_model`.
         pipeline: The rows.
-        rows: Positions of the rows to explain.
+        rows: Kept positions of the rows to explain.
         modality: A text modality.
         outputs: Which output to explain, for each of these rows.
         batch_size: How many texts to predict at once.
@@ -79,12 +78,12 @@ def word_effects(
         - [Zeiler and Fergus, 2014](https://arxiv.org/abs/1311.2901) (section 4.2, occlusion)
         - [Li, Monroe and Jurafsky, 2016](https://arxiv.org/abs/1612.08220) (erasure of words)
     """
-    column = _text_modality(pipeline, modality).column
+    text_modality = _text_modality(pipeline, modality)
     outputs = check_outputs(model, outputs, len(rows))
     words: list[list[str]] = []
     texts: list[str | None] = []
     row_of: list[int] = []
-    for place, text in enumerate(pipeline.frame[column].iloc[list(rows)]):
+    for place, text in enumerate(pipeline.frame[text_modality.column].iloc[list(rows)]):
         pairs = without_each_word(text) if isinstance(text, str) else []
         words.append([word for word, _ in pairs])
         texts += [text if pairs else None, *(rest for _, rest in pairs)]
@@ -92,8 +91,7 @@ def word_effects(
     inputs = inputs_of_rows(pipeline, rows)
     fitted = pipeline.preprocessing.modalities[modality]
     # Of all texts at once: a backend that compiles for each length then compiles one program.
-    source = TextSource(pd.Series(texts, dtype=object), fitted)
-    encoded = source.batch(np.arange(len(texts)), None, None).numpy()
+    encoded = KINDS[text_modality.kind].inputs_of(texts, fitted, None)
     scores = np.zeros(len(texts))
     for start in range(0, len(texts), batch_size):
         part = slice(start, start + batch_size)
@@ -119,7 +117,7 @@ def text_attention(
     Args:
         model: A model of `build_model`.
         pipeline: The rows.
-        rows: Positions of the rows to look at.
+        rows: Kept positions of the rows to look at.
         modality: A text modality.
 
     Returns:
@@ -147,7 +145,8 @@ def text_attention(
 
 
 def _text_modality(pipeline: Pipeline, name: str) -> Text:
-    texts = {m.name: m for m in pipeline.preprocessing.schema.modalities if m.kind == "text"}
+    modalities = pipeline.preprocessing.schema.modalities
+    texts = {m.name: m for m in modalities if KINDS[m.kind].has_words}
     if name not in texts:
         raise ValueError(f"The text modalities are {list(texts)}. Received: {name!r}.")
     return texts[name]

@@ -25,8 +25,7 @@ from mmkeras.fusion import (
 from mmkeras.models import parts
 from mmkeras.multimodal_model import MultimodalModel, Parts
 from mmkeras.schema import InputSpec, Schema
-
-_ACTIVATIONS = {"classification": "softmax", "multilabel": "sigmoid", "regression": "linear"}
+from mmkeras.tasks import Task, task_class
 
 
 def build_model(
@@ -87,6 +86,7 @@ def build_model(
     >>> model.output_shape
     (None, 10)
     """
+    task = task_class(schema.target)
     _check_names("inputs", inputs, schema, complete=True)
     tensors = {
         name: keras.Input(inputs[name].shape, dtype=inputs[name].dtype, name=name)
@@ -95,15 +95,14 @@ def build_model(
     chosen, tokens, masks = _encode_all(schema, inputs, tensors, encoders, encoder_options)
     arguments = {"masks": masks} if any(mask is not None for mask in masks) else {}
     arguments |= _presence(tensors, presence, modality_dropout)
-    activation = _ACTIVATIONS[schema.target.task]
-    layer = _fusion(schema, fusion, fusion_options or {}, num_outputs, activation)
-    fusion_layer, x = _fuse(schema, layer, tokens, arguments)
+    layer = _fusion(task, fusion, fusion_options or {}, num_outputs, len(tokens))
+    fusion_layer, x = _fuse(task, layer, tokens, arguments)
     gives_logits = traits(fusion_layer).gives_logits
     head = [] if gives_logits else list(_head(hidden, dropout, fusion_dropout))
     for layer in head:
         x = layer(x)
     # Probabilities and losses in float32 also where the policy is float16.
-    common = {"activation": activation, "dtype": "float32", "name": parts.OUTPUT}
+    common = {"activation": task.activation, "dtype": "float32", "name": parts.OUTPUT}
     output = layers.Dense(int(num_outputs), **common) if head else layers.Activation(**common)
     model = MultimodalModel(tensors, output(x), name=name)
     model.parts = Parts.of(chosen, masks, presence, fusion_layer, head, output)
@@ -179,21 +178,21 @@ def _presence(tensors: dict[str, Any], presence: bool, modality_dropout: float) 
 
 
 def _fusion(
-    schema: Schema,
+    task: type[Task],
     fusion: str | layers.Layer,
     options: Mapping[str, Any],
     num_outputs: int,
-    activation: str,
+    modalities: int,
 ) -> layers.Layer:
     """The fusion layer, with what the target asks of it."""
-    options = dict(options)
+    options, activation = dict(options), task.activation
     if isinstance(fusion, str) and fusion in FUSIONS:
         if fusion_class(fusion).gives_logits:
             options |= {"num_outputs": int(num_outputs), "activation": activation}
-        elif len(schema.modalities) == 1:
+        elif modalities == 1:
             # Alone, a modality is only pooled.
             fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
-        elif schema.target.per_step and fusion_class(fusion).aligned:
+        elif task.per_step and fusion_class(fusion).aligned:
             options["return_sequences"] = True
     layer = get_fusion(fusion, **options)
     if layer.built:
@@ -202,30 +201,30 @@ def _fusion(
         )
     if traits(layer).gives_logits and layer.activation != activation:
         raise ValueError(
-            f"The output of {schema.target.task} is {activation}. Received: a fusion of decisions "
+            f"The output of {task.words} is {activation}. Received: a fusion of decisions "
             f"with activation={layer.activation!r}. Make it with {activation!r}."
         )
     steps = traits(layer).return_sequences
-    if traits(layer).aligned and steps != schema.target.per_step:
+    if traits(layer).aligned and steps != task.per_step:
         raise ValueError(
-            f"The target has {'a label for each step' if schema.target.per_step else 'one label'}. "
+            f"The target has {'a label for each step' if task.per_step else 'one label'}. "
             f"Received: a fusion with return_sequences={steps}. Make it with {not steps}."
         )
     return layer
 
 
 def _fuse(
-    schema: Schema, layer: layers.Layer, tokens: list[Any], arguments: Mapping[str, Any]
+    task: type[Task], layer: layers.Layer, tokens: list[Any], arguments: Mapping[str, Any]
 ) -> tuple[layers.Layer, Any]:
     """The fusion, at work at each step where the target has a label for each, and its output."""
-    stepwise = schema.target.per_step and not traits(layer).return_sequences
+    stepwise = task.per_step and not traits(layer).return_sequences
     # A step of padding is absent.
     check_takes(layer, ["present"] if stepwise and arguments else list(arguments))
     if stepwise:
         layer = StepwiseFusion(layer)
     layer.name = parts.FUSION
     x = layer(tokens, **arguments)
-    expected = "(batch, steps, dim)" if schema.target.per_step else "(batch, dim)"
+    expected = "(batch, steps, dim)" if task.per_step else "(batch, dim)"
     if len(x.shape) != expected.count(",") + 1:
         raise ValueError(
             f"A fusion gives one vector for each row, or for each step where the target has a "

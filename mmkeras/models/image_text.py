@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from mmkeras.models.build import build_model
-from mmkeras.schema import Image, InputSpec, Schema, Target, Text
+from mmkeras.schema import Image, InputSpec, Label, Schema, Text
 
 
 def image_text_classifier(
@@ -52,7 +52,7 @@ def image_text_classifier(
 
     Example:
 
-    >>> model = compile_model(image_text_classifier(), "classification")
+    >>> model = compile_model(image_text_classifier(), "label")
     >>> model.get_layer("image_encoder").output.shape
     (None, 2809, 128)
     """
@@ -67,7 +67,7 @@ def image_text_classifier(
     else:
         raise ValueError(f"`text_branch` must be 'dense' or 'lstm'. Received: {text_branch!r}.")
     return build_model(
-        Schema((Image("image"), Text("text")), target=Target("label")),
+        Schema((Image("image"), Text("text")), target=Label("label")),
         {"image": InputSpec(tuple(image_shape)), "text": text},
         num_outputs=num_classes,
         encoders={"image": "cnn", "text": encoder},

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-from mmkeras.reports.plots import new_figure
+from mmkeras.plotting import new_figure
 
 _COLORS = ("#0550ae", "#d4730a", "#1a7f37", "#8250df")
 # Where a number may stand around its point, in points: near places first.

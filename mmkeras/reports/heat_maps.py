@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import PIL.Image
 
+from mmkeras.data.kinds import KINDS, Kind
 from mmkeras.inspection.attention import attention_to
 from mmkeras.inspection.grad_cam import grad_cam
 from mmkeras.models.parts import encoder_layers
@@ -23,7 +24,7 @@ def heat_maps(
     inputs: Mapping[str, np.ndarray],
     outputs: Sequence[int],
     attributions: Mapping[str, np.ndarray],
-    images: np.ndarray | None,
+    pictures: Mapping[str, np.ndarray],
     missing: Mapping[str, np.ndarray],
 ) -> list[list[tuple[str, np.ndarray]]]:
     """For each row, its images and spectrograms with what speaks for the answer laid over them.
@@ -34,19 +35,19 @@ def heat_maps(
         inputs: Arrays by input name, `(rows, ...)`.
         outputs: Which output is explained, for each row.
         attributions: Integrated gradients by modality.
-        images: The rows' first image modality, uint8 `(rows, height, width, channels)`.
+        pictures: By modality, what is laid under the maps, uint8 `(rows, height, width,
+            channels)`; by default what the model reads, in grey.
         missing: By modality, which rows lack it; these get no pictures of it.
 
     Returns:
         For each row pairs of a label and uint8 `(192, 192, 3)`.
     """
     found: list[list[tuple[str, np.ndarray]]] = [[] for _ in outputs]
-    first = next((m.name for m in schema.modalities if m.kind == "image"), None)
     encoders = encoder_layers(model)
     for modality in schema.modalities:
-        name, values = modality.name, inputs[modality.name]
+        name, values, kind = modality.name, inputs[modality.name], KINDS[modality.kind]
         encoder = encoders[name]
-        if modality.kind not in ("image", "audio") or not hasattr(encoder, "token_grid"):
+        if not kind.has_heat_map or not hasattr(encoder, "token_grid"):
             continue
         maps = {"Grad-CAM": grad_cam(model, inputs, name, outputs)}
         sizes = np.abs(attributions[name])
@@ -55,26 +56,25 @@ def heat_maps(
         if attention is not None:
             grid = encoder.token_grid(values.shape[1:])
             maps["attention"] = attention.reshape(len(values), *grid)
-        for row, pictures in enumerate(found):
+        for row, shown in enumerate(found):
             if missing[name][row]:
                 continue
-            under = images[row] if name == first else grey(values[row])
+            under = pictures[name][row] if name in pictures else grey(kind, values[row])
             for label, heat in maps.items():
-                # Time runs to the right, low bands are at the bottom.
-                turned = heat[row] if modality.kind == "image" else heat[row].T[::-1]
-                pictures.append((f"{label} ({name})", overlaid(under, turned)))
+                shown.append((f"{label} ({name})", overlaid(under, kind.upright(heat[row]))))
     return found
 
 
-def grey(values: np.ndarray) -> np.ndarray:
+def grey(kind: Kind, values: np.ndarray) -> np.ndarray:
     """An input as a grey picture, uint8 `(height, width, 1)`.
 
     Args:
+        kind: What it is.
         values: An image `(height, width, channels)`, or a sound's features `(frames, bands)`.
     """
     low, high = np.quantile(values, [0.01, 0.99])
     share = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    share = share.mean(axis=-1) if share.ndim == 3 else share.T[::-1]
+    share = kind.upright(share.mean(axis=-1) if share.ndim == 3 else share)
     return np.round(255 * share).astype(np.uint8)[..., None]
 
 

@@ -1,4 +1,4 @@
-"""Examples as HTML: a card a row, with its pictures, sound, words and cells."""
+"""Examples as HTML: one card per row, with its pictures, sounds, words and cells."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def cards_html(cards: Cards) -> str:
     Args:
         cards: The examples.
     """
-    words = [word for card in cards.cards if _has_effects(card) for word in card.text]
+    texts = [text for card in cards.cards for _, text in card.texts]
+    words = [word for text in texts if not isinstance(text, str) for word in text]
     sizes = [abs(effect) for _, effect in words if math.isfinite(effect)]
     deepest = max(sizes, default=0.0)
     legend = _legend(deepest) if words else ""
@@ -43,19 +44,21 @@ def _card(card: Card, deepest: float) -> str:
         None: ("", "open"),
     }[card.right]
     lines = [f'<h4>{mark}<span dir="auto">{escape(card.title)}</span></h4>']
-    shown = [] if card.picture is None else [("", card.picture)]
-    shown += card.pictures
-    if shown:
-        shots = "".join(_shot(label, pixels, card.title) for label, pixels in shown)
+    if card.pictures:
+        shots = "".join(_shot(label, pixels, card.title) for label, pixels in card.pictures)
         lines.append(f'<div class="shots">{shots}</div>')
-    if card.sound is not None:
-        sound = data_uri("audio/wav", wav(*card.sound))
-        label = escape(f"sound of {card.title}")
-        lines.append(f'<audio controls preload="metadata" aria-label="{label}" src="{sound}">')
+    for label, samples, rate in card.sounds:
+        sound = data_uri("audio/wav", wav(samples, rate))
+        name = escape(f"{label or 'sound'} of {card.title}")
+        caption = f'<span dir="auto">{escape(label)}</span>' if label else ""
+        lines.append(
+            f'{caption}<audio controls preload="metadata" aria-label="{name}" src="{sound}">'
+        )
         lines.append("</audio>")
-    if card.text is not None:
-        text = _shaded(card.text, deepest) if _has_effects(card) else escape(str(card.text))
-        lines.append(f'<p class="text" dir="auto">{text}</p>')
+    for label, text in card.texts:
+        shown = escape(text) if isinstance(text, str) else _shaded(text, deepest)
+        name = f"<b>{escape(label)}:</b> " if label else ""
+        lines.append(f'<p class="text" dir="auto">{name}{shown}</p>')
     if card.table:
         cells = "".join(
             f'<div><dt dir="auto">{escape(str(name))}</dt><dd dir="auto">{escape(str(value))}</dd>'
@@ -76,10 +79,6 @@ def _shot(label: str, pixels: np.ndarray, title: str) -> str:
         f'<div><img{kind} src="{data_uri("image/png", pixels_png(pixels))}" width="{width}" '
         f'height="{height}" alt="{alt}">{caption}</div>'
     )
-
-
-def _has_effects(card: Card) -> bool:
-    return card.text is not None and not isinstance(card.text, str)
 
 
 def _shaded(words: Sequence[tuple[str, float]], deepest: float) -> str:

@@ -9,28 +9,24 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.evaluation.metrics import headline
 from mmkeras.files import write_text
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
-    example_images,
     example_pictures,
-    is_right,
+    side_by_side,
     telling_rows,
-    verdict,
 )
 from mmkeras.models.parts import embedding_model
 from mmkeras.reports.plots import (
     plot_attention,
-    plot_confusion,
     plot_examples,
     plot_history,
-    plot_regression,
 )
+from mmkeras.tasks import Task
 from mmkeras.training.tensorboard import TensorBoardReport
 
 if TYPE_CHECKING:
@@ -81,8 +77,10 @@ def write_report(
         _write_embeddings(board, model, pipeline, outputs)
 
 
-def comparison_table(results: Mapping[str, Mapping[str, Any]], task: str) -> pd.DataFrame:
-    """One row a model: the task's two main figures on the test rows, parameters, seconds.
+def comparison_table(
+    results: Mapping[str, Mapping[str, Any]], task: type[Task] | Task
+) -> pd.DataFrame:
+    """One row for each model: the task's headline on the test rows, parameters, seconds.
 
     Args:
         results: `metrics.json` by the model's name.
@@ -90,7 +88,7 @@ def comparison_table(results: Mapping[str, Mapping[str, Any]], task: str) -> pd.
     """
     rows = {
         name: {
-            **{figure: metrics["test"][figure] for figure in headline(task)},
+            **{figure: metrics["test"][figure] for figure in task.headline},
             "parameters": metrics["parameters"],
             "seconds": metrics["seconds"],
             "best epoch": metrics["best_epoch"],
@@ -130,8 +128,7 @@ def _pictures(
     metrics: Mapping[str, Any],
 ) -> dict[str, tuple[Figure, str]]:
     """Each picture with its caption."""
-    target = pipeline.preprocessing.target
-    task = target.target.task
+    task = pipeline.preprocessing.task
     figures = {
         "learning_curves": (
             plot_history(history, metrics["best_epoch"]),
@@ -140,38 +137,28 @@ def _pictures(
             + "Where training goes on improving and validation does not, the model memorises.",
         )
     }
-    true = target.decode(pipeline.targets)
-    guess = target.decode(outputs)
-    if task == "classification":
-        counts = confusion_matrix(true, guess, labels=list(target.classes))
-        figures["confusion"] = (
-            plot_confusion(counts, target.classes),
-            "Test rows by true and predicted class. A dark square off the diagonal is a pair of "
-            "classes that the model mixes up.",
-        )
-    elif task == "regression":
-        figures["agreement"] = (
-            plot_regression(true, guess, target.target.column),
-            "Test rows: predicted against true values.",
-        )
-    chosen = telling_rows(task, true, guess, outputs)
+    targets, said = task.own_unit(pipeline.targets), task.own_unit(outputs)
+    figures |= task.pictures(targets, said)
+    chosen = telling_rows(task, targets, said)
+    pictures = example_pictures(pipeline, chosen)
     captions = [caption(pipeline, row) for row in chosen]
-    right = [is_right(task, true[row], guess[row], target.deviation) for row in chosen]
     figures["examples"] = (
         plot_examples(
-            example_pictures(pipeline, chosen),
+            side_by_side(pictures),
             captions,
-            [verdict(task, true[row], guess[row], outputs[row]) for row in chosen],
-            right,
+            [task.answer_in_words(targets[row], said[row]) for row in chosen],
+            task.is_right(targets[chosen], said[chosen]),
         ),
-        "Test rows: the model's most confident right answers (green), then its most confident "
-        "mistakes (red). Sounds are shown as spectrograms, videos by their middle frame.",
+        f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
+        "spectrograms, videos by their middle frame.",
     )
-    maps = image_attention(model, pipeline, chosen)
-    if maps is not None:
-        figures["attention"] = (
-            plot_attention(example_images(pipeline, chosen), maps, captions),
-            "Where in the image the fusion looks, for the same rows: bright is much attention. "
+    attended = image_attention(model, pipeline, chosen)
+    for name, maps in attended.items():
+        several = len(attended) > 1
+        image = f"image {name!r}" if several else "image"
+        figures[f"attention_{name}" if several else "attention"] = (
+            plot_attention(pictures[name], maps, captions),
+            f"Where in the {image} the fusion looks, for the same rows: bright is much attention. "
             "Attention is what the model mixed, not a proof of why it decided.",
         )
     return figures
@@ -182,18 +169,16 @@ def _write_embeddings(
 ) -> None:
     vectors = embedding_model(model).predict(pipeline.evaluate(), verbose=0)
     vectors = pipeline.unpad(vectors)[:_MOST_EMBEDDINGS]
-    target = pipeline.preprocessing.target
-    rows = range(len(vectors))
-    labels = {
-        "true": target.decode(pipeline.targets)[: len(vectors)],
-        "predicted": target.decode(outputs)[: len(vectors)],
-        "row": [caption(pipeline, row) for row in rows],
-    }
-    board.embeddings(vectors, {k: [_plain(v) for v in values] for k, values in labels.items()})
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    task = pipeline.preprocessing.task
+    rows = slice(len(vectors))
+    board.embeddings(
+        vectors,
+        {
+            "true": task.texts(task.own_unit(pipeline.targets[rows])),
+            "predicted": task.texts(task.own_unit(outputs[rows])),
+            "row": [caption(pipeline, row) for row in range(len(vectors))],
+        },
+    )
 
 
 def _markdown(
@@ -206,11 +191,11 @@ def _markdown(
     pictures: Mapping[str, tuple[Figure, str]],
 ) -> str:
     schema = pipeline.preprocessing.schema
-    task = schema.target.task
+    task = pipeline.preprocessing.task
     rows = config["rows"]
     names = ", ".join(f"{modality.name} ({modality.kind})" for modality in schema.modalities)
     lines = [
-        f"# {schema.target.column} from {', '.join(schema.names)}",
+        f"# {schema.target.name} from {', '.join(schema.names)}",
         "",
         f"Inputs: {names}. Fusion: {config['settings']['model']['fusion']}. "
         f"{metrics['parameters']:,} parameters. {rows['train']:,} training, "
@@ -226,13 +211,13 @@ def _markdown(
             ).rename_axis("figure")
         ),
         "",
-        _reference(pipeline, metrics, task),
+        _reference(pipeline, metrics),
         "",
     ]
     if comparison is not None:
         lines += ["## Beside the other models, on the same test rows", ""]
         lines += [format_table(comparison), ""]
-    if task == "classification":
+    if task.single_label:
         lines += ["## By class", "", format_table(_by_class(pipeline, outputs)), ""]
     lines += ["## Pictures", ""]
     for name, (_, words) in pictures.items():
@@ -258,15 +243,20 @@ def _markdown(
     return "\n".join(lines)
 
 
-def _reference(pipeline: Pipeline, metrics: Mapping[str, Any], task: str) -> str:
+def _reference(pipeline: Pipeline, metrics: Mapping[str, Any]) -> str:
     """How sure the main figure is, and what guessing would give."""
-    if task != "classification":
-        return ""
+    task = pipeline.preprocessing.task
+    if not task.single_label:
+        guessing = task.constant_score(task.own_unit(pipeline.targets))
+        return (
+            f"{task.best_constant[0].upper()}{task.best_constant[1:]} has the {task.main.words} "
+            f"{task.main.shown(guessing)} on these rows."
+        )
     rows = len(pipeline.targets)
     accuracy = metrics["test"]["accuracy"]
     low, high = proportion_interval(accuracy, rows)
     share = pipeline.targets.sum(axis=0)
-    majority = pipeline.preprocessing.target.classes[int(share.argmax())]
+    majority = task.classes[int(share.argmax())]
     return (
         f"With {rows:,} test rows the 95 % interval of the accuracy is {low:.3f} to {high:.3f} "
         f"(Wilson). Always answering {majority!r} would give {share.max() / rows:.3f}."
@@ -285,7 +275,7 @@ def proportion_interval(share: float, rows: int, z: float = 1.959964) -> tuple[f
 
 
 def _by_class(pipeline: Pipeline, outputs: np.ndarray) -> pd.DataFrame:
-    classes = list(pipeline.preprocessing.target.classes)
+    classes = list(pipeline.preprocessing.task.classes)
     true, guess = pipeline.targets.argmax(axis=1), outputs.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
         true, guess, labels=range(len(classes)), zero_division=0

@@ -74,10 +74,8 @@ def _strips(section: Section) -> dict[str, np.ndarray]:
     strips = {}
     for part in section.parts:
         for place, card in enumerate(part.cards if isinstance(part, Cards) else (), start=1):
-            shown = [] if card.picture is None else [card.picture]
-            shown += [pixels for _, pixels in card.pictures]
-            if shown:
-                alike = [np.asarray(_square(pixels)) for pixels in shown]
+            if card.pictures:
+                alike = [np.asarray(_square(pixels)) for _, pixels in card.pictures]
                 strips[f"{part.name}-{place}"] = np.concatenate(alike, axis=1)
     return strips
 

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import time
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import tyro
 
-from mmkeras.cli import DataConfig, to_json
-from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
-from mmkeras.experiment.run_folder import Run
+from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import drop_unreadable, train_run
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
-from mmkeras.schema import Schema
-
-FUSED = "fused"
+from mmkeras.studies.jobs import refuse_missing
+from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,8 @@ class RepeatConfig:
             for the full number of epochs.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
-        out: The experiment's folder; by default runs/NAME/TIME. The same folder again goes on.
+        workers: Models trained at a time, each in a process of its own; 0 trains in this process.
+        out: The experiment's folder; by default runs/NAME/TIME. The same folder again resumes.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -50,102 +49,75 @@ class RepeatConfig:
     validation: float = 0.15
     test: float = 0.15
     split_seed: int = 0
+    workers: int = 1
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
 def repeat(config: RepeatConfig) -> pd.DataFrame:
-    """Runs the experiment, prints and saves its tables; returns a row a model and seed.
+    """Runs the experiment, prints and saves its tables; returns one row per model and seed.
 
     Leaves `results.csv`, `summary.md` and a run folder for each model and seed.
+
+    Raises:
+        JobsMissing: Some models could not be trained; the tables show the others.
     """
-    out = config.out or Path("runs") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
-    out.mkdir(parents=True, exist_ok=True)
-    results, task, groups = pd.DataFrame(), "", None
-    jobs = [(config, out, seed) for seed in config.seeds]
-    # A process for each seed: models trained one after the other in one process leak memory.
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        for done, (rows, *about) in enumerate(pool.imap(run_seed, jobs), start=1):
-            task, groups = about
-            results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
-            write_text(out / "results.csv", results.to_csv(index=False))
-            print(f"\nAfter {done} of {len(jobs)} seeds:\n")
-            print(format_table(summary(results, headline(task))))
-    lines = [format_table(summary(results, headline(task))), ""]
-    if task == "classification":
-        runs = {
-            model: [Run(out / f"seed{seed}-{model}") for seed in config.seeds]
-            for model in results["model"].unique()
-        }
-        lines += verdict(runs, groups)
-        print("\n" + "\n".join(lines[2:]))
-    write_text(out / "summary.md", "\n".join(lines) + "\n")
-    print(f"\nevery seed: {out / 'results.csv'}; runs: tensorboard --logdir {out}")
+    rows_opener = functools.partial(
+        open_rows,
+        config.data,
+        config.settings,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
+    )
+    rows = rows_opener()
+    for message in rows.messages:
+        print(message)
+    schema = rows.schema
+    task = task_class(schema.target)
+    models = config.models or models_of(schema)
+    out = experiment_folder(config.out, Path("runs") / config.data.name)
+    trainings = [
+        Training(
+            model,
+            {"seed": seed},
+            out / f"seed{seed}-{model}",
+            dataclasses.replace(config.settings, seed=seed),
+            rows,
+            rows_opener,
+            {"experiment": to_json(dataclasses.replace(config, workers=1))},
+        )
+        for seed in config.seeds
+        for model in models
+    ]
+    with locked(out):
+        results, failed = train_missing(
+            trainings,
+            out,
+            workers=config.workers,
+            summary=lambda results: summary(results, task.headline),
+        )
+        lines = []
+        if len(results):
+            lines += [format_table(summary(results, task.headline)), ""]
+        if task.single_label:
+            groups = None if schema.group is None else rows.splits.test[schema.group]
+            lines += fused_against_single(_whole_seeds(trainings, len(models)), groups)
+            print("\n" + "\n".join(lines[2:]))
+        write_text(out / "summary.md", "\n".join(lines) + "\n")
+    print(f"\nevery seed: {out / RESULTS}; runs: tensorboard --logdir {out}")
+    refuse_missing(failed, len(trainings))
     return results
 
 
-def run_seed(job: tuple[RepeatConfig, Path, int]) -> tuple[list[dict], str, pd.Series | None]:
-    """Trains all models with one seed; returns their figures, the task, the test rows' groups."""
-    config, out, seed = job
-    table, schema = config.data.load()
-    if config.settings.on_error == "skip":
-        table, messages = drop_unreadable(table, schema, config.settings)
-        print(f"{len(messages):,} rows with unreadable files were skipped")
-    splits = config.data.split(
-        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
-    )
-    settings = dataclasses.replace(config.settings, seed=seed)
-    alone = schema.names if len(schema.names) > 1 else ()
-    models = config.models or (*alone, FUSED)
-    details = {"experiment": to_json(config)}
-    runs = train_models(models, splits, schema, settings, out, f"seed{seed}", details)
-    rows = [
-        {
-            "model": name,
-            "seed": seed,
-            **run.metrics["test"],
-            **{key: run.metrics[key] for key in ("parameters", "best_epoch", "seconds")},
-        }
-        for name, run in runs.items()
-    ]
-    groups = None if schema.group is None else splits.test[schema.group]
-    return rows, schema.target.task, groups
-
-
-def train_models(
-    models: Iterable[str],
-    splits: Splits,
-    schema: Schema,
-    settings: Settings,
-    out: Path,
-    prefix: str,
-    details: Mapping[str, Any],
-) -> dict[str, Run]:
-    """Trains modalities alone, and all of them fused, on the same rows.
-
-    Args:
-        models: Modality names and "fused".
-        splits: The rows.
-        schema: All modalities.
-        settings: The same for each model.
-        out: The experiment's folder; a run's is `{prefix}-{model}` inside.
-        prefix: Says which part of the experiment this is.
-        details: More for each run's `config.json`.
-
-    Returns:
-        The finished runs by model.
-    """
-    return {
-        name: train_run(
-            splits,
-            schema if name == FUSED else schema.select([name]),
-            out / f"{prefix}-{name}",
-            settings,
-            details=details,
-            cache_dir=out / "cache",
-        )
-        for name in models
-    }
+def _whole_seeds(trainings: Sequence[Training], models: int) -> dict[str, list[Run]]:
+    """The runs by model, of the seeds with which every model was trained."""
+    by_seed: dict[int, dict[str, Run]] = {}
+    for training in trainings:
+        if (training.folder / METRICS).exists():
+            by_seed.setdefault(training.about["seed"], {})[training.model] = Run(training.folder)
+    whole = [runs for runs in by_seed.values() if len(runs) == models]
+    return {model: [runs[model] for runs in whole] for model in (whole[0] if whole else ())}
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
@@ -161,7 +133,9 @@ def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis("model")
 
 
-def verdict(runs: Mapping[str, list[Run]], groups: pd.Series | None = None) -> list[str]:
+def fused_against_single(
+    runs: Mapping[str, list[Run]], groups: pd.Series | None = None
+) -> list[str]:
     """In words: what all seeds together get, and whether fusing beats the best single modality.
 
     The test rows are the same for all models. A row's score is the share of seeds that get it
@@ -173,6 +147,8 @@ def verdict(runs: Mapping[str, list[Run]], groups: pd.Series | None = None) -> l
         groups: A name for each test row; rows of one name belong together. Without, the steps of
             one row do.
     """
+    if not runs:
+        return []
     together, shares, true = {}, {}, None
     for model, by_seed in runs.items():
         predictions = [run.predictions for run in by_seed]

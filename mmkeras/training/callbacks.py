@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mmkeras.tasks import FIGURES, better_sign
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
 from mmkeras.training.settings import TrainingSettings
 
@@ -26,12 +27,6 @@ class PlainNames(keras.callbacks.Callback):
                 logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
 
 
-def better_sign(monitor: str) -> float:
-    """1.0 where more of a monitored value is better, -1.0 for losses and errors."""
-    more = ("accuracy", "auc", "f1", "precision", "recall")
-    return 1.0 if any(word in monitor for word in more) else -1.0
-
-
 class Keeper(keras.callbacks.Callback):
     """Keeps the history and the best weights, stops early, and writes the checkpoint."""
 
@@ -41,10 +36,10 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self._settings = settings
         self._has_validation = has_validation
-        self._path = None if checkpoint is None else Path(checkpoint)
-        self._best_path = (
-            None if checkpoint is None else self._path.with_name(f"best_{self._path.name}")
-        )
+        self._path = self._best_path = None
+        if checkpoint is not None:
+            self._path = Path(checkpoint)
+            self._best_path = self._path.with_name(f"best_{self._path.name}")
         self._sign = better_sign(settings.monitor)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
@@ -61,6 +56,9 @@ class Keeper(keras.callbacks.Callback):
         return bool(patience) and self.epoch - self._improved_epoch >= patience
 
     def restore(self, model: keras.Model) -> None:
+        """Continues from the checkpoint, if there is one."""
+        if self._path is None or self._best_path is None or not self._path.exists():
+            return
         progress = load_checkpoint(self._path, model)
         self.history = progress["history"]
         self.epoch = len(self.history)
@@ -97,7 +95,7 @@ class Keeper(keras.callbacks.Callback):
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
             self.best_weights = self.model.get_weights()
-            if self._path is not None:
+            if self._best_path is not None:
                 # Before the checkpoint that speaks of it: a crash between the two is harmless,
                 # since the repeated epoch writes the same file again.
                 temporary = self._best_path.with_suffix(".tmp")
@@ -140,7 +138,8 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         shown = {k: v for k, v in (logs or {}).items() if k in ("loss", "val_loss")}
-        shown |= {k: v for k, v in (logs or {}).items() if k in ("val_accuracy", "val_mae")}
+        validation = {f"val_{figure}" for figure in FIGURES}
+        shown |= {k: v for k, v in (logs or {}).items() if k in validation}
         self._values = "  ".join(f"{name} {value:.3f}" for name, value in shown.items())
         now = time.monotonic()
         if self._terminal:

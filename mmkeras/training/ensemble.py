@@ -104,7 +104,7 @@ class LateEnsemble:
         fitted = getattr(self, "_shape", None)
         if fitted is None and self.rule in ("weights", "stacking"):
             raise ValueError(f"The rule {self.rule!r} is learnt from validation rows; call `fit`.")
-        if fitted not in (None, (models, classes)):
+        if fitted is not None and fitted != (models, classes):
             raise ValueError(
                 f"The ensemble was fitted on {fitted[0]} models and {fitted[1]} classes. Received: "
                 f"{models} models and {classes} classes."

@@ -61,6 +61,7 @@ def fit(
     Raises:
         ValueError: The monitored value does not exist; the loss is not a number.
     """
+    settings = dataclasses.replace(settings, monitor=settings.monitored(train.preprocessing.task))
     teachers = None
     if settings.balance == "distillation":
         teachers = _train_teachers(
@@ -68,8 +69,7 @@ def fit(
         )
     trained = compiled_for_training(model, train, settings, teachers)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
-    if checkpoint is not None and Path(checkpoint).exists():
-        keeper.restore(trained)
+    keeper.restore(trained)
     balancing = []
     if settings.balance == "gradient_blending" and trained is not model:
         if validation is None:
@@ -132,13 +132,12 @@ def compiled_for_training(
         trained = auxiliary_model(model, num_outputs)
     compile_model(
         trained,
-        schema.target.task,
+        schema.target,
         auxiliary=auxiliary,
         learning_rate=_learning_rate(settings, train.steps),
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
         global_clipnorm=settings.clip_norm or None,
-        per_step=schema.target.per_step,
     )
     trained.optimizer.build(trained.trainable_variables)
     return trained

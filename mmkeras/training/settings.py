@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mmkeras.training.balance.methods import BALANCES
+from mmkeras.tasks import Task
+from mmkeras.training.balance.methods import BALANCES, Balance
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class TrainingSettings:
         balance_strength: alpha of ogm, ogm_ge and agm; weight of the distance in distillation.
         balance_epochs: Epochs after which gradient_blending weighs anew, 2 or more.
         patience: Stop after so many epochs without a better validation value; 0 never stops.
-        monitor: The validation value that says which epoch is best, e.g. val_loss or
-            val_accuracy.
+        monitor: The validation value that says which epoch is best: main (the main figure of
+            the task, e.g. the accuracy), val_loss, or another one, e.g. val_accuracy.
     """
 
     epochs: int = 30
@@ -42,11 +43,15 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     auxiliary: float = 0.0
-    balance: Literal[BALANCES] = "none"
+    balance: Balance = "none"
     balance_strength: float = 0.5
     balance_epochs: int = 4
     patience: int = 10
     monitor: str = "val_loss"
+
+    def monitored(self, task: Task) -> str:
+        """The name of the value in Keras' logs that says which epoch is best."""
+        return f"val_{task.main.key}" if self.monitor == "main" else self.monitor
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):

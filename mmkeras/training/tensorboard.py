@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,8 +104,9 @@ class TensorBoardReport:
 
     def figure(self, name: str, figure: Figure) -> None:
         """The Images tab: one picture."""
-        figure.canvas.draw()
-        self.image(name, np.asarray(figure.canvas.buffer_rgba())[..., :3])
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        self.image(name, np.asarray(canvas.buffer_rgba())[..., :3])
 
     def image(self, name: str, pixels: np.ndarray) -> None:
         """The Images tab: one picture, uint8 `(height, width, 1 | 3)`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -112,12 +113,15 @@ def fit_seeds(
     train_step = jax.jit(jax.vmap(trained.train_step), donate_argnums=0)
     test_step = jax.jit(jax.vmap(trained.test_step, in_axes=(0, None)))
 
-    keepers = [Keeper(settings, None, has_validation=bool(held_out)) for _ in seeds]
+    monitor = settings.monitored(train.preprocessing.task)
+    watched = dataclasses.replace(settings, monitor=monitor)
+    keepers = [Keeper(watched, None, has_validation=bool(held_out)) for _ in seeds]
     for keeper in keepers:
         keeper.set_model(trained)
     line = EpochLine(f"{label}, {len(seeds)} seeds", settings.epochs, train.steps)
     for epoch in range(settings.epochs):
-        for callback in (*keepers, line):
+        callbacks: list[keras.callbacks.Callback] = [*keepers, line]
+        for callback in callbacks:
             callback.on_epoch_begin(epoch)
         state = (*stacked, _new_metrics(trained, len(seeds)))
         for step in range(train.steps):
@@ -151,10 +155,10 @@ def _side_by_side(*parts: np.ndarray) -> np.ndarray:
     lengths = [part.shape[1] if part.ndim > 1 else 0 for part in parts]
     if len(set(lengths)) > 1:
         longest = max(lengths)
-        parts = [
+        parts = tuple(
             np.pad(part, [(0, 0), (0, longest - part.shape[1]), *[(0, 0)] * (part.ndim - 2)])
             for part in parts
-        ]
+        )
     return np.stack(parts)
 
 

@@ -5,17 +5,19 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings, ImageSettings
+from mmkeras.data.kinds import AudioSettings, ImageSettings
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Schema
 from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(
-    model=ModelSettings(
-        filters=(4, 8), convs_per_block=1, fusion="attention", text_units=(16,), dropout=0.0
-    ),
+    model=ModelSettings(fusion="attention", dropout=0.0),
+    encoders={
+        "image": Encoder("cnn", {"filters": (4, 8), "convs_per_block": 1}),
+        "text": Encoder("bag_of_words", {"units": (16,)}),
+    },
     training=TrainingSettings(epochs=4, batch_size=8, patience=0, learning_rate=0.01),
     image=ImageSettings(size=(12, 12)),
     audio=AudioSettings(rate=2000, seconds=0.2, mel_bands=16),
@@ -54,7 +56,7 @@ def two_modalities(shared_table, tmp_path_factory):
     splits = Splits(frame[:30], frame[30:42], frame[42:])
     settings = dataclasses.replace(
         SETTINGS,
-        model=dataclasses.replace(SETTINGS.model, fusion="concat", modality_dropout=0.3),
+        model=ModelSettings("concat", modality_dropout=0.3, dropout=0.0),
     )
     folder = tmp_path_factory.mktemp("audited")
     runs = {

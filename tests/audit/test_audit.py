@@ -5,25 +5,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.audit import AuditSettings
+from mmkeras.audit import AuditSettings, audit
 from mmkeras.audit.gain import Gain
 from mmkeras.audit.robustness import compare_robustness
 from mmkeras.audit.sections.significance import over_runs
 from mmkeras.audit.sections.subgroups import subgroup_names
 from mmkeras.audit.subset_models import subset_runs
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation import audit
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.significance import corrected_resampled_t_test
 from mmkeras.experiment.run_folder import Run
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
-from mmkeras.schema import Schema, Sequence, Tabular, Target, Text
+from mmkeras.schema import TARGETS, Number, Schema, Sequence, StepLabels, Tabular, Text
+from mmkeras.tasks import FIGURES
 from mmkeras.training.settings import TrainingSettings
 
 QUICK = AuditSettings(train="none", noise=False, explain=0, draws=20, swaps=2)
 SMALL = Settings(
-    model=ModelSettings(sequence_encoder="mlp", sequence_units=8, hidden=(8,), text_units=(8,)),
+    model=ModelSettings(hidden=(8,)),
+    encoders={
+        "sequence": Encoder("mlp", {"units": (8,)}),
+        "text": Encoder("bag_of_words", {"units": (8,)}),
+    },
     training=TrainingSettings(epochs=2, patience=0),
 )
 
@@ -112,9 +116,11 @@ def test_cards_show_the_row_as_it_is(whole, four_modalities):
     assert len(cards) == 4
     for card in cards:
         row = splits.test.loc[int(card.notes[0].removeprefix("Row "))]
-        assert card.sound[1] == 2000
-        np.testing.assert_array_equal(card.sound[0], row["hum"])
-        assert " ".join(word for word, _ in card.text) == row["note"]
+        ((_, samples, rate),) = card.sounds
+        assert rate == 2000
+        np.testing.assert_array_equal(samples, row["hum"])
+        ((_, words),) = card.texts
+        assert " ".join(word for word, _ in words) == row["note"]
         assert card.table == {"warmth": f"{row['warmth']:.4g}", "place": row["place"]}
         assert card.right == (card.title.split()[0] == row["when"])
         labels = [label for label, _ in card.pictures]
@@ -304,20 +310,20 @@ def numbers_table():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("task", ["number", "labels"])
 def test_numbers_and_labels_are_audited_too(task, tmp_path):
     frame = numbers_table()
-    target = Target("sum" if task == "regression" else "tags", task)
+    target = TARGETS[task]("sum" if task == "number" else "tags")
     schema = Schema([Tabular("facts", ("x",)), Text("note")], target)
     splits = Splits(frame[:36], frame[36:48], frame[48:])
     run = train_run(splits, schema, tmp_path / "run", SMALL)
     settings = AuditSettings(explain=2, draws=5, swaps=2, by=("note",))
     report = audit(run, splits=splits, settings=settings)
     figures = values(report, "performance")["figures"]
-    name = "rmse" if task == "regression" else "micro_f1"
+    name = "rmse" if task == "number" else "micro_f1"
     assert figures[name]["value"] == pytest.approx(run.metrics["test"][name])
     assert values(report, "contribution")["gain"]["mcnemar"] is None
-    assert ("calibration" in {s.name for s in report.sections}) == (task == "multilabel")
+    assert ("calibration" in {s.name for s in report.sections}) == (task == "labels")
     assert (run.path / "audit" / "audit.html").is_file()
 
 
@@ -333,7 +339,7 @@ def test_a_label_per_step_is_audited_too(tmp_path):
             "labels": ["|".join(np.where(w[:, 0] > 0, "a", "b")) for w in walks],
         }
     )
-    schema = Schema([Sequence("walk"), Sequence("run")], Target("labels", per_step=True))
+    schema = Schema([Sequence("walk"), Sequence("run")], StepLabels("labels"))
     splits = Splits(frame[:24], frame[24:32], frame[32:])
     run = train_run(splits, schema, tmp_path / "run", SMALL)
     settings = AuditSettings(explain=2, draws=5, swaps=2)
@@ -347,7 +353,7 @@ def test_a_label_per_step_is_audited_too(tmp_path):
 
 def test_numbers_that_do_not_differ_are_refused(tmp_path):
     frame = numbers_table()
-    schema = Schema([Tabular("facts", ("x",))], Target("sum", "regression"))
+    schema = Schema([Tabular("facts", ("x",))], Number("sum"))
     splits = Splits(frame[:36], frame[36:48], frame[48:])
     run = train_run(splits, schema, tmp_path / "run", SMALL)
     with pytest.raises(ValueError, match="have the same 'sum'"):
@@ -383,6 +389,6 @@ def test_the_rows_that_were_asked_for_are_explained(two_modalities, tmp_path):
     ],
 )
 def test_the_verdict_follows_from_the_interval(low, high, start):
-    gain = Gain("text", 0.8, 0.8 + (low + high) / 2, low, high, 0.5, "classification")
-    assert gain.verdict.startswith(start)
-    assert f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}" in gain.verdict
+    gain = Gain("text", 0.8, 0.8 + (low + high) / 2, low, high, 0.5, FIGURES["accuracy"])
+    assert gain.sentence.startswith(start)
+    assert f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}" in gain.sentence

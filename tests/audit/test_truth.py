@@ -10,6 +10,7 @@ from mmkeras.data.datasets.synthetic_truth import truth
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.presets import preset
+from mmkeras.experiment.settings import Encoder
 from mmkeras.experiment.train import train_run
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,10 @@ def splits_with(amounts, rows=2400):
 
 def trained(splits, schema, folder, fusion="concat"):
     settings = preset("synthetic")
-    model = dataclasses.replace(settings.model, fusion=fusion, sequence_units=32, hidden=(32,))
+    model = dataclasses.replace(settings.model, hidden=(32,)).with_fusion(fusion)
+    settings = dataclasses.replace(
+        settings, encoders={"sequence": Encoder("mlp", {"units": (32,)})}
+    )
     training = dataclasses.replace(settings.training, epochs=20)
     return train_run(
         splits, schema, folder, dataclasses.replace(settings, model=model, training=training)

@@ -9,7 +9,8 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-from mmkeras.data.kinds.settings import (
+from mmkeras.data.kinds import (
+    KINDS,
     AudioSettings,
     ImageSettings,
     SequenceSettings,
@@ -19,7 +20,7 @@ from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import TableError, read_table
-from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
+from mmkeras.schema import TARGETS, Audio, Image, Schema, Sequence, Tabular, Text, Video
 from tests.data.media_files import (
     bmp_claiming,
     gif_claiming,
@@ -30,7 +31,7 @@ from tests.data.media_files import (
     wav_bytes,
 )
 
-KINDS = {
+FILES = {
     "image": (Image, ImageSettings(size=(8, 8)), ".png"),
     "audio": (Audio, AudioSettings(rate=8000, seconds=0.1, mel_bands=8), ".wav"),
     "video": (Video, VideoSettings(frames=2, size=(8, 8)), ".mp4"),
@@ -64,7 +65,7 @@ def good_files(tmp_path_factory):
 
 def bad_table(kind, good, bad, folder, suffix=None):
     """Rows 0 and 2 hold good files, row 1 the bad one; read, and fitted on the good rows."""
-    cls, settings, usual = KINDS[kind]
+    cls, settings, usual = FILES[kind]
     suffix = suffix or usual
     names = [f"good{suffix}", f"bad{suffix}", f"good{suffix}"]
     (folder / names[0]).write_bytes(good)
@@ -78,7 +79,7 @@ def bad_table(kind, good, bad, folder, suffix=None):
 def check_named_and_skipped(kind, good, bad, folder, reason="", suffix=None):
     frame, fitted = bad_table(kind, good, bad, folder, suffix)
     place = r"index 1, id 'y', column 'cell': "
-    pattern = f"(?s)1 cell.*{place}{COMPLAINTS[kind]}.*bad{suffix or KINDS[kind][2]}.*{reason}"
+    pattern = f"(?s)1 cell.*{place}{COMPLAINTS[kind]}.*bad{suffix or FILES[kind][2]}.*{reason}"
     with pytest.raises(ValueError, match=pattern):
         Pipeline(frame, fitted)
     pipeline = Pipeline(frame, fitted, on_error="skip")
@@ -116,20 +117,20 @@ def test_a_truncated_array(good_files, tmp_path):
     check_named_and_skipped("sequence", good, good[:-20], tmp_path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILES)
 def test_a_file_of_zero_bytes(kind, good_files, tmp_path):
-    check_named_and_skipped(kind, good_files[KINDS[kind][2]], b"", tmp_path)
+    check_named_and_skipped(kind, good_files[FILES[kind][2]], b"", tmp_path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("text", ["a", "<html>404 not found</html>\n" * 40], ids=["short", "page"])
 def test_a_text_in_a_file_of_another_kind(kind, text, good_files, tmp_path):
-    check_named_and_skipped(kind, good_files[KINDS[kind][2]], text.encode(), tmp_path)
+    check_named_and_skipped(kind, good_files[FILES[kind][2]], text.encode(), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["image", "audio", "video"])
 def test_bytes_that_are_no_medium(kind, good_files):
-    cls, settings, suffix = KINDS[kind]
+    cls, settings, suffix = FILES[kind]
     schema = Schema([cls("cell")], "label")
     cells = [good_files[suffix], b"no such thing", good_files[suffix]]
     frame = read_table(pd.DataFrame({"cell": cells, "label": list("aab")}), schema)
@@ -181,7 +182,7 @@ def test_a_gif_whose_frames_are_larger_than_its_screen_is_refused(good_files):
     frame = gif_claiming(5000, 5000)[19:-1]
     many = gif_claiming(5000, 5000)[:19] + frame * 13 + b";"
     cells = pd.Series([bytes(huge), many, good_files[".gif"]], dtype=object)
-    store = MediaStore("image", cells, ImageSettings(size=(8, 8)), "memory")
+    store = MediaStore(KINDS["image"], cells, ImageSettings(size=(8, 8)), "memory")
     assert store.readable.tolist() == [False, False, True]
     assert "claims 3600000000 pixels" in store.reason(0)
     assert "claims 108333333 pixels" in store.reason(1)
@@ -192,14 +193,14 @@ def test_the_first_frame_of_an_animation_is_read():
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"a film")
     column = pd.Series([file.getvalue()], dtype=object)
-    store = MediaStore("image", column, ImageSettings(size=(6, 6)), "memory")
+    store = MediaStore(KINDS["image"], column, ImageSettings(size=(6, 6)), "memory")
     assert store.readable.all() and (store.values == 200).all()
 
 
 def test_a_huge_frame_of_a_video_is_refused(tmp_path):
     (tmp_path / "1.png").write_bytes(png_claiming(60_000, 60_000))
     store = MediaStore(
-        "video", pd.Series([str(tmp_path)]), VideoSettings(frames=1, size=(8, 8)), "memory"
+        KINDS["video"], pd.Series([str(tmp_path)]), VideoSettings(frames=1, size=(8, 8)), "memory"
     )
     assert not store.readable[0]
     assert "1.png" in store.reason(0) and "3600000000 pixels" in store.reason(0)
@@ -212,7 +213,7 @@ def test_a_bmp_whose_rows_run_from_top_to_bottom_is_read():
     )
     downward = upward[:2] + len(upward).to_bytes(4, "little") + downward[6:]
     column = pd.Series([upward, downward], dtype=object)
-    store = MediaStore("image", column, ImageSettings(size=(12, 12)), "memory")
+    store = MediaStore(KINDS["image"], column, ImageSettings(size=(12, 12)), "memory")
     assert store.readable.all()
     np.testing.assert_array_equal(store.values[0], PICTURE)
     np.testing.assert_array_equal(store.values[1], PICTURE)
@@ -220,7 +221,7 @@ def test_a_bmp_whose_rows_run_from_top_to_bottom_is_read():
 
 @pytest.mark.parametrize("kind", ["image", "audio", "sequence"])
 def test_a_folder_in_the_place_of_a_file(kind, tmp_path):
-    cls, _, suffix = KINDS[kind]
+    cls, _, suffix = FILES[kind]
     (tmp_path / f"photos{suffix}").mkdir()
     frame = pd.DataFrame({"cell": [f"photos{suffix}"], "label": ["a"]})
     with pytest.raises(TableError, match=rf"row 1, column 'cell': .*photos\{suffix}"):
@@ -229,8 +230,8 @@ def test_a_folder_in_the_place_of_a_file(kind, tmp_path):
 
 @pytest.mark.parametrize("kind", ["image", "audio", "video"])
 def test_a_file_that_has_become_a_folder_since(kind, good_files, tmp_path):
-    frame, fitted = bad_table(kind, good_files[KINDS[kind][2]], b"x", tmp_path)
-    path = tmp_path / f"bad{KINDS[kind][2]}"
+    frame, fitted = bad_table(kind, good_files[FILES[kind][2]], b"x", tmp_path)
+    path = tmp_path / f"bad{FILES[kind][2]}"
     path.unlink()
     path.mkdir()
     with pytest.raises(ValueError, match=rf"(?s)index 1, id 'y'.*bad\{path.suffix}"):
@@ -242,7 +243,7 @@ def test_a_file_that_has_become_a_folder_since(kind, good_files, tmp_path):
         Pipeline(frame, fitted)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
@@ -254,16 +255,16 @@ def test_a_file_that_has_become_a_folder_since(kind, good_files, tmp_path):
     ids=["gone", "web", "long", "null"],
 )
 def test_paths_that_lead_nowhere(kind, cell, reason, tmp_path):
-    cls, _, suffix = KINDS[kind]
+    cls, _, suffix = FILES[kind]
     frame = pd.DataFrame({"cell": [cell + suffix], "label": ["a"]})
     with pytest.raises(TableError, match=f"row 1, column 'cell': {reason}"):
         read_table(frame, Schema([cls("cell")], "label"), base_dir=tmp_path)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("cell", [7, 2.5, {"path": "a"}, object()], ids=lambda x: type(x).__name__)
 def test_things_that_are_no_medium(kind, cell):
-    cls, _, _ = KINDS[kind]
+    cls, _, _ = FILES[kind]
     frame = pd.DataFrame({"cell": pd.Series([cell], dtype=object), "label": ["a"]})
     with pytest.raises(TableError, match=r"row 1, column 'cell': .* is not a"):
         read_table(frame, Schema([cls("cell")], "label"))
@@ -283,7 +284,7 @@ def test_things_that_are_no_medium(kind, cell):
     ],
 )
 def test_nan_and_infinity_in_arrays(kind, array):
-    cls, _, _ = KINDS[kind]
+    cls, _, _ = FILES[kind]
     cells = pd.Series([np.zeros_like(array), array], dtype=object)
     frame = pd.DataFrame({"cell": cells, "label": ["a", "b"]})
     with pytest.raises(TableError, match=r"row 2, column 'cell': .*NaN or infinite"):
@@ -349,10 +350,10 @@ def test_an_empty_frame():
 
 @pytest.mark.parametrize(
     ("task", "labels"),
-    [("classification", ["a", "a"]), ("multilabel", ["a", "a"]), ("classification", [1, 1.0])],
+    [("label", ["a", "a"]), ("labels", ["a", "a"]), ("label", [1, 1.0])],
 )
 def test_a_table_with_one_class(task, labels):
-    schema = Schema([Text("note")], Target("label", task))
+    schema = Schema([Text("note")], TARGETS[task]("label"))
     frame = read_table(pd.DataFrame({"note": ["x", "y"], "label": labels}), schema)
     with pytest.raises(ValueError, match=r"column 'label' have 1 class.*nothing to tell apart"):
         fit_preprocessing(frame, schema)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import (
+from mmkeras.data.kinds import (
+    KINDS,
     AudioSettings,
     ImageSettings,
     SequenceSettings,
@@ -16,7 +17,7 @@ from mmkeras.data.kinds.settings import (
     VideoSettings,
 )
 from mmkeras.data.media.decoding import media_source
-from mmkeras.data.media.stores import MediaStore, decoded_bytes
+from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import read_table
@@ -97,7 +98,7 @@ def model(fed):
         presence=True,
         modality_dropout=0.3,
     )
-    compile_model(model, "classification")
+    compile_model(model, "label")
     return model
 
 
@@ -157,16 +158,16 @@ def test_caches_give_equal_batches(fed, tmp_path):
 def test_a_sound_in_an_array_is_the_same_file_at_any_time():
     """Otherwise no cache of decoded files would ever be used again."""
     column, settings = pd.Series([tone()]), AudioSettings(rate=8000, seconds=0.1)
-    first, _ = media_source(column, "audio", settings)
+    first, _ = media_source(column, KINDS["audio"], settings)
     time.sleep(1.1)
-    second, _ = media_source(column, "audio", settings)
+    second, _ = media_source(column, KINDS["audio"], settings)
     assert first[0] == second[0]
 
 
 def test_the_automatic_cache_goes_to_files_above_its_budget(fed, tmp_path):
     frame, fitted = fed
     needed = sum(
-        decoded_bytes(kind, ROWS, SETTINGS[name])
+        KINDS[kind].decoded_bytes(ROWS, SETTINGS[name])
         for name, kind in [("picture", "image"), ("sound", "audio"), ("clip", "video")]
     )
     assert needed == ROWS * (8 * 8 * 3 + 2 * 800 + 2 * 8 * 8 * 3)
@@ -255,11 +256,11 @@ def test_sounds_as_integers_floats_and_files_are_the_same(channels):
     cells = [integers, floats, floats.astype(np.float64), wav_bytes(integers)]
     column = pd.Series(cells, dtype=object)
     settings = AudioSettings(rate=8000, seconds=0.1, mel_bands=8)
-    store = MediaStore("audio", column, settings, "memory")
+    store = MediaStore(KINDS["audio"], column, settings, "memory")
     assert store.readable.all() and np.abs(store.values[0]).max() > 19000
     for values in store.values[1:]:
         np.testing.assert_array_equal(values, store.values[0])
-    half = MediaStore("audio", pd.Series([floats.astype(np.float16)]), settings, "memory")
+    half = MediaStore(KINDS["audio"], pd.Series([floats.astype(np.float16)]), settings, "memory")
     np.testing.assert_allclose(half.values[0] / 32768, store.values[0] / 32768, atol=1e-3)
 
 

@@ -2,10 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.progress import ProgressBar
 from mmkeras.schema import Image, Schema, Text
 
 SETTINGS = {"picture": ImageSettings(size=(12, 12), flip=True, rotation=10.0, shift=0.1)}
@@ -193,22 +192,6 @@ def test_messages_name_rows_of_a_shuffled_part_by_index_and_id():
         Pipeline(table.iloc[[5, 48]], fitted)
     with pytest.raises(ValueError, match=r"^index 47, id 'k47', column 'label': the label 'new'"):
         Pipeline(table.iloc[[5, 4, 47]], fitted)
-
-
-def test_reading_many_texts_shows_progress(monkeypatch, capsys):
-    monkeypatch.setattr(ProgressBar, "_QUIET_SECONDS", 0.0)
-    frame = pd.DataFrame({"t": ["one two", "three", None], "label": ["a", "b", "a"]})
-    Pipeline(frame, fit_preprocessing(frame, Schema([Text("t")], "label"), presence=True))
-    shown = capsys.readouterr().err
-    assert "counting words 2/2 (100 %)" in shown and "reading texts 3/3 (100 %)" in shown
-
-
-def test_a_batch_of_empty_token_sequences_is_padding_only():
-    frame = pd.DataFrame({"t": ["known words", "!?", "…"], "label": ["a", "b", "a"]})
-    schema = Schema([Text("t")], "label")
-    fitted = fit_preprocessing(frame, schema, {"t": TextSettings(representation="tokens")})
-    (x,) = next(iter(Pipeline(frame[1:].drop(columns="label"), fitted).evaluate()))
-    np.testing.assert_array_equal(x["t"], np.zeros((2, 4)))
 
 
 def test_wrong_arguments_are_refused(fed):

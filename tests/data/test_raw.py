@@ -2,11 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings, SequenceSettings, TextSettings, VideoSettings
+from mmkeras.data.kinds import AudioSettings, SequenceSettings, TextSettings, VideoSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.raw import RawModality
-from mmkeras.schema import Audio, Schema, Sequence, Target, Text, Video
+from mmkeras.schema import Audio, Schema, Sequence, StepLabels, Text, Video
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_with_a_label_per_step_all_rows_have_the_pipelines_length():
             "labels": ["a|b|a", "a|b|a|b|a|b"],
         }
     )
-    schema = Schema([Sequence("walk")], Target("labels", per_step=True))
+    schema = Schema([Sequence("walk")], StepLabels("labels"))
     settings = {"walk": SequenceSettings(scaling="none")}
     pipeline = Pipeline(frame, fit_preprocessing(frame, schema, settings), cache="memory")
     inputs = RawModality(pipeline, "walk").inputs()

@@ -2,22 +2,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import SequenceSettings
+from mmkeras.data.kinds import SequenceSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.data.tables.cells import class_counts
 from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model, train_run
 from mmkeras.models.compile import compile_model
-from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.schema import Schema, Sequence, StepLabels
+from mmkeras.tasks import StepLabelsTask
 from mmkeras.training.settings import TrainingSettings
 
-SCHEMA = Schema([Sequence("voice"), Sequence("words")], Target("mood", per_step=True), id="name")
+SCHEMA = Schema([Sequence("voice"), Sequence("words")], StepLabels("mood"), id="name")
 LENGTHS = (3, 5, 1, 4)
-MODEL = ModelSettings(
-    sequence_encoder="mlp", sequence_units=8, fusion="weighted_sum", hidden=(8,), dropout=0.0
+MODEL = Settings(
+    ModelSettings("weighted_sum", hidden=(8,), dropout=0.0),
+    encoders={"sequence": Encoder("mlp", {"units": (8,)})},
 )
 
 
@@ -54,7 +55,7 @@ def test_lists_and_joined_strings_of_labels_are_the_same():
     assert tables[0]["mood"].tolist() == joined["mood"].tolist()
     for table in tables[1:]:
         assert table["mood"].tolist() == tables[0]["mood"].tolist()
-    assert class_counts(tables[0], SCHEMA).sum() == sum(LENGTHS)
+    assert StepLabelsTask.class_counts(tables[0], SCHEMA.target).sum() == sum(LENGTHS)
 
 
 @pytest.mark.parametrize("mood", [["up", "", "up"], "up||up", ["up", None, "up"]])
@@ -108,7 +109,7 @@ def test_targets_weights_and_inputs_line_up(fed):
         for voice, target, weight in zip(inputs["voice"], targets, weights, strict=True):
             length = LENGTHS[row]
             np.testing.assert_array_equal(weight, np.arange(8) < length)
-            moods = np.array(fitted.target.classes)[target.numpy()[:length].argmax(axis=1)]
+            moods = np.array(fitted.task.classes)[target.numpy()[:length].argmax(axis=1)]
             assert "|".join(moods) == frame["mood"].iloc[row]
             assert (target.numpy()[length:] == 0).all()
             first = np.sign(frame["voice"].iloc[row][:, 0])
@@ -126,7 +127,7 @@ def test_examples_targets_and_unpadded_outputs_have_an_entry_for_each_step(fed):
     assert len(examples) == len(pipeline.targets) == sum(LENGTHS)
     assert examples.index.tolist() == np.repeat(range(4), LENGTHS).tolist()
     assert examples["step"].tolist() == [1, 2, 3, 1, 2, 3, 4, 5, 1, 1, 2, 3, 4]
-    assert fitted.target.decode(pipeline.targets).tolist() == examples["mood"].tolist()
+    assert fitted.task.decode(pipeline.targets).tolist() == examples["mood"].tolist()
     padded = np.concatenate([targets for _, targets, _ in pipeline.evaluate()])
     np.testing.assert_array_equal(pipeline.unpad(padded), pipeline.targets)
     places = np.arange(4 * 8).reshape(4, 8)
@@ -156,7 +157,7 @@ def test_losses_and_metrics_count_real_steps_only(fed):
     frame, fitted = fed
     pipeline = Pipeline(frame, fitted, batch_size=4)
     model = make_model(fitted, MODEL)
-    compile_model(model, "classification", per_step=True)
+    compile_model(model, "step_labels")
     scores = model.evaluate(pipeline.evaluate(), verbose=0, return_dict=True)
     outputs = pipeline.unpad(model.predict(pipeline.evaluate(), verbose=0))
     right = outputs.argmax(axis=1) == pipeline.targets.argmax(axis=1)
@@ -205,6 +206,6 @@ def test_prediction_gives_a_row_for_each_step(finished):
 
 def test_a_modality_called_like_the_target_is_checked_too():
     frame = pd.DataFrame({"f": [np.ones((4, 2))] * 2, "y": ["a|b|a", "b|a|b"]})
-    schema = Schema([Sequence("y", column="f")], Target("y", per_step=True))
+    schema = Schema([Sequence("y", column="f")], StepLabels("y"))
     with pytest.raises(ValueError, match="'y' has 3 steps, and what stands before it 4"):
         Pipeline(frame, fit_preprocessing(frame, schema))

@@ -2,10 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings
-from mmkeras.encoders import PatchEncoder, SpectrogramPatchEncoder, get_encoder
-from mmkeras.experiment.settings import ModelSettings
-from mmkeras.schema import InputSpec
+from mmkeras.encoders import PatchEncoder, SpectrogramPatchEncoder
 from tests.layer_checks import call, check_layer, randomize, to_numpy
 
 RANDOM = np.random.default_rng(0)
@@ -171,19 +168,3 @@ def test_dropout_is_for_training_with_and_without_layers():
         calm = call(encoder, {"inputs": IMAGES}, training=False)
         np.testing.assert_array_equal(call(encoder, {"inputs": IMAGES}), calm)
         assert (call(encoder, {"inputs": IMAGES}, training=True) != calm).any()
-
-
-def test_encoders_by_name_have_the_settings_of_a_run():
-    settings = ModelSettings(patch_size=7, patch_dim=32, patch_layers=1, patch_dropout=0.1)
-    for kind, shape, cls in (
-        ("image", (28, 28, 1), PatchEncoder),
-        ("audio", AudioSettings().shape, SpectrogramPatchEncoder),
-    ):
-        encoder = get_encoder(
-            kind, "patches", InputSpec(shape), **settings.encoder_options(kind, "patches")
-        )
-        assert type(encoder) is cls
-        config = encoder.get_config()
-        expected = {"patch_size": 7, "dim": 32, "num_layers": 1, "ff_dim": 64, "dropout": 0.1}
-        assert {name: config[name] for name in expected} == expected
-        encoder.build((None, *shape))

@@ -5,11 +5,11 @@ import pytest
 from mmkeras.evaluation.comparison import (
     compare_models,
     difference_cell,
-    row_scores,
-    verdict,
+    significant_differences,
 )
 from mmkeras.evaluation.significance import holm
 from mmkeras.reports.comparison_plot import plot_comparison
+from mmkeras.tasks import FIGURES
 
 RANDOM = np.random.default_rng(0)
 
@@ -29,15 +29,6 @@ def comparison():
     }
     baselines = {"the best single modality (text)": "text", "good": "good"}
     return compare_models(models, baselines, judged=["good", "equal", "bad"])
-
-
-def test_scores_of_rows_by_task():
-    outputs = np.array([[0.7, 0.3], [0.2, 0.8]])
-    assert row_scores("classification", np.eye(2), outputs).tolist() == [1, 1]
-    assert row_scores("classification", np.eye(2)[::-1], outputs).tolist() == [0, 0]
-    assert row_scores("multilabel", np.array([[1, 1], [0, 1]]), outputs).tolist() == [0.5, 1]
-    numbers = row_scores("regression", np.array([[1.0], [5.0]]), np.array([[2.0], [2.0]]))
-    assert numbers.tolist() == [-1, -3]
 
 
 def test_the_table_is_sorted_and_has_means_and_deviations_of_seeds():
@@ -60,7 +51,7 @@ def test_p_values_are_corrected_within_each_baseline(comparison):
 
 
 def test_the_verdict_names_gains_and_losses_and_says_when_there_is_none(comparison):
-    single, good = verdict(comparison)
+    single, good = significant_differences(comparison, FIGURES["accuracy"])
     assert "better are 1: good (+" in single and "worse are 1: bad (-" in single
     assert "equal" not in single
     assert "no significant gain by any of them" in good
@@ -70,7 +61,7 @@ def test_the_verdict_names_gains_and_losses_and_says_when_there_is_none(comparis
 def test_equal_models_give_no_significant_gain():
     same = scores(0.7)
     result = compare_models({"text": same, "fused": same}, {"text": "text"}, judged=["fused"])
-    assert verdict(result) == [
+    assert significant_differences(result, FIGURES["accuracy"]) == [
         "Against text, of 1 models of all modalities: no significant gain by any of them."
     ]
     assert result.differences["text"].loc["fused", "p_value"] == 1
@@ -78,9 +69,9 @@ def test_equal_models_give_no_significant_gain():
 
 def test_a_cell_has_the_difference_its_interval_and_a_star(comparison):
     label = "the best single modality (text)"
-    assert difference_cell(comparison, "good", label).endswith(") *")
-    assert not difference_cell(comparison, "equal", label).endswith("*")
-    assert difference_cell(comparison, "text", label) == ""
+    assert difference_cell(comparison, "good", label, FIGURES["accuracy"]).endswith(") *")
+    assert not difference_cell(comparison, "equal", label, FIGURES["accuracy"]).endswith("*")
+    assert difference_cell(comparison, "text", label, FIGURES["accuracy"]) == ""
 
 
 def test_rows_of_a_group_are_drawn_together():

@@ -7,16 +7,22 @@ import pandas as pd
 import pytest
 
 import mmkeras
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TextSettings
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
-from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.experiment.train import drop_unreadable, train_run
-from mmkeras.schema import Schema, Tabular, Target, Text
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
+from mmkeras.experiment.train import train_run
+from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
 SETTINGS = Settings(
-    model=ModelSettings(filters=(4, 8), convs_per_block=1, fusion="attention", text_units=(16,)),
+    model=ModelSettings(fusion="attention"),
+    encoders={
+        "image": Encoder("cnn", {"filters": (4, 8), "convs_per_block": 1}),
+        "text": Encoder("bag_of_words", {"units": (16,)}),
+    },
     training=TrainingSettings(epochs=2, batch_size=16, patience=0),
     image=ImageSettings(size=(12, 12)),
 )
@@ -72,6 +78,28 @@ def test_the_figures_agree_with_the_saved_predictions(finished):
     assert f"{accuracy:.3f}" in (run.path / "report.md").read_text()
 
 
+def test_outputs_of_the_test_rows_are_read_not_predicted(finished, monkeypatch):
+    run, frame, _ = finished
+    again = mmkeras.Run(run.path)
+    test = Pipeline(frame[45:], again.preprocessing, batch_size=16)
+    predicted = test.unpad(run.model.predict(test.evaluate(), verbose=0))
+    others = [
+        Pipeline(frame[44:59], again.preprocessing),
+        Pipeline(frame[45:].assign(when="day"), again.preprocessing),
+        Pipeline(frame[45:].reset_index(drop=True), again.preprocessing),
+    ]
+    expected = [other.unpad(run.model.predict(other.evaluate(), verbose=0)) for other in others]
+    for other, outputs in zip(others, expected, strict=True):
+        np.testing.assert_array_equal(again.outputs_of(other), outputs)
+    monkeypatch.setattr(mmkeras.Run, "model", None)
+    again = mmkeras.Run(run.path)
+    stored = again.outputs_of(test)
+    assert stored.dtype == predicted.dtype
+    np.testing.assert_array_equal(stored, predicted)
+    with pytest.raises(AttributeError):
+        again.outputs_of(others[2])
+
+
 def test_a_moved_folder_predicts_on_raw_rows_as_it_did(finished, tmp_path):
     run, frame, schema = finished
     moved = mmkeras.Run(shutil.copytree(run.path, tmp_path / "elsewhere"))
@@ -97,6 +125,13 @@ def test_a_folder_of_other_data_or_settings_is_refused(finished):
         train_run(thirds(frame[::-1]), schema, run.path, SETTINGS)
     with pytest.raises(ValueError, match="other settings"):
         train_run(thirds(frame), schema, run.path, Settings())
+
+
+def test_a_folder_in_which_another_run_is_trained_is_refused(shared_table, tmp_path):
+    frame, schema = shared_table
+    with locked(tmp_path), pytest.raises(FolderInUse, match=r"is in use by process \d+"):
+        train_run(thirds(frame), schema, tmp_path, SETTINGS)
+    assert not (tmp_path / "config.json").exists()
 
 
 def test_an_unfinished_folder_is_no_run(tmp_path):
@@ -155,19 +190,19 @@ def test_rows_with_holes_train_and_predict(shared_table, tmp_path):
     assert run.predict(frame[:10]).notna().all(axis=None)
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("task", ["number", "labels"])
 def test_the_other_tasks_train_report_and_predict(shared_table, tmp_path, task):
     frame, _ = shared_table
-    column = {"regression": "warmth", "multilabel": "tags"}[task]
+    column = {"number": "warmth", "labels": "tags"}[task]
     frame = frame.assign(
         tags=[f"{when}|{place}" for when, place in zip(frame["when"], frame["place"], strict=True)]
     )
     schema = Schema(
-        [Text("note"), Tabular("facts", categorical=("place", "when"))], Target(column, task)
+        [Text("note"), Tabular("facts", categorical=("place", "when"))], TARGETS[task](column)
     )
     run = train_run(thirds(frame), schema, tmp_path / task, SETTINGS)
     predictions = run.predict(frame[:5])
-    if task == "regression":
+    if task == "number":
         assert run.metrics["test"]["rmse"] < 3 * frame["warmth"].std()
         assert abs(predictions["predicted"].mean() - frame["warmth"].mean()) < 15
     else:
@@ -208,15 +243,6 @@ def test_self_attention_reads_texts_of_any_allowed_length(shared_table, tmp_path
     )
     run = train_run(thirds(frame), Schema([Text("note")], "when"), tmp_path / "r", settings)
     assert len(run.predictions) == 15
-
-
-def test_unreadable_images_are_left_out_before_splitting(shared_table):
-    frame, schema = shared_table
-    frame = frame.copy()
-    frame.at[4, "picture"] = b"no picture"
-    kept, messages = drop_unreadable(frame, schema, SETTINGS)
-    assert list(kept.index) == [i for i in range(60) if i != 4]
-    assert len(messages) == 1 and "index 4, column 'picture'" in messages[0]
 
 
 def test_predictions_of_integer_classes_are_their_names(tmp_path):

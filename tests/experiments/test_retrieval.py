@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.schema import Schema, Tabular, Target
+from mmkeras.schema import Labels, Schema, Tabular
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
-QUICK = ["--epochs", "2", "--batch-size", "32", "--dim", "8"]
+QUICK = ["--epochs", "1", "--batch-size", "32", "--dim", "8"]
 
 
 @pytest.fixture
@@ -74,6 +74,6 @@ def test_a_single_modality_and_several_labels_a_row_are_refused(main, table):
     schema.select(["left"]).save(table / "own.json")
     with pytest.raises(ValueError, match="between modalities"):
         main([*options(table), *QUICK])
-    dataclasses.replace(schema, target=Target("quarter", "multilabel")).save(table / "own.json")
+    dataclasses.replace(schema, target=Labels("quarter")).save(table / "own.json")
     with pytest.raises(ValueError, match="one class a row"):
         main([*options(table), *QUICK])

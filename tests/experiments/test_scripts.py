@@ -33,7 +33,7 @@ def table(shared_table, tmp_path_factory):
         paths.append(f"{row}.png")
         PIL.Image.fromarray(picture).save(folder / paths[-1])
     path = folder / "own.csv"
-    frame = frame.assign(picture=paths)
+    frame = frame[["note", "when"]].assign(picture=paths)
     frame.loc[::9, "note"] = None
     frame.to_csv(path, index=False)
     return path
@@ -49,7 +49,7 @@ def trained(table):
 
 def test_training_on_a_csv_compares_each_modality_with_all(trained):
     comparison, folders = trained
-    assert list(comparison.index) == ["picture", "note", "table", "fused"]
+    assert list(comparison.index) == ["note", "picture", "fused"]
     assert comparison["accuracy"].between(0, 1).all()
     assert [folder.name.rsplit("-", 1)[1] for folder in folders] == sorted(comparison.index)
     fused = next(folder for folder in folders if folder.name.endswith("fused"))
@@ -70,6 +70,24 @@ def test_resuming_trains_what_is_missing_and_nothing_else(trained):
         changed = (folder / "model.keras").stat().st_mtime_ns != times[folder.name]
         assert changed == (folder == fused)
     pd.testing.assert_frame_equal(again.drop(columns="seconds"), comparison.drop(columns="seconds"))
+
+
+def test_experiments_begun_in_the_same_second_have_folders_of_their_own(
+    table, tmp_path, monkeypatch
+):
+    train, folders = script("train"), []
+
+    def stop(splits, schema, folder, *rest, **options):
+        folders.append(folder)
+        raise InterruptedError
+
+    monkeypatch.setattr(train, "train_run", stop)
+    monkeypatch.setattr(train, "time_stamp", lambda: "20260102-030405")
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            train.main(["--data", str(table), "--target", "when", "--runs", str(tmp_path), *SMALL])
+    names = [folder.name for folder in folders]
+    assert names == ["20260102-030405-note", "20260102-030405-2-note"]
 
 
 def test_resume_goes_alone_and_needs_a_run_folder(trained, tmp_path):
@@ -110,7 +128,7 @@ def test_cross_validation_tests_every_row_once(table, tmp_path):
     out = tmp_path / "cv"
     arguments = ["--data", str(table), "--target", "when", "--out", str(out), *SMALL]
     results = script("cross_validate").main(
-        [*arguments, "--folds", "2", "--models", "note", "--validation", "0"]
+        [*arguments, "--folds", "2", "--models", "note", "--validation", "0", "--workers", "2"]
     )
     assert list(results["fold"]) == [0, 1]
     rows = pd.concat(
@@ -130,7 +148,7 @@ def test_an_audit_finds_the_rows_and_the_models_of_single_modalities(trained, tm
     report = script("audit").main(fused, settings=QUICK_AUDIT, out=tmp_path)
     found = {section.name: section.values for section in report.sections}
     alone = found["contribution"]["modalities"]
-    for name in ("picture", "note", "table"):
+    for name in ("picture", "note"):
         assert alone[name]["alone"] == pytest.approx(comparison.loc[name, "accuracy"])
     accuracy = found["performance"]["figures"]["accuracy"]["value"]
     assert accuracy == pytest.approx(comparison.loc["fused", "accuracy"])

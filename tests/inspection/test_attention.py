@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.inspection.attention import attention_to, image_attention, inputs_of_rows
 from mmkeras.models.parts import attention_model
+
+ENCODERS = {
+    "image": Encoder("cnn", {"filters": (4,), "convs_per_block": 1}),
+    "text": Encoder("self_attention"),
+}
 
 
 def maps(table, **model):
@@ -19,14 +24,14 @@ def maps(table, **model):
         "note": TextSettings(representation="tokens"),
     }
     fitted = fit_preprocessing(frame, schema, settings)
-    model = ModelSettings(filters=(4,), convs_per_block=1, text_encoder="self_attention", **model)
+    model = Settings(ModelSettings(**model), encoders=ENCODERS)
     rows = Pipeline(frame, fitted, batch_size=8)
     return image_attention(make_model(fitted, model), rows, [0, 5, 9])
 
 
 @pytest.mark.parametrize("fusion", ["attention", "co_attention", "non_local"])
 def test_fusions_that_attend_to_tokens_give_a_map_of_the_image(shared_table, fusion):
-    found = maps(shared_table, fusion=fusion)
+    (found,) = maps(shared_table, fusion=fusion).values()
     assert found.shape == (3, 6, 6)
     assert np.isfinite(found).all() and (found >= 0).all() and found.sum() > 0
 
@@ -34,7 +39,7 @@ def test_fusions_that_attend_to_tokens_give_a_map_of_the_image(shared_table, fus
 @pytest.mark.parametrize("fusion", ["cross_attention", "experts", "modality_attention", "concat"])
 def test_fusions_that_do_not_look_at_image_regions_give_none(shared_table, fusion):
     """(The first modality, the picture, is the one that asks in one-way cross-attention.)"""
-    assert maps(shared_table, fusion=fusion) is None
+    assert maps(shared_table, fusion=fusion) == {}
 
 
 @pytest.mark.parametrize("fusion", ["attention", "co_attention"])
@@ -48,9 +53,7 @@ def test_only_the_modalities_that_a_row_has_count_as_looking(shared_table, fusio
     fitted = fit_preprocessing(frame, schema, settings)
     model = make_model(
         fitted,
-        ModelSettings(
-            filters=(4,), convs_per_block=1, text_encoder="self_attention", fusion=fusion
-        ),
+        Settings(ModelSettings(fusion=fusion), encoders=ENCODERS),
     )
     inputs = inputs_of_rows(Pipeline(frame, fitted), [0, 1])
     found = attention_to(model, inputs, "picture")

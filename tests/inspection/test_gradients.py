@@ -7,7 +7,7 @@ from keras import layers
 
 from mmkeras.inspection.gradients import check_outputs, gradient_function
 from mmkeras.models.build import build_model
-from mmkeras.schema import InputSpec, Schema, Sequence, Tabular, Target, Text
+from mmkeras.schema import InputSpec, Schema, Sequence, StepLabels, Tabular, Text
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((4, 3)).astype("float32")
@@ -89,7 +89,7 @@ def test_outputs_that_the_model_does_not_have_are_refused(outputs):
 
 
 def test_models_with_an_output_at_each_step_are_refused():
-    schema = Schema([Sequence("a"), Sequence("b")], Target("label", per_step=True))
+    schema = Schema([Sequence("a"), Sequence("b")], StepLabels("label"))
     specs = {"a": InputSpec((None, 2)), "b": InputSpec((None, 2))}
     with pytest.raises(ValueError, match="one prediction a row"):
         check_outputs(build_model(schema, specs, num_outputs=3), [0], 1)

@@ -11,7 +11,7 @@ from mmkeras.inspection.integrated_gradients import (
     modality_attributions,
 )
 from mmkeras.models.build import build_model
-from mmkeras.schema import Image, InputSpec, Schema, Sequence, Tabular, Target, Text
+from mmkeras.schema import Image, InputSpec, Number, Schema, Sequence, Tabular, Text
 
 RANDOM = np.random.default_rng(0)
 PHOTOS = RANDOM.random((3, 8, 8, 1)).astype("float32")
@@ -41,7 +41,7 @@ def photo_and_note(text_encoder, **options):
 
 
 def regression(modality, spec, encoder):
-    schema = Schema([modality], Target("number", "regression"))
+    schema = Schema([modality], Number("number"))
     encoders = {modality.name: encoder}
     return build_model(schema, {modality.name: spec}, num_outputs=1, encoders=encoders, hidden=())
 

@@ -16,7 +16,19 @@ from mmkeras.fusion import (
 )
 from mmkeras.models import build_model, compile_model, image_text_classifier
 from mmkeras.models.parts import attention_model, embedding_model
-from mmkeras.schema import Image, InputSpec, Schema, Sequence, Tabular, Target, Text
+from mmkeras.schema import (
+    TARGETS,
+    Image,
+    InputSpec,
+    Label,
+    Number,
+    Schema,
+    Sequence,
+    StepLabels,
+    Tabular,
+    Text,
+)
+from mmkeras.tasks import TASKS
 from tests.layer_checks import check_same_numbers, run_python, some_always
 
 ROWS = 8
@@ -64,7 +76,7 @@ def predict(model, inputs):
 
 @pytest.mark.parametrize("fusion", FITTING)
 def test_every_fusion_trains_saves_and_loads_with_every_kind_of_input(fusion, tmp_path):
-    model = compile_model(make_model(fusion=fusion, presence=True), "classification")
+    model = compile_model(make_model(fusion=fusion, presence=True), "label")
     # Tracing takes TensorFlow seconds; other tests here train as graphs.
     model.run_eagerly = keras.config.backend() == "tensorflow"
     inputs = {**INPUTS, "present": PRESENT}
@@ -139,17 +151,17 @@ def test_a_single_modality_is_pooled_whatever_the_fusion():
 @pytest.mark.parametrize(
     ("task", "targets", "activation"),
     [
-        ("classification", np.eye(3)[np.arange(ROWS) % 3], "softmax"),
-        ("multilabel", RANDOM.integers(0, 2, (ROWS, 3)), "sigmoid"),
-        ("regression", RANDOM.random((ROWS, 3)), "linear"),
+        ("label", np.eye(3)[np.arange(ROWS) % 3], "softmax"),
+        ("labels", RANDOM.integers(0, 2, (ROWS, 3)), "sigmoid"),
+        ("number", RANDOM.random((ROWS, 3)), "linear"),
     ],
 )
 def test_head_loss_and_metrics_follow_the_task(task, targets, activation):
-    schema = Schema([SCHEMA["facts"]], target=Target("label", task))
+    schema = Schema([SCHEMA["facts"]], target=TARGETS[task]("label"))
     model = compile_model(make_model(schema, num_outputs=3), task)
     assert model.get_layer("output").activation.__name__ == activation
     history = model.fit({"facts": INPUTS["facts"]}, targets, epochs=1, verbose=0).history
-    assert set(history) == {"loss", "mae" if task == "regression" else "accuracy"}
+    assert set(history) == {"loss", *(metric.name for metric in TASKS[task].metrics())}
     assert np.isfinite(history["loss"])
 
 
@@ -166,7 +178,7 @@ def test_a_model_learns_what_only_both_modalities_tell(tmp_path):
     schema = Schema([Tabular("a", numeric=["a"]), Tabular("b", numeric=["b"])], target="label")
     specs = {"a": InputSpec((2,)), "b": InputSpec((2,))}
     model = build_model(schema, specs, num_outputs=2, dropout=0.0)
-    compile_model(model, "classification", learning_rate=0.01)
+    compile_model(model, "label", learning_rate=0.01)
     model.fit(inputs, targets, epochs=10, verbose=0)
     assert model.evaluate(inputs, targets, verbose=0, return_dict=True)["accuracy"] == 1.0
 
@@ -175,21 +187,21 @@ def test_compile_options():
     model = make_model(SCHEMA.select(["facts"]))
     schedule = keras.optimizers.schedules.CosineDecay(1e-3, 100)
     compile_model(
-        model, "classification", learning_rate=schedule, weight_decay=1e-2, label_smoothing=0.1,
+        model, "label", learning_rate=schedule, weight_decay=1e-2, label_smoothing=0.1,
         global_clipnorm=1.0,
     )  # fmt: skip
     assert isinstance(model.optimizer, keras.optimizers.AdamW)
     assert model.optimizer.global_clipnorm == 1.0
     assert model.loss.label_smoothing == 0.1
-    with pytest.raises(ValueError, match="`task`"):
+    with pytest.raises(ValueError, match="A task is one of"):
         compile_model(model, "ranking")
     with pytest.raises(ValueError, match="label_smoothing"):
-        compile_model(model, "regression", label_smoothing=0.1)
+        compile_model(model, "number", label_smoothing=0.1)
 
 
 def test_weight_decay_leaves_biases_alone():
     model = make_model(SCHEMA.select(["facts"]))
-    compile_model(model, "classification", learning_rate=0.1, weight_decay=0.5)
+    compile_model(model, "label", learning_rate=0.1, weight_decay=0.5)
     output = model.get_layer("output")
     output.set_weights([np.ones_like(w) for w in output.get_weights()])
     # Equal biases and balanced classes: a zero gradient for the mean of the biases, so that only
@@ -234,7 +246,7 @@ def test_image_text_classifier_trains_and_loads(text_branch, tmp_path):
         (20, 20, 3), vocabulary_size=30, num_classes=4, text_branch=text_branch, filters=(4, 6),
         text_units=(12, 8),
     )  # fmt: skip
-    compile_model(model, "classification")
+    compile_model(model, "label")
     text = {
         "dense": RANDOM.random((ROWS, 30), "float32"),
         "lstm": RANDOM.integers(0, 30, (ROWS, 7)).astype("int32"),
@@ -374,7 +386,7 @@ inputs = {
 targets = np.eye(2, dtype="float32")[np.arange(16) % 2]
 options = {"photo": {"filters": (4,)}, "words": {"units": 4, "bidirectional": False}}
 model = build_model(schema, specs, num_outputs=2, fusion="attention", encoder_options=options)
-compile_model(model, "classification")
+compile_model(model, "label")
 history = model.fit(inputs, targets, batch_size=8, epochs=1, verbose=0).history
 assert np.isfinite(history["loss"]).all()
 model.save(sys.argv[1])
@@ -393,7 +405,7 @@ def test_a_model_builds_trains_and_loads_where_tensorflow_cannot_be_imported(tmp
 
 
 def test_a_fusion_of_decisions_must_give_what_the_task_wants():
-    schema = Schema(SCHEMA.modalities, Target("price", "regression"))
+    schema = Schema(SCHEMA.modalities, Number("price"))
     options = {"fusion": LateFusion(1, rule="mean"), "num_outputs": 1}
     with pytest.raises(ValueError, match=r"regression is linear.*'softmax'.*'linear'"):
         make_model(schema, **options)
@@ -403,7 +415,9 @@ def test_a_fusion_of_decisions_must_give_what_the_task_wants():
 
 @pytest.mark.parametrize("per_step", [True, False])
 def test_a_fusion_that_reads_steps_must_give_what_the_target_has(per_step):
-    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=per_step))
+    schema = Schema(
+        [Sequence("face"), Sequence("voice")], (StepLabels if per_step else Label)("mood")
+    )
     inputs = {name: InputSpec((None, 4)) for name in schema.names}
     encoders = dict.fromkeys(schema.names, "mlp")
 

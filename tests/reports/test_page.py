@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from mmkeras.plotting import new_figure
 from mmkeras.reports.page import report_html
 from mmkeras.reports.parts import Card, Cards, Note, Picture, Report, Section, Table
-from mmkeras.reports.plots import new_figure
 
 EVIL = "<script>alert(1)</script>\"'&"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -58,8 +58,14 @@ def test_everything_that_a_user_may_write_is_escaped():
     words = [(EVIL, 1.0), (EVIL, 0.0)]
     pixels = np.zeros((2, 2, 1), "uint8")
     cards = [
-        Card(EVIL, True, pixels, [(EVIL, pixels)], (np.zeros(4, "int16"), 8000), words),
-        Card(EVIL, text=EVIL, table={EVIL: EVIL}, notes=(EVIL,)),
+        Card(
+            EVIL,
+            True,
+            [("", pixels), (EVIL, pixels)],
+            [(EVIL, np.zeros(4, "int16"), 8000)],
+            [(EVIL, words)],
+        ),
+        Card(EVIL, texts=[("", EVIL)], table={EVIL: EVIL}, notes=(EVIL,)),
     ]
     parts = [
         Table("t", frame, EVIL),
@@ -82,7 +88,11 @@ def test_the_page_runs_nothing_and_fetches_nothing():
     pixels = np.zeros((2, 2, 3), "uint8")
     found = page(
         Picture("p", new_figure(1, 1), "Fine."),
-        Cards("c", "Fine.", [Card("x", picture=pixels, sound=(np.zeros(4, "int16"), 8000))]),
+        Cards(
+            "c",
+            "Fine.",
+            [Card("x", pictures=[("", pixels)], sounds=[("", np.zeros(4, "int16"), 8000)])],
+        ),
     )
     addresses = [e[name] for e in found.elements for name in ("src", "href") if name in e]
     assert len(addresses) == 4  # the contents' link, two pictures, a sound
@@ -163,7 +173,7 @@ def test_a_picture_is_in_the_page_pixel_for_pixel():
 def test_a_cards_pictures_come_back_as_they_were(channels):
     rng = np.random.default_rng(0)
     main, heat = rng.integers(0, 256, (2, 40, 30, channels), dtype=np.uint8)
-    found = page(Cards("c", "Fine.", [Card("a cat", picture=main, pictures=[("heat", heat)])]))
+    found = page(Cards("c", "Fine.", [Card("a cat", pictures=[("", main), ("heat", heat)])]))
     images = found.find("img")
     for image, pixels in zip(images, (main, heat), strict=True):
         png = base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))
@@ -174,7 +184,7 @@ def test_a_cards_pictures_come_back_as_they_were(channels):
 
 def test_a_sound_plays_the_same_samples():
     samples = np.array([0, 1, -1, 32767, -32768, 258], dtype=np.int16)
-    found = page(Cards("c", "Fine.", [Card("a dog", sound=(samples, 16000))]))
+    found = page(Cards("c", "Fine.", [Card("a dog", sounds=[("", samples, 16000)])]))
     audio = found.find("audio")[0]
     assert "controls" in audio
     contents = base64.b64decode(audio["src"].removeprefix("data:audio/wav;base64,"))
@@ -184,8 +194,9 @@ def test_a_sound_plays_the_same_samples():
 
 
 def test_words_are_shaded_by_side_and_size_on_one_scale_for_all_cards():
-    first = Card("a", text=[("good", 0.5), ("bad", -0.25), ("the", 0.0), ("odd", float("nan"))])
-    found = page(Cards("c", "Fine.", [first, Card("b", text=[("fine", 1.0)])]))
+    words = [("good", 0.5), ("bad", -0.25), ("the", 0.0), ("odd", float("nan"))]
+    first = Card("a", texts=[("", words)])
+    found = page(Cards("c", "Fine.", [first, Card("b", texts=[("", [("fine", 1.0)])])]))
     shades = {
         e["text"]: (
             e["class"],
@@ -204,7 +215,7 @@ def test_words_are_shaded_by_side_and_size_on_one_scale_for_all_cards():
 
 
 def test_dark_text_on_the_deepest_shade_keeps_a_contrast_of_7():
-    found = page(Cards("c", "Fine.", [Card("a", text=[("good", 1.0), ("bad", -1.0)])]))
+    found = page(Cards("c", "Fine.", [Card("a", texts=[("", [("good", 1.0), ("bad", -1.0)])])]))
 
     def luminance(color):
         share = np.asarray(color) / 255
@@ -221,11 +232,24 @@ def test_dark_text_on_the_deepest_shade_keeps_a_contrast_of_7():
 
 
 def test_plain_text_has_no_legend_and_all_effects_may_be_zero():
-    found = page(Cards("c", "Fine.", [Card("a", text="just words")]))
+    found = page(Cards("c", "Fine.", [Card("a", texts=[("", "just words")])]))
     assert found.find("p", class_="text")[0]["text"] == "just words"
     assert not found.find("p", class_="legend")
-    flat = page(Cards("c", "Fine.", [Card("a", text=[("no", 0.0), ("effect", 0.0)])]))
+    flat = page(Cards("c", "Fine.", [Card("a", texts=[("", [("no", 0.0), ("effect", 0.0)])])]))
     assert flat.find("p", class_="text")[0]["text"] == "no effect"
+
+
+def test_several_sounds_and_texts_of_a_row_are_told_apart_by_their_labels():
+    silence = np.zeros(4, "int16")
+    card = Card(
+        "a dog",
+        sounds=[("left", silence, 8000), ("right", silence, 8000)],
+        texts=[("title", "Rex"), ("note", [("barks", 1.0)])],
+    )
+    found = page(Cards("c", "Fine.", [card]))
+    assert [e["aria-label"] for e in found.find("audio")] == ["left of a dog", "right of a dog"]
+    shown = [e["text"] for e in found.find("p", class_="text")]
+    assert shown == ["title: Rex", "note: barks"]
 
 
 def test_right_and_wrong_are_told_in_words_not_by_colour_alone():

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.plotting import new_figure
 from mmkeras.reports.parts import Card, Cards, Note, Picture, Report, Section, Table
-from mmkeras.reports.plots import new_figure
 
 FRAME = pd.DataFrame({"accuracy": [0.5]}, index=["all"])
 
@@ -65,16 +65,14 @@ def test_a_table_of_several_levels_is_refused():
 )
 def test_a_card_refuses_pixels_that_are_no_picture(pixels):
     with pytest.raises(ValueError, match=f"Received: {pixels.dtype} of shape"):
-        Card("a row", picture=pixels)
-    with pytest.raises(ValueError, match=f"Received: {pixels.dtype} of shape"):
         Card("a row", pictures=[("heat", pixels)])
 
 
 def test_a_card_refuses_samples_that_are_no_sound():
     with pytest.raises(ValueError, match="Received: float32 of shape"):
-        Card("a row", sound=(np.zeros(8, "float32"), 8000))
+        Card("a row", sounds=[("", np.zeros(8, "float32"), 8000)])
     with pytest.raises(ValueError, match=r"Received: int16 of shape \(8, 2\)"):
-        Card("a row", sound=(np.zeros((8, 2), "int16"), 8000))
+        Card("a row", sounds=[("", np.zeros((8, 2), "int16"), 8000)])
 
 
 def test_a_report_finds_its_tables_and_pictures_in_order():

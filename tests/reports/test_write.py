@@ -11,8 +11,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
+from mmkeras.plotting import new_figure
 from mmkeras.reports.parts import Card, Cards, Note, Picture, Report, Section, Table
-from mmkeras.reports.plots import new_figure
 from mmkeras.reports.write import write_report
 
 VALUES = {
@@ -161,7 +161,7 @@ def test_an_earlier_reports_files_go_and_the_users_own_stay(tmp_path):
 
 def test_pictures_of_cards_stand_side_by_side(tmp_path):
     dark, light = np.zeros((5, 5, 1), np.uint8), np.full((9, 4, 3), 200, np.uint8)
-    cards = Cards("shown", "Look.", [Card("one", picture=dark, pictures=[("map", light)])])
+    cards = Cards("shown", "Look.", [Card("one", pictures=[("", dark), ("map", light)])])
     write_report(report_with(cards), tmp_path)
     strip = np.asarray(Image.open(tmp_path / "pictures" / "shown-1.png"))
     assert strip.shape == (192, 384, 3)

@@ -1,5 +1,6 @@
 """Several seeds of several models, compared; and the experiments that are made of it."""
 
+import dataclasses
 import importlib.util
 import os
 from pathlib import Path
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 
 import mmkeras
-from mmkeras.cli import DataConfig
 from mmkeras.data.tables.splits import split_officially
-from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.schema import Schema, Sequence, Target
-from mmkeras.studies.repeat import RepeatConfig, repeat, verdict
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
+from mmkeras.schema import Schema, Sequence, StepLabels
+from mmkeras.studies import trainings
+from mmkeras.studies.jobs import JobsMissing
+from mmkeras.studies.repeat import RepeatConfig, fused_against_single, repeat
 from mmkeras.training.settings import TrainingSettings
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -47,7 +50,7 @@ def config(tmp_path_factory):
             }
         )
     pd.DataFrame(rows).to_csv(folder / "rows.csv", index=False)
-    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=True))
+    schema = Schema([Sequence("face"), Sequence("voice")], StepLabels("mood"))
     schema.save(folder / "schema.json")
     return RepeatConfig(
         data=DataConfig(
@@ -55,9 +58,11 @@ def config(tmp_path_factory):
         ),
         seeds=(0, 1),
         validation=0.0,
+        workers=0,
         out=folder / "out",
         settings=Settings(
-            model=ModelSettings(sequence_encoder="mlp", sequence_units=4, hidden=(4,)),
+            model=ModelSettings(hidden=(4,)),
+            encoders={"sequence": Encoder("mlp", {"units": (4,)})},
             training=TrainingSettings(epochs=2, batch_size=8),
         ),
     )
@@ -95,6 +100,40 @@ def test_an_experiment_that_was_run_is_not_run_again(results, config):
     pd.testing.assert_frame_equal(again, results)
 
 
+def test_a_process_of_its_own_gives_what_this_one_gives(results, config, tmp_path):
+    spawned = dataclasses.replace(config, seeds=(1,), models=("voice",), workers=1, out=tmp_path)
+    repeat(spawned)
+    one, other = (mmkeras.Run(folder / "seed1-voice") for folder in (config.out, tmp_path))
+    pd.testing.assert_frame_equal(one.predictions, other.predictions, check_exact=True)
+    weights = zip(one.model.get_weights(), other.model.get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in weights)
+
+
+def test_a_model_that_fails_leaves_the_others_and_is_trained_the_next_time(
+    config, tmp_path, monkeypatch, capsys
+):
+    train = trainings.train_run
+
+    def failing(splits, schema, folder, *rest, **options):
+        if folder.name == "seed0-voice":
+            raise MemoryError("too large")
+        return train(splits, schema, folder, *rest, **options)
+
+    monkeypatch.setattr(trainings, "train_run", failing)
+    few = dataclasses.replace(config, seeds=(0,), out=tmp_path)
+    with pytest.raises(JobsMissing, match=r"1 of 3 .*\n- seed0-voice: MemoryError: too large"):
+        repeat(few)
+    assert "face" in (tmp_path / "summary.md").read_text()
+    assert pd.read_csv(tmp_path / "results.csv")["model"].tolist() == ["face", "fused"]
+    monkeypatch.setattr(trainings, "train_run", train)
+    capsys.readouterr()
+    assert repeat(few)["model"].tolist() == ["face", "voice", "fused"]
+    assert "1 of 3 models are to be trained" in capsys.readouterr().out
+    other = dataclasses.replace(few, settings=dataclasses.replace(config.settings, on_error="skip"))
+    with pytest.raises(ValueError, match=r"other settings.*on_error"):
+        repeat(other)
+
+
 class FakeRun:
     def __init__(self, right):
         true = np.array(["a", "b"] * 50)
@@ -114,9 +153,9 @@ def test_the_verdict_says_gain_only_where_the_interval_does():
     rows = np.arange(100)
     alone = [FakeRun(rows % 2 == 0), FakeRun(rows % 2 == 0)]
     better, same = [FakeRun(rows >= 10)] * 2, [FakeRun(rows % 2 == 1)] * 2
-    text = "\n".join(verdict({"x": alone, "fused": better}))
+    text = "\n".join(fused_against_single({"x": alone, "fused": better}))
     assert "+40.0 points" in text and "a significant gain" in text
-    text = "\n".join(verdict({"x": alone, "fused": same}))
+    text = "\n".join(fused_against_single({"x": alone, "fused": same}))
     assert "no significant difference" in text and "p = 1." in text
 
 
@@ -157,7 +196,8 @@ def test_the_split_column_is_no_input(tmp_path, capsys):
     frame = pd.DataFrame({"x": np.arange(40) * 0.37, "label": ["a", "b"] * 20, "part": parts})
     frame.to_csv(path, index=False)
     data = DataConfig(data=path, target="label", split_column="part")
-    table, schema = data.load()
+    table, schema, messages = data.load()
+    assert "schema was inferred" in messages[0]
     assert schema.columns == ("x",)
     splits = data.split(table, schema, validation=0.2, test=0.5, seed=0)
     assert [len(part) for part in splits] == [24, 6, 10]

@@ -8,9 +8,10 @@ import optuna
 import pandas as pd
 import pytest
 
-from mmkeras.cli import DataConfig
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Schema, Tabular, Text
+from mmkeras.studies.jobs import JobDied, JobsMissing
 from mmkeras.studies.tuning import search as search_module
 from mmkeras.studies.tuning import space as space_module
 from mmkeras.studies.tuning.results import best_trials, importances, trials_table
@@ -22,7 +23,8 @@ from mmkeras.studies.tuning.worker import open_study
 from mmkeras.training.settings import TrainingSettings
 
 SMALL = Settings(
-    model=ModelSettings(text_units=(4,), hidden=(4,)),
+    model=ModelSettings(hidden=(4,)),
+    encoders={"text": Encoder("bag_of_words", {"units": (4,)})},
     training=TrainingSettings(epochs=2, batch_size=16),
 )
 CHOICES = {
@@ -31,14 +33,6 @@ CHOICES = {
     "batch_size": [16, 32],
     "fusion_dim": [None, 8],
 }
-
-
-@pytest.fixture(autouse=True)
-def in_this_process(monkeypatch):
-    """A process for each trial takes its time to start."""
-    monkeypatch.setattr(
-        search_module, "in_new_process", lambda function, *arguments: function(*arguments)
-    )
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +61,7 @@ def config(tmp_path_factory):
             fusions=("concat", "late"), encoders=("text=bag_of_words", "tabular=mlp")
         ),
         trials=4,
+        workers=0,
         validation=0.25,
         out=folder / "out",
         settings=SMALL,
@@ -77,7 +72,6 @@ def config(tmp_path_factory):
 def finished(config):
     """Three trials, of which the last is interrupted after an epoch; then four."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search_module, "in_new_process", lambda f, *arguments: f(*arguments))
         original = StopHopeless.on_epoch_end
 
         def interrupted(self, epoch, logs=None):
@@ -88,10 +82,10 @@ def finished(config):
         patch.setattr(StopHopeless, "on_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(dataclasses.replace(config, trials=3))
-        before = trials_table(open_study(config.folder, "classification"))
+        before = trials_table(open_study(config.folder, "label"))
         patch.setattr(StopHopeless, "on_epoch_end", original)
         study, task = search(config)
-    assert task == "classification"
+    assert task == "label"
     return before, study
 
 
@@ -135,7 +129,7 @@ def test_the_first_trial_has_the_settings_given(finished):
 
 def test_trials_know_no_test_rows(finished, config):
     # A pipeline refuses labels that no training row has: the search would have failed.
-    splits, _ = load_rows(config)
+    splits, _, _ = load_rows(config)
     assert not len(splits.test) and len(splits.train) + len(splits.validation) == 48
     assert "poison" not in set(splits.train["when"]) | set(splits.validation["when"])
 
@@ -167,13 +161,37 @@ def test_a_search_in_which_every_trial_fails_ends(config, tmp_path, monkeypatch)
     assert len(calls) == 3
 
 
+def test_a_trial_whose_process_dies_is_reported_and_resumed_by_the_next_call(
+    config, tmp_path, monkeypatch
+):
+    numbers = []
+
+    def run(config, task, trial_id, number, values):
+        numbers.append(number)
+        if numbers == [0, 1]:
+            raise JobDied("its process was killed by signal 9 (SIGKILL)")
+        figures = {"accuracy": 0.5 + number / 10}
+        return {"stopped": False, "metrics": figures, "seconds": 1.0, "epochs": 2}
+
+    monkeypatch.setattr(search_module, "run_trial", run)
+    own = dataclasses.replace(config, trials=3, out=tmp_path / "out")
+    with pytest.raises(
+        JobsMissing, match=r"1 of 3 .*\n- trial 1: its process was killed by signal"
+    ):
+        search(own)
+    assert numbers == [0, 1, 2]
+    study, _ = search(own)
+    assert numbers == [0, 1, 2, 1]
+    assert trials_table(study)["state"].tolist() == ["complete"] * 3
+
+
 def test_a_search_without_validation_rows_is_refused(config, tmp_path):
     with pytest.raises(ValueError, match="--validation above 0"):
         search(dataclasses.replace(config, validation=0.0, out=tmp_path / "out"))
 
 
 def test_a_trial_behind_the_median_of_the_others_is_hopeless(tmp_path):
-    study = open_study(tmp_path, "classification")
+    study = open_study(tmp_path, "label")
     for _ in range(5):
         trial = study.ask()
         for epoch in (1, 2, 3):
@@ -198,7 +216,7 @@ def test_values_become_settings():
     }
     settings = with_values(SMALL, values)
     assert (settings.training.learning_rate, settings.training.batch_size) == (0.01, 8)
-    assert (settings.model.dropout, settings.model.text_encoder) == (0.1, "lstm")
+    assert (settings.model.dropout, settings.encoders["text"].name) == (0.1, "lstm")
     assert settings.model.hidden == SMALL.model.hidden and settings.training.epochs == 2
     # Late fusion has no head; its dropout is that of each modality's vector.
     late = with_values(SMALL, {**values, "fusion": "late"}).model

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import attention_model, auxiliary_model, embedding_model
@@ -21,7 +21,8 @@ def built(table, fusion, **settings):
     frame, schema = table
     set_seed(0)
     fitted = fit_preprocessing(frame, schema, IMAGES)
-    settings = ModelSettings(filters=(4,), convs_per_block=1, fusion=fusion, **settings)
+    small = Encoder("cnn", {"filters": (4,), "convs_per_block": 1})
+    settings = Settings(ModelSettings(fusion=fusion, **settings), encoders={"image": small})
     return make_model(fitted, settings), fitted
 
 
@@ -83,7 +84,7 @@ def test_training_with_it_names_the_fused_models_figures_plainly(small_table):
     assert {"note_auxiliary_accuracy", "val_note_auxiliary_loss"} <= set(result.history)
     assert not any(name.startswith(("output_", "val_output_")) for name in result.history)
     assert any(not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
-    compile_model(model, "classification")
+    compile_model(model, "label")
     loss, accuracy = model.evaluate(validation.evaluate(), verbose=0)
     best = result.history.iloc[result.best_epoch - 1]
     np.testing.assert_allclose([loss, accuracy], [best.val_loss, best.val_accuracy], rtol=1e-4)

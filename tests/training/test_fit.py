@@ -2,16 +2,19 @@ import keras
 import numpy as np
 import pytest
 
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 
-MODEL = ModelSettings(filters=(4,), convs_per_block=1, fusion="attention", image_dropout=0.1)
+MODEL = Settings(
+    model=ModelSettings(fusion="attention"),
+    encoders={"image": Encoder("cnn", {"filters": (4,), "convs_per_block": 1, "dropout": 0.1})},
+)
 TRAINING = TrainingSettings(epochs=3, batch_size=16, schedule="cosine", weight_decay=1e-3)
 IMAGES = {"picture": ImageSettings(size=(12, 12), flip=True, rotation=5.0)}
 
@@ -100,7 +103,8 @@ def test_training_stops_after_epochs_without_a_better_one(shared_table, tmp_path
 def test_of_equally_good_epochs_the_last_is_kept_and_patience_counts_from_the_first(shared_table):
     # The accuracy stays what it is at the start: nothing is learnt, and without batch
     # normalisation there are no moving averages either.
-    model = ModelSettings(filters=(4,), convs_per_block=1, batch_norm=False)
+    options = {"filters": (4,), "convs_per_block": 1, "batch_norm": False}
+    model = Settings(encoders={"image": Encoder("cnn", options)})
     settings = TrainingSettings(
         epochs=50, batch_size=16, learning_rate=1e-30, patience=3, monitor="val_accuracy"
     )
@@ -108,11 +112,14 @@ def test_of_equally_good_epochs_the_last_is_kept_and_patience_counts_from_the_fi
     assert len(result.history) == 4 and result.best_epoch == 4
 
 
+OTHER = Settings(encoders={"image": Encoder("cnn", {"filters": (5,)})})
+
+
 def test_a_checkpoint_of_another_architecture_is_refused(shared_table, tmp_path):
     path = tmp_path / "last.npz"
     trained(shared_table, TrainingSettings(epochs=1), checkpoint=path)
     with pytest.raises(ValueError, match="another architecture"):
-        trained(shared_table, model=ModelSettings(filters=(5,)), checkpoint=path)
+        trained(shared_table, model=OTHER, checkpoint=path)
 
 
 def test_an_unknown_monitor_lists_what_there_is(shared_table):

@@ -18,9 +18,9 @@ import numpy as np
 from tests.conftest import make_small_table
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.data.kinds.settings import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.experiment.train import make_model
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.fit import fit
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.seeds import set_seed
@@ -31,9 +31,11 @@ settings = TrainingSettings(
     epochs=6, batch_size=16, learning_rate=0.02, schedule="cosine", weight_decay=1e-3,
     auxiliary=0.5, patience=2, clip_norm=1.0,
 )
-model = ModelSettings(
-    fusion="gmu", image_encoder="patches", patch_size=4, patch_dim=8, patch_layers=1,
-    text_encoder="self_attention", text_dropout=0.2, hidden=(4,),
+patches = {"patch_size": 4, "dim": 8, "ff_dim": 16, "num_layers": 1}
+model = Settings(
+    ModelSettings("gmu", hidden=(4,)),
+    encoders={"image": Encoder("patches", patches),
+              "text": Encoder("self_attention", {"dropout": 0.2})},
 )
 fitted = fit_preprocessing(
     frame[:40], schema,

@@ -28,7 +28,7 @@ def agreement_parts(
         Tables, and the same as values: `interactions`, `agreement` and `who_is_right`.
     """
     alone = {kept[0]: x for kept, x in subject.trained.items() if len(kept) == 1}
-    classes = subject.task == "classification"
+    classes = subject.task.single_label
     lines: dict[str, dict[str, float]] = {}
     for pair in itertools.combinations(subject.names, 2):
         line = {"interaction": interaction(*pair, subject.names, scores, subject.nothing)}

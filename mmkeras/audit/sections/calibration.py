@@ -13,11 +13,10 @@ from mmkeras.evaluation.calibration import (
     calibration_table,
     fit_temperature,
 )
-from mmkeras.evaluation.metrics import evaluate_predictions
-from mmkeras.evaluation.performance import brier_score
+from mmkeras.plotting import BLUE, COLORS, GREY, new_figure
 from mmkeras.reports.parts import Note, Part, Picture, Section, Table
-from mmkeras.reports.plot_style import BLUE, COLORS, GREY
-from mmkeras.reports.plots import new_figure
+from mmkeras.tasks.class_figures import brier_score
+from mmkeras.tasks.classes import ClassTask
 
 BINS = 15
 # A fitted temperature next to an end of the range that is searched is none.
@@ -26,7 +25,7 @@ _LEAST, _MOST = 0.051, 19.9
 
 def calibration_section(subject: Subject) -> Section | None:
     """Calibration on all rows; `None` for a target that is a number."""
-    if subject.task == "regression":
+    if not subject.task.has_classes:
         return None
     targets, outputs = subject.pipeline.targets, subject.outputs
     lines = {"as it is": _figures(subject.task, targets, outputs)}
@@ -37,7 +36,7 @@ def calibration_section(subject: Subject) -> Section | None:
         scaled = apply_temperature(outputs, temperature)
         lines[f"at temperature {temperature:.2f}"] = _figures(subject.task, targets, scaled)
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("probabilities")
-    confidence, right = answers(subject.task, targets, outputs)
+    confidence, right = subject.task.answers(targets, outputs)
     gap = float(confidence.mean() - right.mean())
     parts: list[Part] = [
         Table("calibration", table, _caption(temperature)),
@@ -78,14 +77,6 @@ def calibration_section(subject: Subject) -> Section | None:
     )
 
 
-def answers(task: str, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each answer, and whether it is right; of labels, each is an answer."""
-    if task == "classification":
-        return outputs.max(axis=1), outputs.argmax(axis=1) == targets.argmax(axis=1)
-    confidence = np.maximum(outputs, 1 - outputs)
-    return confidence.ravel(), ((outputs >= 0.5) == (targets >= 0.5)).ravel()
-
-
 def _answer_groups(subject: Subject, answers: int) -> np.ndarray:
     """A name for each answer: of labels, those of one example belong together."""
     groups = subject.groups
@@ -94,13 +85,13 @@ def _answer_groups(subject: Subject, answers: int) -> np.ndarray:
     return np.repeat(groups, answers // len(groups))
 
 
-def _figures(task: str, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-    confidence, right = answers(task, targets, outputs)
+def _figures(task: ClassTask, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+    confidence, right = task.answers(targets, outputs)
     return {
         "ECE": calibration_error(confidence, right, BINS),
         "adaptive ECE": calibration_error(confidence, right, BINS, adaptive=True),
-        "log loss": evaluate_predictions(task, targets, outputs)["log_loss"],
-        "Brier score": brier_score(task, targets, outputs),
+        "log loss": task.figures(targets, outputs)["log_loss"],
+        "Brier score": brier_score(targets, outputs, single_label=task.single_label),
         "mean confidence": float(confidence.mean()),
     }
 
@@ -119,7 +110,7 @@ def _caption(temperature: float | None) -> str:
     )
 
 
-def _plot(task: str, targets, outputs, scaled):
+def _plot(task: ClassTask, targets, outputs, scaled):
     figure = new_figure(8.6, 3.6)
     left, right_axes = figure.subplots(1, 2)
     kinds = [("as it is", outputs, BLUE)]
@@ -127,7 +118,7 @@ def _plot(task: str, targets, outputs, scaled):
         kinds.append(("with temperature", scaled, COLORS[1]))
     left.plot([0, 1], [0, 1], ":", color=GREY)
     for label, values, color in kinds:
-        confidence, right = answers(task, targets, values)
+        confidence, right = task.answers(targets, values)
         table = calibration_table(confidence, right, BINS)
         left.plot(table["confidence"], table["accuracy"], "o-", ms=4, color=color, label=label)
         right_axes.hist(

@@ -12,10 +12,10 @@ from mmkeras.audit.sections.agreement import agreement_parts
 from mmkeras.audit.sections.information import information_parts
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.shapley import shapley_values, subsets
+from mmkeras.plotting import BLUE, GREY, new_figure
 from mmkeras.reports.parts import Note, Part, Picture, Section, Table
-from mmkeras.reports.plot_style import BLUE, GREY, axis_label, scale
-from mmkeras.reports.plots import new_figure
-from mmkeras.reports.wording import FIGURES, joined, subset_name
+from mmkeras.reports.wording import joined, subset_name
+from mmkeras.tasks import Figure
 
 # What is less than this is not divided into shares.
 _LEAST_TO_SHARE = 0.02
@@ -28,7 +28,7 @@ def contribution_section(subject: Subject) -> Section:
     hidden = {kept: rows.score(outputs) for kept, outputs in subject.hidden.items()}
     alone = {name: trained[(name,)] for name in names if (name,) in trained}
     values: dict = {
-        "figure": figure,
+        "figure": figure.key,
         "nothing": subject.nothing,
         "trained": {subset_name(kept): score for kept, score in trained.items()},
         "hidden": {subset_name(kept): score for kept, score in hidden.items()},
@@ -47,14 +47,15 @@ def contribution_section(subject: Subject) -> Section:
     gain = gain_of_fusing(subject)
     if gain is not None:
         values["gain"] = dataclasses.asdict(gain) | {
+            "figure": figure.key,
             "difference": gain.difference,
             "says": gain.says,
-            "verdict": gain.verdict,
+            "verdict": gain.sentence,
         }
     more, told = agreement_parts(subject, trained if complete else hidden)
     parts += more
     values |= told
-    if len(alone) > 1 and subject.task == "classification":
+    if len(alone) > 1 and subject.task.single_label:
         bits, values["information"] = information_parts(subject)
         parts += bits
     if gain is None:
@@ -115,8 +116,8 @@ def _shares_in_words(shapley: dict[str, dict[str, float]]) -> str:
     return f" Shapley shares of {source}: {joined(f'{n} {shares[n]:.0%}' for n in order)}."
 
 
-def _table_caption(complete: bool, figure: str) -> str:
-    words = f"All in {FIGURES[figure]}. "
+def _table_caption(complete: bool, figure: Figure) -> str:
+    words = f"All in {figure.words}. "
     if complete:
         words += (
             "Shapley values divide what all modalities together add to the best constant answer. "
@@ -129,17 +130,17 @@ def _table_caption(complete: bool, figure: str) -> str:
     )
 
 
-def _plot(table: pd.DataFrame, figure: str):
+def _plot(table: pd.DataFrame, figure: Figure):
     shown_columns = [c for c in table if c == "alone" or c.startswith(("Shapley", "lost"))]
     plot = new_figure(2.0 * len(shown_columns) + 0.8, 0.42 * len(table) + 1.5)
     axes_row = plot.subplots(1, len(shown_columns), squeeze=False, sharey=True)[0]
     for axes, column in zip(axes_row, shown_columns, strict=True):
-        bars = axes.barh(table.index, scale(figure) * table[column], color=BLUE, height=0.6)
-        axes.bar_label(bars, fmt="%.2f" if figure == "r2" else "%.1f", padding=3, fontsize=8)
+        bars = axes.barh(table.index, figure.scale * table[column], color=BLUE, height=0.6)
+        axes.bar_label(bars, fmt="%.1f" if figure.percent else "%.2f", padding=3, fontsize=8)
         axes.set_title(column.replace(" (", "\n("), fontsize=9)
         axes.margins(x=0.25)
         axes.axvline(0, color=GREY, lw=0.8)
-        axes.set_xlabel(axis_label(figure), fontsize=8)
+        axes.set_xlabel(figure.axis_label, fontsize=8)
         axes.tick_params(labelsize=8)
     axes_row[0].invert_yaxis()
     return plot

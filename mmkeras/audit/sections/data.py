@@ -8,7 +8,7 @@ import pandas as pd
 from mmkeras.audit.subject import Subject
 from mmkeras.data.leakage.check import check_leakage
 from mmkeras.data.leakage.finding import count_of
-from mmkeras.data.tables.cells import class_counts, missing_cells
+from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.columns import column_roles
 from mmkeras.data.tables.fingerprint import cell_bytes
 from mmkeras.data.tables.splits import Splits
@@ -27,8 +27,10 @@ def data_section(subject: Subject) -> Section:
         } | sides
     parts: list[Part] = []
     values: dict = {"rows": {name: len(part) for name, part in sides.items()}}
-    if schema.target.task != "regression":
-        counts = {name: class_counts(part, schema) for name, part in sides.items()}
+    if subject.task.has_classes:
+        counts = {
+            name: subject.task.class_counts(part, schema.target) for name, part in sides.items()
+        }
         balance = pd.DataFrame(counts).fillna(0).astype(int)
         first = balance.iloc[:, 0]
         balance = balance.loc[first.sort_values(ascending=False).index].rename_axis("class")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mmkeras.audit.sections.weights import row_weights, unit_size, weights_table
+from mmkeras.audit.sections.weights import row_weights, weights_table
 from mmkeras.audit.subject import Subject, row_names
-from mmkeras.inspection.examples import example_images, is_right, telling_rows, verdict
+from mmkeras.data.kinds import KINDS
+from mmkeras.inspection.examples import example_pictures, telling_rows
 from mmkeras.inspection.integrated_gradients import (
     integrated_gradients,
     modality_attributions,
@@ -26,17 +27,16 @@ def explanations_section(subject: Subject) -> Section | None:
     weights = row_weights(subject)
     table = weights_table(subject, weights)
     most = table["all"].idxmax()
-    what = "number" if subject.task == "regression" else "probability"
     parts: list[Part] = [
         Table(
             "weights",
             table,
             "The mean weight of each modality in an answer: the Shapley value of the answer's "
-            f"{what} over all subsets of modalities, by its size. A modality that weighs more in "
-            "wrong answers than in right ones is worth a look.",
+            f"{subject.task.what} over all subsets of modalities, by its size. A modality that "
+            "weighs more in wrong answers than in right ones is worth a look.",
         )
     ]
-    if subject.schema.target.per_step:
+    if subject.task.per_step:
         parts.append(Note("Single rows are not explained where each step has a label."))
     else:
         chosen = _chosen(subject)
@@ -70,9 +70,7 @@ def explanations_section(subject: Subject) -> Section | None:
 def _which(subject: Subject) -> str:
     if subject.settings.explain_rows:
         return "The rows that were asked for."
-    if subject.task == "regression":
-        return "The smallest errors, then the largest."
-    return "The most confident right answers, then the most confident mistakes."
+    return subject.task.telling
 
 
 def _chosen(subject: Subject) -> list[int]:
@@ -80,21 +78,22 @@ def _chosen(subject: Subject) -> list[int]:
     if subject.settings.explain_rows:
         names = row_names(rows.pipeline)
         return [names.index(name) for name in subject.settings.explain_rows]
-    target = rows.pipeline.preprocessing.target
-    true, guess = target.decode(rows.targets), target.decode(rows.outputs)
-    return telling_rows(subject.task, true, guess, rows.outputs, subject.settings.explain)
+    own = subject.task.own_unit
+    return telling_rows(
+        subject.task, own(rows.targets), own(rows.outputs), subject.settings.explain
+    )
 
 
 def _legend(subject: Subject) -> str:
-    kinds = {modality.kind for modality in subject.schema.modalities}
+    kinds = [KINDS[modality.kind] for modality in subject.schema.modalities]
     words = []
-    if "image" in kinds:
+    if any(kind.has_heat_map for kind in kinds):
         words.append(
-            "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright pixels "
-            "changed the answer on the way from an empty image. Attention, where the fusion has "
+            "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright places "
+            "changed the answer on the way from an empty input. Attention, where the fusion has "
             "any: where it looks."
         )
-    if "text" in kinds:
+    if any(kind.has_words for kind in kinds):
         words.append("Shaded words: how much the answer loses without the word.")
     return " ".join(words)
 
@@ -102,53 +101,51 @@ def _legend(subject: Subject) -> str:
 def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarray]) -> list[Card]:
     rows, model = subject.rows, subject.run.model
     pipeline, schema = rows.pipeline, subject.schema
-    target = pipeline.preprocessing.target
-    true, guess = target.decode(rows.targets), target.decode(rows.outputs)
+    task = subject.task
+    true, said = task.own_unit(rows.targets), task.own_unit(rows.outputs)
+    right = task.is_right(true, said)
     outputs = rows.outputs[chosen].argmax(axis=1)
     inputs = {name: values[chosen] for name, values in rows.inputs.items()}
-    unit = unit_size(subject)
+    units = task.units[outputs]
     attributions = {
-        name: unit * values for name, values in integrated_gradients(model, inputs, outputs).items()
+        name: units.reshape(-1, *[1] * (values.ndim - 1)) * values
+        for name, values in integrated_gradients(model, inputs, outputs).items()
     }
-    images = example_images(pipeline, chosen)
+    seen = {
+        name: pictures
+        for name, pictures in example_pictures(pipeline, chosen).items()
+        if rows.raw[name].kind.is_visual
+    }
     missing = {name: raw.missing[chosen] for name, raw in rows.raw.items()}
-    maps = heat_maps(model, schema, inputs, outputs, attributions, images, missing)
+    maps = heat_maps(model, schema, inputs, outputs, attributions, seen, missing)
     words = {
-        m.name: [
+        name: [
             [(word, unit * effect) for word, effect in row]
-            for row in word_effects(model, pipeline, chosen, m.name, outputs)
+            for unit, row in zip(
+                units, word_effects(model, pipeline, chosen, name, outputs), strict=True
+            )
         ]
-        for m in schema.modalities
-        if m.kind == "text"
+        for name, raw in rows.raw.items()
+        if raw.kind.has_words
     }
     sums, names = modality_attributions(attributions), row_names(pipeline)
     attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
-    cards = []
-    for place, row in enumerate(chosen):
-        cells = pipeline.frame.iloc[row]
-        tables = [m for m in schema.modalities if m.kind == "tabular"]
-        texts = [effects[place] for effects in words.values()]
-        cards.append(
-            Card(
-                verdict(subject.task, true[row], guess[row], rows.outputs[row]),
-                bool(is_right(subject.task, true[row], guess[row], target.deviation)),
-                picture=_picture(subject, images, place, row),
-                pictures=maps[place],
-                sound=_sound(subject, row),
-                text=[pair for text in texts for pair in text] or None,
-                table={c: _cell(cells[c]) for m in tables for c in m.columns} or None,
-                notes=[
-                    f"Row {names[row]}",
-                    *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
-                    *(
-                        _most_attended(found[place])
-                        for found in attended.values()
-                        if found and found[place]
-                    ),
-                ],
-            )
+    return [
+        Card(
+            task.answer_in_words(true[row], said[row]),
+            bool(right[row]),
+            pictures=[*_labelled(seen, missing, place), *maps[place]],
+            sounds=sounds(subject, row),
+            texts=_labelled(words, missing, place),
+            table=table_cells(subject, row),
+            notes=[
+                f"Row {names[row]}",
+                *_notes(subject, row, weights, {n: x[place] for n, x in sums.items()}),
+                *_most_attended({name: x[place] for name, x in attended.items() if x}),
+            ],
         )
-    return cards
+        for place, row in enumerate(chosen)
+    ]
 
 
 def _notes(subject, row: int, weights, sums) -> list[str]:
@@ -158,34 +155,47 @@ def _notes(subject, row: int, weights, sums) -> list[str]:
         f"Weight of each modality (Shapley): {sign}",
         f"Integrated gradients, summed: {added}",
     ]
-    if subject.task == "multilabel":
-        label = subject.rows.pipeline.preprocessing.target.classes[
-            subject.rows.outputs[row].argmax()
-        ]
-        notes.insert(0, f"What is explained is the label {label!r}, the most probable.")
-    return notes
+    explained = subject.task.explained(subject.rows.outputs[row])
+    return notes if explained is None else [explained, *notes]
 
 
-def _picture(subject: Subject, images, place: int, row: int) -> np.ndarray | None:
-    for raw in subject.rows.raw.values():
-        if raw.kind == "image":
-            return None if raw.missing[row] else images[place]
-    for raw in subject.rows.raw.values():
-        if raw.kind == "video" and not raw.missing[row]:
-            return raw.values[row][len(raw.values[row]) // 2]
-    return None
+def _labelled(
+    shown: Mapping[str, Sequence[Any]], missing: Mapping[str, np.ndarray], place: int
+) -> list[tuple[str, Any]]:
+    """What a row has of each modality, with its name where there are several modalities."""
+    return [
+        (name if len(shown) > 1 else "", values[place])
+        for name, values in shown.items()
+        if not missing[name][place] and len(values[place])
+    ]
 
 
-def _sound(subject: Subject, row: int) -> tuple[np.ndarray, int] | None:
-    for raw in subject.rows.raw.values():
-        if raw.kind == "audio" and not raw.missing[row]:
-            return raw.values[row], raw.fitted.settings.rate
-    return None
+def sounds(subject: Subject, row: int) -> list[tuple[str, np.ndarray, int]]:
+    """What can be heard of a row: labels, samples and their rates."""
+    heard = {name: raw for name, raw in subject.rows.raw.items() if raw.kind.is_audible}
+    return [
+        (name if len(heard) > 1 else "", raw.values[row], raw.fitted.settings.rate)
+        for name, raw in heard.items()
+        if not raw.missing[row]
+    ]
 
 
-def _most_attended(terms: list[tuple[str, float]]) -> str:
-    most = sorted(terms, key=lambda pair: -pair[1])[:3]
-    return "Words that get most attention: " + ", ".join(f"{word} {x:.2f}" for word, x in most)
+def table_cells(subject: Subject, row: int) -> dict[str, str]:
+    """A row's cells of all tables, by column."""
+    cells = subject.rows.pipeline.frame.iloc[row]
+    tables = [m for m in subject.schema.modalities if KINDS[m.kind].is_table]
+    return {column: _cell(cells[column]) for table in tables for column in table.columns}
+
+
+def _most_attended(terms: Mapping[str, list[tuple[str, float]]]) -> list[str]:
+    """A sentence for each text that gets attention."""
+    found = []
+    for name, pairs in terms.items():
+        most = sorted(pairs, key=lambda pair: -pair[1])[:3]
+        text = f" ({name})" if len(terms) > 1 else ""
+        said = ", ".join(f"{word} {x:.2f}" for word, x in most)
+        found += [f"Words that get most attention{text}: {said}"] if most else []
+    return found
 
 
 def _cell(value: Any) -> str:

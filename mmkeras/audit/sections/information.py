@@ -10,9 +10,8 @@ import pandas as pd
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.calibration import apply_temperature, fit_temperature
 from mmkeras.evaluation.information import decompose, pointwise_information
+from mmkeras.plotting import COLORS, GREY, new_figure
 from mmkeras.reports.parts import Part, Picture, Table
-from mmkeras.reports.plot_style import COLORS, GREY
-from mmkeras.reports.plots import new_figure
 from mmkeras.reports.wording import subset_name
 
 _COLORS = dict(zip(("redundant", "first", "second", "synergy"), (GREY, *COLORS), strict=False))

@@ -7,10 +7,9 @@ import pandas as pd
 
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.shapley import subsets
+from mmkeras.plotting import GREY, color, new_figure
 from mmkeras.reports.parts import Picture, Section, Table
-from mmkeras.reports.plot_style import GREY, axis_label, color, scale
-from mmkeras.reports.plots import new_figure
-from mmkeras.reports.wording import FIGURES, difference, shown, subset_name
+from mmkeras.reports.wording import subset_name
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -34,11 +33,11 @@ def missing_section(subject: Subject) -> Section:
     drops = {name: whole - curve[-1] for name, curve in curves.items()}
     worst = max(drops, key=drops.get)
     conclusion = (
-        f"Without {worst} the {FIGURES[figure]} falls most: from {shown(figure, whole)} to "
-        f"{shown(figure, curves[worst][-1])} ({difference(figure, -drops[worst])})."
+        f"Without {worst} the {figure.words} falls most: from {figure.shown(whole)} to "
+        f"{figure.shown(curves[worst][-1])} ({figure.difference(-drops[worst])})."
         if drops[worst] > 0
-        else f"Hiding a modality changes nothing for the worse: the {FIGURES[figure]} is "
-        f"{shown(figure, whole)} with all of them."
+        else f"Hiding a modality changes nothing for the worse: the {figure.words} is "
+        f"{figure.shown(whole)} with all of them."
     )
     how = (
         "The model was not built for missing modalities: another row's cells, drawn at random, "
@@ -55,12 +54,12 @@ def missing_section(subject: Subject) -> Section:
     return Section(
         "missing",
         "What if a modality is missing?",
-        f"{conclusion} The best constant answer scores {shown(figure, subject.nothing)}.",
+        f"{conclusion} The best constant answer scores {figure.shown(subject.nothing)}.",
         [
             Table(
                 "missing",
                 table,
-                f"The {FIGURES[figure]} for each subset of the modalities. {how} Where a model "
+                f"The {figure.words} for each subset of the modalities. {how} Where a model "
                 "that was trained on those modalities only does much better, this model has come "
                 "to rely on the others.",
             ),
@@ -104,12 +103,12 @@ def missing_curve(subject: Subject, name: str) -> list[float]:
 def _plot(curves: dict[str, list[float]], subject: Subject):
     figure = new_figure(6.4, 3.6)
     axes = figure.subplots()
-    times = scale(subject.figure)
+    times = subject.figure.scale
     for place, (name, curve) in enumerate(curves.items()):
         shares, scores = 100 * np.array(SHARES), times * np.array(curve)
         axes.plot(shares, scores, "o-", ms=4, color=color(place), label=name)
     axes.axhline(times * subject.nothing, ls=":", color=GREY, label="best constant answer")
-    axes.set(xlabel="missing cells of the modality, %", ylabel=axis_label(subject.figure))
+    axes.set(xlabel="missing cells of the modality, %", ylabel=subject.figure.axis_label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False, fontsize=8)
     return figure

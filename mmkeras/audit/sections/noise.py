@@ -10,11 +10,10 @@ import pandas as pd
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.robustness import effective_robustness, relative_robustness
+from mmkeras.plotting import GREY, color, new_figure, plain, shared_legend
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.parts import Picture, Section, Table
-from mmkeras.reports.plot_style import GREY, axis_label, color, plain, scale, shared_legend
-from mmkeras.reports.plots import new_figure
-from mmkeras.reports.wording import FIGURES, shown
+from mmkeras.tasks import Figure
 
 STRENGTHS = (1, 2, 3, 4, 5)
 
@@ -38,15 +37,15 @@ def noise_section(subject: Subject) -> Section:
     return Section(
         "noise",
         "What if inputs get worse?",
-        f"The {FIGURES[figure]} falls most under {_words(lowest)}: from {shown(figure, clean)} to "
-        f"{shown(figure, curves[lowest][-1])} at the highest strength."
+        f"The {figure.words} falls most under {_words(lowest)}: from {figure.shown(clean)} to "
+        f"{figure.shown(curves[lowest][-1])} at the highest strength."
         if curves[lowest][-1] < clean
-        else f"No corruption lowers the {FIGURES[figure]} of {shown(figure, clean)}.",
+        else f"No corruption lowers the {figure.words} of {figure.shown(clean)}.",
         [
             Table(
                 "noise",
                 table,
-                f"The {FIGURES[figure]} as it is (0) and at strengths 1 to 5 of each corruption. "
+                f"The {figure.words} as it is (0) and at strengths 1 to 5 of each corruption. "
                 "'Relative' is MultiBench's relative robustness: the area under that curve, equal "
                 "to the clean score for a model that nothing can disturb."
                 f"{about_late} {predictions} times {len(subject.rows):,} rows were changed and "
@@ -87,7 +86,7 @@ def noise_curves(
     jobs = [
         (name, corruption)
         for name in subject.names
-        for corruption in CORRUPTIONS[rows.raw[name].kind].values()
+        for corruption in CORRUPTIONS[rows.raw[name].kind.name].values()
     ]
     curves, late = {}, {}
     with ProgressBar("corrupting inputs", len(jobs) * len(STRENGTHS)) as progress:
@@ -120,13 +119,13 @@ def noise_table(subject: Subject, curves: dict, late: dict) -> pd.DataFrame:
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("corruption")
 
 
-def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: dict | None = None):
+def plot_noise(runs: dict[str, dict], nothing: float, main: Figure, late: dict | None = None):
     """A panel a corruption: each run's score over the strengths.
 
     Args:
         runs: By run, curves by modality and corruption; the same ones of each.
         nothing: What the best constant answer scores.
-        figure_name: Which figure the scores are.
+        main: Which figure the scores are.
         late: Late fusion's curves.
     """
     keys = list(next(iter(runs.values())))
@@ -134,7 +133,7 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
     lines = -(-len(keys) // columns)
     figure = new_figure(2.1 * columns + 0.4, 1.95 * lines + 0.5)
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    times = scale(figure_name)
+    times = main.scale
     for axes in grid[len(keys) :]:
         axes.axis("off")
     for axes, key in zip(grid, keys, strict=False):
@@ -148,7 +147,7 @@ def plot_noise(runs: dict[str, dict], nothing: float, figure_name: str, late: di
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
     figure.supxlabel("strength of the corruption", fontsize=9)
-    figure.supylabel(axis_label(figure_name), fontsize=9)
+    figure.supylabel(main.axis_label, fontsize=9)
     if len(runs) > 1:
         shared_legend(figure, grid)
     return figure

@@ -12,8 +12,6 @@ from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import compare_paired
-from mmkeras.evaluation.comparison import SCORES, row_scores
-from mmkeras.evaluation.metrics import headline
 from mmkeras.evaluation.significance import corrected_resampled_t_test, mcnemar
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.train import in_own_unit
@@ -33,9 +31,9 @@ _REPEATED = (
 def significance_section(subject: Subject, other: Run) -> Section:
     """This run against another on the same rows, and over their folds or seeds if there are any."""
     pipeline = Pipeline(subject.pipeline.frame, other.preprocessing, batch_size=64)
-    outputs = pipeline.unpad(other.model.predict(pipeline.evaluate(), verbose=0))
+    outputs = other.outputs_of(pipeline)
     scores = [
-        row_scores(subject.task, *in_own_unit(part, values))
+        subject.task.row_scores(*in_own_unit(part, values))
         for part, values in ((subject.pipeline, subject.outputs), (pipeline, outputs))
     ]
     groups = subject.groups
@@ -48,7 +46,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
             "p": result.p_value,
         }
     }
-    if subject.task == "classification":
+    if subject.task.single_label:
         lines["McNemar"] = {
             "difference": result.difference,
             "low": np.nan,
@@ -64,7 +62,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("test")
     drawn = "rows" if groups is None else "whole groups"
     caption = (
-        f"This run minus {other.path.name}, in {SCORES[subject.task]}. The bootstrap draws "
+        f"This run minus {other.path.name}, in {subject.figure.words}. The bootstrap draws "
         f"{drawn}; McNemar's test counts the examples that only one of the two gets right"
         f"{'' if groups is None else ' and takes them all for independent'}. A difference is worth "
         "believing where its interval leaves out 0 and p is below 0.05."
@@ -73,7 +71,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
     says = "better" if result.low > 0 else "worse" if result.high < 0 else None
     if says and repeated is not None and not repeated["test"][3] < 0.05:
         says = None
-    scale, unit = (1, "") if subject.task == "regression" else (100, " points")
+    scale, unit = (100, " points") if subject.figure.percent else (1, "")
     interval = f"{scale * result.low:+.2f} to {scale * result.high:+.2f}{unit}"
     sentence = (
         f"This run is significantly {says} than {other.path.name}"
@@ -96,12 +94,12 @@ def check_comparable(subject: Subject, other: Run) -> None:
         ValueError: The other run has another target or other classes, or has seen these rows in
             training, as far as that can be found out.
     """
-    own, theirs = subject.pipeline.preprocessing.target, other.preprocessing.target
+    own, theirs = subject.task, other.preprocessing.task
     if (own.target, own.classes) != (theirs.target, theirs.classes):
         raise ValueError(
-            f"{other.path} predicts {theirs.target.column!r} ({theirs.target.task}, "
-            f"{len(theirs.classes)} classes), this run {own.target.column!r} ({own.target.task}, "
-            f"{len(own.classes)} classes). Two runs are compared on one target."
+            f"{other.path} predicts {theirs.target.name!r} ({theirs.words}, "
+            f"{theirs.num_outputs} outputs), this run {own.target.name!r} ({own.words}, "
+            f"{own.num_outputs} outputs). Two runs are compared on one target."
         )
     try:
         theirs = splits_of(other)
@@ -130,18 +128,18 @@ def over_runs(run: Run, other: Run) -> dict | None:
     pairs = list(zip(*_repetitions(run, other), strict=True))
     if len(pairs) < 2:
         return None
-    task = run.preprocessing.schema.target.task
-    figure = headline(task)[0]
-    sign = -1 if task == "regression" else 1
-    differences = [sign * (a.metrics["test"][figure] - b.metrics["test"][figure]) for a, b in pairs]
+    main = run.preprocessing.task.main
+    differences = [
+        main.sign * (a.metrics["test"][main.key] - b.metrics["test"][main.key]) for a, b in pairs
+    ]
     folds = "fold" in run.config
     # Seeds of one split draw no rows anew: there is nothing to correct for.
     share = run.config["rows"]["test"] / run.config["rows"]["train"] if folds else 0.0
     kind = "corrected t-test over folds" if folds else "t-test over seeds"
-    less = "minus " if sign < 0 else ""
+    less = "" if main.higher_is_better else "minus "
     return {
         "test": corrected_resampled_t_test(differences, share),
-        "name": f"{kind} ({len(pairs)} runs each, {less}{figure.replace('_', '-')})",
+        "name": f"{kind} ({len(pairs)} runs each, {less}{main.words})",
     }
 
 

@@ -8,14 +8,11 @@ import pandas as pd
 from mmkeras.audit.subject import Subject
 from mmkeras.data.tables.cells import label_names, to_numbers
 from mmkeras.evaluation.bootstrap import bootstrap_interval
-from mmkeras.evaluation.comparison import SCORES, row_scores
-from mmkeras.evaluation.performance import main_score
 from mmkeras.evaluation.significance import holm
 from mmkeras.experiment.train import in_own_unit
+from mmkeras.plotting import BLUE, GREY, new_figure, plain
 from mmkeras.reports.parts import Part, Picture, Section, Table
-from mmkeras.reports.plot_style import BLUE, GREY, plain
-from mmkeras.reports.plots import new_figure
-from mmkeras.reports.wording import FIGURES, joined
+from mmkeras.reports.wording import joined
 
 _MOST_GROUPS = 20
 _FEW = 30
@@ -35,9 +32,10 @@ def subgroups_section(subject: Subject) -> Section | None:
         name = f"by_{place}_" + "".join(c if c.isalnum() else "_" for c in column)
         unlike = table[(table["p (Holm)"] < 0.05) & (table["examples"] >= _FEW)]
         if len(unlike):
-            named = joined(f"{name} ({_score(subject, row)})" for name, row in unlike.iterrows())
+            shown = subject.figure.shown
+            named = joined(f"{name} ({shown(row['score'])})" for name, row in unlike.iterrows())
             findings.append(
-                f"by {column}, these differ from the rest in {SCORES[subject.task]}: {named}"
+                f"by {column}, these differ from the rest in {subject.figure.words}: {named}"
             )
         elif (table["examples"] >= _FEW).any():
             findings.append(
@@ -65,17 +63,11 @@ def subgroups_section(subject: Subject) -> Section | None:
     )
 
 
-def _score(subject: Subject, row: pd.Series) -> str:
-    if subject.task == "regression":
-        return f"{row['score']:.3g}"
-    return f"{100 * row['score']:.1f} %"
-
-
 def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
     """A row a value of the column (numbers by quarters), the largest groups first."""
     groups = subgroup_names(subject.pipeline.examples[column])
     targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
-    scores = row_scores(subject.task, targets, outputs)
+    scores = subject.task.row_scores(targets, outputs)
     together = subject.groups
     draws = {"draws": 2000, "seed": subject.settings.seed}
     lines = {}
@@ -90,14 +82,10 @@ def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
             "score": float(scores[inside].mean()),
             "low": low,
             "high": high,
-            FIGURES[subject.figure]: main_score(subject.task, targets[inside], outputs[inside]),
             "p": _against_the_rest(scores, inside, together, subject.settings.seed),
         }
     table = pd.DataFrame.from_dict(lines, orient="index").rename_axis(column)
     table["p (Holm)"] = holm(table.pop("p").to_numpy())
-    if subject.task == "classification":
-        # Accuracy is what the score is already.
-        table = table.drop(columns=FIGURES[subject.figure])
     return table
 
 
@@ -141,7 +129,7 @@ def _caption(subject: Subject, column: str, left_out: int) -> str:
     drawn = "examples" if subject.groups is None else "whole groups of examples"
     more = f" {left_out} smaller groups are left out." if left_out else ""
     return (
-        f"By {column!r}: the mean of {SCORES[subject.task]} with its 95 % interval. p: could as "
+        f"By {column!r}: the mean of {subject.figure.words} with its 95 % interval. p: could as "
         f"many {drawn}, drawn at random, differ as much from the rest (permutation test, Holm's "
         f"correction for the number of groups)? Groups of fewer than {_FEW} examples say little."
         f"{more}"
@@ -151,16 +139,16 @@ def _caption(subject: Subject, column: str, left_out: int) -> str:
 def _plot(table: pd.DataFrame, subject: Subject):
     figure = new_figure(6.6, 0.32 * len(table) + 1.3)
     axes = figure.subplots()
-    times = 1 if subject.task == "regression" else 100
+    times = subject.figure.scale
     y = np.arange(len(table))
     score = times * table["score"].to_numpy()
     errors = np.abs(np.stack([score - times * table["low"], times * table["high"] - score]))
     axes.errorbar(score, y, xerr=errors, fmt="o", color=BLUE, ms=5, capsize=3)
     targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
-    axes.axvline(times * row_scores(subject.task, targets, outputs).mean(), color=GREY, ls=":")
+    axes.axvline(times * subject.task.row_scores(targets, outputs).mean(), color=GREY, ls=":")
     named = zip(table.index, table["examples"], strict=True)
     axes.set_yticks(y, [f"{plain(name)} ({count:,})" for name, count in named], fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel(SCORES[subject.task] + ("" if times == 1 else ", %"))
+    axes.set_xlabel(subject.figure.axis_label)
     axes.grid(alpha=0.25)
     return figure

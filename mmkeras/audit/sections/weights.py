@@ -20,19 +20,13 @@ def row_weights(subject: Subject) -> dict[str, np.ndarray]:
     places = np.arange(len(answer))
     worth = {kept: outputs[places, answer] for kept, outputs in subject.hidden.items()}
     found = shapley_values(subject.names, worth, subject.rows.outputs.mean(axis=0)[answer])
-    return {name: unit_size(subject) * values for name, values in found.items()}
-
-
-def unit_size(subject: Subject) -> float:
-    """What a step of the model's output is in the target's unit."""
-    regression = subject.task == "regression"
-    return subject.pipeline.preprocessing.target.deviation if regression else 1.0
+    return {name: subject.task.units[answer] * values for name, values in found.items()}
 
 
 def weights_table(subject: Subject, weights: dict[str, np.ndarray]) -> pd.DataFrame:
     sizes = {name: np.abs(values) for name, values in weights.items()}
     columns = {"all": {name: float(values.mean()) for name, values in sizes.items()}}
-    if subject.task == "classification":
+    if subject.task.single_label:
         right = subject.rows.row_scores(subject.rows.outputs) > 0.5
         for label, chosen in (("right answers", right), ("wrong answers", ~right)):
             if chosen.any():

@@ -48,8 +48,8 @@ import pandas as pd
 
 from mmkeras.data.datasets import fsdd, mnist
 from mmkeras.data.datasets.avmnist_sound import SPLITS, make_sounds
-from mmkeras.data.kinds.settings import AudioSettings
-from mmkeras.schema import Audio, Image, Schema, Target
+from mmkeras.data.kinds import AudioSettings
+from mmkeras.schema import Audio, Image, Label, Schema
 
 VARIANTS = ("small", "full")
 # 112 windows of 112 bands, as in the original.
@@ -114,7 +114,7 @@ def load(
             "speaker": [recording.speaker for recording in heard],
         }
     )
-    return table, Schema([Image("image"), Audio("audio")], Target("digit"), group="recording")
+    return table, Schema([Image("image"), Audio("audio")], Label("digit"), group="recording")
 
 
 def _split_images(variant: str, random: np.random.RandomState) -> tuple[np.ndarray, pd.DataFrame]:

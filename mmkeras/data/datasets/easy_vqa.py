@@ -30,7 +30,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha256, provided_dir
-from mmkeras.schema import Image, Schema, Target, Text
+from mmkeras.schema import Image, Label, Schema, Text
 
 _SOURCE = (
     "https://raw.githubusercontent.com/vzhou842/easy-VQA/"
@@ -81,7 +81,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
         for place, (question, answer, image) in enumerate(_questions(folder, split))
     ]
     schema = Schema(
-        [Image("picture"), Text("question")], Target("answer"), id="id", group="picture_id"
+        [Image("picture"), Text("question")], Label("answer"), id="id", group="picture_id"
     )
     return pd.DataFrame(rows), schema
 

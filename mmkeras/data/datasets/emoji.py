@@ -27,7 +27,7 @@ from pathlib import Path
 import pandas as pd
 
 from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha256, provided_dir
-from mmkeras.schema import Image, Schema, Target, Text
+from mmkeras.schema import Image, Label, Schema, Text
 
 _GEMOJI = "https://raw.githubusercontent.com/github/gemoji/5476a66d2794e0d1551b1f96e449afc72e9f7bec"
 _NOTO = (
@@ -90,7 +90,7 @@ def load(aliases: bool = False) -> tuple[pd.DataFrame, Schema]:
             f"{folder / 'png72'} lacks the pictures of {len(missing):,} emoji: {names}, ... "
             "Complete the folder, or unset MMKERAS_DATA to download the data set."
         )
-    schema = Schema([Image("image"), Text("text")], Target("category"), id="emoji")
+    schema = Schema([Image("image"), Text("text")], Label("category"), id="emoji")
     return pd.DataFrame(rows), schema
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.download import cache_dir, fetch_files, file_sha256, provided_dir
-from mmkeras.schema import Audio, Schema, Target
+from mmkeras.schema import Audio, Label, Schema
 
 _SOURCE = (
     "https://raw.githubusercontent.com/Jakobovski/free-spoken-digit-dataset/"
@@ -76,7 +76,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
         }
         for recording in recordings()
     )
-    return table, Schema([Audio("audio")], Target("digit"), id="recording")
+    return table, Schema([Audio("audio")], Label("digit"), id="recording")
 
 
 def recordings() -> list[Recording]:

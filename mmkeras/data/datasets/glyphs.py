@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmkeras.schema import Image, Schema, Target, Text
+from mmkeras.schema import Image, Label, Schema, Text
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -107,7 +107,7 @@ def load(size: int = 48, channels: int = 1) -> tuple[pd.DataFrame, Schema]:
             }
         )
     schema = Schema(
-        [Image("image"), Text("name")], Target("script"), id="codepoint", group="picture"
+        [Image("image"), Text("name")], Label("script"), id="codepoint", group="picture"
     )
     return pd.DataFrame(rows), schema
 

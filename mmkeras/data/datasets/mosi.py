@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.download import files_folder
-from mmkeras.schema import Schema, Sequence, Target, Text
+from mmkeras.schema import Label, Schema, Sequence, StepLabels, Text
 
 _SOURCE = (
     "https://raw.githubusercontent.com/soujanyaporia/"
@@ -108,11 +108,9 @@ def load(
         table = validation_split(table, validation, seed)
     sequences = [Sequence(name) for name in MODALITIES]
     if level == "video":
-        return _by_video(table), Schema(
-            sequences, Target("sentiment", per_step=True), id="video_id"
-        )
+        return _by_video(table), Schema(sequences, StepLabels("sentiment"), id="video_id")
     texts = [Text("transcript")] if transcripts else []
-    return table, Schema(sequences + texts, Target("sentiment"), id="id", group="video_id")
+    return table, Schema(sequences + texts, Label("sentiment"), id="id", group="video_id")
 
 
 def validation_split(table: pd.DataFrame, share: float = 0.15, seed: int = 0) -> pd.DataFrame:

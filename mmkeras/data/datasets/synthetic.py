@@ -49,7 +49,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.datasets.synthetic_truth import truth
-from mmkeras.schema import Schema, Sequence, Target
+from mmkeras.schema import Label, Schema, Sequence
 
 _CLASSES = np.array(["no", "yes"], dtype=object)
 _SHARES = {"train": 0.6, "validation": 0.15, "test": 0.25}
@@ -120,4 +120,4 @@ def load(
     table = pd.DataFrame({**columns, "label": _CLASSES[label], "mechanism": kind.astype(object)})
     sizes = [round(share * rows) for share in list(_SHARES.values())[:-1]]
     table["split"] = np.repeat(list(_SHARES), [*sizes, rows - sum(sizes)])
-    return table, Schema([Sequence(name) for name in names], Target("label"))
+    return table, Schema([Sequence(name) for name in names], Label("label"))

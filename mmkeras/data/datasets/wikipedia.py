@@ -33,7 +33,7 @@ import pandas as pd
 import scipy.io
 
 from mmkeras.data.download import files_folder
-from mmkeras.schema import Schema, Tabular, Target
+from mmkeras.schema import Label, Schema, Tabular
 
 _SOURCE = (
     "https://raw.githubusercontent.com/emanuetre/crossmodal/"
@@ -96,7 +96,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
         Tabular(name, numeric=[column for column in table if column.startswith(f"{name}_")])
         for name in _MATRICES
     ]
-    return table, Schema(modalities, Target("category"), id="section")
+    return table, Schema(modalities, Label("category"), id="section")
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,16 +1,155 @@
-"""What is fitted for sounds: the mean and deviation of each of their bands."""
+"""Sounds: settings, what is fitted, checks of cells, decoding, batches, and pictures."""
 
 from __future__ import annotations
 
+import dataclasses
+import io
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds.base import MediaKind, check_choice, resized
 from mmkeras.schema import Audio, InputSpec
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from mmkeras.data.sources import InputMaker
+
 _MOST_SOUNDS = 2000  # evenly drawn; more would move the means by less than their own noise
+
+
+@dataclass(frozen=True)
+class AudioSettings:
+    """How sounds become inputs.
+
+    Every sound is mixed to one channel, brought to `rate` and to `seconds`: a shorter one is
+    followed by silence, of a longer one the middle is kept.
+
+    Args:
+        rate: Samples a second (Hz).
+        seconds: The length of every input, in seconds.
+        features: `"waveform"`, `"spectrogram"` (the power of the short-time Fourier transform, in
+            decibels), `"log_mel"` (the same in mel bands) or `"mfcc"` (the cosine transform of
+            the log-mel energies).
+        window: The Fourier transform's Hann window, in seconds.
+        hop: From one window to the next, in seconds.
+        fft_length: Points of the transform; the window is padded with zeros. 0 is the next power
+            of two.
+        mel_bands: Bands of `"log_mel"`, and those that `"mfcc"` is made of.
+        low_hz: The lowest band's lower edge.
+        high_hz: The highest band's upper edge; 0 is half of `rate`.
+        coefficients: How many coefficients `"mfcc"` keeps.
+        deltas: 1 appends the features' slopes over time, 2 also the slopes' slopes.
+        scaling: `"standardize"` (to the training sounds' mean 0 and standard deviation 1, by
+            band) or `"none"`.
+        shift: Augmentation, training only: largest move in time, in seconds.
+        noise_snr: Augmentation: white noise with a signal-to-noise ratio drawn between this and
+            30 dB above it, in decibels; `None` for none.
+        time_masks: Augmentation: how many stretches of time are hidden (SpecAugment).
+        time_mask: Longest such stretch, as a share of all frames.
+        band_masks: Augmentation: how many runs of bands are hidden.
+        band_mask: Widest such run, as a share of all bands.
+    """
+
+    rate: int = 16000
+    seconds: float = 1.0
+    features: str = "log_mel"
+    window: float = 0.025
+    hop: float = 0.010
+    fft_length: int = 0
+    mel_bands: int = 64
+    low_hz: float = 0.0
+    high_hz: float = 0.0
+    coefficients: int = 20
+    deltas: int = 0
+    scaling: str = "standardize"
+    shift: float = 0.0
+    noise_snr: float | None = None
+    time_masks: int = 0
+    time_mask: float = 0.2
+    band_masks: int = 0
+    band_mask: float = 0.2
+
+    def __post_init__(self):
+        choices = ("waveform", "spectrogram", "log_mel", "mfcc")
+        check_choice("AudioSettings", "features", self.features, choices)
+        check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "none"))
+        check_choice("AudioSettings", "deltas", self.deltas, (0, 1, 2))
+        for name in ("rate", "seconds", "window", "hop", "mel_bands", "coefficients"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
+        for name in ("low_hz", "high_hz", "shift", "time_masks", "band_masks", "fft_length"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
+        for name in ("time_mask", "band_mask"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
+        if self.hop_samples < 1 or self.samples < self.hop_samples:
+            raise ValueError(
+                f"`hop` must be at least a sample and at most `seconds`. Received: hop={self.hop} "
+                f"and seconds={self.seconds} at {self.rate} Hz."
+            )
+        if self.window_samples < 2:
+            raise ValueError(
+                f"`window` must have at least two samples. Received: {self.window} s at "
+                f"{self.rate} Hz."
+            )
+        if self.fft_length and self.fft_length < self.window_samples:
+            raise ValueError(
+                f"`fft_length` must be at least the window's {self.window_samples} samples. "
+                f"Received: {self.fft_length}."
+            )
+        if not self.low_hz < (self.high_hz or self.rate / 2) <= self.rate / 2:
+            raise ValueError(
+                f"Bands lie between 0 and half of `rate`, {self.rate / 2:g} Hz. Received: "
+                f"low_hz={self.low_hz} and high_hz={self.high_hz}."
+            )
+        if self.features == "mfcc" and self.coefficients > self.mel_bands:
+            raise ValueError(
+                f"There are at most as many `coefficients` as `mel_bands`. Received: "
+                f"{self.coefficients} and {self.mel_bands}."
+            )
+        if self.features == "waveform" and (self.deltas or self.time_masks or self.band_masks):
+            raise ValueError("`deltas` and masks are for spectrograms, not for waveforms.")
+
+    @property
+    def samples(self) -> int:
+        """Samples of every sound."""
+        return round(self.rate * self.seconds)
+
+    @property
+    def hop_samples(self) -> int:
+        return round(self.rate * self.hop)
+
+    @property
+    def window_samples(self) -> int:
+        return round(self.rate * self.window)
+
+    @property
+    def frames(self) -> int:
+        """Windows of every sound; the first and the last are centred on its ends."""
+        return 1 + self.samples // self.hop_samples
+
+    @property
+    def fft_points(self) -> int:
+        return self.fft_length or 2 ** max(0, self.window_samples - 1).bit_length()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of every input: `(samples, 1)` for waveforms, else `(frames, bands)`."""
+        if self.features == "waveform":
+            return (self.samples, 1)
+        bands = {
+            "spectrogram": 1 + self.fft_points // 2,
+            "log_mel": self.mel_bands,
+            "mfcc": self.coefficients,
+        }[self.features]
+        return (self.frames, bands * (1 + self.deltas))
 
 
 @dataclass(frozen=True)
@@ -23,7 +162,8 @@ class AudioPreprocessor:
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec(self.settings.shape)
+        shape, waveform = self.settings.shape, self.settings.features == "waveform"
+        return InputSpec(shape, max_length=shape[0], is_waveform=waveform)
 
     @classmethod
     def fit(
@@ -31,12 +171,12 @@ class AudioPreprocessor:
     ) -> AudioPreprocessor:
         if settings.scaling == "none":
             return cls(settings)
-        # These import TensorFlow, which tables without sounds need not wait for.
+        # Imports TensorFlow, which tables without sounds need not wait for.
         from mmkeras.data.media.spectrogram import sound_features
-        from mmkeras.data.media.stores import MediaStore
 
         chosen = np.linspace(0, len(frame) - 1, min(len(frame), _MOST_SOUNDS)).round().astype(int)
-        store = MediaStore("audio", frame[modality.column].iloc[chosen], settings, "memory")
+        column = frame[modality.column].iloc[chosen]
+        store = AudioKind().open_store(column, settings, cache="memory")
         waves = store.values[store.readable]
         if not len(waves):
             raise ValueError(f"No training row has a sound in column {modality.column!r}.")
@@ -50,3 +190,142 @@ class AudioPreprocessor:
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
         return cls(settings, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-3).tolist()))
+
+    def input_maker(self) -> InputMaker:
+        """What makes batches of samples model inputs: augmented by a seed, as scaled features."""
+        import tensorflow as tf
+
+        from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms, shift_sounds
+        from mmkeras.data.media.spectrogram import sound_features
+        from mmkeras.data.sources import NOT_PADDING
+
+        settings, fold_in = self.settings, tf.random.experimental.stateless_fold_in
+        mean = tf.constant(self.mean or (0.0,), tf.float32)
+        deviation = tf.constant(self.deviation or (1.0,), tf.float32)
+
+        def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+            waves = tf.cast(decoded, tf.float32) * (1 / 32768.0)
+            seeds = [None] * 3 if seed is None else [fold_in(seed, place) for place in range(3)]
+            if seed is not None and settings.shift:
+                waves = shift_sounds(waves, seeds[0], round(settings.shift * settings.rate))
+            if seed is not None and settings.noise_snr is not None:
+                waves = add_noise(waves, seeds[1], settings.noise_snr)
+            features = (sound_features(waves, settings) - mean) / deviation
+            if seed is not None and (settings.time_masks or settings.band_masks):
+                features = mask_spectrograms(
+                    features,
+                    seeds[2],
+                    time_masks=settings.time_masks,
+                    time_mask=settings.time_mask,
+                    band_masks=settings.band_masks,
+                    band_mask=settings.band_mask,
+                    deltas=settings.deltas,
+                )
+            # Digital silence and masked frames count like any others.
+            empty = tf.reduce_all(tf.equal(features, 0.0), axis=-1, keepdims=True)
+            features = tf.where(empty, NOT_PADDING, features)
+            features.set_shape((None, *settings.shape))
+            return features
+
+        return make_inputs
+
+
+class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
+    """Sounds, decoded to int16 `(samples,)`."""
+
+    name, noun = "audio", "sound"
+    settings, preprocessor = AudioSettings, AudioPreprocessor
+    a_noun, plural = "a sound", "sounds"
+    forms = "a path, the bytes of a sound file, or an array of (samples,)"
+    complaint = "not a sound that can be read"
+    suffixes = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".aac")
+    signature = re.compile(rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xfb\xf3\xf2]", re.DOTALL)
+    dtype = "int16"
+    is_audible = has_heat_map = True
+
+    def array_problem(self, array: np.ndarray) -> str | None:
+        integers = array.dtype == np.int16
+        if array.ndim not in (1, 2) or not (integers or array.dtype.kind == "f"):
+            return (
+                f"an array of shape {array.shape} and type {array.dtype} is not a sound; give "
+                "int16 numbers, or floats in [-1, 1], of shape (samples,) or (samples, channels)"
+            )
+        if array.ndim == 2 and array.shape[1] > 32:
+            return (
+                f"an array of shape {array.shape} has {array.shape[1]} channels; give "
+                "(samples, channels), e.g. array.T"
+            )
+        if integers or not array.size:
+            return None
+        most = np.abs(array).max()
+        if not np.isfinite(most):
+            return "an array with NaN or infinite samples is not a sound; fill or drop them"
+        if most > 1:
+            return f"an array of floats up to {most:g} is not a sound; floats are in [-1, 1]"
+        return None
+
+    def is_array(self, array: np.ndarray) -> bool:
+        return array.ndim == 1 and array.dtype == np.int16
+
+    def shape(self, settings: AudioSettings) -> tuple[int, ...]:
+        return (settings.samples,)
+
+    def decoding(self, settings: AudioSettings) -> list:
+        return [settings.rate, settings.seconds]
+
+    def encode(self, array: np.ndarray, settings: AudioSettings) -> bytes:
+        import soundfile
+
+        file = io.BytesIO()
+        subtype = "PCM_16" if array.dtype == np.int16 else "FLOAT"
+        array = array if array.dtype == np.int16 else array.astype(np.float32)
+        # Not WAV: there, libsndfile writes the time of day beside floats; no two files are equal.
+        soundfile.write(file, array, settings.rate, format="AU", subtype=subtype)
+        return file.getvalue()
+
+    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
+        import tensorflow as tf
+
+        from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
+        from mmkeras.data.media.sound import decode_sound
+
+        contents = tf.cond(is_path, lambda: tf.io.read_file(contents), lambda: contents)
+
+        def decode():
+            return tf.numpy_function(
+                lambda data: decode_sound(data, settings), [contents], tf.int16, stateful=False
+            )
+
+        plain = is_plain_wav(contents, settings.rate)
+        return tf.cond(plain, lambda: decode_plain_wav(contents, settings), decode)
+
+    def explain(self, contents: bytes, is_path: bool, settings: AudioSettings) -> np.ndarray:
+        from mmkeras.data.media.sound import decode_sound
+
+        data = Path(contents.decode("utf-8")).read_bytes() if is_path else contents
+        return decode_sound(data, settings)
+
+    def pictures(self, column: pd.Series, settings: AudioSettings) -> np.ndarray:
+        """Spectrograms, with time from left to right and high frequencies at the top."""
+        import matplotlib
+
+        from mmkeras.data.media.spectrogram import sound_features
+
+        samples = self.open_store(column, settings, cache="memory").values
+        # Whatever the model reads of a sound, this is what people can read.
+        if settings.features in ("log_mel", "mfcc"):
+            shown = dataclasses.replace(settings, features="log_mel", deltas=0)
+        else:
+            # 40 bands of a window of 64 ms hold a Fourier bin each, whatever the rate.
+            shown = AudioSettings(
+                rate=settings.rate, seconds=settings.seconds, window=0.064, mel_bands=40
+            )
+        decibels = sound_features(samples.astype(np.float32) / 32768, shown).numpy()
+        highest = decibels.max(axis=(1, 2), keepdims=True)
+        share = np.clip((decibels - highest + 80.0) / 80.0, 0, 1)
+        colours = matplotlib.colormaps["magma"](share.transpose(0, 2, 1)[:, ::-1])[..., :3]
+        return resized(np.round(colours * 255).astype(np.uint8))
+
+    def upright(self, values: np.ndarray) -> np.ndarray:
+        # Time runs to the right, low bands are at the bottom.
+        return values.T[::-1]

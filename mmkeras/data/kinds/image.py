@@ -1,14 +1,73 @@
-"""What is fitted for images: the mean and deviation of their channels."""
+"""Images: settings, what is fitted, checks of cells, decoding, batches, and pictures."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds.base import PICTURE_SIZE, MediaKind, check_choice
+from mmkeras.data.media.cells import IMAGE_SUFFIXES
 from mmkeras.schema import Image, InputSpec
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from mmkeras.data.sources import InputMaker
+
+# Files that are images to the eye, and that TensorFlow cannot decode.
+_UNREADABLE_SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".heic", ".svg")
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How images become inputs.
+
+    Args:
+        size: Height and width in pixels.
+        channels: 1 (grey) or 3 (colour).
+        resize: `"stretch"`, `"pad"` (keep the shape, fill) or `"crop"` (keep the shape, cut).
+        background: Grey value in [0, 255] under transparency and around moved images.
+        scaling: `"unit"` (to [0, 1]) or `"standardize"` (to the training images' mean 0 and
+            standard deviation 1, by channel).
+        flip: Augmentation, training only: mirror half of the images left and right.
+        rotation: Augmentation: largest rotation, in degrees.
+        crop: Augmentation: largest share of the sides cut away.
+        shift: Augmentation: largest move, as a share of the sides.
+    """
+
+    size: tuple[int, int] = (64, 64)
+    channels: int = 3
+    resize: str = "stretch"
+    background: int = 255
+    scaling: str = "unit"
+    flip: bool = False
+    rotation: float = 0.0
+    crop: float = 0.0
+    shift: float = 0.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", tuple(int(side) for side in self.size))
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"`size` is (height, width) in pixels. Received: {self.size}.")
+        check_choice("ImageSettings", "channels", self.channels, (1, 3))
+        check_choice("ImageSettings", "resize", self.resize, ("stretch", "pad", "crop"))
+        check_choice("ImageSettings", "scaling", self.scaling, ("unit", "standardize"))
+        if not 0 <= self.background <= 255:
+            raise ValueError(f"`background` is in [0, 255]. Received: {self.background}.")
+        if self.rotation < 0:
+            raise ValueError(
+                "`rotation` is the largest angle to either side, in degrees, and not negative. "
+                f"Received: {self.rotation}."
+            )
+        for name in ("crop", "shift"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -29,13 +88,137 @@ class ImagePreprocessor:
     ) -> ImagePreprocessor:
         if settings.scaling == "unit":
             return cls(settings)
-        # Imports TensorFlow, which tables without images need not wait for.
-        from mmkeras.data.media.stores import decoded_images
-
-        images, readable = decoded_images(frame[modality.column], settings)
-        pixels = images[readable].reshape(-1, settings.channels) / np.float32(255)
+        store = ImageKind().open_store(frame[modality.column], settings, cache="memory")
+        pixels = store.values[store.readable].reshape(-1, settings.channels) / np.float32(255)
         if not len(pixels):
             raise ValueError(f"No training row has an image in column {modality.column!r}.")
         deviation = np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-6)
         mean = pixels.mean(axis=0, dtype=np.float64)
         return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()))
+
+    def input_maker(self) -> InputMaker:
+        """What makes batches of decoded images model inputs: augmented by a seed, then scaled."""
+        import tensorflow as tf
+
+        mean = tf.constant(self.mean or (0.0,), tf.float32)
+        deviation = tf.constant(self.deviation or (1.0,), tf.float32)
+
+        def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+            images = tf.cast(decoded, tf.float32) * (1 / 255.0)
+            images = augmented(images, seed, self.settings)
+            return images if self.settings.scaling == "unit" else (images - mean) / deviation
+
+        return make_inputs
+
+
+def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings) -> tf.Tensor:
+    """Images in [0, 1], `(batch, height, width, channels)`, moved by a seed as settings say."""
+    if seed is None:
+        return images
+    from mmkeras.data.media.image import augment_images
+
+    return augment_images(
+        images,
+        seed,
+        flip=settings.flip,
+        rotation=settings.rotation,
+        crop=settings.crop,
+        shift=settings.shift,
+        background=settings.background / 255.0,
+    )
+
+
+def pixel_problem(array: np.ndarray, what: str) -> str | None:
+    """Why an array's numbers are not pixels, or None."""
+    if array.dtype.kind == "b" or not array.size:
+        return None
+    least, most = array.min(), array.max()
+    if not (np.isfinite(least) and np.isfinite(most)):
+        return f"an array with NaN or infinite pixels is not {what}; fill or drop them"
+    if array.dtype.kind == "f" and (least < 0 or most > 1):
+        return (
+            f"an array of floats from {least:g} to {most:g} is not {what}; floats are in "
+            "[0, 1]: divide by 255, or convert to uint8"
+        )
+    if least < 0 or most > 255:
+        return (
+            f"an array of integers from {least} to {most} is not {what}; integers are in [0, 255]"
+        )
+    return None
+
+
+class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
+    """Images, decoded to uint8 `(height, width, channels)`."""
+
+    name = noun = "image"
+    settings, preprocessor = ImageSettings, ImagePreprocessor
+    a_noun, plural = "an image", "images"
+    forms = "a path, the bytes of an image file, or an array of (height, width, channels)"
+    complaint = "corrupt, or not PNG, JPEG, GIF or BMP"
+    suffixes = IMAGE_SUFFIXES
+    signature = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM", re.DOTALL)
+    dtype = "uint8"
+    is_visual = has_heat_map = True
+
+    def array_problem(self, array: np.ndarray) -> str | None:
+        if array.ndim not in (2, 3) or array.dtype.kind not in "buif":
+            return (
+                f"an array of shape {array.shape} and type {array.dtype} is not an image; give "
+                "numbers of shape (height, width) or (height, width, channels)"
+            )
+        if array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4:
+            return (
+                f"an array of shape {array.shape} has its channels first; give (height, width, "
+                "channels), e.g. array.transpose(1, 2, 0)"
+            )
+        if array.ndim == 3 and array.shape[2] not in (1, 3, 4):
+            return (
+                f"an array of shape {array.shape} has {array.shape[2]} channels; give 1 (grey), 3 "
+                "(colour) or 4 (colour and transparency)"
+            )
+        return pixel_problem(array, "an image")
+
+    def path_problem(self, path: str) -> str | None:
+        suffix = Path(path.strip()).suffix.lower()
+        if suffix not in _UNREADABLE_SUFFIXES:
+            return None
+        return f"TensorFlow does not read {suffix}; convert to PNG or JPEG"
+
+    def is_array(self, array: np.ndarray) -> bool:
+        return array.ndim in (2, 3)
+
+    def shape(self, settings: ImageSettings) -> tuple[int, ...]:
+        return (*settings.size, settings.channels)
+
+    def decoding(self, settings: ImageSettings) -> list:
+        return [settings.size, settings.channels, settings.resize, settings.background]
+
+    def blank(self, settings: ImageSettings) -> int:
+        return settings.background
+
+    def encode(self, array: np.ndarray, settings: ImageSettings) -> bytes:
+        from mmkeras.data.media.image import encode_png
+
+        return encode_png(array)
+
+    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: ImageSettings) -> tf.Tensor:
+        from mmkeras.data.media.image import decode_image
+
+        return decode_image(
+            contents,
+            is_path,
+            size=settings.size,
+            channels=settings.channels,
+            resize=settings.resize,
+            background=settings.background,
+        )
+
+    def explain(self, contents: bytes, is_path: bool, settings: ImageSettings) -> tf.Tensor:
+        import tensorflow as tf
+
+        return self.decode(tf.constant(contents), tf.constant(is_path), settings)
+
+    def pictures(self, column: pd.Series, settings: ImageSettings) -> np.ndarray:
+        # Decoded anew: the model's own size may be too small to look at.
+        larger = dataclasses.replace(settings, size=(PICTURE_SIZE, PICTURE_SIZE))
+        return self.open_store(column, larger, cache="memory").values

@@ -1,15 +1,49 @@
-"""What is fitted for feature sequences: how many features, their mean and deviation."""
+"""Feature sequences: settings, what is fitted, checks of cells, and batches."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import SequenceSettings
-from mmkeras.data.media.sequences import SequenceStore
+from mmkeras.data.kinds.base import FileKind, check_choice
+from mmkeras.data.kinds.protocols import Source
+from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.schema import InputSpec, Sequence
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from mmkeras.data.sources import InputMaker
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """How feature sequences become inputs.
+
+    Args:
+        max_length: A sequence's most steps; the rest is cut.
+        scaling: `"standardize"` (to the training steps' mean 0 and standard deviation 1, by
+            feature) or `"none"`.
+        noise: Augmentation, training only: standard deviation of the Gaussian noise added to each
+            feature, after scaling. Keeps a model from trusting features that fit the training
+            rows better than any others.
+    """
+
+    max_length: int = 512
+    scaling: str = "standardize"
+    noise: float = 0.0
+
+    def __post_init__(self):
+        if self.max_length < 1:
+            raise ValueError(f"`max_length` must be at least 1. Received: {self.max_length}.")
+        if self.noise < 0:
+            raise ValueError(f"`noise` must not be negative. Received: {self.noise}.")
+        check_choice("SequenceSettings", "scaling", self.scaling, ("standardize", "none"))
 
 
 @dataclass(frozen=True)
@@ -30,7 +64,10 @@ class SequencePreprocessor:
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec((None, self.features))
+        from mmkeras.data.sources import padded_length
+
+        longest = padded_length(self.settings.max_length)
+        return InputSpec((None, self.features), max_length=longest)
 
     @classmethod
     def fit(
@@ -57,3 +94,105 @@ class SequencePreprocessor:
         deviation = np.asarray(self.deviation or (1.0,))
         longest = self.settings.max_length
         return [((v[:longest] - mean) / deviation).astype(np.float32) for v in values]
+
+    def ragged_steps(self, values: list[np.ndarray]) -> tf.RaggedTensor:
+        """Scaled sequences as a tensor, float32 `(sequences, None, features)`.
+
+        A step that is all zeros after scaling is given a number next to zero, since a step of
+        zeros is what encoders take for padding.
+        """
+        import tensorflow as tf
+
+        from mmkeras.data.sources import NOT_PADDING
+
+        scaled = self.scaled(values)
+        for value in scaled:
+            value[~value.any(axis=1), 0] = NOT_PADDING
+        lengths = np.array([len(value) for value in scaled], np.int64)
+        steps = tf.constant(np.concatenate(scaled), tf.float32)
+        return tf.RaggedTensor.from_row_lengths(steps, lengths)
+
+    def input_maker(self, length: int | None = None) -> InputMaker:
+        """What makes batches of steps model inputs, padded with steps of zeros.
+
+        Args:
+            length: What they are padded to; by default to about each batch's longest.
+        """
+        import tensorflow as tf
+
+        from mmkeras.data.sources import padded_length
+
+        features, deviation = self.features, self.settings.noise
+
+        def make_inputs(steps: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+            longest = length
+            if longest is None:
+                longest = padded_length(tf.cast(steps.bounding_shape()[1], tf.int32))
+            # As one tensor: a list may not hold a length that is only known when the batch is.
+            padded = steps.to_tensor(shape=tf.stack([-1, longest, features]))
+            padded.set_shape((None, length, features))
+            if seed is None or not deviation:
+                return padded
+            noise = tf.random.stateless_normal(tf.shape(padded), seed, stddev=deviation)
+            real = tf.sequence_mask(steps.row_lengths(), tf.shape(padded)[1])
+            return tf.where(real[..., tf.newaxis], padded + noise, 0.0)
+
+        return make_inputs
+
+
+class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
+    """Feature sequences, read to float32 `(steps, features)`."""
+
+    name = noun = "sequence"
+    settings, preprocessor = SequenceSettings, SequencePreprocessor
+    a_noun = "a feature sequence"
+    forms = "the path of a .npy or .npz file, or an array of (steps, features)"
+    suffixes = (".npy", ".npz")
+    signature = re.compile(rb"\x93NUMPY")
+    takes_bytes = False
+    varying_length = True
+
+    def array_problem(self, array: np.ndarray) -> str | None:
+        return sequence_array_problem(array)
+
+    def path_problem(self, path: str) -> str | None:
+        if Path(path.strip()).suffix.lower() in self.suffixes:
+            return None
+        return "a feature sequence is a .npy or .npz file"
+
+    def is_array(self, array: np.ndarray) -> bool:
+        return array.ndim == 1 and array.dtype != np.int16
+
+    def as_array(self, value: Any) -> Any:
+        # Lists of numbers, too: Parquet gives a matrix back as an array of arrays.
+        nested = isinstance(value, np.ndarray) and value.dtype == object
+        if not (isinstance(value, list | tuple) or nested):
+            return value
+        try:
+            return np.array([np.asarray(step, np.float32) for step in value], np.float32)
+        except (ValueError, TypeError):
+            return value
+
+    def open_store(
+        self, column, settings, *, fitted=None, cache=None, cache_dir=None
+    ) -> SequenceStore:
+        # Sequences are small beside media: they are kept in memory whatever the cache.
+        return SequenceStore(column, None if fitted is None else fitted.features)
+
+    def source(self, rows, modality, fitted, store) -> Source:
+        from mmkeras.data.sources import TensorSource
+
+        steps = fitted.ragged_steps([store.values[position] for position in rows.positions])
+        return TensorSource(steps, fitted.input_maker(rows.padded_steps))
+
+    def raw_values(self, frame, modality, fitted, source) -> list[np.ndarray]:
+        return SequenceStore(frame[modality.column], fitted.features).values
+
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
+        store = SequenceStore(pd.Series(list(values), dtype=object), fitted.features)
+        return fitted.input_maker(length)(fitted.ragged_steps(store.values), None).numpy()
+
+    def common_length(self, values: list[np.ndarray], fitted: SequencePreprocessor) -> int:
+        from mmkeras.data.sources import padded_length
+
+        return padded_length(min(max(map(len, values)), fitted.settings.max_length))

@@ -1,4 +1,4 @@
-"""What is fitted for numbers and categories: means, deviations, and the categories' names."""
+"""Tables of numbers and categories: settings, what is fitted, and batches of vectors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import TabularSettings
+from mmkeras.data.kinds.base import Kind
+from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.tables.cells import label_names, to_numbers
 from mmkeras.schema import InputSpec, Tabular
+
+
+@dataclass(frozen=True)
+class TabularSettings:
+    """How numbers and categories become inputs.
+
+    Args:
+        max_categories: A column's most frequent so many categories get an input of their own;
+            the others, and those never seen in training, share one.
+    """
+
+    max_categories: int = 100
 
 
 @dataclass(frozen=True)
@@ -69,3 +82,26 @@ class TabularPreprocessor:
             codes = [place.get(name, 0) for name in label_names(frame[column])]
             parts.append(np.eye(1 + len(names))[np.array(codes, np.int64)])
         return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
+    """Several columns of numbers and categories, read as such wherever they stand."""
+
+    name, noun = "tabular", "table"
+    settings, preprocessor = TabularSettings, TabularPreprocessor
+    is_table = True
+
+    def column_roles(self, modality: Tabular) -> dict[str, str]:
+        roles = dict.fromkeys(modality.numeric, "number")
+        return roles | {column: "label" for column in modality.categorical if column not in roles}
+
+    def source(self, rows, modality, fitted, store) -> Source:
+        from mmkeras.data.sources import TensorSource
+
+        return TensorSource(fitted.vectors(rows.frame))
+
+    def raw_values(self, frame, modality, fitted, source) -> pd.DataFrame:
+        return frame[list(modality.columns)]
+
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
+        return fitted.vectors(values)

@@ -1,21 +1,77 @@
-"""What is fitted for texts: the vocabulary and its inverse document frequencies."""
+"""Texts: settings, the fitted vocabulary, checks of cells, and batches of words or bags."""
 
 from __future__ import annotations
 
+import itertools
+import numbers
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.settings import TextSettings
+from mmkeras.data.kinds.base import Kind, check_choice
+from mmkeras.data.kinds.protocols import Source
+from mmkeras.data.tables.cells import Problem, is_empty, object_series, shown_cell
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec, Text
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from mmkeras.data.sources import InputMaker
+
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How texts become inputs.
+
+    Args:
+        representation: `"tokens"` (a sequence of word numbers) or a bag of words:
+            `"counts"`, `"binary"` or `"tfidf"` (scikit-learn's smoothed TF-IDF, L2-normalised).
+        vocabulary_size: The most frequent so many terms of the training texts are kept.
+        max_length: A sequence's most tokens; the rest of the text is cut. Bags are never cut.
+        min_count: Terms in fewer training texts are dropped.
+        lowercase: Fold case.
+        stop_words: `"english"`, a list of words, or `None`.
+        stemmer: A Snowball language, or `None`.
+        ngrams: For bags: the longest run of words that counts as a term.
+        characters: For bags: the longest run of characters inside a word that counts as a term
+            too (2 or more), so that words never seen resemble those that were; 0 for none.
+    """
+
+    representation: str = "tfidf"
+    vocabulary_size: int = 1000
+    max_length: int = 64
+    min_count: int = 1
+    lowercase: bool = True
+    stop_words: str | tuple[str, ...] | None = None
+    stemmer: str | None = None
+    ngrams: int = 1
+    characters: int = 0
+
+    def __post_init__(self):
+        choices = ("tokens", "counts", "binary", "tfidf")
+        check_choice("TextSettings", "representation", self.representation, choices)
+        for name in ("vocabulary_size", "max_length", "min_count", "ngrams"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if self.characters < 0 or self.characters == 1:
+            raise ValueError(
+                "`characters` is 0 (none) or at least 2: runs of 2 characters are the shortest. "
+                f"Received: {self.characters}."
+            )
+        if self.representation == "tokens" and (self.ngrams > 1 or self.characters):
+            raise ValueError("`ngrams` and `characters` are for bags, not for token sequences.")
+        if isinstance(self.stop_words, list):
+            object.__setattr__(self, "stop_words", tuple(self.stop_words))
 
 
 @dataclass(frozen=True)
@@ -29,7 +85,14 @@ class TextPreprocessor:
     @property
     def spec(self) -> InputSpec:
         if self.settings.representation == "tokens":
-            return InputSpec((None,), "int32", vocabulary_size=FIRST_WORD + len(self.vocabulary))
+            from mmkeras.data.sources import padded_length
+
+            return InputSpec(
+                (None,),
+                "int32",
+                vocabulary_size=FIRST_WORD + len(self.vocabulary),
+                max_length=padded_length(self.settings.max_length),
+            )
         return InputSpec((len(self.vocabulary),))
 
     @classmethod
@@ -70,6 +133,43 @@ class TextPreprocessor:
             return [ids[: self.settings.max_length] for ids in sequences]
         return [[i for i in ids if i != UNKNOWN] for ids in sequences]
 
+    def ragged_ids(self, texts: Sequence[str | None]) -> tf.RaggedTensor:
+        """`token_ids` as a tensor, int32 `(texts, None)`."""
+        import tensorflow as tf
+
+        ids = self.token_ids(texts)
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        values = np.fromiter(itertools.chain.from_iterable(ids), np.int32, lengths.sum())
+        return tf.RaggedTensor.from_row_lengths(values, lengths)
+
+    def input_maker(self) -> InputMaker:
+        """What makes batches of word numbers model inputs.
+
+        These are token sequences, padded to about the batch's longest, or bags of words.
+        """
+        import tensorflow as tf
+
+        from mmkeras.data.sources import padded_length
+
+        representation, size = self.settings.representation, len(self.vocabulary)
+        idf = tf.constant(self.idf, tf.float32)
+
+        def make_tokens(ids: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+            padded = ids.to_tensor()
+            length = tf.shape(padded)[1]
+            return tf.pad(padded, [[0, 0], [0, padded_length(length) - length]])
+
+        def make_bags(ids: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+            words = [tf.cast(ids.value_rowids(), tf.int32), ids.values - FIRST_WORD]
+            ones = tf.ones_like(ids.values, tf.float32)
+            rows = tf.cast(ids.nrows(), tf.int32)
+            bags = tf.scatter_nd(tf.stack(words, axis=1), ones, (rows, size))
+            if representation == "binary":
+                return tf.minimum(bags, 1.0)
+            return tf.math.l2_normalize(bags * idf, axis=1) if representation == "tfidf" else bags
+
+        return make_tokens if representation == "tokens" else make_bags
+
 
 def _analyzed(
     label: str, texts: Sequence[str | None], settings: TextSettings
@@ -86,3 +186,36 @@ def _analyzed(
         for text in texts:
             yield analyze(text) if isinstance(text, str) else []
             progress.add()
+
+
+class TextKind(Kind[TextSettings, TextPreprocessor]):
+    """Texts; nothing in them can be unreadable."""
+
+    name = noun = "text"
+    settings, preprocessor = TextSettings, TextPreprocessor
+    has_words = varying_length = True
+
+    def read_cells(self, cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
+        hint = "make it a string, or put the column into a Tabular modality"
+        if pd.api.types.is_numeric_dtype(cells) and not cells.isna().all():
+            return cells, [(None, f"holds numbers ({cells.dtype}), not texts; {hint}")]
+        problems: list[Problem] = []
+        for row, value in enumerate(cells, start=1):
+            if isinstance(value, numbers.Number | np.bool_) and not is_empty(value):
+                problems.append((row, f"{value} is a number, not a text; {hint}"))
+            elif not isinstance(value, str) and not is_empty(value):
+                problems.append((row, f"{shown_cell(value)} is not a text; give a string"))
+        values = (None if is_empty(value) else value for value in cells)
+        return object_series(values, cells), problems
+
+    def source(self, rows, modality, fitted, store) -> Source:
+        from mmkeras.data.sources import TensorSource
+
+        ids = fitted.ragged_ids(list(rows.frame[modality.column]))
+        return TensorSource(ids, fitted.input_maker())
+
+    def raw_values(self, frame, modality, fitted, source) -> list[str | None]:
+        return list(frame[modality.column])
+
+    def inputs_of(self, values, fitted, length) -> np.ndarray:
+        return fitted.input_maker()(fitted.ragged_ids(values), None).numpy()

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import label_in_text
 from mmkeras.data.leakage.overlap import on_both_sides
 from mmkeras.data.leakage.predictor import predicts_alone
-from mmkeras.data.tables.cells import is_empty, label_names, label_sets, to_number
+from mmkeras.data.tables.cells import is_empty
 from mmkeras.data.tables.splits import Splits
-from mmkeras.schema import Schema, Text
+from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
+from mmkeras.tasks.task import same
 
 
 def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0) -> list[Finding]:
@@ -41,7 +44,7 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
        too, otherwise a warning), *same text on both sides* (warning; texts are compared without
        regard to case and blanks).
 
-    Targets with a label per step skip the second check.
+    Targets with a label per step skip the second check; without a target only the third is made.
 
     Args:
         table: A table, or the splits of one: then the first two checks look at all parts together.
@@ -56,25 +59,33 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
 
     Example:
 
+    >>> from mmkeras.schema import Text
     >>> frame = pd.DataFrame({"caption": ["a cat", "a dog"], "label": ["cat", "dog"]})
     >>> [finding.check for finding in check_leakage(frame, Schema([Text("caption")], "label"))]
     ['label in text']
     """
     parts = [part for part in table if len(part)] if isinstance(table, Splits) else [table]
     frame = pd.concat(parts) if len(parts) > 1 else parts[0]
-    target = _target_names(frame, schema)
-    labelled = np.array([not is_empty(value) for value in target], dtype=bool)
-    frame, known = frame[labelled], target[labelled]
-
     findings = []
-    texts = [m.column for m in schema.modalities if isinstance(m, Text)]
-    if schema.target.task != "regression":
-        for column in texts:
-            findings += label_in_text(frame[column], _label_tuples(frame, schema))
-    if not schema.target.per_step:
-        findings += predicts_alone(frame, known, schema, seed)
+    task = None if schema.target is None else task_class(schema.target)
+    if task is not None:
+        known = task.cell_values(frame, schema.target)
+        answers = same(list(known.values()))
+        labelled = np.array([not is_empty(value) for value in answers], dtype=bool)
+        if task.has_classes:
+            for column in [m.column for m in schema.modalities if KINDS[m.kind].has_words]:
+                labels = task.label_sets(frame[labelled], schema.target)
+                findings += label_in_text(frame.loc[labelled, column], labels)
+        if not task.per_step:
+            for column, values in known.items():
+                findings += predicts_alone(frame[labelled], values[labelled], schema, column, seed)
     if isinstance(table, Splits):
-        targets = {name: _target_names(part, schema) for name, part in table.items()}
+        targets = None
+        if task is not None:
+            targets = {
+                name: same(list(task.cell_values(part, schema.target).values()))
+                for name, part in table.items()
+            }
         findings += on_both_sides(table, schema, targets)
     return sorted(findings, key=lambda finding: finding.severity != "error")
 
@@ -90,21 +101,3 @@ def format_findings(findings: Sequence[Finding]) -> str:
         lines.append(f"{finding.severity.upper()}: {finding.check}, column {finding.column!r}")
         lines += textwrap.wrap(finding.message, 96, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines)
-
-
-def _target_names(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
-    """The target of each row as something to compare: a name, or a float for regression."""
-    column = frame[schema.target.column]
-    if schema.target.task == "regression":
-        return np.array([np.nan if (n := to_number(v)) is None else n for v in column], float)
-    if schema.target.task == "multilabel":
-        sets = label_sets(column, schema.target.separator)
-        return np.array(["no label" if not s else " | ".join(sorted(s)) for s in sets], object)
-    return label_names(column).to_numpy()
-
-
-def _label_tuples(frame: pd.DataFrame, schema: Schema) -> list[tuple[str, ...]]:
-    column = frame[schema.target.column]
-    if schema.target.task == "multilabel":
-        return label_sets(column, schema.target.separator)
-    return [(name,) for name in label_names(column)]

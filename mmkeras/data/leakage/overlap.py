@@ -9,55 +9,60 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.tables.cells import content_digest, is_empty, label_names
 from mmkeras.data.tables.splits import Splits
 from mmkeras.progress import ProgressBar
-from mmkeras.schema import Audio, Image, Schema, Sequence, Text, Video
+from mmkeras.schema import Schema
 
 _ADVICE = {
     "group": "Split by whole groups: split_table(frame, schema) does when the schema has a group.",
     **{
-        what: f"Clean duplicates before splitting, or give the rows of one {what} a group."
-        for what in ("image", "sound", "video", "sequence")
+        noun: f"Clean duplicates before splitting, or give the rows of one {noun} a group."
+        for noun in (kind.noun for kind in KINDS.values() if kind.has_files)
     },
     "text": "See whether these rows are copies of each other; if they are, give them a group.",
 }
 
 
-_MEDIA = {Image: "image", Audio: "sound", Video: "video", Sequence: "sequence"}
-
-
-def on_both_sides(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]) -> list[Finding]:
+def on_both_sides(
+    splits: Splits, schema: Schema, targets: dict[str, np.ndarray] | None
+) -> list[Finding]:
     """Looks for groups, texts and media that stand in more than one part.
 
     Args:
         splits: The parts.
         schema: Which column is what.
-        targets: For each part, the target of each row as something to compare.
+        targets: For each part, the target of each row as something to compare; `None` without.
 
     Raises:
         FileNotFoundError: An image file is no longer there.
     """
     findings = []
+    if targets is None:
+        targets = {name: np.zeros(len(part)) for name, part in splits.items()}
     if schema.group is not None:
         keys = {name: list(label_names(part[schema.group])) for name, part in splits.items()}
         findings += _shared(splits, targets, schema.group, "group", keys)
     for modality in schema.modalities:
-        what = _MEDIA.get(type(modality))
-        if what is not None:
+        kind = KINDS[modality.kind]
+        if kind.has_files:
             columns = {name: part[modality.column] for name, part in splits.items()}
-            keys = _media_keys(columns, f"{what}s")
-            findings += _shared(splits, targets, modality.column, what, keys)
-        elif isinstance(modality, Text):
+            keys = _media_keys(columns, f"{kind.noun}s")
+        elif kind.has_words:
             keys = {
-                name: [
-                    " ".join(v.casefold().split()) if isinstance(v, str) else None for v in cells
-                ]
-                for name, cells in ((name, part[modality.column]) for name, part in splits.items())
+                name: list(map(_same_text, part[modality.column])) for name, part in splits.items()
             }
-            findings += _shared(splits, targets, modality.column, "text", keys)
+        else:
+            continue
+        findings += _shared(splits, targets, modality.column, kind.noun, keys, kind.has_files)
     return findings
+
+
+def _same_text(value: Any) -> str | None:
+    """What is equal for two texts that differ in case or blanks only."""
+    return " ".join(value.casefold().split()) if isinstance(value, str) else None
 
 
 def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[Any]]:
@@ -103,8 +108,12 @@ def _shared(
     column: str,
     what: str,
     keys: dict[str, list[Any]],
+    by_label: bool = False,
 ) -> list[Finding]:
-    """Rows of validation and test whose key stands in an earlier part."""
+    """Rows of validation and test whose key stands in an earlier part.
+
+    Those with another label than there are a finding of their own if `by_label` says so.
+    """
     earlier: dict[Any, list[tuple[str, Any, Any]]] = defaultdict(list)
     same_label, other_label = [], []
     rows = sum(map(len, splits))
@@ -123,7 +132,7 @@ def _shared(
                 earlier[key].append((name, index, target))
 
     check, findings = f"same {what} on both sides", []
-    if what in _MEDIA.values():
+    if by_label:
         groups = [("error", same_label, " with the same label"),
                   ("warning", other_label, " with another label")]  # fmt: skip
     else:

@@ -14,11 +14,12 @@ from sklearn.model_selection import KFold, StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import split_words
 from mmkeras.data.tables.cells import label_names, to_number
 from mmkeras.progress import ProgressBar
-from mmkeras.schema import Schema, Tabular, Text
+from mmkeras.schema import Schema
 
 ALMOST_PERFECT = 0.98  # accuracy, or R2, of a single column from which it is a finding
 _FEWEST_ROWS = 20  # with fewer rows, a column predicts the target by luck
@@ -29,49 +30,48 @@ Prediction = tuple[np.ndarray, np.ndarray]  # the truth and what is predicted, r
 
 
 def predicts_alone(
-    frame: pd.DataFrame, target: np.ndarray, schema: Schema, seed: int
+    frame: pd.DataFrame, target: np.ndarray, schema: Schema, name: str, seed: int
 ) -> list[Finding]:
     """Tries every input column, the id and the group, each alone.
 
     Args:
         frame: Rows whose target is known.
-        target: Their targets: names, or floats for regression.
+        target: Their targets: names, or floats.
         schema: Which column is what.
+        name: The target's column.
         seed: For the folds, and for the rows drawn from a larger table.
     """
     columns = [each for each in _single_columns(schema) if each[0] in frame.columns]
     findings = []
     with ProgressBar("predicting the target from single columns", len(columns)) as progress:
-        for column, kind, is_input in columns:
-            findings += _judge_column(frame[column], kind, is_input, target, schema, seed)
+        for column, role, is_input in columns:
+            findings += _judge_column(frame[column], role, is_input, target, name, seed)
             progress.add()
     return findings
 
 
 def _single_columns(schema: Schema) -> Iterable[tuple[str, str, bool]]:
-    """Columns with their kind (category, number or text) and whether they are inputs."""
+    """Columns with their role (label, number or text) and whether they are inputs."""
     for modality in schema.modalities:
-        if isinstance(modality, Tabular):
-            yield from ((column, "number", True) for column in modality.numeric)
-            yield from ((column, "category", True) for column in modality.categorical)
-        elif isinstance(modality, Text):
-            yield modality.column, "text", True
+        kind = KINDS[modality.kind]
+        if kind.is_table or kind.has_words:
+            yield from ((*item, True) for item in kind.column_roles(modality).items())
     for column in (schema.id, schema.group):
         if column is not None and column not in schema.columns:
             yield column, "text", False
 
 
 def _judge_column(
-    column: pd.Series, kind: str, is_input: bool, target: np.ndarray, schema: Schema, seed: int
+    column: pd.Series, role: str, is_input: bool, target: np.ndarray, name: str, seed: int
 ) -> list[Finding]:
-    regression = schema.target.task == "regression"
-    texts = kind == "text" and not regression
+    regression = target.dtype == float
+    texts = role == "text" and not regression
     attempts = [("by its value", len(column), _by_value(column, target, regression))]
     drawn = np.arange(len(column))
     if len(column) > _MOST_ROWS:
         drawn = np.random.default_rng(seed).choice(drawn, _MOST_ROWS, replace=False)
     column, target = column.iloc[drawn], target[drawn]
-    numbers = _as_numbers(column) if kind == "number" or not is_input else None
+    numbers = _as_numbers(column) if role == "number" or not is_input else None
     if numbers is not None:
         attempt = _by_number(numbers, target, regression, seed)
         attempts.append(("by its number", len(drawn), attempt))
@@ -84,7 +84,7 @@ def _judge_column(
         if score >= ALMOST_PERFECT and is_clear:
             measure = f"R2 {score:.3f}" if regression else f"accuracy {score:.1%}"
             message = (
-                f"Column {column.name!r} alone predicts {schema.target.column!r} {manner}: "
+                f"Column {column.name!r} alone predicts {name!r} {manner}: "
                 f"{measure} in cross-validation on {count_of(len(truth))}. "
             )
             message += (

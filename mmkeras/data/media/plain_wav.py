@@ -7,10 +7,14 @@ Python's lock would prevent. All others go through `mmkeras.data.media.sound`, w
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
-from mmkeras.data.kinds.settings import AudioSettings
 from mmkeras.data.media.sound_file import MAX_SECONDS
+
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.audio import AudioSettings
 
 _HEADER = 44
 

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.cells import sequence_array_problem
 from mmkeras.data.tables.cells import is_empty
 from mmkeras.progress import ProgressBar
 
@@ -21,6 +20,19 @@ from mmkeras.progress import ProgressBar
 _DAMAGED = (EOFError, MemoryError, SyntaxError, RuntimeError, tokenize.TokenError)
 _MOST_BYTES = 2**31
 _DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
+
+
+def sequence_array_problem(array: np.ndarray) -> str | None:
+    """Why an array is no feature sequence, or None."""
+    if array.ndim not in (1, 2) or array.dtype.kind not in "buif":
+        return (
+            f"an array of shape {array.shape} and type {array.dtype} is not a feature sequence; "
+            "give numbers of shape (steps, features), or (features,) for one step"
+        )
+    if not np.isfinite(array).all():
+        step = int(np.flatnonzero(~np.isfinite(np.atleast_2d(array)).all(axis=1))[0])
+        return f"step {step + 1} has NaN or infinite features; fill them or drop the row"
+    return None
 
 
 class SequenceStore:

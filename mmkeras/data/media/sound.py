@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.signal
 
-from mmkeras.data.kinds.settings import AudioSettings
 from mmkeras.data.media.sound_file import read_sound
+
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.audio import AudioSettings
 
 
 def fit_sound(samples: np.ndarray, rate: int, settings: AudioSettings) -> np.ndarray:
@@ -28,6 +31,7 @@ def fit_sound(samples: np.ndarray, rate: int, settings: AudioSettings) -> np.nda
         int16, `(settings.samples,)`: 32767 is 1.
 
     Example:
+        >>> from mmkeras import AudioSettings
         >>> settings = AudioSettings(rate=8000, seconds=0.001, hop=0.001)
         >>> fit_sound(np.ones((4, 2), np.float32), 8000, settings).tolist()
         [32767, 32767, 32767, 32767, 0, 0, 0, 0]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.data.kinds.settings import AudioSettings
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.audio import AudioSettings
 
 
 def sound_features(waves: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
@@ -29,6 +31,7 @@ def sound_features(waves: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
         ValueError: Waves of another shape, or mel bands too narrow for the transform.
 
     Example:
+        >>> from mmkeras import AudioSettings
         >>> settings = AudioSettings(rate=8000, features="mfcc", coefficients=13, deltas=1)
         >>> sound_features(tf.zeros((2, 8000)), settings).shape
         TensorShape([2, 101, 26])

@@ -7,14 +7,17 @@ import re
 import tokenize
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import PIL.Image
 
-from mmkeras.data.kinds.settings import VideoSettings
 from mmkeras.data.media.cells import IMAGE_SUFFIXES
 from mmkeras.data.media.image import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.video import VideoSettings
 
 _MOST_TOGETHER = 4 * MAX_PIXELS
 _NPY = b"\x93NUMPY"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
-from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -29,6 +28,8 @@ _NO_NUMBER = frozenset(word.lower() for word in NA_WORDS)
 NUMBERS = (int, float, numbers.Real, np.bool_, Decimal)
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
 _FLOATS = (float, np.floating)
+
+Problem = tuple[int | None, str]  # the row, counted from 1 (None: the whole column), and what
 
 
 def is_empty(value: Any) -> bool:
@@ -123,28 +124,6 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
     return tuple(label_name(cell) or "" for cell in cells)
 
 
-def class_counts(frame: pd.DataFrame, schema: Schema) -> pd.Series:
-    """The number of rows of each class, the most frequent first.
-
-    For a multi-label target the rows of each label, for a label per step the steps of each class.
-
-    Raises:
-        ValueError: The schema's task is regression.
-    """
-    target = schema.target
-    if target.task == "regression":
-        raise ValueError(f"{target.column!r} is a regression target: it has no classes to count.")
-    if target.per_step:
-        labels = [n for cell in frame[target.column] for n in step_labels(cell, target.separator)]
-    elif target.task == "multilabel":
-        labels = [n for names in label_sets(frame[target.column], target.separator) for n in names]
-    else:
-        labels = label_names(frame[target.column]).dropna().tolist()
-    counts = dict(sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0])))
-    index = pd.Index(list(counts), name=target.column, dtype=object)
-    return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
-
-
 def to_number(value: Any) -> float | None:
     """The cell as a float, NaN where it is a word for "no number", None where it is no number."""
     if isinstance(value, str):
@@ -200,6 +179,16 @@ def object_series(values: Iterable[Any], like: pd.Series) -> pd.Series:
     for position, value in enumerate(values):
         cells[position] = value
     return pd.Series(cells, index=like.index, name=like.name, dtype=object)
+
+
+def shown_cell(value: Any) -> str:
+    """A cell as messages show it: short, and with its type where that is not plain to see."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    text = text if len(text) <= 60 else text[:57] + "..."
+    plain = isinstance(value, str | numbers.Real | np.bool_)
+    return text if plain else f"{text} ({type(value).__name__})"
 
 
 def content_digest(value: bytes | np.ndarray) -> bytes:

@@ -20,8 +20,8 @@ class CleaningReport:
 
     Args:
         rows: Rows before.
-        holes: Index labels of the rows dropped because an input was absent.
-        duplicates: Index labels of the rows dropped because an earlier row is the same.
+        holes: Row labels of the rows dropped because an input was absent.
+        duplicates: Row labels of the rows dropped because an earlier row is the same.
     """
 
     rows: int
@@ -61,7 +61,7 @@ def clean_table(
             are compared by path, or by content where they are bytes or arrays.
 
     Returns:
-        The rows that are left, with their index labels, and a `CleaningReport`.
+        The rows that are left, with their row labels, and a `CleaningReport`.
 
     Raises:
         ValueError: No row would be left.
@@ -71,7 +71,7 @@ def clean_table(
         holes = missing_cells(frame, schema).to_numpy().any(axis=1)
     duplicates = np.zeros(len(frame), dtype=bool)
     if drop_duplicates:
-        columns = [c for c in (*schema.columns, schema.target.column) if c in frame.columns]
+        columns = [c for c in (*schema.columns, *schema.target_columns) if c in frame.columns]
         roles = column_roles(schema)
         parts = [[cell_bytes(v, roles[c], schema) for v in frame[c]] for c in columns]
         seen: set[tuple[bytes, ...]] = set()

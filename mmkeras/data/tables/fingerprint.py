@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.cells import MEDIA
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.cells import content_digest, is_empty, label_name, label_set, to_number
 from mmkeras.data.tables.columns import column_roles
 from mmkeras.schema import Schema
+
+_FILES = {name for name, kind in KINDS.items() if kind.has_files}  # roles
 
 
 def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
@@ -34,7 +36,7 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
         header = f"{column}\n{role}".encode()
         digest.update(struct.pack("<QQ", len(header), len(frame)) + header)
         for value in frame[column]:
-            if role in MEDIA and isinstance(value, str) and not is_empty(value):
+            if role in _FILES and isinstance(value, str) and not is_empty(value):
                 path = Path(value)
                 value = f"{path.name}\n{_size(path)}"
             part = cell_bytes(value, role, schema)
@@ -51,7 +53,7 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     """One cell as bytes that are equal when the cells mean the same."""
     if is_empty(value):
         return b""
-    if role in MEDIA and isinstance(value, np.ndarray):
+    if role in _FILES and isinstance(value, np.ndarray):
         return b"a" + content_digest(value)
     if isinstance(value, bytes):
         return b"b" + content_digest(value)
@@ -63,5 +65,5 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     if role == "label":
         value = label_name(value)
     elif role == "labels":
-        value = "\n".join(label_set(value, schema.target.separator))
+        value = "\n".join(label_set(value, getattr(schema.target, "separator", "|")))
     return b"s" + str(value).encode("utf-8", "surrogatepass")

@@ -12,53 +12,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.cells import (
-    IMAGE_SUFFIXES,
-    SEQUENCE_SUFFIXES,
-    SOUND_SUFFIXES,
-    VIDEO_SUFFIXES,
-    unreadable_image,
-)
+from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.cells import CONTAINERS, NUMBERS, content_digest, is_empty, to_number
 from mmkeras.data.tables.columns import did_you_mean
 from mmkeras.schema import (
-    Audio,
-    Image,
+    MODALITIES,
+    Label,
+    Labels,
     Modality,
+    Number,
     Schema,
-    Sequence,
     Tabular,
     Target,
-    Text,
-    Video,
     is_taken,
 )
 
 TARGET_NAMES = ("label", "target", "class", "category", "y")
 
-_SUFFIXES = {
-    "image": IMAGE_SUFFIXES,
-    "audio": SOUND_SUFFIXES,
-    "video": VIDEO_SUFFIXES,
-    "sequence": SEQUENCE_SUFFIXES,
-}
-# Of a file's first 12 bytes; a dot is any byte.
-_SIGNATURES = {
-    "image": re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM", re.DOTALL),
-    "audio": re.compile(rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xfb\xf3\xf2]", re.DOTALL),
-    "video": re.compile(rb"....ftyp|\x1a\x45\xdf\xa3|RIFF....AVI ", re.DOTALL),
-    "sequence": re.compile(rb"\x93NUMPY"),
-}
-_CLASSES = {"image": Image, "text": Text, "audio": Audio, "video": Video, "sequence": Sequence}
+_FILES = {name: kind for name, kind in KINDS.items() if kind.has_files}
 _FEW = 20
 _LOOKED_AT = 1000  # cells of a column, to see whether they are images
 
 
 def infer_schema(
     frame: pd.DataFrame,
-    target: str | None = None,
+    target: str | Target | None = None,
     *,
-    task: str | None = None,
     id: str | None = None,
     group: str | None = None,
     base_dir: str | Path | None = None,
@@ -88,11 +67,10 @@ def infer_schema(
 
     Args:
         frame: The table, e.g. from `pandas.read_csv`.
-        target: The column to predict. Defaults to the column called label, target, class, category
-            or y, in any case.
-        task: `"classification"`, `"multilabel"` or `"regression"`. By default, lists are
-            multi-label; strings, booleans and integers with few values are classes; other numbers
-            are regression.
+        target: The column to predict, or a target such as `Labels("tags")`. Defaults to the column
+            called label, target, class, category or y, in any case. Of a column, lists are taken
+            for `Labels`; strings, booleans and integers with few values for a `Label`; other
+            numbers for a `Number`.
         id: The column that names the rows.
         group: The column whose equal values belong together.
         base_dir: The folder that image paths are relative to. When given, files are looked at, so
@@ -112,44 +90,58 @@ def infer_schema(
     (Image(name='my_photo', column='my photo'),)
     """
     columns = list(frame.columns)
+    _check_names(columns)
+    if not isinstance(target, Target):
+        target = target or _find_target(columns)
+    predicted = target.columns if isinstance(target, Target) else (target,)
+    for argument, column in (*(("target", c) for c in predicted), ("id", id), ("group", group)):
+        if column is not None and column not in columns:
+            hint = did_you_mean(column, columns)
+            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
+    guesses = {
+        column: _guess_kind(frame[column], base_dir)
+        for column in columns
+        if column not in (*predicted, id, group)
+    }
+    if id is None:
+        id = next(iter(_guessed(guesses, "id") + _guessed(guesses, "counter")), None)
+    modalities = _modalities(guesses)
+    if not modalities:
+        raise ValueError(
+            f"No column of the table can be an input of a model. Target: {predicted}; the others, "
+            f"and what they look like: {guesses}. Write the schema by hand."
+        )
+    if not isinstance(target, Target):
+        target = _guess_target(frame[target])
+    return Schema(tuple(modalities), target, id=id, group=group)
+
+
+def _check_names(columns: list[Any]) -> None:
+    """Column names are strings that differ."""
     if not all(isinstance(column, str) for column in columns):
         raise ValueError(f"Column names must be strings. Received: {columns}. Rename the columns.")
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         raise ValueError(f"Column names must differ. These stand twice: {repeated}.")
-    for argument, column in (("target", target), ("id", id), ("group", group)):
-        if column is not None and column not in columns:
-            hint = did_you_mean(column, columns)
-            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
-    target = target or _find_target(columns)
-    guesses = {
-        column: _guess_kind(frame[column], base_dir)
-        for column in columns
-        if column not in (target, id, group)
-    }
-    if id is None:
-        ids = [c for c, kind in guesses.items() if kind == "id"]
-        counters = [c for c, kind in guesses.items() if kind == "counter"]
-        id = next(iter(ids + counters), None)
 
+
+def _guessed(guesses: dict[str, str], guess: str) -> list[str]:
+    return [column for column, kind in guesses.items() if kind == guess]
+
+
+def _modalities(guesses: dict[str, str]) -> list[Modality]:
+    """A modality for each column that looks like one, and one for all numbers and categories."""
     names: set[str] = set()
     modalities: list[Modality] = []
     for column, kind in guesses.items():
-        if kind in _CLASSES:
+        if kind in MODALITIES:
             name = _modality_name(column, kind, names)
-            modalities.append(_CLASSES[kind](name, column))
-    numeric = [column for column, kind in guesses.items() if kind == "numeric"]
-    categorical = [column for column, kind in guesses.items() if kind == "categorical"]
+            modalities.append(MODALITIES[kind](name, column))
+    numeric, categorical = _guessed(guesses, "numeric"), _guessed(guesses, "categorical")
     if numeric or categorical:
         name = _modality_name("table", "table", names)
         modalities.append(Tabular(name, numeric=numeric, categorical=categorical))
-    if not modalities:
-        raise ValueError(
-            f"No column of the table can be an input of a model. Target: {target!r}; the others, "
-            f"and what they look like: {guesses}. Write the schema by hand."
-        )
-    task = task or _guess_task(frame[target])
-    return Schema(tuple(modalities), Target(target, task), id=id, group=group)
+    return modalities
 
 
 def _find_target(columns: list[str]) -> str:
@@ -174,68 +166,66 @@ def _guess_kind(series: pd.Series, base_dir: str | Path | None) -> str:
     """A modality's kind, `numeric`, `categorical`, `id`, `counter`, or why it is none of them."""
     cells = [value for value in series if not is_empty(value)]
     some = cells[:: max(1, len(cells) // _LOOKED_AT)]
-    media = Counter(_medium(value, base_dir) for value in some)
-    likeliest = max(_SUFFIXES, key=lambda kind: media[kind])
-    if media[likeliest] > len(some) / 2:
-        kind = likeliest
+    files = Counter(_medium(value, base_dir) for value in some)
+    likeliest = max(_FILES, key=lambda kind: files[kind])
+    if files[likeliest] > len(some) / 2:
         contents = (bytes, np.ndarray)
-        distinct = len({content_digest(v) if isinstance(v, contents) else str(v) for v in cells})
-    elif reason := _are_unreadable_images(some):
+        distinct = {content_digest(v) if isinstance(v, contents) else str(v) for v in cells}
+        return "constant" if len(distinct) <= 1 else likeliest
+    if reason := _path_problem(some):
         raise ValueError(
             f"Column {series.name!r} holds image files. {reason}, or drop the column if it is not "
             "an input."
         )
-    elif all(isinstance(value, str) for value in cells):
-        kind, distinct = "text", len(set(cells))
-    elif all(isinstance(value, NUMBERS) for value in cells):
-        kind, distinct = "number", len(set(cells))
-    else:
+    all_texts = all(isinstance(value, str) for value in cells)
+    if not all_texts and not all(isinstance(value, NUMBERS) for value in cells):
         return "not an image, a text, a number or a category"
+    distinct = len(set(cells))
     if distinct <= 1:
         return "constant"
-    if kind in _SUFFIXES:
-        return kind
     few = _are_few(distinct, len(cells))
     if re.search(r"(^|_)id$", series.name.strip().lower()) and not few:
         return "id" if distinct == len(series) else "an id that repeats"
     values = _as_numbers(cells)
     if values is not None:
-        if isinstance(cells[0], bool | np.bool_):
-            return "categorical"
-        if not _are_whole(series, values):
-            return "numeric"
-        if sorted(values) in (list(range(len(series))), list(range(1, len(series) + 1))):
-            return "counter"
-        return "categorical" if few else "numeric"
+        return _guess_number(series, cells, values, few)
     several_words = sum(len(value.split()) for value in cells) >= 2 * len(cells)
     mostly_differ = distinct > len(cells) / 2
     return "text" if not few and (mostly_differ or several_words) else "categorical"
 
 
-def _are_unreadable_images(cells: list[Any]) -> str | None:
+def _guess_number(series: pd.Series, cells: list[Any], values: list[float], few: bool) -> str:
+    if isinstance(cells[0], bool | np.bool_):
+        return "categorical"
+    if not _are_whole(series, values):
+        return "numeric"
+    if sorted(values) in (list(range(len(series))), list(range(1, len(series) + 1))):
+        return "counter"
+    return "categorical" if few else "numeric"
+
+
+def _path_problem(cells: list[Any]) -> str | None:
     """What to do about a column of image files of which some, or all, cannot be decoded."""
+    image = KINDS["image"]
     paths = [str(cell) for cell in cells if isinstance(cell, str | os.PathLike)]
-    reasons = [reason for reason in map(unreadable_image, paths) if reason]
-    readable = sum(path.strip().lower().endswith(IMAGE_SUFFIXES) for path in paths)
+    reasons = [reason for reason in map(image.path_problem, paths) if reason]
+    readable = sum(path.strip().lower().endswith(image.suffixes) for path in paths)
     return reasons[0] if reasons and len(reasons) + readable > len(cells) / 2 else None
 
 
 def _medium(value: Any, base_dir: str | Path | None) -> str | None:
-    """The kind of medium that a cell looks like."""
+    """The kind of files or arrays that a cell looks like."""
     if isinstance(value, bytes | bytearray):
         return _by_signature(bytes(value[:12]))
     if isinstance(value, np.ndarray):
-        if value.dtype.kind not in "buif":
-            return None
-        if value.ndim == 1:
-            return "audio" if value.dtype == np.int16 else "sequence"
-        return {2: "image", 3: "image", 4: "video"}.get(value.ndim)
+        like = (name for name, kind in _FILES.items() if kind.is_array(value))
+        return next(like, None) if value.dtype.kind in "buif" else None
     if not isinstance(value, str | os.PathLike):
         return None
-    name = str(value).strip().lower()
-    for kind, suffixes in _SUFFIXES.items():
-        if name.endswith(suffixes):
-            return kind
+    path = str(value).strip().lower()
+    for name, kind in _FILES.items():
+        if path.endswith(kind.suffixes):
+            return name
     if base_dir is None:
         return None
     try:
@@ -246,7 +236,8 @@ def _medium(value: Any, base_dir: str | Path | None) -> str | None:
 
 
 def _by_signature(start: bytes) -> str | None:
-    return next((kind for kind, pattern in _SIGNATURES.items() if pattern.match(start)), None)
+    signatures = {name: kind.signature for name, kind in _FILES.items() if kind.signature}
+    return next((name for name, known in signatures.items() if known.match(start)), None)
 
 
 def _are_few(distinct: int, rows: int) -> bool:
@@ -269,12 +260,12 @@ def _are_whole(series: pd.Series, values: list[float]) -> bool:
     return not is_float and all(value.is_integer() for value in values)
 
 
-def _guess_task(series: pd.Series) -> str:
+def _guess_target(series: pd.Series) -> Target:
     cells = [value for value in series if not is_empty(value)]
     if any(isinstance(value, CONTAINERS) for value in cells):
-        return "multilabel"
+        return Labels(series.name)
     values = _as_numbers(cells)
     if values is None or isinstance(cells[0], bool | np.bool_):
-        return "classification"
+        return Label(series.name)
     few = _are_few(len(set(values)), len(values))
-    return "classification" if few and _are_whole(series, values) else "regression"
+    return Label(series.name) if few and _are_whole(series, values) else Number(series.name)

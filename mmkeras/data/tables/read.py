@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.cells import Problem
-from mmkeras.data.tables.cells import NA_WORDS, empty_cells, is_empty, missing_cells
+from mmkeras.data.tables.cells import NA_WORDS, Problem, empty_cells, is_empty, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _SHOWN_PROBLEMS = 20
@@ -109,7 +109,8 @@ def read_table(
     for column, role in roles.items():
         if column not in frame.columns:
             continue
-        cells, found = read_column(frame[column], role, folder, schema.target.separator)
+        separator = getattr(schema.target, "separator", "|")
+        cells, found = read_column(frame[column], role, folder, separator)
         frame[column] = cells
         found += _check_keys(column, cells, schema, require_target)
         for row, problem in sorted(found, key=lambda item: item[0] or 0):
@@ -202,10 +203,11 @@ def _check_keys(
                 problems.append(
                     (row, f"the id {value!r} already stands in row {first[str(value)]}")
                 )
-    if require_target and column in (schema.target.column, schema.group):
-        what = "target" if column == schema.target.column else "group"
+    is_target = column in schema.target_columns
+    if require_target and (is_target or column == schema.group):
+        what = "target" if is_target else "group"
         empty = np.flatnonzero(empty_cells(cells))
-        if not (what == "target" and schema.target.task == "multilabel"):
+        if not (is_target and task_class(schema.target).may_be_empty):
             problems += [(int(position) + 1, f"the {what} is empty") for position in empty]
         elif len(empty) == len(cells):
             problems.append((None, "no row has a label"))

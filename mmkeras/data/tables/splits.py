@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 
 from mmkeras.data.tables.cells import empty_cells, label_names
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 
 _PARTS = {
     "train": "train",
@@ -70,7 +71,7 @@ def split_table(
     Every class keeps its share in each part as far as its rows allow; a class that ends up missing
     from a part is named in a warning. With `schema.group`, rows of one group stay in one part, and
     the shares are met as closely as whole groups allow. The test rows do not depend on
-    `validation`. Rows keep their order and index labels.
+    `validation`. Rows keep their order and row labels.
 
     Args:
         frame: The table.
@@ -107,7 +108,7 @@ def split_table(
         what = "rows" if groups is None else f"groups in {schema.group!r}"
         raise ValueError(f"{units} {what} cannot be split into {parts} parts.")
     if labels is not None and parts > 1:
-        _refuse_single_rows(labels, schema.target.column)
+        _refuse_single_rows(labels, schema.target_columns[0])
 
     rest = np.arange(len(frame))
     counts = [max(round(share * len(frame)), 1) if share else 0 for share in (test, validation)]
@@ -198,7 +199,7 @@ def k_folds(
             raise ValueError(f"`folds` must be 2 or more, and at most the {most} {what}. "
                              f"Received: {folds}.")  # fmt: skip
     if labels is not None:
-        _refuse_single_rows(labels, schema.target.column)
+        _refuse_single_rows(labels, schema.target_columns[0])
     if labels is not None and groups is not None:
         return _stratified_group_folds(labels, groups, folds, seed)
     if labels is not None:
@@ -213,9 +214,10 @@ def k_folds(
 
 def _labels(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:
     """Class names to stratify by; None where the task has no classes."""
-    if schema.target.task != "classification" or schema.target.per_step:
+    if schema.target is None or not task_class(schema.target).stratified:
         return None
-    return _complete(frame, schema.target.column, "target")
+    (column,) = schema.target_columns
+    return _complete(frame, column, "target")
 
 
 def _groups(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:

@@ -10,11 +10,12 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 import tyro
 
-from mmkeras.cli import DataConfig
 from mmkeras.encoders import ENCODERS
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
 from mmkeras.fusion import FUSIONS, fusion_class
 from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
 from mmkeras.training.ensemble import Rule
 
 ENSEMBLES = tuple(f"ensemble_{rule}" for rule in get_args(Rule))
@@ -39,9 +40,10 @@ class ComparisonConfig:
             for the full number of epochs.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
-        workers: Models that are trained at the same time, each in a process of its own. With as
-            many as there are cores, TF_NUM_INTRAOP_THREADS=1 keeps them out of each other's way.
-        out: The experiment's folder; by default runs/compare/NAME/TIME. The same again goes on.
+        workers: Models that are trained at the same time, each in a process of its own; 0 trains in
+            this process. With as many as there are cores, TF_NUM_INTRAOP_THREADS=1 keeps them out
+            of each other's way.
+        out: The experiment's folder; by default runs/compare/NAME/TIME. The same again resumes.
         results: A folder to which the table and the seeds' figures are copied, under the data
             set's name.
         settings: Model, training and preprocessing, the same for all.
@@ -63,7 +65,7 @@ class ComparisonConfig:
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     def __post_init__(self):
-        for name in ("seeds", "trials", "workers"):
+        for name in ("seeds", "trials"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         if self.trials > 1 and not self.validation:
@@ -73,12 +75,12 @@ class ComparisonConfig:
 def obstacle(name: str, config: ComparisonConfig, schema: Schema) -> str | None:
     """Why a fusion or an ensemble cannot be part of a comparison; `None` if it can."""
     if name in ENSEMBLES:
-        if schema.target.task != "classification":
+        if not task_class(schema.target).single_label:
             return "ensembles combine the probabilities of classes"
         if name in ("ensemble_weights", "ensemble_stacking") and not config.validation:
             return "it is fitted on validation rows, and there are none"
         return None
-    if fusion_class(name).aligned and not schema.target.per_step:
+    if fusion_class(name).aligned and not task_class(schema.target).per_step:
         return "it reads sequences whose steps belong together"
     return None
 
@@ -89,14 +91,13 @@ def with_encoders(settings: Settings, variant: str) -> Settings:
     Raises:
         ValueError: For a kind or name that does not exist.
     """
-    changes = {}
     for entry in variant.split(",") if variant else []:
         kind, _, name = entry.partition("=")
         if kind not in ENCODERS or name not in ENCODERS[kind]:
             known = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in ENCODERS.items())
             raise ValueError(f"Encoders are given as kind=name, of {known}. Received: {entry!r}.")
-        changes[f"{kind}_encoder"] = name
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **changes))
+        settings = settings.with_encoder(kind, name)
+    return settings
 
 
 def trial_settings(settings: Settings, trials: int, seed: int) -> list[Settings]:
@@ -110,12 +111,7 @@ def trial_settings(settings: Settings, trials: int, seed: int) -> list[Settings]
             dataclasses.replace(
                 settings,
                 training=dataclasses.replace(settings.training, learning_rate=float(rate)),
-                model=dataclasses.replace(
-                    settings.model,
-                    fusion_dim=int(dim),
-                    dropout=float(dropout),
-                    fusion_dropout=float(dropout),
-                ),
+                model=settings.model.with_sizes(int(dim), float(dropout)),
             )
         )
     return tried

@@ -8,12 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.evaluation.comparison import (
-    SCORES,
     Comparison,
     compare_models,
     difference_cell,
-    row_scores,
-    verdict,
+    significant_differences,
 )
 from mmkeras.files import write_text
 from mmkeras.reports.comparison_plot import plot_comparison
@@ -21,6 +19,7 @@ from mmkeras.reports.run_report import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ENSEMBLES, ComparisonConfig
 from mmkeras.studies.comparison.shared_rows import ROWS, model_folder
+from mmkeras.tasks import task_class
 
 REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat"}
 
@@ -39,14 +38,14 @@ def write_comparison(
     lines, tables = [], []
     for variant, part in results.groupby("encoders", sort=False):
         comparison = _compare(out, variant, part, schema)
-        points = 1.0 if schema.target.task == "regression" else 100.0
-        table = _table(comparison, part, schema, points)
+        main = task_class(schema.target).main
+        table = _table(comparison, part, schema)
         tables.append(table.reset_index().assign(encoders=variant))
         if variant:
             lines += [f"## {variant}", ""]
         lines += [format_table(table), ""]
         lines += [*_explain(schema, comparison), ""]
-        lines += [f"- {sentence}" for sentence in verdict(comparison, points)]
+        lines += [f"- {sentence}" for sentence in significant_differences(comparison, main)]
         for model, rows in part[part["score"].isna()].groupby("model", sort=False):
             seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
             lines.append(f"- {model} failed with seed {seeds}: {rows['error'].iloc[0]}")
@@ -54,8 +53,7 @@ def write_comparison(
         kinds = {name: _kind(name, schema) for name in comparison.table.index}
         cost = part.groupby("model")["epoch_seconds"].median()
         name = "comparison.png" if not variant else f"comparison-{variant.replace(',', '+')}.png"
-        label = SCORES[schema.target.task]
-        plot_comparison(comparison.table, cost, kinds, label).savefig(out / name, dpi=150)
+        plot_comparison(comparison.table, cost, kinds, main.words).savefig(out / name, dpi=150)
     text = "\n".join(lines)
     print("\n" + text)
     write_text(out / "comparison.md", text)
@@ -72,15 +70,14 @@ def write_comparison(
 
 def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Comparison:
     rows = np.load(out / ROWS)
+    task = task_class(schema.target)(schema.target)
     scores = {}
     fine = part[part["score"].notna()]
     for model, seeds in fine.groupby("model", sort=False)["seed"]:
         folder = model_folder(out, variant, model)
         scores[model] = np.stack(
             [
-                row_scores(
-                    schema.target.task, rows["test"], np.load(folder / f"seed{seed}.npz")["test"]
-                )
+                task.row_scores(rows["test"], np.load(folder / f"seed{seed}.npz")["test"])
                 for seed in seeds.astype(int)
             ]
         )
@@ -96,22 +93,21 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
     return compare_models(scores, baselines, judged=judged, groups=groups)
 
 
-def _table(
-    comparison: Comparison, part: pd.DataFrame, schema: Schema, points: float
-) -> pd.DataFrame:
+def _table(comparison: Comparison, part: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    main = task_class(schema.target).main
     costs = part.groupby("model")[["parameters", "epoch_seconds"]].median()
     lines = {}
     for model, row in comparison.table.iterrows():
         line = {
             "rank": int(row["rank"]),
-            "mean": f"{points * row['score']:.1f}",
-            "std": f"{points * row['std']:.1f}",
-            "95 % interval": f"{points * row['low']:.1f} to {points * row['high']:.1f}",
+            "mean": main.number(row["score"]),
+            "std": main.number(row["std"]),
+            "95 % interval": f"{main.number(row['low'])} to {main.number(row['high'])}",
             "parameters": f"{int(costs.loc[model, 'parameters']):,}",
             "s/epoch": f"{costs.loc[model, 'epoch_seconds']:.2f}",
         }
         for label in comparison.differences:
-            line[f"against {label}"] = difference_cell(comparison, model, label, points)
+            line[f"against {label}"] = difference_cell(comparison, model, label, main)
         name = f"{model} alone" if model in schema.names else model
         lines[name] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
@@ -120,11 +116,11 @@ def _table(
 def _explain(schema: Schema, comparison: Comparison) -> list[str]:
     counts = sorted(comparison.table["seeds"].unique())
     seeds = " to ".join(dict.fromkeys(str(counts[place]) for place in (0, -1)))
+    task = task_class(schema.target)
     return [
-        f"Test {SCORES[schema.target.task]}"
-        f"{'' if schema.target.task == 'regression' else ' in percent'}: mean and standard "
+        f"Test {task.main.words}{' in percent' if task.main.percent else ''}: mean and standard "
         f"deviation over {seeds} seeds; intervals by bootstrap over test rows"
-        f"{' (whole groups)' if schema.group or schema.target.per_step else ''} and seeds. "
+        f"{' (whole groups)' if schema.group or task.per_step else ''} and seeds. "
         "Differences in points; * significant at 5 % after Holm's correction for the number of "
         "models held against that line. The best single modality is the one that is best on these "
         "test rows, which is the strictest line. Seconds an epoch and seed, on the machine it ran "

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import pandas as pd
 
-from mmkeras.cli import to_json
 from mmkeras.data.tables.fingerprint import fingerprint
+from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.rows import open_table
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
@@ -28,56 +24,102 @@ from mmkeras.studies.comparison.comparison_config import (
     obstacle,
     with_encoders,
 )
-from mmkeras.studies.comparison.jobs import Job, choose_settings, ensemble_rows, train_model
+from mmkeras.studies.comparison.model_job import (
+    SETTINGS,
+    ModelJob,
+    choose_settings,
+    ensemble_rows,
+    train_model,
+)
 from mmkeras.studies.comparison.report import write_comparison
+from mmkeras.studies.jobs import Job, Outcome, refuse_missing, run_jobs
 
-# Models a process trains before a new one takes over: Keras leaks a little with each.
-_MODELS_A_PROCESS = 8
+# Jobs of a process share its decoded rows. Keras leaks a little with each.
+_JOBS_PER_PROCESS = 8
 RESULTS = "results.csv"
 
 
 def compare(config: ComparisonConfig) -> pd.DataFrame:
-    """Runs the comparison, prints and saves its tables; returns a row a model and seed.
+    """Runs the comparison, prints and saves its tables; returns one row per model and seed.
 
     Leaves `results.csv`, `comparison.md`, `comparison.png`, and for each model the predictions,
     histories and TensorBoard's HParams of its seeds.
+
+    Raises:
+        JobsMissing: Some models could not be trained; the tables show the others.
     """
     variants = config.encoders or ("",)
     for variant in variants:
         with_encoders(config.settings, variant)  # a wrong name is reported before any work
-    table, schema = config.data.load()
+    if config.vectorized and not config.workers and keras.config.backend() != "jax":
+        raise ValueError(
+            "--vectorized needs the JAX backend, which processes of their own get: give --workers "
+            "1 or more, or set KERAS_BACKEND=jax."
+        )
+    table, schema, messages = open_table(config.data, config.settings)
+    for message in messages:
+        print(message)
     fusions = _fitting(config, schema)
     ensembles = [name for name in fusions if name in ENSEMBLES]
     trained = [*schema.names, *(name for name in fusions if name not in ENSEMBLES)]
-    out = config.out or Path("runs/compare") / config.data.name / time.strftime("%Y%m%d-%H%M%S")
-    out.mkdir(parents=True, exist_ok=True)
-    about = {
-        "data": fingerprint(table, schema),
-        "backend": "jax" if config.vectorized else keras.config.backend(),
-    }
-    _check_same(out / "config.json", {**to_json(config), "about": about})
-
-    results = _finished(out / RESULTS)
-    jobs = _jobs(config, out, variants, trained, results)
-    print(f"{len(jobs)} jobs to do; {out} holds {len(results)} finished runs")
-    if config.trials > 1:
-        models = list({(job.encoders, job.model): job for job in jobs}.values())
-        for number, _ in enumerate(_in_processes(config, choose_settings, models), start=1):
-            print(f"settings chosen for {number} of {len(models)} models")
-    for number, rows in enumerate(_in_processes(config, train_model, jobs), start=1):
+    out = experiment_folder(config.out, Path("runs/compare") / config.data.name)
+    with locked(out):
+        about = {
+            "data": fingerprint(table, schema),
+            "backend": "jax" if config.vectorized else keras.config.backend(),
+        }
+        _check_same(out / "config.json", {**to_json(config), "about": about})
+        results = _finished(out / RESULTS)
+        jobs = _jobs(config, out, variants, trained, results)
+        print(f"{len(jobs)} jobs to do; {out} holds {len(results)} finished runs")
+        results, failed = _train(config, out, jobs, results)
+        results = results[~results["model"].isin(ENSEMBLES)]
+        rows = []
+        for variant in variants:
+            for name in ensembles:
+                rows += ensemble_rows(ModelJob(config, out, variant, name, ()), schema, results)
         results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
         write_text(out / RESULTS, results.to_csv(index=False))
-        scores = ", ".join(f"{row['score']:.3f}" for row in rows if "score" in row)
-        print(f"{number}/{len(jobs)} {rows[0]['encoders']} {rows[0]['model']}: {scores}")
-    results = results[~results["model"].isin(ENSEMBLES)]
-    rows = []
-    for variant in variants:
-        for name in ensembles:
-            rows += ensemble_rows(Job(config, out, variant, name, ()), schema, results)
-    results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
-    write_text(out / RESULTS, results.to_csv(index=False))
-    write_comparison(out, config, results, schema)
+        if "score" in results:  # otherwise all have failed
+            write_comparison(out, config, results, schema)
+    refuse_missing(failed, len(jobs))
     return results
+
+
+def _train(
+    config: ComparisonConfig, out: Path, jobs: Sequence[ModelJob], results: pd.DataFrame
+) -> tuple[pd.DataFrame, list[Outcome]]:
+    """Does the jobs; returns the results with theirs, and the jobs that failed.
+
+    A model that failed has one row per seed, which says why in `error`.
+    """
+    how = {
+        "workers": config.workers,
+        "jobs_per_process": _JOBS_PER_PROCESS,
+        "environment": {"KERAS_BACKEND": "jax"} if config.vectorized else None,
+    }
+    failed = []
+    if config.trials > 1:
+        models = {job.folder: job for job in jobs}.values()
+        tried = [
+            Job(f"{job.name}, settings", choose_settings, (job,))
+            for job in models
+            if not (job.folder / SETTINGS).exists()
+        ]
+        failed += [each for each in run_jobs(tried, **how) if each.error is not None]
+    by_job = {Job(job.name, train_model, (job,)): job for job in jobs}
+    for outcome in run_jobs(list(by_job), **how):
+        if outcome.error is None:
+            rows = outcome.result
+            print("score " + ", ".join(f"{row['score']:.3f}" for row in rows), flush=True)
+        else:
+            failed.append(outcome)
+            job = by_job[outcome.job]
+            about = {"encoders": job.encoders, "model": job.model, "error": outcome.reason}
+            rows = [{**about, "seed": seed} for seed in job.seeds]
+        results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
+        write_text(out / RESULTS, results.to_csv(index=False))
+    return results, failed
 
 
 def _fitting(config: ComparisonConfig, schema: Schema) -> list[str]:
@@ -110,7 +152,7 @@ def _jobs(
     variants: tuple[str, ...],
     models: list[str],
     results: pd.DataFrame,
-) -> list[Job]:
+) -> list[ModelJob]:
     """What is still to be trained."""
     done = set(results[["encoders", "model", "seed"]].itertuples(index=False, name=None))
     jobs = []
@@ -118,7 +160,7 @@ def _jobs(
         for model in models:
             left = [s for s in range(config.seeds) if (variant, model, s) not in done]
             parts = [tuple(left)] if config.vectorized else [(seed,) for seed in left]
-            jobs += [Job(config, out, variant, model, part) for part in parts if part]
+            jobs += [ModelJob(config, out, variant, model, part) for part in parts if part]
     return jobs
 
 
@@ -133,46 +175,3 @@ def _check_same(path: Path, config: dict[str, Any]) -> None:
         if shown := differences(before, now):
             raise ValueError(f"{path.parent} holds a comparison of other settings: {shown}")
     write_json(path, config)
-
-
-def _in_processes(
-    config: ComparisonConfig, work: Callable[[Job], Any], jobs: Sequence[Job]
-) -> Iterator[Any]:
-    """What `work` gives for each job, as they end; in new processes every now and then.
-
-    Raises:
-        RuntimeError: A process was killed.
-    """
-    # (Those of an executor can be renewed by itself from Python 3.11 on, with a deadlock.)
-    part = config.workers * _MODELS_A_PROCESS
-    for start in range(0, len(jobs), part):
-        with (
-            _backend("jax" if config.vectorized else None),
-            ProcessPoolExecutor(
-                config.workers, mp_context=multiprocessing.get_context("spawn")
-            ) as executor,
-        ):
-            futures = [executor.submit(work, job) for job in jobs[start : start + part]]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BrokenProcessPool as error:
-                raise RuntimeError(
-                    "A training process was killed, most likely for want of memory. The same "
-                    "command with --out goes on; fewer --workers or --fusions need less."
-                ) from error
-
-
-@contextlib.contextmanager
-def _backend(name: str | None) -> Iterator[None]:
-    """Makes new processes use a Keras backend, whatever this one runs on."""
-    before = os.environ.get("KERAS_BACKEND")
-    if name is not None:
-        os.environ["KERAS_BACKEND"] = name
-    try:
-        yield
-    finally:
-        if name is not None and before is None:
-            del os.environ["KERAS_BACKEND"]
-        elif name is not None:
-            os.environ["KERAS_BACKEND"] = before

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.experiment.train import drop_unreadable, fitted_pipelines, in_own_unit
+from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.train import fitted_pipelines, in_own_unit
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
 
@@ -26,36 +26,30 @@ def model_folder(out: Path, encoders: str, model: str) -> Path:
     return out / (encoders or "default").replace(",", "+") / model
 
 
-@dataclass(frozen=True)
-class Data:
-    """What a model is trained, chosen and tested on."""
-
-    preprocessing: Preprocessing
-    train: Pipeline
-    validation: Pipeline | None
-    test: Pipeline
-
-
 @functools.lru_cache(maxsize=4)
-def prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> Data:
-    """The pipelines, made once a process for all models of the same modalities."""
-    table, schema = config.data.load()
-    if config.settings.on_error == "skip":
-        # Before the split, so that models of other modalities are compared on the same rows.
-        table, _ = drop_unreadable(table, schema, config.settings)
-    splits = config.data.split(
-        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+def prepare(
+    config: ComparisonConfig, out: Path, encoders: str, modality: str | None
+) -> tuple[Preprocessing, dict[str, Pipeline]]:
+    """The pipelines, made once per process for all models of the same modalities."""
+    rows = open_rows(
+        config.data,
+        config.settings,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
     )
+    splits, schema = rows.splits, rows.schema
     if config.rows is not None:
         train = fewer_rows(splits.train, schema, config.rows, config.split_seed)
         splits = dataclasses.replace(splits, train=train)
+    settings = with_encoders(config.settings, encoders)
     if modality is not None:
         schema = schema.select([modality])
-    settings = with_encoders(config.settings, encoders)
+        settings = settings.select(schema)
     preprocessing, pipelines = fitted_pipelines(splits, schema, settings, out / "cache")
     if not (out / ROWS).exists():
         _save_rows(out / ROWS, pipelines)
-    return Data(preprocessing, pipelines["train"], pipelines.get("validation"), pipelines["test"])
+    return preprocessing, pipelines
 
 
 def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
-from mmkeras.studies.tuning.space import with_values
+from mmkeras.studies.tuning.space import acting_values, with_values
 
 TRIALS, BEST = "trials.csv", "best.json"
 # Too small for the three digits of other numbers.
@@ -27,7 +27,7 @@ def write_results(study: optuna.Study, folder: Path, settings: Settings) -> None
             {
                 "trial": best.number,
                 "validation": best.user_attrs["metrics"],
-                "values": best.params,
+                "values": acting_values(best.params),
                 "settings": with_values(settings, best.params).to_dict(),
             },
         )
@@ -40,7 +40,7 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
             "trial": trial.number,
             "state": trial.state.name.lower(),
             **trial.user_attrs.get("metrics", {}),
-            **{k: "own" if v is None else v for k, v in trial.params.items()},
+            **{k: "own" if v is None else v for k, v in acting_values(trial.params).items()},
             **{k: v for k, v in trial.user_attrs.items() if k not in ("metrics", "stopped")},
         }
         for trial in study.trials

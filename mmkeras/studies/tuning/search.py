@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from mmkeras.evaluation.metrics import headline
+from mmkeras.experiment.folders import locked
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json
 from mmkeras.reports.run_report import differences
+from mmkeras.studies.jobs import Job, Outcome, Workers, refuse_missing, run_job
 from mmkeras.studies.tuning.results import write_results
-from mmkeras.studies.tuning.space import distributions
+from mmkeras.studies.tuning.space import acting_values, distributions
 from mmkeras.studies.tuning.trial import CHECKPOINT
 from mmkeras.studies.tuning.tuning_config import TuneConfig, describe
 from mmkeras.studies.tuning.worker import open_study, run_trial, trial_folder
+from mmkeras.tasks import task_class
 
 SEARCH = "search.json"
 # After so many trials, one at least must have ended well.
@@ -30,7 +30,7 @@ _MAY_FAIL = 3
 
 
 def search(config: TuneConfig) -> tuple[optuna.Study, str]:
-    """Runs the trials that are still missing; returns the study and the task.
+    """Runs the trials that are still missing; returns the study and the kind of target.
 
     A trial that was interrupted goes on where it stopped. Each trial's draw depends on the search's
     seed, the trial's number and the trials before it, so that an interrupted search ends where an
@@ -38,69 +38,86 @@ def search(config: TuneConfig) -> tuple[optuna.Study, str]:
 
     Raises:
         ValueError: The folder holds another search; there are no validation rows; no trial ends.
+        JobsMissing: The processes of some trials died.
     """
     folder = config.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    stored = read_json(folder / SEARCH) if (folder / SEARCH).exists() else None
-    about = in_new_process(describe, config, None if stored is None else stored["choices"])
-    if stored is None:
-        write_json(folder / SEARCH, about)
-    else:
-        _check_same_search(stored, about, folder)
+    with locked(folder):
+        stored = read_json(folder / SEARCH) if (folder / SEARCH).exists() else None
+        choices = None if stored is None else stored["choices"]
+        about = run_job(Job("describe", describe, (config, choices)), workers=config.workers)
+        if stored is None:
+            write_json(folder / SEARCH, about)
+        else:
+            _check_same_search(stored, about, folder)
+        study = open_study(folder, about["kind"])
+        if not study.trials:
+            study.enqueue_trial(about["first"])
+        dead = _run_trials(config, study, about)
+    refuse_missing(dead, config.trials)
+    if not study.get_trials(states=[TrialState.COMPLETE]):
+        raise ValueError("No trial ended well; `--trials` allows more.")
+    return study, about["kind"]
+
+
+def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any]) -> list[Outcome]:
+    """Resumes interrupted trials, then draws new ones, until there are `config.trials`.
+
+    Returns:
+        The trials whose process died: they stay unfinished, for the next call.
+    """
     drawn_from = distributions(config.space, about["choices"])
-    study = open_study(folder, about["task"])
-    if not study.trials:
-        study.enqueue_trial(about["first"])
-    jobs = [
+    waiting = [
         optuna.trial.Trial(study, trial._trial_id)
         for trial in study.get_trials(states=[TrialState.RUNNING])
     ]
-    with ThreadPoolExecutor(config.workers) as threads:
-        running = {}
+    trials, dead = {}, []
+    with Workers(config.workers) as workers:
         while True:
-            while len(running) < config.workers:
-                if not jobs:
-                    number = sum(t.state != TrialState.WAITING for t in study.get_trials())
-                    if number >= config.trials:
-                        break
-                    seed = np.random.SeedSequence([config.search_seed, number])
-                    study.sampler = optuna.samplers.TPESampler(
-                        seed=int(seed.generate_state(1)[0]), constant_liar=True
-                    )
-                    jobs.append(study.ask(drawn_from))
-                trial = jobs.pop(0)
-                job = (config, about["task"], trial._trial_id, trial.number, trial.params)
-                running[threads.submit(in_new_process, run_trial, *job)] = trial
-            if not running:
-                if not study.get_trials(states=[TrialState.COMPLETE]):
-                    raise ValueError("No trial ended well; `--trials` allows more.")
-                return study, about["task"]
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                trial = running.pop(future)
-                try:
-                    outcome = future.result()
-                except BrokenProcessPool:
-                    outcome = {"error": "the process died; the memory may not have sufficed"}
-                finish_trial(study, trial, outcome, about["task"])
-                write_results(study, folder, config.settings)
-                checkpoint = trial_folder(folder, trial.number) / CHECKPOINT
+            while workers.has_room and (trial := _next_trial(config, study, waiting, drawn_from)):
+                arguments = (config, about["kind"], trial._trial_id, trial.number, trial.params)
+                job = Job(f"trial {trial.number}", run_trial, arguments)
+                trials[job.name] = trial
+                workers.start(job)
+            if not workers.running:
+                return dead
+            outcome = workers.wait()
+            if outcome.error is not None:
+                print(f"{outcome.job.name}: {outcome.reason}", flush=True)
+                dead.append(outcome)
+            else:
+                trial = trials[outcome.job.name]
+                finish_trial(study, trial, outcome.result, about["kind"])
+                write_results(study, config.folder, config.settings)
+                checkpoint = trial_folder(config.folder, trial.number) / CHECKPOINT
                 shutil.rmtree(checkpoint.parent, ignore_errors=True)
-                _refuse_only_failures(study)
+            _refuse_only_failures(study, dead)
 
 
-def in_new_process(function: Callable, *arguments: Any) -> Any:
-    """Calls it in a process of its own: models trained one after the other leak memory."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
-        return process.submit(function, *arguments).result()
+def _next_trial(
+    config: TuneConfig,
+    study: optuna.Study,
+    waiting: list[optuna.trial.Trial],
+    drawn_from: Mapping[str, BaseDistribution],
+) -> optuna.trial.Trial | None:
+    """One of the interrupted trials, then a new one; `None` if there are enough."""
+    if waiting:
+        return waiting.pop(0)
+    number = sum(t.state != TrialState.WAITING for t in study.get_trials())
+    if number >= config.trials:
+        return None
+    seed = np.random.SeedSequence([config.search_seed, number])
+    study.sampler = optuna.samplers.TPESampler(
+        seed=int(seed.generate_state(1)[0]), constant_liar=True
+    )
+    return study.ask(dict(drawn_from))
 
 
 def finish_trial(
-    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], task: str
+    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], kind: str
 ) -> None:
     for name, value in outcome.items():
         trial.set_user_attr(name, value)
-    figure = headline(task)[0]
+    figure = task_class(kind).main.key
     if "error" in outcome:
         study.tell(trial, state=TrialState.FAIL)
         says = f"failed, {outcome['error']}"
@@ -114,7 +131,7 @@ def finish_trial(
             f"{figure} {outcome['metrics'][figure]:.4f} in {outcome['seconds']:.0f} s "
             f"(best {best.value:.4f}, trial {best.number})"
         )
-    print(f"trial {trial.number}: {says}; {shown(trial.params)}", flush=True)
+    print(f"trial {trial.number}: {says}; {shown(acting_values(trial.params))}", flush=True)
 
 
 def shown(values: Mapping[str, Any]) -> str:
@@ -122,12 +139,12 @@ def shown(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in numbers.items())
 
 
-def _refuse_only_failures(study: optuna.Study) -> None:
+def _refuse_only_failures(study: optuna.Study, dead: Sequence[Outcome]) -> None:
     ended = [trial for trial in study.trials if trial.state.is_finished()]
-    if len(ended) >= _MAY_FAIL and all(trial.state == TrialState.FAIL for trial in ended):
-        raise ValueError(
-            f"All {len(ended)} trials failed; the last: {ended[-1].user_attrs['error']}"
-        )
+    failed = len(ended) + len(dead)
+    if failed >= _MAY_FAIL and all(trial.state == TrialState.FAIL for trial in ended):
+        last = ended[-1].user_attrs["error"] if ended else dead[-1].reason
+        raise ValueError(f"All {failed} trials failed; the last: {last}")
 
 
 def _check_same_search(stored: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

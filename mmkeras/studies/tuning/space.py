@@ -15,13 +15,15 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
-from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
-from mmkeras.encoders import ENCODERS, default_encoder
-from mmkeras.experiment.settings import Fusion, ModelSettings, Settings
+from mmkeras.encoders import ENCODERS
+from mmkeras.experiment.settings import FusionName, Settings
 from mmkeras.experiment.train import make_model
-from mmkeras.fusion import FUSIONS, fusion_class
+from mmkeras.fusion import FUSIONS, fusion_options
 from mmkeras.schema import Schema
+
+_OF_TRAINING = ("learning_rate", "weight_decay", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class SearchSpace:
     dropouts: tuple[float, float] = (0.0, 0.7)
     batch_sizes: tuple[int, ...] = (16, 32, 64, 128)
     fusion_dims: tuple[int, ...] = (32, 64, 128)
-    fusions: tuple[Fusion, ...] = ()
+    fusions: tuple[FusionName, ...] = ()
     encoders: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -75,24 +77,23 @@ def fitting_choices(
     Raises:
         ValueError: Of the fusions or of a kind's encoders none fits; it says why.
     """
-    by_text_encoder, refused = {}, {}
+    prepared: dict[str, Preprocessing] = {}
+    refused: dict[str, str] = {}
     presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
     presence |= bool(missing_cells(train, schema).to_numpy().any())
 
-    def preprocessing_of(settings: Settings):
-        name = settings.model.text_encoder
-        if name not in by_text_encoder:
-            by_text_encoder[name] = fit_preprocessing(
-                train, schema, settings.preprocessing(schema), presence=presence
-            )
-        return by_text_encoder[name]
+    def preprocessing_of(settings: Settings) -> Preprocessing:
+        own = settings.preprocessing(schema)
+        if str(own) not in prepared:
+            prepared[str(own)] = fit_preprocessing(train, schema, own, presence=presence)
+        return prepared[str(own)]
 
     def fitting(field: str, names: list[str], settings: Settings) -> list[str]:
         kept = []
         for name in names:
-            tried = _with_model(settings, {field: name})
             try:
-                make_model(preprocessing_of(tried), tried.model)
+                tried = with_values(settings, {field: name})
+                make_model(preprocessing_of(tried), tried)
                 kept.append(name)
             except ValueError as error:
                 refused[f"{field} {name}"] = str(error).partition("\n")[0]
@@ -105,19 +106,19 @@ def fitting_choices(
     several = list(FUSIONS) if len(schema.modalities) > 1 else [own]
     choices = {"fusion": fitting("fusion", list(space.fusions) or several, settings)}
     if own not in choices["fusion"]:
-        settings = _with_model(settings, {"fusion": choices["fusion"][0]})
+        settings = with_values(settings, {"fusion": choices["fusion"][0]})
+    inputs = preprocessing_of(settings).inputs
     for kind, modality in {modality.kind: modality for modality in schema.modalities}.items():
         names = [entry.split("=")[1] for entry in space.encoders if entry.startswith(f"{kind}=")]
         if not names:
-            own = settings.model.encoder(kind)
+            own = settings.encoder_of(modality, inputs[modality.name]).name
             names = [name for name in ENCODERS[kind] if name != "backbone" or name == own]
-            if own == "default":
-                inputs = preprocessing_of(settings).inputs[modality.name]
-                names[names.index(default_encoder(modality, inputs))] = own
         choices[f"{kind}_encoder"] = fitting(f"{kind}_encoder", names, settings)
     choices["batch_size"] = sorted({*space.batch_sizes, settings.training.batch_size})
     # None is each fusion's own width.
-    choices["fusion_dim"] = list(dict.fromkeys((settings.model.fusion_dim, *space.fusion_dims)))
+    choices["fusion_dim"] = list(
+        dict.fromkeys((settings.model.fusion_options.get("dim"), *space.fusion_dims))
+    )
     for what, why in refused.items():
         print(f"left out, {what}: {why}")
     return choices
@@ -141,22 +142,24 @@ def first_values(
     A weight decay of 0 becomes the smallest. What the space has no like of is left open.
     """
     model, training = settings.model, settings.training
-    late = fusion_class(model.fusion).gives_logits
+    dropout = model.fusion_dropout if model.dropout is None else model.dropout
     values = {
         "learning_rate": _within(training.learning_rate, space.learning_rates),
         "weight_decay": _within(training.weight_decay, space.weight_decays),
-        "dropout": _within(model.fusion_dropout if late else model.dropout, space.dropouts),
+        "dropout": _within(dropout, space.dropouts),
         "batch_size": training.batch_size,
         "fusion": model.fusion,
-        "fusion_dim": model.fusion_dim,
+        "fusion_dim": model.fusion_options.get("dim"),
     }
     for modality in schema.modalities:
-        values[f"{modality.kind}_encoder"] = model.encoder(modality.kind)
+        values[f"{modality.kind}_encoder"] = settings.encoder_of(modality).name
     return {name: x for name, x in values.items() if name not in choices or x in choices[name]}
 
 
 def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    """The settings with a trial's values.
+    """The settings with a trial's values, as far as the trial's fusion has use for them.
+
+    The dropout is the head's; in late fusion, which has none, each modality's.
 
     Example:
 
@@ -164,19 +167,33 @@ def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     >>> settings.training.learning_rate, settings.model.dropout
     (0.01, 0.1)
     """
-    own = {field.name for field in dataclasses.fields(ModelSettings)}
-    model = {name: value for name, value in values.items() if name in own}
-    if fusion_class(model.get("fusion", settings.model.fusion)).gives_logits:
-        # There the head, and with it the head's dropout, is left out.
-        model["fusion_dropout"] = model.pop("dropout", settings.model.fusion_dropout)
-    training = {name: value for name, value in values.items() if name not in own}
+    model = settings.model.with_fusion(values.get("fusion", settings.model.fusion))
+    dim = values.get("fusion_dim")
+    if "fusion_dim" in values:
+        options = {name: x for name, x in model.fusion_options.items() if name != "dim"}
+        if dim is not None and _acts("fusion_dim", model.fusion):
+            options["dim"] = dim
+        model = dataclasses.replace(model, fusion_options=options)
+    if "dropout" in values:
+        name = "dropout" if model.has_head else "fusion_dropout"
+        model = dataclasses.replace(model, **{name: values["dropout"]})
+    settings = dataclasses.replace(settings, model=model)
+    for name, value in values.items():
+        if name.endswith("_encoder"):
+            settings = settings.with_encoder(name.removesuffix("_encoder"), value)
+    training = {name: x for name, x in values.items() if name in _OF_TRAINING}
     return dataclasses.replace(
-        _with_model(settings, model), training=dataclasses.replace(settings.training, **training)
+        settings, training=dataclasses.replace(settings.training, **training)
     )
 
 
-def _with_model(settings: Settings, values: Mapping[str, Any]) -> Settings:
-    return dataclasses.replace(settings, model=dataclasses.replace(settings.model, **values))
+def acting_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a trial's values those that its fusion has use for."""
+    return {name: x for name, x in values.items() if _acts(name, values["fusion"])}
+
+
+def _acts(name: str, fusion: str) -> bool:
+    return name != "fusion_dim" or "dim" in fusion_options(fusion)
 
 
 def _within(value: float, limits: tuple[float, float]) -> float:

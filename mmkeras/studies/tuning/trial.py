@@ -11,14 +11,11 @@ import keras
 import pandas as pd
 
 from mmkeras.data.tables.splits import Splits
-from mmkeras.evaluation.metrics import evaluate_predictions
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import fitted_pipelines, in_own_unit, make_model
+from mmkeras.experiment.train import fitted_pipelines, judge, train_and_judge
 from mmkeras.files import write_json
 from mmkeras.reports.run_report import flatten
 from mmkeras.schema import Schema
-from mmkeras.training.fit import fit
-from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardReport, TensorBoardScalars
 
 CHECKPOINT = "checkpoint/last.npz"
@@ -76,33 +73,22 @@ def train_trial(
     started = time.perf_counter()
     (folder / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
     write_json(folder / "settings.json", settings.to_dict())
-    set_seed(settings.seed)
     preprocessing, pipelines = fitted_pipelines(
         Splits(train, validation, train[:0]), schema, settings, cache_dir
     )
-    held_out = pipelines["validation"]
-    model = make_model(preprocessing, settings.model)
-    result = fit(
-        model,
-        pipelines["train"],
-        held_out,
-        settings.training,
-        seed=settings.seed,
+    trained = train_and_judge(
+        preprocessing,
+        pipelines,
+        settings,
+        parts=(),
         checkpoint=folder / CHECKPOINT,
         label=folder.name,
         callbacks=[TensorBoardScalars(folder), stopper],
     )
-    outcome = {
-        "stopped": stopper.stopped,
-        "best_epoch": result.best_epoch,
-        "epochs": len(result.history),
-        "parameters": int(model.count_params()),
-    }
+    outcome = {"stopped": stopper.stopped, **trained.summary()}
     if not stopper.stopped:
-        outputs = held_out.unpad(model.predict(held_out.evaluate(), verbose=0))
-        outcome["metrics"] = evaluate_predictions(
-            schema.target.task, *in_own_unit(held_out, outputs)
-        )
+        _, metrics = judge(trained.model, {"validation": pipelines["validation"]})
+        outcome["metrics"] = metrics["validation"]
         with TensorBoardReport(folder) as board:
             board.settings(flatten(values), outcome["metrics"], part="validation")
     return {**outcome, "seconds": round(time.perf_counter() - started, 2)}

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from mmkeras.cli import DataConfig, to_json
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.rows import open_rows
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import drop_unreadable
 from mmkeras.schema import Schema
 from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
 
@@ -26,13 +26,14 @@ class TuneConfig:
         data: Which rows.
         space: What is searched.
         trials: Settings tried, with those of earlier calls.
-        workers: Trials at a time. Only with one does the same search give the same result.
+        workers: Trials at a time, each in a process of its own; 0 runs them in this process. With
+            two or more, the same search may give another result.
         final_seeds: Train the best settings with so many seeds, and look at the test rows.
         validation: Share of the (training) rows that judge a trial.
         test: Share of the rows that no trial sees, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
         search_seed: Decides what is tried.
-        out: The search's folder; by default runs/tune/NAME. The same folder again goes on.
+        out: The search's folder; by default runs/tune/NAME. The same folder again resumes.
         settings: The first trial's, and all that is not searched.
     """
 
@@ -53,20 +54,24 @@ class TuneConfig:
         return self.out or Path("runs") / "tune" / self.data.name
 
 
-def load_rows(config: TuneConfig) -> tuple[Splits, Schema]:
-    table, schema = config.data.load()
-    if config.settings.on_error == "skip":
-        # Before the split, as in the other experiments: the test rows are to be the same.
-        table, _ = drop_unreadable(table, schema, config.settings)
-    splits = config.data.split(
-        table, schema, validation=config.validation, test=config.test, seed=config.split_seed
+def load_rows(config: TuneConfig) -> tuple[Splits, Schema, list[str]]:
+    """The rows without the test rows, the schema, and what was done to the rows, in words."""
+    rows = open_rows(
+        config.data,
+        config.settings,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
     )
-    return dataclasses.replace(splits, test=splits.test[:0]), schema
+    splits = dataclasses.replace(rows.splits, test=rows.splits.test[:0])
+    return splits, rows.schema, rows.messages
 
 
 def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, Any]:
     """What makes this search this one, and what it chooses from unless that is known."""
-    splits, schema = load_rows(config)
+    splits, schema, messages = load_rows(config)
+    for message in messages:
+        print(message)
     if not len(splits.train) or not len(splits.validation):
         raise ValueError("A search needs training and validation rows. Set --validation above 0.")
     if choices is None:
@@ -78,7 +83,7 @@ def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, A
             "train": fingerprint(splits.train, schema),
             "validation": fingerprint(splits.validation, schema),
         },
-        "task": schema.target.task,
+        "kind": schema.target.kind,
         "choices": choices,
         "first": first_values(config.space, choices, config.settings, schema),
     }

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from mmkeras.studies.tuning.space import with_values
+from mmkeras.studies.tuning.space import acting_values, with_values
 from mmkeras.studies.tuning.trial import StopHopeless, train_trial
 from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
+from mmkeras.tasks import task_class
 
 JOURNAL = "journal.log"
-# The value after each epoch by which trials are compared while they run, by task.
-_WATCHED = {
-    "classification": "val_accuracy",
-    "multilabel": "val_loss",
-    "regression": "val_loss",
-}
 
 
-def open_study(folder: Path, task: str) -> optuna.Study:
-    """The search's study, from its journal of JSON lines."""
+def open_study(folder: Path, kind: str) -> optuna.Study:
+    """The search's study, from its journal of JSON lines; `kind` is the target's."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     return optuna.create_study(
         study_name="tune",
         storage=optuna.storages.JournalStorage(journal),
-        direction="minimize" if task == "regression" else "maximize",
+        direction="maximize" if task_class(kind).main.higher_is_better else "minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
         load_if_exists=True,
     )
@@ -40,17 +33,14 @@ def trial_folder(folder: Path, number: int) -> Path:
 
 
 def run_trial(
-    config: TuneConfig, task: str, trial_id: int, number: int, values: dict[str, Any]
+    config: TuneConfig, kind: str, trial_id: int, number: int, values: dict[str, Any]
 ) -> dict[str, Any]:
     """One trial's outcome (`train_trial`), or the `error` that it ended with."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        splits, schema = load_rows(config)
-    trial = optuna.trial.Trial(open_study(config.folder, task), trial_id)
-    # Where the study's figure is to grow, a loss is handed over as its negative.
-    sign = -1.0 if task == "multilabel" else 1.0
+    splits, schema, _ = load_rows(config)
+    trial = optuna.trial.Trial(open_study(config.folder, kind), trial_id)
 
     def judge(epoch: int, value: float) -> bool:
-        trial.report(sign * value, step=epoch)
+        trial.report(value, step=epoch)
         return trial.should_prune()
 
     try:
@@ -60,8 +50,8 @@ def run_trial(
             schema,
             with_values(config.settings, values),
             trial_folder(config.folder, number),
-            values=values,
-            stopper=StopHopeless(_WATCHED[task], judge),
+            values=acting_values(values),
+            stopper=StopHopeless(f"val_{task_class(kind).main.key}", judge),
             cache_dir=config.folder / "cache",
         )
     except Exception as error:  # Whatever settings break must not end the search.

@@ -125,6 +125,7 @@ class GradientBlending(keras.callbacks.Callback):
         self._history = list(history)
 
     def on_epoch_end(self, epoch, logs: dict[str, Any] | None = None):
+        logs = {} if logs is None else logs
         self._history.append(dict(logs))
         variable, names = self.model.get_layer("output_blend").blend, sorted(self.model.output)
         used = keras.ops.convert_to_numpy(variable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import keras
 
@@ -13,7 +14,8 @@ from mmkeras.training.balance.distillation import distillation_model
 from mmkeras.training.balance.gradient_blending import blended_model
 from mmkeras.training.balance.gradient_modulation import GradientModulation
 
-BALANCES = ("none", "ogm", "ogm_ge", "agm", "gradient_blending", "distillation")
+Balance = Literal["none", "ogm", "ogm_ge", "agm", "gradient_blending", "distillation"]
+BALANCES = get_args(Balance)
 
 
 def balanced_model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers, ops
@@ -12,7 +12,8 @@ from keras import layers, ops
 from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.models.parts import fusion_inputs, pooled
 
-POSITIVES = ("rows", "classes")
+Positives = Literal["rows", "classes"]
+POSITIVES = get_args(Positives)
 LARGEST_SCALE = 100.0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import keras
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.parts import encoder_layers
 from mmkeras.progress import ProgressBar
-from mmkeras.training.pretraining.contrastive import POSITIVES, ContrastiveModel, projection_model
+from mmkeras.training.pretraining.contrastive import ContrastiveModel, Positives, projection_model
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def pretrain(
     train: Pipeline,
     settings: ContrastiveSettings | None = None,
     *,
-    positives: Literal[POSITIVES] = "rows",
+    positives: Positives = "rows",
     seed: int = 0,
     label: str = "pre-training",
 ) -> keras.Model:

@@ -51,7 +51,7 @@ def test_a_row_has_the_features_and_the_words_of_its_utterance(folder):
     np.testing.assert_allclose(row["text"], [1.2, 1.2], rtol=1e-6)
     np.testing.assert_allclose(row["video"], [1.4] * 4, rtol=1e-6)
     assert schema.modalities == (Sequence("text"), Sequence("audio"), Sequence("video"))
-    assert (schema.id, schema.group, schema.target.per_step) == ("id", "video_id", False)
+    assert (schema.id, schema.group, schema.target.kind) == ("id", "video_id", "label")
 
 
 def test_transcripts_are_a_modality_on_demand(folder):
@@ -68,7 +68,7 @@ def test_a_video_is_its_utterances_in_the_order_spoken(folder):
     ]
     assert table["text"][0].shape == (3, 2)
     np.testing.assert_allclose(table["text"][0][:, 0], [0.2, 2.2, 1.2], rtol=1e-6)
-    assert schema.target.per_step
+    assert schema.target.kind == "step_labels"
     assert (schema.id, schema.group) == ("video_id", None)
 
 

@@ -274,7 +274,7 @@ def test_a_small_model_finds_all_that_there_is_in_seconds():
         hidden=(64,),
         dropout=0.0,
     )
-    compile_model(model, "classification", learning_rate=1e-2)
+    compile_model(model, "label", learning_rate=1e-2)
     model.fit(
         train.train(seed=0, epochs=5),
         epochs=5,

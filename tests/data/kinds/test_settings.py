@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from mmkeras.data.kinds.settings import (
-    SETTINGS,
+from mmkeras.data.kinds import (
+    KINDS,
     AudioSettings,
     ImageSettings,
     SequenceSettings,
@@ -12,15 +12,15 @@ from mmkeras.data.kinds.settings import (
 )
 
 
-@pytest.mark.parametrize("kind", SETTINGS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_settings_survive_a_dict_and_cannot_be_changed(kind):
-    settings = SETTINGS[kind]()
+    settings = KINDS[kind].settings()
     data = dataclasses.asdict(settings)
     # JSON knows no tuples.
     listed = {
         key: list(value) if isinstance(value, tuple) else value for key, value in data.items()
     }
-    assert SETTINGS[kind](**listed) == settings
+    assert KINDS[kind].settings(**listed) == settings
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(settings, next(iter(data)), 1)
 

@@ -10,7 +10,7 @@ from mmkeras.data.leakage.check import check_leakage, format_findings
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.tables.splits import Splits, split_table
 from mmkeras.progress import ProgressBar
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.schema import Image, Labels, Number, Schema, Tabular, Text
 
 SCHEMA = Schema([Text("caption")], target="label")
 WORDS = [f"word{i}" for i in range(60)]
@@ -102,7 +102,7 @@ def test_labels_match_however_they_are_written(label, caption):
 
 
 def test_labels_of_multilabel_rows_count_each():
-    schema = Schema([Text("caption")], target=Target("label", "multilabel"))
+    schema = Schema([Text("caption")], target=Labels("label"))
     labels = ["red|round", "red", "", "round|big"] * 25
     captions = random_texts(100)
     assert check_leakage(table(labels, captions), schema) == []
@@ -233,7 +233,7 @@ def test_regression_targets_are_checked_by_r2():
     price = rng.random(300) * 100
     schema = Schema(
         [Text("caption"), Tabular("t", ["euros", "noise"], ["band", "kind"])],
-        target=Target("price", "regression"),
+        target=Number("price"),
     )
     frame = pd.DataFrame(
         {

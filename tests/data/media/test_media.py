@@ -8,10 +8,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from mmkeras.data.kinds.settings import ImageSettings
+from mmkeras.data.kinds import KINDS, ImageSettings
 from mmkeras.data.media.decoding import media_source
 from mmkeras.data.media.image import augment_images
-from mmkeras.data.media.stores import MediaStore, decoded_images
+from mmkeras.data.media.stores import MediaStore
 
 
 def encoded(array, mode=None, fmt="PNG", **options):
@@ -21,11 +21,10 @@ def encoded(array, mode=None, fmt="PNG", **options):
 
 
 def decode(*cells, **settings):
-    pixels, readable = decoded_images(
-        pd.Series(list(cells), dtype=object), ImageSettings(**settings)
-    )
-    assert readable.all()
-    return pixels
+    column = pd.Series(list(cells), dtype=object)
+    store = MediaStore(KINDS["image"], column, ImageSettings(**settings), "memory")
+    assert store.readable.all()
+    return store.values
 
 
 def test_paths_bytes_and_arrays_of_one_picture_are_the_same(tmp_path):
@@ -84,7 +83,9 @@ def test_cells_that_are_no_images_are_all_named_by_their_index():
     good = np.zeros((2, 2), np.uint8)
     bad = [np.zeros(3, np.uint8), np.full((2, 2), 200.0), np.full((2, 2), 999), 3]
     with pytest.raises(ValueError) as error:
-        media_source(pd.Series([good, *bad], index=[40, 7, 41, 3, 0], name="photo"), "image", None)
+        media_source(
+            pd.Series([good, *bad], index=[40, 7, 41, 3, 0], name="photo"), KINDS["image"], None
+        )
     lines = str(error.value).splitlines()
     assert lines[0] == "Column 'photo': 4 cell(s) are no images:"
     assert lines[1].startswith("  index 7: an array of shape (3,)")
@@ -103,7 +104,7 @@ def test_encoded_images_are_not_kept_beside_their_pixels():
     good, bad = encoded(np.zeros((4, 4, 3), np.uint8)), bytes(bytearray(b"no image"))
     column = pd.Series([good, bad], dtype=object)
     held = sys.getrefcount(good), sys.getrefcount(bad)
-    store = MediaStore("image", column, ImageSettings(size=(4, 4)), "memory")
+    store = MediaStore(KINDS["image"], column, ImageSettings(size=(4, 4)), "memory")
     gc.collect()
     assert (sys.getrefcount(good), sys.getrefcount(bad)) == (held[0], held[1] + 1)
     assert "corrupt" in store.reason(1)
@@ -166,7 +167,7 @@ def test_a_picture_that_stands_in_many_rows_is_decoded_once(cache, tmp_path, mon
         lambda self, contents, *rest: decoded.append(len(contents)) or whole(self, contents, *rest),
     )
     settings = ImageSettings(size=(6, 6))
-    store = MediaStore("image", pd.Series(cells, dtype=object), settings, cache, tmp_path)
+    store = MediaStore(KINDS["image"], pd.Series(cells, dtype=object), settings, cache, tmp_path)
     assert decoded == [4]
     assert store.readable.tolist() == [True] * 4 + [False] + [True] * 2 + [False]
     assert "broken" in store.reason(7) or "encoded bytes" in store.reason(7)

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
 from mmkeras.data.media.sound import decode_sound
 

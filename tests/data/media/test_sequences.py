@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import SequenceSettings
+from mmkeras.data.kinds import SequenceSettings
 from mmkeras.data.media.sequences import SequenceStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing

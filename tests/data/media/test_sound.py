@@ -13,7 +13,7 @@ import pytest
 import scipy.signal
 import soundfile
 
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.data.media import sound_file
 from mmkeras.data.media.sound import decode_sound, fit_sound, mix_at_snr
 from mmkeras.data.media.sound_file import read_sound

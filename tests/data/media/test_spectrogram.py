@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmkeras.data.kinds.settings import AudioSettings
+from mmkeras.data.kinds import AudioSettings
 from mmkeras.data.media.spectrogram import (
     deltas,
     mel_filters,

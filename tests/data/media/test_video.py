@@ -5,7 +5,7 @@ import pandas as pd
 import PIL.Image
 import pytest
 
-from mmkeras.data.kinds.settings import AudioSettings, VideoSettings
+from mmkeras.data.kinds import KINDS, AudioSettings, VideoSettings
 from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.media.video import read_frames
 from mmkeras.data.pipeline import Pipeline
@@ -24,7 +24,7 @@ def read(path, **settings):
 
 
 def store_of(*cells, settings=SMALL):
-    return MediaStore("video", pd.Series(list(cells), dtype=object), settings, "memory")
+    return MediaStore(KINDS["video"], pd.Series(list(cells), dtype=object), settings, "memory")
 
 
 def make_folder(folder, names, shape=(6, 5)):
@@ -233,7 +233,7 @@ def test_the_file_cache_notices_a_changed_frame_of_a_folder(tmp_path):
     column = pd.Series([str(folder)], dtype=object)
 
     def last_pixel():
-        store = MediaStore("video", column, SMALL, "file", tmp_path / "cache")
+        store = MediaStore(KINDS["video"], column, SMALL, "file", tmp_path / "cache")
         return store.values[0, -1, 0, 0, 0]
 
     assert last_pixel() == GREY_STEP and last_pixel() == GREY_STEP

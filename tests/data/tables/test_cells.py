@@ -1,9 +1,8 @@
 import numpy as np
 import pandas as pd
-import pytest
 
-from mmkeras.data.tables.cells import class_counts, label_names, label_sets, missing_cells
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.data.tables.cells import label_names, label_sets, missing_cells
+from mmkeras.schema import Image, Schema, Tabular, Text
 
 
 def test_label_names_survive_upcasting_and_are_idempotent():
@@ -44,19 +43,3 @@ def test_missing_cells_are_counted_per_modality():
         index=[3, 4, 5],
     )
     pd.testing.assert_frame_equal(missing_cells(frame, schema), expected)
-
-
-def test_class_counts():
-    schema = Schema([Text("caption")], target="label")
-    frame = pd.DataFrame({"caption": list("wxyz"), "label": [2, 1, 2, 10]})
-    counts = class_counts(frame, schema)
-    assert counts.to_dict() == {"2": 2, "1": 1, "10": 1}
-    assert counts.index.tolist() == ["2", "1", "10"]
-
-    schema = Schema([Text("caption")], target=Target("label", "multilabel"))
-    frame["label"] = ["a|b", "b", "", "b|c"]
-    assert class_counts(frame, schema).to_dict() == {"b": 3, "a": 1, "c": 1}
-
-    schema = Schema([Text("caption")], target=Target("label", "regression"))
-    with pytest.raises(ValueError, match="regression"):
-        class_counts(frame, schema)

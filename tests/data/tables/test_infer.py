@@ -7,7 +7,18 @@ import pytest
 
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import read_table
-from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Target, Text, Video
+from mmkeras.schema import (
+    TARGETS,
+    Audio,
+    Image,
+    Label,
+    Labels,
+    Schema,
+    Sequence,
+    Tabular,
+    Text,
+    Video,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
@@ -55,7 +66,7 @@ def test_columns_are_recognised_by_their_values():
                 categorical=["review", "colour", "stars", "owner", "zip"],
             ),
         ],
-        target=Target("Label", "classification"),
+        target=Label("Label"),
         id="sample_id",
     )
     assert Schema.from_json(schema.to_json()) == schema
@@ -69,22 +80,22 @@ def test_an_inferred_schema_reads_its_table():
 
 
 @pytest.mark.parametrize(
-    "cells, task",
+    "cells, kind",
     [
-        (["a", "b", "a", "b"], "classification"),
-        ([True, False, True, False], "classification"),
-        ([0, 1, 2, 0, 1, 2], "classification"),
-        ([0, 1, None, 0, 1, 2, 2], "classification"),
-        ([3, 17, 101, 44], "regression"),
-        ([1.0, 2.0, 1.0, 2.0], "regression"),
-        ([0.5, 1.5, 2.5, 3.5], "regression"),
-        ([["a"], ["a", "b"], [], ["b"]], "multilabel"),
+        (["a", "b", "a", "b"], "label"),
+        ([True, False, True, False], "label"),
+        ([0, 1, 2, 0, 1, 2], "label"),
+        ([0, 1, None, 0, 1, 2, 2], "label"),
+        ([3, 17, 101, 44], "number"),
+        ([1.0, 2.0, 1.0, 2.0], "number"),
+        ([0.5, 1.5, 2.5, 3.5], "number"),
+        ([["a"], ["a", "b"], [], ["b"]], "labels"),
     ],
 )
-def test_the_task_is_recognised(cells, task):
+def test_the_task_is_recognised(cells, kind):
     frame = pd.DataFrame({"title": [f"thing{i}" for i in range(len(cells))], "y": cells})
-    assert infer_schema(frame).target == Target("y", task)
-    assert infer_schema(frame, task="multilabel").target.task == "multilabel"
+    assert infer_schema(frame).target == TARGETS[kind]("y")
+    assert infer_schema(frame, target=Labels("y")).target == Labels("y")
 
 
 def test_ids_and_groups():

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.cli import DataConfig
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_raw, read_table
-from mmkeras.schema import Image, Schema, Tabular, Target, Text
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.schema import Image, Labels, Number, Schema, Tabular, Text
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 SCHEMA = Schema(
@@ -214,7 +214,7 @@ def test_empty_group_cells_are_problems(folder):
 
 
 def test_regression_targets_are_numbers(folder):
-    schema = Schema([Text("caption")], target=Target("price", "regression"))
+    schema = Schema([Text("caption")], target=Number("price"))
     path = write(folder, "x,1.5\ny,cheap\nz,NA\n", header="caption,price\n")
     assert problems_of(path, schema) == [
         "data.csv, row 2, column 'price': 'cheap' is not a number",
@@ -225,7 +225,7 @@ def test_regression_targets_are_numbers(folder):
 
 
 def test_multilabel_cells(folder):
-    schema = Schema([Text("caption")], target=Target("tags", "multilabel"))
+    schema = Schema([Text("caption")], target=Labels("tags"))
     path = write(folder, "w,red| round\nx,\ny,red||round\nz,red|red\n", header="caption,tags\n")
     problems = problems_of(path, schema)
     assert [problem.split(": ")[0] for problem in problems] == [
@@ -302,7 +302,7 @@ def test_schemas_are_inferred_from_files_of_every_kind(tmp_path, name, separator
     raw = read_raw(path)
     assert raw["note"].tolist() == ["a cat", "a, dog"]
     assert raw["size"][0] == 1.5 and np.isnan(raw["size"][1])
-    table, schema = DataConfig(data=path, target="label").load()
+    table, schema, _ = DataConfig(data=path, target="label").load()
     assert schema.target.column == "label" and "note" in schema.columns
     assert table["note"].tolist() == ["a cat", "a, dog"]
 

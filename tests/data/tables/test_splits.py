@@ -7,7 +7,7 @@ import pytest
 from sklearn.model_selection import StratifiedKFold
 
 from mmkeras.data.tables.splits import Splits, k_folds, split_by_column, split_table
-from mmkeras.schema import Schema, Target, Text
+from mmkeras.schema import TARGETS, Number, Schema, Text
 
 SCHEMA = Schema([Text("caption")], target="label")
 GROUPED = Schema([Text("caption")], target="label", group="who")
@@ -91,11 +91,11 @@ def test_the_seed_decides_which_groups_are_tested():
     assert frozenset(again) in tested
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel", "classification"])
+@pytest.mark.parametrize("task", ["number", "labels", "label"])
 def test_groups_stay_whole_for_every_task(task):
     frame = grouped_table()
-    frame["label"] = {"regression": 0.5, "multilabel": "a|b", "classification": "x"}[task]
-    schema = Schema([Text("caption")], target=Target("label", task), group="who")
+    frame["label"] = {"number": 0.5, "labels": "a|b", "label": "x"}[task]
+    schema = Schema([Text("caption")], target=TARGETS[task]("label"), group="who")
     for seed in range(3):
         parts = [set(part["who"]) for part in split_table(frame, schema, seed=seed)]
         assert all(parts)
@@ -121,9 +121,9 @@ def test_one_giant_group_leaves_no_part_empty():
             assert all(len(part) for part in split_table(frame, GROUPED, seed=seed))
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("task", ["number", "labels"])
 def test_other_tasks_are_split_at_random(task):
-    schema = Schema([Text("caption")], target=Target("label", task))
+    schema = Schema([Text("caption")], target=TARGETS[task]("label"))
     frame = table([str(i) for i in range(100)])
     splits = split_table(frame, schema)
     assert_parts_of(splits, frame)
@@ -212,16 +212,16 @@ def test_folds_are_scikit_learns(labels):
         np.testing.assert_array_equal(test, expected_test)
 
 
-@pytest.mark.parametrize("task", ["classification", "regression", "multilabel"])
+@pytest.mark.parametrize("task", ["label", "number", "labels"])
 def test_folds_keep_groups_whole_and_test_every_row_once(task):
     frame = grouped_table()
-    if task == "regression":
+    if task == "number":
         frame["label"] = np.arange(len(frame)) / 7
-    schema = Schema([Text("caption")], target=Target("label", task), group="who")
+    schema = Schema([Text("caption")], target=TARGETS[task]("label"), group="who")
     tested = []
     for train, test in k_folds(frame, schema):
         assert not set(frame["who"].iloc[train]) & set(frame["who"].iloc[test])
-        if task == "classification":
+        if task == "label":
             np.testing.assert_allclose(shares(frame.iloc[test]), shares(frame), atol=0.08)
         assert sorted([*train, *test]) == list(range(len(frame)))
         tested += list(test)
@@ -229,7 +229,7 @@ def test_folds_keep_groups_whole_and_test_every_row_once(task):
 
 
 def test_folds_of_other_tasks_are_shuffled():
-    schema = Schema([Text("caption")], target=Target("label", "regression"))
+    schema = Schema([Text("caption")], target=Number("label"))
     folds = list(k_folds(table(range(20)), schema, folds=4))
     assert sorted(i for _, test in folds for i in test) == list(range(20))
     assert folds[0][1].tolist() != list(range(5))

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.kinds import SequenceSettings, TabularSettings
 from mmkeras.data.kinds.sequence import SequencePreprocessor
-from mmkeras.data.kinds.settings import SequenceSettings, TabularSettings
 from mmkeras.data.kinds.tabular import TabularPreprocessor
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 from mmkeras.evaluation.corruptions.corruption import round_randomly

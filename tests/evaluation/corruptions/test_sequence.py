@@ -3,8 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from mmkeras.data.kinds import SequenceSettings
 from mmkeras.data.kinds.sequence import SequencePreprocessor
-from mmkeras.data.kinds.settings import SequenceSettings
 from mmkeras.evaluation.corruptions import CORRUPTIONS
 
 MEAN, DEVIATION = (7.0, -3.0, 0.5, 2.0, 0.0), (1.0, 10.0, 0.1, 2.0, 5.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds.settings import TabularSettings
+from mmkeras.data.kinds import TabularSettings
 from mmkeras.data.kinds.tabular import TabularPreprocessor
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.read import read_table

@@ -6,17 +6,17 @@ import keras
 import numpy as np
 
 from mmkeras.models.build import build_model
-from mmkeras.schema import InputSpec, Schema, Tabular, Target
+from mmkeras.schema import TARGETS, InputSpec, Schema, Tabular
 from mmkeras.training.seeds import set_seed
 
 CLASSES = 3
 
 
-def vectors_model(fusion="late", modalities=2, task="classification", dropout=0.0, seed=0):
+def vectors_model(fusion="late", modalities=2, task="label", dropout=0.0, seed=0):
     """A model of modalities a, b, ... that are vectors of five numbers."""
     set_seed(seed)
     names = "abcde"[:modalities]
-    schema = Schema([Tabular(name, (f"{name}0",)) for name in names], Target("y", task))
+    schema = Schema([Tabular(name, (f"{name}0",)) for name in names], TARGETS[task]("y"))
     return build_model(
         schema,
         {name: InputSpec((5,)) for name in names},

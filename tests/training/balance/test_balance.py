@@ -9,7 +9,7 @@ import pytest
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.experiment.settings import ModelSettings
+from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.schema import Schema, Tabular
 from mmkeras.training.balance.methods import BALANCES, balanced_model
@@ -44,7 +44,7 @@ def trained(table, balance, fusion="late", validation=True, schema=None, **optio
     train, held_out = (
         Pipeline(part, fitted, batch_size=SETTINGS.batch_size) for part in (frame[:40], frame[40:])
     )
-    model = make_model(fitted, ModelSettings(fusion=fusion, hidden=(8,)))
+    model = make_model(fitted, Settings(ModelSettings("concat", hidden=(8,)).with_fusion(fusion)))
     changes = {n: options.pop(n) for n in ("auxiliary", "epochs") if n in options}
     settings = dataclasses.replace(SETTINGS, balance=balance, **changes)
     return model, fit(model, train, held_out if validation else None, settings, seed=0, **options)
@@ -104,7 +104,7 @@ def test_what_a_way_of_balancing_lacks_is_said():
         balanced("ogm_ge", vectors_model("concat"))
     for balance in ("ogm", "agm"):
         with pytest.raises(ValueError, match="in classification"):
-            balanced(balance, vectors_model("late", task="regression"), auxiliary=1.0)
+            balanced(balance, vectors_model("late", task="number"), auxiliary=1.0)
     with pytest.raises(ValueError, match="needs `teachers`"):
         balanced("distillation", vectors_model("late"))
     with pytest.raises(ValueError, match="must be one of"):

@@ -27,7 +27,7 @@ def test_the_loss_has_the_distance_to_the_teachers_in_training_only(auxiliary):
     )
     assert distance > 0.01
     trained = distillation_model(model, teachers, CLASSES, 3.0, auxiliary)
-    compile_model(trained, "classification", learning_rate=1e-3)
+    compile_model(trained, "label", learning_rate=1e-3)
     if auxiliary:
         targets = dict.fromkeys(trained.output, targets)
     held_out = trained.test_on_batch(inputs, targets, return_dict=True)["loss"]
@@ -42,7 +42,7 @@ def test_students_come_nearer_and_teachers_stay():
     trained = distillation_model(model, teachers, CLASSES, 100.0)
     aims = {n: features(t, n, inputs) for n, t in teachers.items()}
     assert len(trained.trainable_variables) == len(model.trainable_variables)
-    compile_model(trained, "classification", learning_rate=1e-2)
+    compile_model(trained, "label", learning_rate=1e-2)
 
     def distances():
         return [np.square(features(model, n, inputs) - aims[n]).mean() for n in "ab"]

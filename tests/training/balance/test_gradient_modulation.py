@@ -99,7 +99,7 @@ states = []
 for seed in (0, 1):
     model = vectors_model("late", seed=seed)
     trained = balanced_model(model, CLASSES, "ogm_ge", strength=0.4, auxiliary=0.5)
-    compile_model(trained, "classification")
+    compile_model(trained, "label")
     trained.optimizer.build(trained.trainable_variables)
     data = (inputs, dict.fromkeys(trained.output, targets))
     trained._symbolic_build(data_batch=data)

@@ -1,30 +1,31 @@
-"""What the pictures of a report have in common: colours, units, names."""
+"""What all pictures have in common: colours, names, no global state of matplotlib's."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mmkeras.reports.wording import FIGURES
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+# Texts may hold characters that the plotting font lacks; a hollow box says so well enough.
+warnings.filterwarnings("ignore", message="Glyph .* missing from font")
 
 BLUE, GREY = "#0550ae", "#57606a"
+GREEN, RED = "#1a7f37", "#b3261e"  # right and wrong answers
 COLORS = (BLUE, "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, which pyplot does not know of."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def color(place: int) -> str:
     return COLORS[place % len(COLORS)]
-
-
-def scale(figure: str) -> int:
-    """What scores are multiplied with on an axis: shares are shown in percent."""
-    return 1 if figure == "r2" else 100
-
-
-def axis_label(figure: str) -> str:
-    return FIGURES[figure] + ("" if figure == "r2" else ", %")
 
 
 def plain(name: Any, longest: int = 40) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from mmkeras.audit.subject import Subject
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.reports.parts import Section
-from mmkeras.reports.wording import FIGURES, joined, shown
+from mmkeras.reports.wording import joined
 
 _CLEAR_BITS = 0.05
 _FEW = 0.01
 
 
-def verdict(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
+def conclusions(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
     """Sentences that follow from the sections' numbers, the most important first."""
     sentences = [sections["performance"].conclusion]
     if "contribution" in sections:
@@ -59,15 +59,15 @@ def _missing(subject: Subject, values: Mapping) -> str:
     worst = min(ends, key=ends.get)
     whole = next(iter(values["curves"].values()))[0]
     if ends[worst] >= whole:
-        return f"Hiding any one modality leaves the {FIGURES[figure]} as it is."
+        return f"Hiding any one modality leaves the {figure.words} as it is."
     if ends[worst] <= subject.nothing + 0.02 < whole:
         return (
-            f"Without {worst} the model is of no use: {shown(figure, ends[worst])}, where the best "
-            f"constant answer scores {shown(figure, subject.nothing)}."
+            f"Without {worst} the model is of no use: {figure.shown(ends[worst])}, where the best "
+            f"constant answer scores {figure.shown(subject.nothing)}."
         )
     return (
-        f"Without {worst}, which it needs most, the model falls from {shown(figure, whole)} to "
-        f"{shown(figure, ends[worst])}."
+        f"Without {worst}, which it needs most, the model falls from {figure.shown(whole)} to "
+        f"{figure.shown(ends[worst])}."
     )
 
 

@@ -1,0 +1,92 @@
+"""The rows of an experiment: loaded, cleaned, without unreadable files, split; the same for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.kinds import KINDS
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.settings import Settings
+from mmkeras.schema import Schema
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What an experiment works on.
+
+    Args:
+        table: All rows that can be used.
+        schema: Which column is what.
+        splits: Which of the rows are for training, validation and testing.
+        messages: What was inferred, cleaned and skipped, in words.
+    """
+
+    table: pd.DataFrame
+    schema: Schema
+    splits: Splits
+    messages: list[str]
+
+
+def open_rows(
+    data: DataConfig, settings: Settings, *, validation: float, test: float, seed: int
+) -> Rows:
+    """Opens the rows of an experiment; the same arguments give the same rows in every process.
+
+    Args:
+        data: Which rows.
+        settings: Say how files are decoded, and whether rows with unreadable ones are skipped.
+        validation: Share of the (training) rows for validation.
+        test: Share of the rows for testing, where the data have no test rows.
+        seed: Decides which rows are which, where the data have no split of their own.
+    """
+    table, schema, messages = open_table(data, settings)
+    splits = data.split(table, schema, validation=validation, test=test, seed=seed)
+    return Rows(table, schema, splits, messages)
+
+
+def open_fold(
+    data: DataConfig, settings: Settings, *, folds: int, fold: int, validation: float, seed: int
+) -> Rows:
+    """Opens the rows of one fold of a cross-validation; arguments as for `DataConfig.fold`."""
+    table, schema, messages = open_table(data, settings)
+    splits = data.fold(table, schema, folds=folds, fold=fold, validation=validation, seed=seed)
+    return Rows(table, schema, splits, messages)
+
+
+def open_table(data: DataConfig, settings: Settings) -> tuple[pd.DataFrame, Schema, list[str]]:
+    """The table before it is split, its schema, and what was done to it, in words."""
+    table, schema, messages = data.load()
+    settings.preprocessing(schema)  # settings without effect are refused before any work
+    if settings.on_error == "skip":
+        # Before splitting, so that models of other modalities are compared on the same rows.
+        table, unreadable = drop_unreadable(table, schema, settings)
+        messages += [f"skipped: {message}" for message in unreadable]
+        messages.append(f"{len(unreadable):,} rows with unreadable files were skipped")
+    return table, schema, messages
+
+
+def drop_unreadable(
+    frame: pd.DataFrame, schema: Schema, settings: Settings
+) -> tuple[pd.DataFrame, list[str]]:
+    """Leaves out rows with a cell that cannot be decoded or read.
+
+    Done once, before splitting, so that models of other modalities are compared on the same rows.
+
+    Returns:
+        The readable rows, and a message for each row left out.
+    """
+    keep, messages = np.ones(len(frame), bool), []
+    by_name = settings.preprocessing(schema)
+    for modality in schema.modalities:
+        store = KINDS[modality.kind].open_store(frame[modality.columns[0]], by_name[modality.name])
+        if store is None:
+            continue
+        for position in np.flatnonzero(~store.readable):
+            keep[position] = False
+            where = f"index {frame.index[position]!r}, column {modality.column!r}"
+            messages.append(f"{where}: {store.reason(position)}")
+    return frame[keep], messages

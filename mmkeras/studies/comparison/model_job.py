@@ -1,0 +1,217 @@
+"""What a job of a comparison does: one model, some seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.experiment.run_folder import read_json
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import (
+    TrainedModel,
+    in_own_unit,
+    judge,
+    make_model,
+    train_and_judge,
+)
+from mmkeras.files import write_json, write_text
+from mmkeras.fusion import FUSIONS
+from mmkeras.reports.run_report import flatten
+from mmkeras.schema import Schema
+from mmkeras.studies.comparison.comparison_config import (
+    ComparisonConfig,
+    trial_settings,
+    with_encoders,
+)
+from mmkeras.studies.comparison.shared_rows import ROWS, model_folder, prepare
+from mmkeras.tasks import task_class
+from mmkeras.training.callbacks import better_sign
+from mmkeras.training.ensemble import LateEnsemble
+from mmkeras.training.tensorboard import TensorBoardReport
+from mmkeras.training.vectorized import fit_seeds
+
+# Which of the trials' settings is best, beside what the seeds leave.
+SETTINGS = "settings.json"
+
+
+@dataclass(frozen=True)
+class ModelJob:
+    """One model to train.
+
+    Args:
+        config: The comparison.
+        out: Its folder.
+        encoders: One of `config.encoders`, or "".
+        model: A modality's or a fusion's name.
+        seeds: With which.
+    """
+
+    config: ComparisonConfig
+    out: Path
+    encoders: str
+    model: str
+    seeds: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        seeds = ", ".join(map(str, self.seeds))
+        return f"{self.encoders} {self.model}, seed {seeds}".strip()
+
+    @property
+    def folder(self) -> Path:
+        return model_folder(self.out, self.encoders, self.model)
+
+
+def train_model(job: ModelJob) -> list[dict[str, Any]]:
+    """Trains one model with some seeds and saves what it predicts; returns its figures."""
+    settings = _settings(job)
+    preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
+    started = time.perf_counter()
+    rows = []
+    for seed, trained in _train(job, preprocessing, pipelines, settings):
+        own_unit = {
+            part: in_own_unit(pipelines[part], outputs) for part, outputs in trained.outputs.items()
+        }
+        job.folder.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            job.folder / f"seed{seed}.npz", **{part: said for part, (_, said) in own_unit.items()}
+        )
+        score = preprocessing.task.row_scores(*own_unit["test"]).mean()
+        row = {"encoders": job.encoders, "model": job.model, "seed": seed, "score": float(score)}
+        if figures := trained.metrics.get("validation"):
+            row["validation"] = figures[preprocessing.task.main.key]
+        summary = trained.summary()
+        row |= {
+            **trained.metrics["test"],
+            **{key: summary[key] for key in ("parameters", "epochs", "best_epoch")},
+            # The first epoch compiles.
+            "epoch_seconds": round(float(trained.history["seconds"][1:].median()), 4),
+            "seconds": round((time.perf_counter() - started) / len(job.seeds), 2),
+            "settings": _changes(job, settings),
+        }
+        write_text(job.folder / f"seed{seed}.csv", trained.history.to_csv(index=False))
+        with TensorBoardReport(job.folder / f"seed{seed}") as board:
+            numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and k != "seed"}
+            about = {"encoders": job.encoders, "model": job.model, "seed": seed}
+            board.settings({**about, **flatten(settings.to_dict())}, numbers)
+        rows.append(row)
+    return rows
+
+
+def choose_settings(job: ModelJob) -> None:
+    """Trains the model once with each trial's settings and keeps those best in validation."""
+    tried = []
+    for trial, settings in enumerate(_trials(job)):
+        try:
+            preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
+            one = dataclasses.replace(job, seeds=(0,))
+            [(_, trained)] = _train(one, preprocessing, pipelines, settings, parts=())
+        except Exception as error:  # a trial's failure is a result
+            traceback.print_exc()
+            tried.append({"trial": trial, "error": f"{type(error).__name__}: {error}"})
+            continue
+        monitor = settings.training.monitored(preprocessing.task)
+        best = trained.history.set_index("epoch")[monitor][trained.best_epoch]
+        changes = _changes(job, settings)
+        value = better_sign(monitor) * float(best)
+        tried.append({"trial": trial, monitor: best, "settings": changes, "value": value})
+    fine = [entry for entry in tried if "value" in entry]
+    best = max(fine, key=lambda entry: entry["value"])["trial"] if fine else 0
+    job.folder.mkdir(parents=True, exist_ok=True)
+    write_json(job.folder / SETTINGS, {"best": best, "trials": tried})
+
+
+def ensemble_rows(job: ModelJob, schema: Schema, results: pd.DataFrame) -> list[dict[str, Any]]:
+    """The figures of an ensemble (`job.model`) of the modalities trained alone, seed by seed."""
+    rule = job.model.removeprefix("ensemble_")
+    alone = results[(results["encoders"] == job.encoders) & results["model"].isin(schema.names)]
+    true = np.load(job.out / ROWS)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for seed in range(job.config.seeds):
+        file = f"seed{seed}.npz"
+        folders = [dataclasses.replace(job, model=name).folder for name in schema.names]
+        if not all((folder / file).exists() for folder in folders):
+            continue  # a modality alone failed, which its own row says
+        parts = [np.load(folder / file) for folder in folders]
+        ensemble = LateEnsemble(rule)
+        if rule in ("weights", "stacking"):
+            ensemble.fit([part["validation"] for part in parts], true["validation"])
+        test = ensemble.predict_proba([part["test"] for part in parts])
+        np.savez_compressed(job.folder / file, test=test)
+        task = task_class(schema.target)(schema.target)
+        metrics = task.figures(true["test"], test)
+        costs = alone[alone["seed"] == seed][["parameters", "epoch_seconds", "seconds"]].sum()
+        about = {"encoders": job.encoders, "model": job.model, "seed": seed}
+        rows.append({**about, "score": metrics[task.main.key], **metrics, **costs.to_dict()})
+    return rows
+
+
+def _train(
+    job: ModelJob,
+    preprocessing: Preprocessing,
+    pipelines: Mapping[str, Pipeline],
+    settings: Settings,
+    parts: Sequence[str] = ("validation", "test"),
+) -> Iterator[tuple[int, TrainedModel]]:
+    """Trains with each seed; each model is valid until the next one."""
+    if not job.config.vectorized:
+        for seed in job.seeds:
+            own = dataclasses.replace(settings, seed=seed)
+            label = f"{job.model}, seed {seed}"
+            yield (
+                seed,
+                train_and_judge(preprocessing, pipelines, own, parts=parts, label=label),
+            )
+        return
+    result = fit_seeds(
+        lambda: make_model(preprocessing, settings),
+        pipelines["train"],
+        pipelines.get("validation"),
+        settings.training,
+        seeds=job.seeds,
+        label=job.model,
+    )
+    judged = {name: pipelines[name] for name in parts if name in pipelines}
+    for seed, weights, fit in zip(job.seeds, result.weights, result.fits, strict=True):
+        result.model.set_weights(weights)
+        answers = judge(result.model, judged)
+        yield seed, TrainedModel(result.model, fit.history, fit.best_epoch, *answers)
+
+
+def _alone(job: ModelJob) -> str | None:
+    return None if job.model in FUSIONS else job.model
+
+
+def _settings(job: ModelJob) -> Settings:
+    """The model's settings: the comparison's, or of its trials the best."""
+    trials = _trials(job)
+    return trials[read_json(job.folder / SETTINGS)["best"] if len(trials) > 1 else 0]
+
+
+def _trials(job: ModelJob) -> list[Settings]:
+    settings = with_encoders(job.config.settings, job.encoders)
+    if job.model in FUSIONS:
+        model = settings.model.with_fusion(job.model)
+    else:
+        # Alone: pooled, and the same head as after a fusion.
+        model = dataclasses.replace(settings.model.with_fusion("concat"), modality_dropout=0.0)
+    settings = dataclasses.replace(settings, model=model)
+    return trial_settings(settings, job.config.trials, job.config.split_seed)
+
+
+def _changes(job: ModelJob, chosen: Settings) -> str:
+    """What a trial changed of the model's own settings, as JSON."""
+    before, after = flatten(_trials(job)[0].to_dict()), flatten(chosen.to_dict())
+    return json.dumps({name: x for name, x in after.items() if x != before.get(name)})

@@ -1,0 +1,110 @@
+"""Cross-validate each modality alone and all of them fused: every row is tested once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import tyro
+
+from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.rows import Rows, open_fold, open_table
+from mmkeras.experiment.settings import Settings
+from mmkeras.files import write_text
+from mmkeras.reports.run_report import format_table
+from mmkeras.studies.jobs import refuse_missing
+from mmkeras.studies.trainings import RESULTS, Training, models_of, train_missing
+from mmkeras.tasks import task_class
+
+
+@dataclass(frozen=True)
+class CrossValidationConfig:
+    """The experiment.
+
+    Args:
+        data: Which rows.
+        folds: How many parts the rows are cut into; each is the test rows of one fold.
+        fold_seed: Decides which rows are in which fold.
+        validation: Share of a fold's training rows that choose the epoch; with 0, all of them are
+            trained on for the full number of epochs.
+        seeds: Each fold is trained once with each of these seeds.
+        models: Modality names and "fused"; all by default.
+        workers: Models trained at a time, each in a process of its own; 0 trains in this process.
+        out: The experiment's folder; by default runs/cross_validate-NAME/TIME. The same folder
+            again resumes.
+        settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
+    """
+
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    folds: int = 5
+    fold_seed: int = 0
+    validation: float = 0.15
+    seeds: tuple[int, ...] = (0,)
+    models: tuple[str, ...] = ()
+    workers: int = 1
+    out: Path | None = None
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+
+
+def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
+    """Runs the experiment, saves its tables; returns one row per model, fold and seed.
+
+    Leaves `results.csv`, `summary.md` and a run folder for each model, fold and seed.
+
+    Raises:
+        JobsMissing: Some models could not be trained; the tables show the others.
+    """
+    table, schema, messages = open_table(config.data, config.settings)
+    for message in messages:
+        print(message)
+    figures = task_class(schema.target).headline
+    cut = {"folds": config.folds, "validation": config.validation, "seed": config.fold_seed}
+    folds = [
+        Rows(table, schema, config.data.fold(table, schema, fold=fold, **cut), messages)
+        for fold in range(config.folds)
+    ]
+    out = experiment_folder(config.out, f"runs/cross_validate-{config.data.name}")
+    trainings = [
+        Training(
+            model,
+            {"fold": fold, "seed": seed},
+            out / f"fold{fold}-seed{seed}-{model}",
+            dataclasses.replace(config.settings, seed=seed),
+            rows,
+            functools.partial(open_fold, config.data, config.settings, fold=fold, **cut),
+            {"experiment": to_json(dataclasses.replace(config, workers=1)), "fold": fold},
+        )
+        for seed in config.seeds
+        for fold, rows in enumerate(folds)
+        for model in config.models or models_of(schema)
+    ]
+    with locked(out):
+        results, failed = train_missing(
+            trainings,
+            out,
+            workers=config.workers,
+            summary=lambda results: summary(results, figures),
+        )
+        if len(results):
+            write_text(out / "summary.md", format_table(summary(results, figures)) + "\n")
+    print(f"every fold: {out / RESULTS}")
+    refuse_missing(failed, len(trainings))
+    return results
+
+
+def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
+    """Mean over all trainings, and the standard deviation over folds of the mean over seeds."""
+    columns = {}
+    for figure in figures:
+        by_fold = results.groupby(["model", "fold"], sort=False)[figure].mean().unstack("fold")
+        columns[figure] = by_fold.mean(axis=1)
+        columns[f"± folds ({figure})"] = by_fold.std(axis=1)
+        if results["seed"].nunique() > 1:
+            by_seed = results.groupby(["model", "seed"], sort=False)[figure].mean().unstack("seed")
+            columns[f"± seeds ({figure})"] = by_seed.std(axis=1)
+    return pd.DataFrame(columns).rename_axis("model")

@@ -1,0 +1,130 @@
+"""Models of an experiment, each trained by a job into a run folder; only those that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mmkeras.experiment.rows import Rows
+from mmkeras.experiment.run_folder import METRICS, Run
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import finished_run, train_run
+from mmkeras.files import write_text
+from mmkeras.reports.run_report import format_table
+from mmkeras.schema import Schema
+from mmkeras.studies.jobs import Job, Outcome, run_jobs
+
+FUSED = "fused"
+RESULTS = "results.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """One model of an experiment.
+
+    Args:
+        model: A modality's name, or "fused" for all of them.
+        about: What else tells this model from the others, e.g. its seed: columns of the results.
+        folder: Its run folder.
+        settings: How it is trained.
+        rows: On what.
+        open_rows: Opens the same rows in another process; picklable.
+        details: More for the run's `config.json`.
+    """
+
+    model: str
+    about: Mapping[str, Any]
+    folder: Path
+    settings: Settings
+    rows: Rows
+    open_rows: Callable[[], Rows]
+    details: Mapping[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained; raises if the folder holds a run of other rows or settings."""
+        schema = schema_of(self.rows.schema, self.model)
+        settings = self.settings.select(schema)
+        return finished_run(self.folder, self.rows.splits, schema, settings) is not None
+
+    @property
+    def job(self) -> Job:
+        arguments = (self.open_rows, self.model, self.settings, self.folder, self.details)
+        return Job(self.folder.name, _train, arguments)
+
+
+def models_of(schema: Schema) -> tuple[str, ...]:
+    """The models that an experiment compares: each modality alone, where there are several; all."""
+    alone = schema.names if len(schema.names) > 1 else ()
+    return (*alone, FUSED)
+
+
+def schema_of(schema: Schema, model: str) -> Schema:
+    return schema if model == FUSED else schema.select([model])
+
+
+def train_missing(
+    trainings: Sequence[Training],
+    out: Path,
+    *,
+    workers: int,
+    summary: Callable[[pd.DataFrame], pd.DataFrame],
+) -> tuple[pd.DataFrame, list[Outcome]]:
+    """Trains what has not been trained yet; keeps `results.csv` and prints a summary on the way.
+
+    Args:
+        trainings: The models.
+        out: The experiment's folder.
+        workers: How many are trained at a time; 0 for none in a process of its own.
+        summary: Makes the printed table from the results.
+
+    Returns:
+        One row per trained model, and the jobs that failed.
+    """
+    jobs = [training.job for training in trainings if not training.finished]
+    print(f"{len(jobs)} of {len(trainings)} models are to be trained")
+    results, failed = _results(trainings, out), []
+    if not jobs:
+        print(f"\n{format_table(summary(results))}\n")
+    for outcome in run_jobs(jobs, workers=workers):
+        if outcome.error is not None:
+            failed.append(outcome)
+        else:
+            results = _results(trainings, out)
+            print(f"\n{format_table(summary(results))}\n")
+    return results, failed
+
+
+def _results(trainings: Sequence[Training], out: Path) -> pd.DataFrame:
+    rows = []
+    for training in trainings:
+        if (training.folder / METRICS).exists():
+            metrics = Run(training.folder).metrics
+            rest = {key: metrics[key] for key in ("parameters", "best_epoch", "seconds")}
+            rows.append({"model": training.model, **training.about, **metrics["test"], **rest})
+    results = pd.DataFrame(rows)
+    write_text(out / RESULTS, results.to_csv(index=False))
+    return results
+
+
+def _train(
+    open_rows: Callable[[], Rows],
+    model: str,
+    settings: Settings,
+    folder: Path,
+    details: Mapping[str, Any],
+) -> None:
+    rows = open_rows()
+    schema = schema_of(rows.schema, model)
+    train_run(
+        rows.splits,
+        schema,
+        folder,
+        settings.select(schema),
+        details=details,
+        cache_dir=folder.parent / "cache",
+    )

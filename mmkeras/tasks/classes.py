@@ -1,0 +1,137 @@
+"""What targets made of classes have in common: class names, probabilities, figures by class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.tables.cells import label_names, row_name
+from mmkeras.schema import Label, Labels, StepLabels
+from mmkeras.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class ClassTask(Task):
+    """A target whose cells name classes; outputs are their probabilities.
+
+    Args:
+        target: The schema's target.
+        classes: The class names of the training rows, in alphabetical order.
+    """
+
+    target: Label | Labels | StepLabels
+    classes: tuple[str, ...] = ()
+
+    @classmethod
+    @abstractmethod
+    def label_sets(cls, frame: pd.DataFrame, target: Any) -> list[tuple[str, ...]]:
+        """The names in each row's cell, in order."""
+
+    @classmethod
+    @abstractmethod
+    def answers(cls, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The confidence of each answer, and whether it is right; each label is an answer."""
+
+    @classmethod
+    def class_counts(cls, frame: pd.DataFrame, target: Any) -> pd.Series:
+        """The number of rows (or steps) of each class, the most frequent first."""
+        names = [n for labels in cls.label_sets(frame, target) for n in labels if n is not None]
+        counts = dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
+        index = pd.Index(list(counts), name=target.column, dtype=object)
+        return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
+
+    @classmethod
+    def fit(cls, frame, target):
+        sets = cls.label_sets(frame, target)
+        empty = [row for row, labels in enumerate(sets) if None in labels]
+        if empty:
+            raise ValueError(f"{row_name(frame, empty[0])}: the target {target.column!r} is empty.")
+        names = {name for labels in sets for name in labels}
+        if len(names) < 2:
+            raise ValueError(
+                f"The training rows of column {target.column!r} have {len(names)} class(es) "
+                f"({sorted(names)}); there is nothing to tell apart."
+            )
+        return cls(target, classes=tuple(sorted(names)))
+
+    @classmethod
+    def from_dict(cls, target, state: Mapping[str, Any]):
+        return cls(target, classes=tuple(state["classes"]))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"classes": list(self.classes)}
+
+    @property
+    def num_outputs(self) -> int:
+        return len(self.classes)
+
+    def encode(self, frame, id=None):
+        place = {name: position for position, name in enumerate(self.classes)}
+        examples = self._examples(self.label_sets(frame, self.target))
+        encoded = np.zeros((len(examples), len(self.classes)), np.float32)
+        for line, (row, labels) in enumerate(examples):
+            for name in labels:
+                if name not in place:
+                    where = f"{row_name(frame, row, id)}, column {self.target.column!r}"
+                    if name is None:
+                        raise ValueError(f"{where}: the target is empty.")
+                    raise ValueError(
+                        f"{where}: the label {name!r} is not in any training row. Known labels: "
+                        f"{list(self.classes)[:20]}. Merge rare classes, leave their rows out, or "
+                        "split so that the training rows have every class."
+                    )
+                encoded[line, place[name]] = 1.0
+        return encoded
+
+    def check_judged(self, frame, id=None):
+        self.encode(frame, id)
+
+    def _examples(self, labels: list[tuple[str, ...]]) -> list[tuple[int, tuple[str, ...]]]:
+        """For each example its row's position, and its labels."""
+        return list(enumerate(labels))
+
+    def texts(self, arrays):
+        return [str(name) for name in self.decode(arrays)]
+
+    def true(self, examples):
+        return label_names(examples[self.target.column]).to_numpy()
+
+    def prediction_columns(self, examples, outputs):
+        columns = {}
+        if self.target.column in examples:
+            columns["true"] = self.true(examples)
+        columns["predicted"] = self.decode(outputs)
+        if self.single_label:
+            columns["confidence"] = outputs.max(axis=1)
+        for place, name in enumerate(self.classes):
+            columns[f"p({name})"] = outputs[:, place]
+        return columns
+
+    def main_score(self, targets, outputs):
+        return float(self.row_scores(targets, outputs).mean())
+
+    def all_figures(self, targets, outputs):
+        from mmkeras.tasks.class_figures import brier_score, class_curves
+
+        figures = self.figures(targets, outputs)
+        figures["brier"] = brier_score(targets, outputs, single_label=self.single_label)
+        return figures | {
+            name: float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
+            for name, values in class_curves(targets, outputs).items()
+        }
+
+    def right_and_wrong(self, targets, outputs):
+        order = np.argsort(-self._confidence(outputs), kind="stable")
+        right = self.is_right(targets, outputs)[order]
+        return order[right], order[~right]
+
+    @classmethod
+    @abstractmethod
+    def _confidence(cls, outputs: np.ndarray) -> np.ndarray:
+        """How sure each answer is, `(examples,)`."""

@@ -1,0 +1,98 @@
+"""One class for each row: classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmkeras.data.tables.cells import label_names
+from mmkeras.tasks.classes import ClassTask
+from mmkeras.tasks.figures import FIGURES
+
+
+@dataclass(frozen=True)
+class LabelTask(ClassTask):
+    """A softmax over classes, trained with categorical cross-entropy, judged by accuracy."""
+
+    kind = "label"
+    words = "classification"
+    cells = "label"
+    activation = "softmax"
+    single_label = True
+    stratified = True
+    main = FIGURES["accuracy"]
+    headline = ("accuracy", "macro_f1")
+
+    @classmethod
+    def cell_values(cls, frame, target):
+        return {target.column: label_names(frame[target.column]).to_numpy()}
+
+    @classmethod
+    def label_sets(cls, frame, target):
+        return [(name,) for name in label_names(frame[target.column])]
+
+    @classmethod
+    def loss(cls, label_smoothing=0.0):
+        import keras
+
+        return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+
+    @classmethod
+    def metrics(cls):
+        import keras
+
+        return [keras.metrics.CategoricalAccuracy(name="accuracy")]
+
+    def decode(self, outputs):
+        return np.asarray(self.classes, dtype=object)[outputs.argmax(axis=1)]
+
+    def figures(self, targets, outputs):
+        """Accuracy, balanced accuracy (mean recall of the classes that occur), F1, log loss."""
+        from sklearn import metrics
+
+        true, guess = targets.argmax(axis=1), outputs.argmax(axis=1)
+        recalls = [np.mean(guess[true == label] == label) for label in np.unique(true)]
+        shares = outputs.astype(np.float64)
+        shares = shares / shares.sum(axis=1, keepdims=True)
+        labels = np.arange(outputs.shape[1])
+        return {
+            "accuracy": float(metrics.accuracy_score(true, guess)),
+            "balanced_accuracy": float(np.mean(recalls)),
+            "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
+            "log_loss": float(metrics.log_loss(true, shares, labels=labels)),
+        }
+
+    def row_scores(self, targets, outputs):
+        """1.0 where the answer is right, otherwise 0.0."""
+        return (targets.argmax(axis=1) == outputs.argmax(axis=1)).astype(np.float64)
+
+    def constant_score(self, targets):
+        """The share of the most frequent class."""
+        return float(targets.mean(axis=0).max())
+
+    def is_right(self, targets, outputs):
+        return targets.argmax(axis=1) == outputs.argmax(axis=1)
+
+    @classmethod
+    def _confidence(cls, outputs):
+        return outputs.max(axis=1)
+
+    @classmethod
+    def answers(cls, targets, outputs):
+        return outputs.max(axis=1), outputs.argmax(axis=1) == targets.argmax(axis=1)
+
+    def answer_in_words(self, target, output):
+        true, guess = self.decode(np.stack([target, output]))
+        return f"{guess} {output.max():.0%}" + ("" if true == guess else f" (true: {true})")
+
+    def pictures(self, targets, outputs):
+        from sklearn.metrics import confusion_matrix
+
+        from mmkeras.tasks.pictures import most_confused, plot_confusion
+
+        counts = confusion_matrix(
+            targets.argmax(axis=1), outputs.argmax(axis=1), labels=range(len(self.classes))
+        )
+        plot = plot_confusion(counts, self.classes)
+        return {"confusion": (plot, most_confused(counts, self.classes))}

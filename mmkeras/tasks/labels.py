@@ -1,0 +1,112 @@
+"""Any number of labels for each row: multi-label classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmkeras.data.tables.cells import label_sets
+from mmkeras.schema import Labels
+from mmkeras.tasks.classes import ClassTask
+from mmkeras.tasks.figures import FIGURES
+
+
+@dataclass(frozen=True)
+class LabelsTask(ClassTask):
+    """A sigmoid for each label, trained with binary cross-entropy, judged by F1 over rows.
+
+    A label applies where its probability is at least one half. The main figure is the mean of the
+    rows' F1 (`sklearn.metrics.f1_score` with `average="samples"`): a row's is the harmonic mean of
+    its precision and recall, and 1 where it has no label and is given none. Unlike the share of
+    labels that are right, it is not near 1 for a model that gives no labels at all.
+    """
+
+    target: Labels
+
+    kind = "labels"
+    words = "multi-label classification"
+    cells = "labels"
+    activation = "sigmoid"
+    may_be_empty = True
+    main = FIGURES["samples_f1"]
+    headline = ("samples_f1", "micro_f1", "macro_f1")
+
+    @classmethod
+    def cell_values(cls, frame, target):
+        names = [" | ".join(sorted(labels)) for labels in cls.label_sets(frame, target)]
+        return {target.column: np.array([name or "no label" for name in names], object)}
+
+    @classmethod
+    def label_sets(cls, frame, target):
+        return label_sets(frame[target.column], target.separator)
+
+    @classmethod
+    def loss(cls, label_smoothing=0.0):
+        import keras
+
+        return keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+
+    @classmethod
+    def metrics(cls):
+        import keras
+
+        from mmkeras.tasks.samples_f1 import SamplesF1
+
+        return [keras.metrics.BinaryAccuracy(name="accuracy"), SamplesF1(name="samples_f1")]
+
+    def decode(self, outputs):
+        names = np.asarray(self.classes, dtype=object)
+        joined = [self.target.separator.join(names[row >= 0.5]) for row in outputs]
+        return np.asarray(joined, dtype=object)
+
+    def figures(self, targets, outputs):
+        """F1 over rows, micro- and macro-F1, the share of rows that are wholly right, log loss."""
+        from sklearn import metrics
+
+        guess, true = (outputs >= 0.5).astype(int), targets.astype(int)
+        clipped = np.clip(outputs.astype(np.float64), 1e-7, 1 - 1e-7)
+        loss = -(true * np.log(clipped) + (1 - true) * np.log1p(-clipped)).mean()
+        return {
+            "samples_f1": self.main_score(targets, outputs),
+            "micro_f1": float(metrics.f1_score(true, guess, average="micro", zero_division=0)),
+            "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
+            "subset_accuracy": float(metrics.accuracy_score(true, guess)),
+            "log_loss": float(loss),
+        }
+
+    def row_scores(self, targets, outputs):
+        """Each row's F1."""
+        true, guess = targets >= 0.5, outputs >= 0.5
+        both, either = (true & guess).sum(axis=1), true.sum(axis=1) + guess.sum(axis=1)
+        return np.where(either > 0, 2 * both / np.maximum(either, 1), 1.0)
+
+    def constant_score(self, targets):
+        """That of the most frequent labels, as many as score best."""
+        order = np.argsort(-targets.mean(axis=0), kind="stable")
+        answers = np.tri(len(order) + 1, len(order), -1, dtype=bool)[:, np.argsort(order)]
+        return max(self.main_score(targets, np.tile(a, (len(targets), 1))) for a in answers)
+
+    def is_right(self, targets, outputs):
+        return ((targets >= 0.5) == (outputs >= 0.5)).all(axis=1)
+
+    @classmethod
+    def _confidence(cls, outputs):
+        return np.abs(outputs - 0.5).mean(axis=1)
+
+    @classmethod
+    def answers(cls, targets, outputs):
+        right = (outputs >= 0.5) == (targets >= 0.5)
+        return np.maximum(outputs, 1 - outputs).ravel(), right.ravel()
+
+    def answer_in_words(self, target, output):
+        true, guess = self.decode(np.stack([target, output]))
+        guess = guess or "no label"
+        return guess if true == guess else f"{guess} (true: {true or 'no label'})"
+
+    def explained(self, output):
+        label = self.classes[output.argmax()]
+        return f"What is explained is the label {label!r}, the most probable."
+
+    def pictures(self, targets, outputs):
+        return {}

@@ -1,0 +1,35 @@
+"""One class for each step of a row's sequences: sequence labelling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmkeras.data.tables.cells import step_labels
+from mmkeras.tasks.label import LabelTask
+
+
+@dataclass(frozen=True)
+class StepLabelsTask(LabelTask):
+    """As `LabelTask`, for each step: an example is a step, and padding does not count."""
+
+    kind = "step_labels"
+    words = "sequence labelling"
+    cells = "steps"
+    per_step = True
+    stratified = False
+
+    @classmethod
+    def label_sets(cls, frame, target):
+        return [step_labels(cell, target.separator) for cell in frame[target.column]]
+
+    @classmethod
+    def loss(cls, label_smoothing=0.0):
+        import keras
+
+        # The mean over real steps; the other would count padding as steps without loss.
+        return keras.losses.CategoricalCrossentropy(
+            label_smoothing=label_smoothing, reduction="mean_with_sample_weight"
+        )
+
+    def _examples(self, labels):
+        return [(row, (name,)) for row, names in enumerate(labels) for name in names]

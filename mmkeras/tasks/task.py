@@ -1,0 +1,201 @@
+"""What every kind of target says of itself. Reports, comparisons, searches and audits ask here."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.schema import Target
+from mmkeras.tasks.figures import Figure
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.figure import Figure as Plot
+
+
+class Task(ABC):
+    """A kind of target: its fitted state, its loss, its figures and how they are worded.
+
+    A subclass is a frozen dataclass whose fields are the target and what is fitted on the training
+    rows; `to_dict` writes the latter as JSON. The arrays that it encodes are float32
+    `(examples, outputs)`. An example is what one prediction is made for: a row, or with
+    `per_step` a step of a row.
+
+    Attributes:
+        kind: The target's kind, and the name in `TASKS`.
+        words: What the task is called.
+        cells: How `read_table` reads the cells: `"label"`, `"labels"`, `"number"` or `"steps"`.
+        activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
+        has_classes: Whether outputs are probabilities of `classes`.
+        single_label: Whether each example has exactly one class.
+        per_step: Whether there is an example for each step of a row's sequences.
+        stratified: Whether splits keep the shares of the classes.
+        may_be_empty: Whether an empty cell is an answer.
+        telling: Which examples a report shows, in a sentence.
+        what: What an output is: a probability or a number.
+        best_constant: What the best answer is called that is the same for all rows.
+        main: The figure that says how good a model is, everywhere.
+        headline: The figures that tables of models show, the main one first.
+    """
+
+    kind: ClassVar[str]
+    words: ClassVar[str]
+    cells: ClassVar[str]
+    activation: ClassVar[str]
+    has_classes: ClassVar[bool] = True
+    single_label: ClassVar[bool] = False
+    per_step: ClassVar[bool] = False
+    stratified: ClassVar[bool] = False
+    may_be_empty: ClassVar[bool] = False
+    telling: ClassVar[str] = "The most confident right answers, then the most confident mistakes."
+    what: ClassVar[str] = "probability"
+    best_constant: ClassVar[str] = "the best constant answer"
+    main: ClassVar[Figure]
+    headline: ClassVar[tuple[str, ...]]
+
+    target: Target
+    # Names of the outputs, where these are probabilities.
+    classes: tuple[str, ...] = ()
+
+    # Before anything is fitted.
+
+    @classmethod
+    @abstractmethod
+    def cell_values(cls, frame: pd.DataFrame, target: Target) -> dict[str, np.ndarray]:
+        """What the target's cells say, by column, as values that can be compared `(rows,)`."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, frame: pd.DataFrame, target: Target) -> Task:
+        """Learns what there is to learn of a target from the training rows."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, target: Target, state: Mapping[str, Any]) -> Task:
+        """A task as `to_dict` wrote it."""
+
+    @classmethod
+    @abstractmethod
+    def loss(cls, label_smoothing: float = 0.0) -> keras.losses.Loss:
+        """The loss of a model's outputs."""
+
+    @classmethod
+    @abstractmethod
+    def metrics(cls) -> list[keras.metrics.Metric]:
+        """What Keras computes in training; one of them is the main figure, under its key."""
+
+    # Cells and arrays.
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """The width of the model's output."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted state, as JSON can hold it."""
+
+    @abstractmethod
+    def encode(self, frame: pd.DataFrame, id: str | None = None) -> np.ndarray:
+        """The cells of rows as targets to train on, float32 `(examples, outputs)`.
+
+        Args:
+            frame: Rows with the target's columns.
+            id: The column that names the rows in error messages, beside their index.
+
+        Raises:
+            ValueError: A cell that nothing in the training rows prepared the task for.
+        """
+
+    @abstractmethod
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """What outputs say in the target's own words, one answer for each example."""
+
+    @abstractmethod
+    def check_judged(self, frame: pd.DataFrame, id: str | None = None) -> None:
+        """Refuses rows by which a model cannot be judged.
+
+        Raises:
+            ValueError: A row without an answer; answers that are all the same, where no figure
+                is defined for them.
+        """
+
+    @property
+    def units(self) -> np.ndarray:
+        """What a step of 1 of each of the model's outputs is in the target's unit, `(outputs,)`."""
+        return np.ones(self.num_outputs)
+
+    def own_unit(self, arrays: np.ndarray) -> np.ndarray:
+        """Targets or outputs `(examples, outputs)` in the unit of the table's cells."""
+        return arrays
+
+    @abstractmethod
+    def true(self, examples: pd.DataFrame) -> np.ndarray:
+        """The examples' own answers, as `decode` gives those of a model."""
+
+    @abstractmethod
+    def prediction_columns(
+        self, examples: pd.DataFrame, outputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The columns of a table of predictions: `true` (if known), `predicted`, and more."""
+
+    # Figures and what people are shown: of targets and outputs in the target's own unit.
+
+    @abstractmethod
+    def figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """The figures of a model on some examples, for `metrics.json`."""
+
+    @abstractmethod
+    def all_figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """Those, and all that the audit shows; NaN where one is not defined for these examples."""
+
+    @abstractmethod
+    def main_score(self, targets: np.ndarray, outputs: np.ndarray) -> float:
+        """The main figure."""
+
+    @abstractmethod
+    def row_scores(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """What each example adds to the main figure, `(examples,)`: their mean is that figure."""
+
+    @abstractmethod
+    def constant_score(self, targets: np.ndarray) -> float:
+        """The main figure of the best answer that is the same for all of these examples."""
+
+    @abstractmethod
+    def texts(self, arrays: np.ndarray) -> list[str]:
+        """What targets or outputs say, a text for each example."""
+
+    @abstractmethod
+    def right_and_wrong(
+        self, targets: np.ndarray, outputs: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of right answers, the surest first, and of mistakes, the worst first."""
+
+    @abstractmethod
+    def is_right(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Which answers a report shows as right, booleans `(examples,)`."""
+
+    @abstractmethod
+    def answer_in_words(self, target: np.ndarray, output: np.ndarray) -> str:
+        """What the model said of one example, and the truth where that differs."""
+
+    def explained(self, output: np.ndarray) -> str | None:
+        """Which of several outputs of an example is explained (the largest), in a sentence."""
+        return None
+
+    @abstractmethod
+    def pictures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, tuple[Plot, str]]:
+        """Pictures of true and predicted values, each with its caption, by file name."""
+
+
+def same(parts: list[np.ndarray]) -> np.ndarray:
+    """The values of several columns as one value for each row."""
+    if len(parts) == 1:
+        return parts[0]
+    values = np.empty(len(parts[0]), dtype=object)
+    values[:] = list(zip(*parts, strict=True))
+    return values

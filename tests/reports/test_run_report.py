@@ -1,0 +1,25 @@
+import pytest
+
+from mmkeras.reports.run_report import comparison_table, format_table, proportion_interval
+from mmkeras.tasks import LabelTask
+
+
+def test_wilson_interval_by_hand():
+    # Newcombe 1998, table I: 81 of 263, method 3.
+    low, high = proportion_interval(81 / 263, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+    low, high = proportion_interval(1.0, 10)
+    assert low == pytest.approx(0.7225, abs=1e-4) and high == pytest.approx(1.0)
+
+
+def test_comparison_is_a_readable_table():
+    metrics = {
+        "test": {"accuracy": 0.91234, "macro_f1": 0.9},
+        "parameters": 12345,
+        "seconds": 61.26,
+        "best_epoch": 7,
+    }
+    text = format_table(comparison_table({"fused": metrics}, LabelTask))
+    assert text.splitlines()[0].split()[1] == "model"
+    assert "0.912" in text and "12,345" in text and "61.3" in text
+    assert len({len(line) for line in text.splitlines()}) == 1

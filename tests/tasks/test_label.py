@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as sk
+
+from mmkeras.schema import Label, StepLabels
+from mmkeras.tasks import LabelTask, StepLabelsTask, task_class
+
+TASK = LabelTask(Label("kind"), tuple("abcd"))
+
+
+@pytest.fixture
+def answers():
+    rng = np.random.default_rng(0)
+    # Rounded, so that scores have ties.
+    outputs = np.round(rng.dirichlet(np.ones(4), 200), 1) + 1e-3
+    outputs /= outputs.sum(axis=1, keepdims=True)
+    return np.eye(4)[rng.integers(0, 4, 200)], outputs
+
+
+def test_figures_are_those_of_scikit_learn(answers):
+    targets, outputs = answers
+    true, guess = targets.argmax(1), outputs.argmax(1)
+    found = TASK.all_figures(targets, outputs)
+    assert found["accuracy"] == pytest.approx(sk.accuracy_score(true, guess))
+    assert found["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(true, guess))
+    assert found["macro_f1"] == pytest.approx(sk.f1_score(true, guess, average="macro"))
+    assert found["log_loss"] == pytest.approx(sk.log_loss(true, outputs))
+    assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(true, outputs, multi_class="ovr"))
+    mean = np.mean([sk.average_precision_score(targets[:, i], outputs[:, i]) for i in range(4)])
+    assert found["average_precision"] == pytest.approx(mean)
+    assert found["brier"] == pytest.approx(np.square(outputs - targets).sum(1).mean())
+
+
+def test_a_class_that_does_not_occur_counts_for_nothing_in_the_balanced_accuracy(answers):
+    targets, outputs = answers
+    true = targets.argmax(1) % 3
+    found = TASK.figures(np.eye(4)[true], outputs)
+    recalls = [np.mean(outputs.argmax(1)[true == c] == c) for c in range(3)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert np.isfinite(TASK.all_figures(np.eye(4)[true], outputs)["roc_auc"])
+
+
+def test_the_best_constant_answer_is_the_most_frequent_class():
+    assert TASK.constant_score(np.eye(4)[[0, 0, 1, 2]]) == 0.5
+
+
+def test_classes_are_counted_the_most_frequent_first():
+    frame = pd.DataFrame({"label": [2, 1, 2, 10]})
+    counts = LabelTask.class_counts(frame, Label("label"))
+    assert counts.to_dict() == {"2": 2, "1": 1, "10": 1}
+    assert counts.index.tolist() == ["2", "1", "10"]
+    steps = pd.DataFrame({"moods": ["up|up", "down"]})
+    assert StepLabelsTask.class_counts(steps, StepLabels("moods")).to_dict() == {"up": 2, "down": 1}
+
+
+def test_a_single_class_is_nothing_to_tell_apart():
+    with pytest.raises(ValueError, match=r"1 class.*nothing to tell apart"):
+        LabelTask.fit(pd.DataFrame({"kind": ["a", "a"]}), Label("kind"))
+
+
+def test_an_empty_cell_is_named_by_its_row():
+    frame = pd.DataFrame({"kind": ["a", "b", None]}, index=[7, 8, 9])
+    with pytest.raises(ValueError, match=r"index 9: the target 'kind' is empty"):
+        LabelTask.fit(frame, Label("kind"))
+    with pytest.raises(ValueError, match=r"index 9.*empty"):
+        LabelTask.fit(frame[:2], Label("kind")).encode(frame)
+
+
+def test_an_unknown_task_is_refused_with_the_names():
+    with pytest.raises(ValueError, match=r"'label'.*Label\('species'\).*'ranking'"):
+        task_class("ranking")
+    with pytest.raises(ValueError, match="None"):
+        task_class(None)

@@ -1,0 +1,148 @@
+"""What every task must do: each name of `TASKS` is held to it."""
+
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmkeras.schema import TARGETS, Label, Labels, Number, StepLabels
+from mmkeras.tasks import FIGURES, TASKS, task_class
+
+FRAME = pd.DataFrame(
+    {
+        "kind": ["cat", "dog", "cat", "owl"],
+        "tags": ["red|round", "", "red", "small|red"],
+        "price": [1.0, 2.5, 4.0, 0.5],
+        "x": [1.0, 2.0, 3.0, 9.0],
+        "moods": ["up|up", "down", "up|down|up", "down"],
+    }
+)
+CASES = {
+    "label": Label("kind"),
+    "labels": Labels("tags"),
+    "number": Number("price"),
+    "several numbers": Number(("price", "x")),
+    "step_labels": StepLabels("moods"),
+}
+
+
+@pytest.fixture(params=list(CASES))
+def fitted(request):
+    target = CASES[request.param]
+    return task_class(target).fit(FRAME, target)
+
+
+def outputs_near(targets):
+    noise = np.random.default_rng(0).random(targets.shape).astype(np.float32)
+    return 0.7 * targets + 0.3 * noise
+
+
+def test_every_kind_of_target_has_a_task_of_its_name_and_a_case_here():
+    assert set(TASKS) == set(TARGETS) == {target.kind for target in CASES.values()}
+    assert all(TASKS[kind].kind == kind for kind in TASKS)
+
+
+def test_the_state_survives_json(fitted):
+    state = json.loads(json.dumps(fitted.to_dict()))
+    assert type(fitted).from_dict(fitted.target, state) == fitted
+
+
+def test_cells_come_back_from_arrays(fitted):
+    targets = fitted.encode(FRAME)
+    assert targets.dtype == np.float32 and targets.shape[1] == fitted.num_outputs
+    assert len(fitted.units) == fitted.num_outputs
+    own = fitted.own_unit(targets)
+    answers = fitted.decode(targets)
+    if not fitted.per_step:
+        columns = list(fitted.target.columns)
+        wanted = FRAME[columns].to_numpy()
+        if fitted.cells == "labels":
+            wanted = [["|".join(sorted(cell.split("|"))) for cell in row] for row in wanted]
+        given = answers.reshape(len(FRAME), -1)
+        if fitted.has_classes:
+            assert given.tolist() == np.array(wanted).tolist()
+        else:
+            np.testing.assert_allclose(given, np.array(wanted, float), rtol=1e-6)
+    assert len(fitted.texts(own)) == len(targets)
+    assert all(isinstance(text, str) for text in fitted.texts(own))
+
+
+def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(fitted):
+    targets = fitted.encode(FRAME)
+    true = fitted.own_unit(targets)
+    for outputs in (targets, outputs_near(targets), 1 - targets):
+        said = fitted.own_unit(outputs)
+        figures = fitted.figures(true, said)
+        main = fitted.main_score(true, said)
+        scores = fitted.row_scores(true, said)
+        assert scores.shape == (len(targets),)
+        assert fitted.main.sign * main == pytest.approx(scores.mean())
+        assert figures[fitted.main.key] == pytest.approx(main)
+        best = fitted.main_score(true, true)
+        assert fitted.main.sign * best >= fitted.main.sign * main
+        everything = fitted.all_figures(true, said)
+        assert set(figures) <= set(everything)
+    assert fitted.headline[0] == fitted.main.key
+    assert set(fitted.headline) <= set(figures)
+    assert fitted.main is FIGURES[fitted.main.key]
+
+
+def test_no_constant_answer_is_better_than_the_best_one(fitted):
+    true = fitted.own_unit(fitted.encode(FRAME))
+    best = fitted.main.sign * fitted.constant_score(true)
+    constants = [true.mean(axis=0), *true, np.zeros(true.shape[1])]
+    for constant in constants:
+        score = fitted.main_score(true, np.tile(constant, (len(true), 1)))
+        assert fitted.main.sign * score <= best + 1e-9
+
+
+def test_keras_computes_the_main_figure_and_a_loss_that_falls_with_the_error(fitted):
+    targets = fitted.encode(FRAME)
+    outputs = outputs_near(targets)
+    if fitted.single_label:
+        outputs /= outputs.sum(axis=1, keepdims=True)
+    loss = fitted.loss()
+    near, far = (float(loss(targets, guess)) for guess in (outputs, np.flip(outputs, axis=0)))
+    assert np.isfinite([near, far]).all() and near < far
+    metrics = {metric.name: metric for metric in fitted.metrics()}
+    metric = metrics[fitted.main.key]
+    # In two batches of unequal size.
+    for part in (slice(0, 3), slice(3, None)):
+        metric.update_state(targets[part], outputs[part])
+    expected = fitted.main_score(fitted.own_unit(targets), fitted.own_unit(outputs))
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+    for each in metrics.values():
+        keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(each))
+
+
+def test_predictions_are_a_table_with_the_truth_where_it_is_known(fitted):
+    outputs = outputs_near(fitted.encode(FRAME))
+    examples = FRAME.iloc[[0] * len(outputs)]
+    known = fitted.prediction_columns(examples, outputs)
+    unknown = fitted.prediction_columns(examples[[]], outputs)
+    true = [name for name in known if name.startswith("true")]
+    assert true and set(known) - set(true) == set(unknown)
+    assert any(name.startswith("predicted") for name in unknown)
+    assert all(len(values) == len(outputs) for values in known.values())
+
+
+def test_examples_are_told_apart_and_put_into_words(fitted):
+    targets = fitted.encode(FRAME)
+    true = fitted.own_unit(targets)
+    said = true.copy()
+    said[0] = true[-1] if fitted.has_classes else said[0] + 100
+    right, wrong = fitted.right_and_wrong(true, said)
+    assert wrong[0] == 0 and right[0] != 0
+    assert fitted.is_right(true, said).tolist() == [False] + [True] * (len(true) - 1)
+    mistaken = fitted.answer_in_words(true[0], said[0])
+    assert "(true:" in mistaken
+    for figure, caption in fitted.pictures(true, said).values():
+        assert figure.axes and len(caption) > 20
+
+
+def test_answers_of_cells_can_be_compared(fitted):
+    values = type(fitted).cell_values(FRAME, fitted.target)
+    assert list(values) == list(fitted.target.columns)
+    assert all(len(column) == len(FRAME) for column in values.values())
