@@ -219,33 +219,27 @@ def check_more_padding(layer, tokens, masks):
 
 _PREDICT = """
 import sys, pathlib, numpy as np, keras
-import mmkeras.models.build
+import mmkeras
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     inputs = np.load(path.with_suffix(".npz"))
     inputs = [inputs[f"arr_{i}"] for i in range(len(inputs.files))]
     outputs = keras.saving.load_model(path, safe_mode=True).predict_on_batch(inputs)
-    np.save(path.with_suffix(".npy"), outputs)
+    np.save(path.with_suffix(f".{keras.config.backend()}.npy"), outputs)
 """
 
 
-def check_same_numbers(cases, backend, tmp_path):
-    """Saves a model around each layer, and loads and runs them all on another backend.
+def check_same_numbers(folder, expected, backend):
+    """Loads and runs the models of a folder on another backend, in one process.
 
     Args:
-        cases: `(layer, arguments)` by name.
+        folder: Of each name, `NAME.keras` and `NAME.npz` with its inputs, in a flat list.
+        expected: What each gives here, by name.
         backend: `"tensorflow"`, `"jax"` or `"torch"`.
-        tmp_path: An empty folder.
     """
-    expected = {}
-    for name, (layer, arguments) in cases.items():
-        model = model_around(layer, arguments)
-        model.save(tmp_path / f"{name}.keras")
-        np.savez(tmp_path / f"{name}.npz", *flat(arguments))
-        expected[name] = to_numpy(model(to_tensors(flat(arguments))))
-    run_python(_PREDICT, str(tmp_path), backend=backend)
+    run_python(_PREDICT, str(folder), backend=backend)
     for name, outputs in expected.items():
         assert np.ptp(outputs) > 0, name
-        check_close(np.load(tmp_path / f"{name}.npy"), outputs, 1e-4, name)
+        check_close(np.load(folder / f"{name}.{backend}.npy"), outputs, 1e-4, name)
 
 
 def run_python(code, *arguments, backend):

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 
+from mmkeras.fusion import fusion_class, fusion_options, get_fusion
 from tests.layer_checks import (
     call,
     check_absent_modality,
@@ -38,6 +39,15 @@ def example(modalities=3, aligned=False):
         "masks": masks,
         "present": present,
     }
+
+
+def small(name, **options):
+    """A new fusion of a name, of one layer where it has layers: more show nothing more."""
+    if fusion_class(name).gives_logits:
+        options["num_outputs"] = 7
+    if "num_layers" in fusion_options(name):
+        options["num_layers"] = 1
+    return get_fusion(name, **options)
 
 
 def check_fusion(make, tmp_path):
