@@ -88,7 +88,7 @@ def test_every_fusion_trains_saves_and_loads_with_every_kind_of_input(fusion, tm
     model.run_eagerly = EAGERLY
     inputs = {**INPUTS, "present": PRESENT}
     before = model.get_weights()
-    model.fit(inputs, np.eye(5)[np.arange(ROWS) % 5], batch_size=4, epochs=1, verbose=0)
+    model.fit(inputs, np.eye(5)[np.arange(ROWS) % 5], batch_size=ROWS, epochs=1, verbose=0)
     assert any((a != b).any() for a, b in zip(model.get_weights(), before, strict=True))
     outputs = predict(model, inputs)
     np.testing.assert_allclose(outputs.sum(axis=-1), 1.0, atol=1e-5)
