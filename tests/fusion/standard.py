@@ -65,8 +65,7 @@ def check_fusion(make, tmp_path):
     layer, outputs = check_layer(make, arguments, None, tmp_path, unknown_lengths(arguments))
     assert outputs.ndim == 2
     check_absent_modality(layer, tokens, masks)
-    if not cls.aligned:
-        check_more_padding(layer, tokens, masks)
+    check_more_padding(layer, tokens, masks)
     if layer.has_weights:
         check_weights(layer, arguments, outputs)
     check_numbers_of_modalities(make, cls.aligned)
