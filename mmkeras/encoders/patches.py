@@ -89,7 +89,8 @@ class PatchEncoder(ConfiguredLayer):
             )
         self.input_spec = layers.InputSpec(shape=(None, *input_shape[1:]))
         self.grid = PatchEncoder.token_grid(self, input_shape[1:])
-        count = self.grid[0] * self.grid[1]
+        rows, cols = self.grid
+        count = (rows or 0) * (cols or 0)  # both are known: images are of one size
         self.project = layers.Dense(self.dim, dtype=self.dtype_policy)
         self.project.build((None, count, self.patch_size**2 * input_shape[3]))
         small = keras.initializers.RandomNormal(stddev=0.02)
@@ -134,7 +135,8 @@ class PatchEncoder(ConfiguredLayer):
                 f"batch. Received: {tuple(input_shape)}."
             )
         side = self.patch_size
-        return tuple(None if size is None else -(-size // side) for size in input_shape[:2])
+        rows, cols = (None if size is None else -(-size // side) for size in input_shape[:2])
+        return rows, cols
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
