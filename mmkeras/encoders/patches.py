@@ -88,9 +88,10 @@ class PatchEncoder(ConfiguredLayer):
                 "without a channel axis gets it with `images[..., None]`."
             )
         self.input_spec = layers.InputSpec(shape=(None, *input_shape[1:]))
-        self.grid = PatchEncoder.token_grid(self, input_shape[1:])
-        rows, cols = self.grid
-        count = (rows or 0) * (cols or 0)  # both are known: images are of one size
+        rows, cols = PatchEncoder.token_grid(self, input_shape[1:])
+        # Both are known: images are of one size.
+        self.grid: tuple[int, int] = (int(rows or 0), int(cols or 0))
+        count = self.grid[0] * self.grid[1]
         self.project = layers.Dense(self.dim, dtype=self.dtype_policy)
         self.project.build((None, count, self.patch_size**2 * input_shape[3]))
         small = keras.initializers.RandomNormal(stddev=0.02)
