@@ -29,7 +29,7 @@ from mmkeras.cli import parse, run_script
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.studies.repeat import RepeatConfig, repeat
 from mmkeras.studies.trainings import FUSED
 from mmkeras.studies.tuning.results import BEST, TRIALS, best_trials, importances, trials_table

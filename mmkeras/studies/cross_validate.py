@@ -16,7 +16,7 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, open_fold, open_table
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import RESULTS, Training, models_of, train_missing
 from mmkeras.tasks import task_class

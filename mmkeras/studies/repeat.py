@@ -20,7 +20,7 @@ from mmkeras.experiment.rows import open_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
 from mmkeras.tasks import task_class

@@ -30,7 +30,7 @@ from mmkeras.experiment.rows import Rows, open_rows
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.training.pretraining.contrastive import POSITIVES
 from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed

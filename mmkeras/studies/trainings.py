@@ -14,7 +14,7 @@ from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import finished_run, train_run
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import Job, Outcome, run_jobs
 

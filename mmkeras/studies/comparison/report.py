@@ -15,7 +15,7 @@ from mmkeras.evaluation.comparison import (
 )
 from mmkeras.files import write_text
 from mmkeras.reports.comparison_plot import plot_comparison
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ENSEMBLES, ComparisonConfig
 from mmkeras.studies.comparison.shared_rows import ROWS, model_folder

@@ -16,7 +16,7 @@ from mmkeras.experiment.rows import open_table
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
-from mmkeras.reports.run_report import differences
+from mmkeras.nested import differences
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     ENSEMBLES,
