@@ -42,7 +42,7 @@ RESULTS = "results.csv"
 def compare(config: ComparisonConfig) -> pd.DataFrame:
     """Runs the comparison, prints and saves its tables; returns one row per model and seed.
 
-    Leaves `results.csv`, `comparison.md`, `comparison.png`, and for each model the predictions,
+    Leaves `results.csv`, `comparison.md`, its picture, and for each model the predictions,
     histories and TensorBoard's HParams of its seeds.
 
     Raises:
