@@ -33,7 +33,7 @@ from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import leader
-from mmkeras.tasks import FIGURES
+from mmkeras.tasks import FIGURES, task_class
 from mmkeras.training.pretraining.contrastive import POSITIVES
 from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
@@ -140,7 +140,7 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
 def _parts(config: RetrievalConfig, rows: Rows) -> Splits:
     """The rows to learn from, and as test rows those that search each other."""
     schema, splits = rows.schema, rows.splits
-    if schema.target.task != "classification" or schema.target.per_step:
+    if not task_class(schema.target).stratified:
         raise ValueError("Retrieval by class needs a target with one class a row.")
     if len(schema.modalities) < 2:
         raise ValueError(f"Retrieval is between modalities. Received: {list(schema.names)} alone.")

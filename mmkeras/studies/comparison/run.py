@@ -107,14 +107,15 @@ def _train(
             if not (job.folder / SETTINGS).exists()
         ]
         failed += [each for each in run_jobs(tried, **how) if each.error is not None]
-    by_job = {Job(job.name, train_model, (job,)): job for job in jobs}
-    for outcome in run_jobs(list(by_job), **how):
+    by_name = {job.name: job for job in jobs}
+    trained = [Job(job.name, train_model, (job,)) for job in jobs]
+    for outcome in run_jobs(trained, **how):
         if outcome.error is None:
             rows = outcome.result
             print("score " + ", ".join(f"{row['score']:.3f}" for row in rows), flush=True)
         else:
             failed.append(outcome)
-            job = by_job[outcome.job]
+            job = by_name[outcome.job.name]
             about = {"encoders": job.encoders, "model": job.model, "error": outcome.reason}
             rows = [{**about, "seed": seed} for seed in job.seeds]
         results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
