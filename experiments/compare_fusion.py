@@ -8,7 +8,7 @@ Every fusion that fits the data is trained with every seed, as are the modalitie
 ensembles of these. Results stream to `results.csv`: the same command with `--out FOLDER` goes on
 where it stopped. `comparison.md` has the table (mean, deviation and 95 % interval, parameters,
 seconds an epoch, rank) and what the tests say against the best single modality, the simple
-baseline SimBaMM and concatenation; `comparison.png` shows accuracy against cost.
+baseline SimBaMM and concatenation; `pictures/comparison.png` shows accuracy against cost.
 
 `--vectorized` trains all seeds of a model in one program on JAX, several times as fast for small
 models without convolutions and recurrences (`experiments/benchmarks/seeds.py`).

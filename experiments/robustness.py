@@ -19,7 +19,7 @@ from mmkeras.audit import AuditSettings
 from mmkeras.audit.robustness import compare_robustness
 from mmkeras.cli import run_script
 from mmkeras.experiment.folders import new_folder, time_stamp
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 
 
 def main(

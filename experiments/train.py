@@ -27,7 +27,8 @@ from mmkeras.experiment.rows import open_rows
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
-from mmkeras.reports.run_report import comparison_table, format_table
+from mmkeras.reports.markdown import format_table
+from mmkeras.reports.run_report import comparison_table
 from mmkeras.studies.trainings import FUSED, models_of, schema_of
 from mmkeras.tasks import task_class
 

@@ -28,28 +28,22 @@ import pandas as pd
 from mmkeras.cli import parse, run_script
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import write_markdown
 from mmkeras.studies.repeat import RepeatConfig, repeat
 from mmkeras.studies.trainings import FUSED
-from mmkeras.studies.tuning.results import BEST, TRIALS, best_trials, importances, trials_table
+from mmkeras.studies.tuning.results import BEST, TRIALS, search_report, trials_table
 from mmkeras.studies.tuning.search import search
 from mmkeras.studies.tuning.tuning_config import TuneConfig
 from mmkeras.tasks import task_class
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Runs the search; returns a row a trial."""
+    """Runs the search; returns one row per trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = parse(TuneConfig, arguments, __doc__)
     study, kind = search(config)
-    lines = [format_table(best_trials(study, task_class(kind).main.key))]
-    shares = importances(study)
-    if shares:
-        lines += ["", "Share of the differences between trials that each value explains (fANOVA):"]
-        lines += [f"- {name}: {share:.0%}" for name, share in shares.items()]
-    print("\nOn the validation rows:\n\n" + "\n".join(lines))
-    write_text(config.folder / "summary.md", "\n".join(lines) + "\n")
+    report = search_report(study, task_class(kind).main, config.data.name)
+    print("\n" + write_markdown(report, config.folder / "summary.md"))
     best = read_json(config.folder / BEST)
     print(f"\nbest settings: {config.folder / BEST}; all: {config.folder / TRIALS}")
     print(f"look: tensorboard --logdir {config.folder}")

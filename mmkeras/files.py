@@ -14,10 +14,15 @@ import numpy as np
 
 def write_text(path: str | Path, text: str) -> None:
     """Writes a UTF-8 file; whoever reads `path` sees the old file or the new one, never a part."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: str | Path, contents: bytes) -> None:
+    """As `write_text`, of any contents."""
     path = Path(path)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(contents)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,9 +1,24 @@
-"""A progress bar for anything that may take longer than two seconds."""
+"""A progress bar for anything that may take longer than two seconds, and silence on demand."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import time
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is printed inside: for notebooks, which show results only.
+
+    >>> with quiet():
+    ...     print("epoch 1/40")
+    """
+    nowhere = io.StringIO()
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 class ProgressBar:

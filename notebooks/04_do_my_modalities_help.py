@@ -25,63 +25,26 @@
 # %%
 import mmkeras  # noqa: I001  (first, so that TensorFlow starts quietly)
 
-import contextlib
 import dataclasses
-import io
 import tempfile
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
-from IPython.display import display
 
-from mmkeras.audit import AuditSettings
-from mmkeras.reports.parts import Picture, Table
+from mmkeras.audit import AuditSettings, audit
 from mmkeras.data.datasets.synthetic_truth import truth
 from mmkeras.data.tables.splits import split_officially
-from mmkeras.audit import audit
-from mmkeras.evaluation.comparison import compare_models
+from mmkeras.evaluation.comparison import compare_models, differences_in_words
 from mmkeras.experiment.presets import preset
+from mmkeras.progress import quiet
+from mmkeras.studies.trainings import train_subsets
+from mmkeras.tasks import FIGURES
 
 # %matplotlib inline
 matplotlib.rcParams["figure.dpi"] = 70
 FOLDER = Path(tempfile.mkdtemp())
-
-
-@contextlib.contextmanager
-def quietly():
-    """Without progress: what matters is shown below."""
-    nowhere = io.StringIO()
-    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
-
-
-def trained(splits, schema, settings, folder):
-    """Runs of each modality alone and of all of them, on the same rows."""
-    subsets = [*((name,) for name in schema.names), schema.names]
-    with quietly():
-        return {
-            "+".join(names): mmkeras.train_run(
-                splits, schema.select(names), folder / "+".join(names), settings
-            )
-            for names in subsets
-        }
-
-
-def audited(run, splits, settings):
-    with quietly():
-        return audit(run, splits=splits, settings=settings)
-
-
-def show(report, section, *names):
-    """The tables and pictures of a section, with what they say."""
-    section = next(s for s in report.sections if s.name == section)
-    print(section.conclusion)
-    for part in section.parts:
-        if isinstance(part, (Table, Picture)) and part.name in names:
-            display(part.frame.round(3) if isinstance(part, Table) else part.figure)
-
 
 # %% [markdown]
 # ## First, the instrument
@@ -96,10 +59,11 @@ amounts = {"redundant": 0.2, "unique": (0.4, 0.1), "synergy": 0.3}
 table, schema = mmkeras.load_dataset("synthetic", **amounts)
 splits = split_officially(mmkeras.read_table(table, schema), schema, "split", seed=0)
 known = truth(**amounts)
-runs = trained(splits, schema, preset("synthetic"), FOLDER / "synthetic")
 quick = AuditSettings(noise=False, explain=0)
-report = audited(runs["m1+m2"], splits, quick)
-found = next(s for s in report.sections if s.name == "contribution").values
+with quiet():
+    runs = train_subsets(splits, schema, preset("synthetic"), FOLDER / "synthetic")
+    report = audit(runs["m1+m2"], splits=splits, settings=quick)
+found = report.section("contribution").values
 
 pd.DataFrame(
     {
@@ -120,7 +84,7 @@ pd.DataFrame(
 # %%
 bits = found["information"]["pairs"]["m1 + m2"]
 print({part: round(bits[part], 2) for part in ("redundant", "first", "second", "synergy")})
-show(report, "contribution", "information")
+report.show("contribution", "information")
 
 # %% [markdown]
 # The instrument finds what is there, to within a few points. Now to data whose truth nobody knows.
@@ -141,10 +105,13 @@ table.drop(columns="image").sample(4, random_state=1)
 # %%
 settings = preset("glyphs")
 settings = dataclasses.replace(settings, training=dataclasses.replace(settings.training, epochs=12))
-seeds = [
-    trained(splits, schema, dataclasses.replace(settings, seed=seed), FOLDER / f"seed{seed}")
-    for seed in range(3)
-]
+with quiet():
+    seeds = [
+        train_subsets(
+            splits, schema, dataclasses.replace(settings, seed=seed), FOLDER / f"seed{seed}"
+        )
+        for seed in range(3)
+    ]
 scores = {
     name: np.stack(
         [
@@ -167,20 +134,9 @@ comparison.table.round(3)
 # row, since both find the same rows hard. Look at the interval of each difference: chance is ruled out
 # where it leaves out 0. With two baselines there are two tests, so the p-values are corrected (Holm).
 
-
 # %%
-def over_seeds():
-    """A sentence a baseline."""
-    for baseline, frame in comparison.differences.items():
-        _, gain = next(frame.iterrows())
-        says = "more than chance" if gain["p_holm"] < 0.05 else "it may be chance"
-        yield (
-            f"Both against {baseline}: {100 * gain['difference']:+.1f} points, 95 % interval "
-            f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}, p = {gain['p_holm']:.2g}: {says}."
-        )
-
-
-print(*over_seeds(), sep="\n")
+over_seeds = differences_in_words(comparison, FIGURES["accuracy"])
+print(*over_seeds, sep="\n")
 pd.concat(comparison.differences, names=["against"]).round(4)
 
 # %% [markdown]
@@ -195,8 +151,9 @@ pd.concat(comparison.differences, names=["against"]).round(4)
 # modalities from it. *Lost when swapped* says how much this model leans on each.
 
 # %%
-report = audited(seeds[0][fused], splits, AuditSettings(explain=4))
-show(report, "contribution", "contribution", "who_is_right", "information")
+with quiet():
+    report = audit(seeds[0][fused], splits=splits, settings=AuditSettings(explain=4))
+report.show("contribution", "contribution", "who_is_right", "information")
 
 # %% [markdown]
 # ## What if one is missing, or gets worse?
@@ -205,8 +162,8 @@ show(report, "contribution", "contribution", "who_is_right", "information")
 # A line that stays high is something that the model does not need.
 
 # %%
-show(report, "missing", "missing")
-show(report, "noise", "noise")
+report.show("missing", "missing")
+report.show("noise", "noise")
 
 # %% [markdown]
 # ## Can its probabilities be believed?
@@ -215,7 +172,7 @@ show(report, "noise", "noise")
 # was fitted on validation rows and changes no answer.
 
 # %%
-show(report, "calibration", "calibration", "reliability")
+report.show("calibration", "calibration", "reliability")
 
 # %% [markdown]
 # ## Verdict
@@ -225,5 +182,5 @@ show(report, "calibration", "calibration", "reliability")
 # said further up.
 
 # %%
-print("Over three seeds:", *over_seeds(), sep="\n  ")
+print("Over three seeds:", *over_seeds, sep="\n  ")
 print("This model:", *report.verdict, sep="\n  ")

@@ -15,6 +15,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
+from mmkeras.schema import Schema
 
 
 def open_subject(
@@ -48,16 +49,7 @@ def open_subject(
             if rows is None:
                 raise
     schema = run.preprocessing.schema
-    if rows is None:
-        frame = splits.test
-    else:
-        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
-        absent = [column for column in schema.target_columns if column not in frame]
-        if absent:
-            raise ValueError(
-                f"The rows have no column {absent[0]!r}: an audit compares answers with "
-                "labels. Add the labels; without any, `experiments/predict.py` predicts."
-            )
+    frame = splits.test if rows is None else _read_labelled(rows, schema, base_dir)
     absent = [column for column in settings.by if column not in frame]
     if absent:
         raise ValueError(
@@ -65,36 +57,59 @@ def open_subject(
             f"{list(frame.columns)}."
         )
     run.preprocessing.task.check_judged(frame, schema.id)
-    options = {"on_error": run.config["settings"]["on_error"]}
     few = len(frame) <= settings.max_rows
     pipeline = Pipeline(
-        frame, run.preprocessing, batch_size=64, cache="memory" if few else "auto", **options
+        frame,
+        run.preprocessing,
+        batch_size=64,
+        cache="memory" if few else "auto",
+        on_error=run.config["settings"]["on_error"],
     )
-    chosen = pipeline
-    if not few:
-        order = np.random.default_rng(settings.seed).permutation(len(pipeline))
-        sample = pipeline.frame.iloc[np.sort(order[: settings.max_rows])]
-        chosen = Pipeline(sample, run.preprocessing, batch_size=64, cache="memory")
+    chosen = pipeline if few else _sample(pipeline, settings)
     unknown = sorted(set(settings.explain_rows) - set(row_names(chosen)))
     if unknown:
         raise ValueError(
             f"There are no rows {unknown} to explain. Rows are called "
             f"{', '.join(row_names(chosen)[:3])}, ..."
         )
-    draws = {"swaps": settings.swaps, "seed": settings.seed}
-    validation = None
-    if splits is not None and len(splits.validation):
-        seen = splits.validation
-        if len(seen) > settings.max_rows:
-            seen = seen.sample(settings.max_rows, random_state=settings.seed)
-        part = Pipeline(seen, run.preprocessing, cache="memory", **options)
-        validation = Rows(run.model, part, **draws)
     return Subject(
         run=run,
         pipeline=pipeline,
-        rows=Rows(run.model, chosen, **draws),
+        rows=Rows(run.model, chosen, swaps=settings.swaps, seed=settings.seed),
         splits=splits,
-        validation=validation,
+        validation=_validation_rows(run, splits, settings),
         settings=settings,
         folder=folder,
     )
+
+
+def _read_labelled(
+    rows: str | Path | pd.DataFrame, schema: Schema, base_dir: str | Path | None
+) -> pd.DataFrame:
+    frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+    absent = [column for column in schema.target_columns if column not in frame]
+    if absent:
+        raise ValueError(
+            f"The rows have no column {absent[0]!r}: an audit compares answers with "
+            "labels. Add the labels; without any, `experiments/predict.py` predicts."
+        )
+    return frame
+
+
+def _sample(pipeline: Pipeline, settings: AuditSettings) -> Pipeline:
+    """`settings.max_rows` of the rows, drawn at random, in their order."""
+    order = np.random.default_rng(settings.seed).permutation(len(pipeline))
+    sample = pipeline.frame.iloc[np.sort(order[: settings.max_rows])]
+    return Pipeline(sample, pipeline.preprocessing, batch_size=64, cache="memory")
+
+
+def _validation_rows(run: Run, splits: Splits | None, settings: AuditSettings) -> Rows | None:
+    """The run's validation rows, or as many of them as the audit uses; `None` without any."""
+    if splits is None or not len(splits.validation):
+        return None
+    seen = splits.validation
+    if len(seen) > settings.max_rows:
+        seen = seen.sample(settings.max_rows, random_state=settings.seed)
+    on_error = run.config["settings"]["on_error"]
+    part = Pipeline(seen, run.preprocessing, cache="memory", on_error=on_error)
+    return Rows(run.model, part, swaps=settings.swaps, seed=settings.seed)

@@ -63,58 +63,12 @@ def compare_robustness(
         curves[name], own_late = noise_curves(subject)
         late = late or own_late
         missing[name] = {modality: missing_curve(subject, modality) for modality in subject.names}
-    keys = list(dict.fromkeys(key for own in curves.values() for key in own))
-    for own in curves.values():
-        clean = next(iter(own.values()))[0]
-        own.update({key: [clean] * 6 for key in keys if key not in own})
+    _fill_up(curves)
     table = _table(curves, late)
     figure, nothing = about["figure"], about["nothing"]
-    best = table["relative"].idxmax()
     sections = [
-        Section(
-            "noise",
-            "What if inputs get worse?",
-            f"{best} holds best: {figure.shown(table.loc[best, 'relative'])} on average over all "
-            "corruptions and strengths.",
-            [
-                Table(
-                    "robustness",
-                    table,
-                    f"The {figure.words} on clean rows, and means over all corruptions: "
-                    "relative robustness is the area under the curve, effective robustness what is "
-                    "kept beyond late fusion lifted to the same clean score. A model with a high "
-                    "clean score and a low relative one is good only while its inputs are.",
-                ),
-                Picture(
-                    "robustness",
-                    plot_noise(curves, nothing, figure, late),
-                    "Each corruption at strengths 1 to 5. The line that ends highest holds best. "
-                    "Dotted: the best constant answer."
-                    + (" Grey: late fusion of single modalities." if late else ""),
-                ),
-            ],
-            {
-                "figures": table.to_dict("index"),
-                "curves": {
-                    name: {" / ".join(key): curve for key, curve in own.items()}
-                    for name, own in curves.items()
-                },
-            },
-        ),
-        Section(
-            "missing",
-            "What if a modality is missing?",
-            _missing_words(missing, figure),
-            [
-                Picture(
-                    "missing",
-                    _plot_missing(missing, nothing, figure),
-                    "As more cells of one modality go missing at random. A line that stays high "
-                    "belongs to a model that can do without that modality.",
-                )
-            ],
-            {"shares": SHARES, "curves": missing},
-        ),
+        _noise_section(table, curves, late, nothing, figure),
+        _missing_section(missing, nothing, figure),
     ]
     report = Report(
         f"Robustness of {len(opened)} runs",
@@ -125,6 +79,67 @@ def compare_robustness(
     )
     write_report(report, out)
     return table
+
+
+def _fill_up(curves: dict) -> None:
+    """A run is not touched by the corruptions of modalities that it does not use."""
+    keys = list(dict.fromkeys(key for own in curves.values() for key in own))
+    for own in curves.values():
+        clean = next(iter(own.values()))[0]
+        own.update({key: [clean] * 6 for key in keys if key not in own})
+
+
+def _noise_section(
+    table: pd.DataFrame, curves: dict, late: dict, nothing: float, figure: Figure
+) -> Section:
+    best = table["relative"].idxmax()
+    return Section(
+        "noise",
+        "What if inputs get worse?",
+        f"{best} holds best: {figure.shown(table.loc[best, 'relative'])} on average over all "
+        "corruptions and strengths.",
+        [
+            Table(
+                "robustness",
+                table,
+                f"The {figure.words} on clean rows, and means over all corruptions: "
+                "relative robustness is the area under the curve, effective robustness what is "
+                "kept beyond late fusion lifted to the same clean score. A model with a high "
+                "clean score and a low relative one is good only while its inputs are.",
+            ),
+            Picture(
+                "robustness",
+                plot_noise(curves, nothing, figure, late),
+                "Each corruption at strengths 1 to 5. The line that ends highest holds best. "
+                "Dotted: the best constant answer."
+                + (" Grey: late fusion of single modalities." if late else ""),
+            ),
+        ],
+        {
+            "figures": table.to_dict("index"),
+            "curves": {
+                name: {" / ".join(key): curve for key, curve in own.items()}
+                for name, own in curves.items()
+            },
+        },
+    )
+
+
+def _missing_section(missing: dict, nothing: float, figure: Figure) -> Section:
+    return Section(
+        "missing",
+        "What if a modality is missing?",
+        _missing_words(missing, figure),
+        [
+            Picture(
+                "missing",
+                _plot_missing(missing, nothing, figure),
+                "As more cells of one modality go missing at random. A line that stays high "
+                "belongs to a model that can do without that modality.",
+            )
+        ],
+        {"shares": SHARES, "curves": missing},
+    )
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -83,6 +83,21 @@ def audit(
     if other is not None:
         check_comparable(subject, other)
     folder.mkdir(parents=True, exist_ok=True)
+    sections = _answers(subject, other)
+    where = "the run's test rows" if rows is None else "new rows"
+    report = Report(
+        f"Audit: {subject.schema.target.name} from {', '.join(subject.names)}",
+        f"{run.path.resolve().name}, {len(subject.pipeline):,} rows ({where})",
+        conclusions(subject, {section.name: section for section in sections}),
+        {**_facts(subject, where), "seconds": f"{time.perf_counter() - started:.0f}"},
+        sections,
+    )
+    write_report(report, folder)
+    return report
+
+
+def _answers(subject: Subject, other: Run | None) -> list[Section]:
+    """The sections, each with the time that it took; says each conclusion as it is found."""
     sections = []
     for question in _questions(subject, other):
         began = time.perf_counter()
@@ -91,31 +106,25 @@ def audit(
             seconds = time.perf_counter() - began
             sections.append(dataclasses.replace(section, seconds=seconds))
             print(f"{section.title} ({seconds:.1f} s)\n  {section.conclusion}", flush=True)
-    names = ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities)
-    where = "the run's test rows" if rows is None else "new rows"
-    report = Report(
-        f"Audit: {subject.schema.target.name} from {', '.join(subject.names)}",
-        f"{run.path.resolve().name}, {len(subject.pipeline):,} rows ({where})",
-        conclusions(subject, {section.name: section for section in sections}),
-        {
-            "run": run.path.resolve().name,
-            "inputs": names,
-            "fusion": run.config["settings"]["model"]["fusion"],
-            "rows": f"{len(subject.pipeline):,} ({where})"
-            + (
-                ""
-                if len(subject.rows) == len(subject.pipeline)
-                else f"; {len(subject.rows):,} of them, drawn at random, where many predictions "
-                "are needed"
-            ),
-            "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
-            f"{count_of(run.metrics['epochs'], 'epoch')}",
-            "seconds": f"{time.perf_counter() - started:.0f}",
-        },
-        sections,
-    )
-    write_report(report, folder)
-    return report
+    return sections
+
+
+def _facts(subject: Subject, where: str) -> dict[str, str]:
+    """What was looked at."""
+    run = subject.run
+    rows = f"{len(subject.pipeline):,} ({where})"
+    if len(subject.rows) != len(subject.pipeline):
+        rows += (
+            f"; {len(subject.rows):,} of them, drawn at random, where many predictions are needed"
+        )
+    return {
+        "run": run.path.resolve().name,
+        "inputs": ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities),
+        "fusion": run.config["settings"]["model"]["fusion"],
+        "rows": rows,
+        "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
+        f"{count_of(run.metrics['epochs'], 'epoch')}",
+    }
 
 
 def _questions(subject: Subject, other: Run | None) -> list[Callable[[Subject], Section | None]]:

@@ -108,6 +108,22 @@ def significant_differences(comparison: Comparison, figure: Figure) -> list[str]
     return sentences
 
 
+def differences_in_words(comparison: Comparison, figure: Figure) -> list[str]:
+    """Each model against each baseline, a sentence each: for comparisons of few models.
+
+    Args:
+        comparison: Of `compare_models`.
+        figure: Which figure the scores are.
+    """
+    return [
+        f"{model} against {label}: {figure.difference(row['difference'])}, 95 % interval "
+        f"{figure.signed(row['low'])} to {figure.signed(row['high'])}, p = {row['p_holm']:.2g}: "
+        f"{'more than chance' if row['p_holm'] < LEVEL else 'it may be chance'}."
+        for label, frame in comparison.differences.items()
+        for model, row in frame.iterrows()
+    ]
+
+
 def difference_cell(comparison: Comparison, model: str, label: str, figure: Figure) -> str:
     """A cell of the table: the difference, its interval, and `*` if it is significant."""
     frame = comparison.differences.get(label)

@@ -36,7 +36,8 @@ from mmkeras.experiment.run_folder import (
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
 from mmkeras.models.build import build_model
-from mmkeras.reports.run_report import comparison_table, differences, write_report
+from mmkeras.nested import differences
+from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import Schema
 from mmkeras.tasks import Task
 from mmkeras.training.fit import fit

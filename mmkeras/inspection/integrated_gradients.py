@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -17,6 +17,15 @@ class _Path(NamedTuple):
     point: str | layers.Layer
     end: np.ndarray
     way: np.ndarray
+
+    def at(self, rows: np.ndarray, left: np.ndarray) -> np.ndarray:
+        """The points of rows that have a share of the way left, both `(points,)`."""
+        return self.end[rows] - left.reshape(-1, *[1] * (self.way.ndim - 1)) * self.way[rows]
+
+    def attributions(self, mean_gradients: np.ndarray) -> np.ndarray:
+        """Of numbers one each; over a word's embedding they are added up."""
+        of_numbers = self.way * mean_gradients
+        return of_numbers if isinstance(self.point, str) else of_numbers.sum(axis=-1)
 
 
 def integrated_gradients(
@@ -83,39 +92,51 @@ def integrated_gradients(
         - [Sundararajan, Taly and Yan, 2017](https://arxiv.org/abs/1703.01365) (equations 1 and 3;
           proposition 1 for completeness)
     """
-    known = list(fusion_inputs(model)[0])
-    chosen = known if modalities is None else list(modalities)
-    strangers = sorted({*chosen, *(baselines or {})} - set(known))
-    if strangers or not chosen or steps < 1:
-        raise ValueError(
-            f"Of the modalities {known} at least one must move, in 1 or more steps. Received: "
-            f"modalities={chosen}, baselines for {list(baselines or {})}, steps={steps}."
-        )
+    chosen = _chosen(model, modalities, baselines or {}, steps)
     inputs = {name: np.asarray(x) for name, x in inputs.items()}
     paths = {n: _path(model, n, inputs[n], (baselines or {}).get(n)) for n in chosen}
     rows = len(inputs[chosen[0]])
     outputs = check_outputs(model, outputs, rows)
     gradients = gradient_function(model, [path.point for path in paths.values()])
     totals = {name: np.zeros(path.way.shape, np.float64) for name, path in paths.items()}
-    # Every row at every point, cut into batches of one size.
-    row_of = np.repeat(np.arange(rows), steps)
-    left = np.tile(1 - (np.arange(steps) + 0.5) / steps, rows).astype(np.float32)
-    for start in range(0, len(row_of), batch_size):
-        part, rest = row_of[start : start + batch_size], left[start : start + batch_size]
-        values = [
-            path.end[part] - rest.reshape(-1, *[1] * (path.way.ndim - 1)) * path.way[part]
-            for path in paths.values()
-        ]
+    for part, left in _points(rows, steps, batch_size):
+        values = [path.at(part, left) for path in paths.values()]
         batch = {name: x[part] for name, x in inputs.items()}
         _, found = gradients(batch, outputs[part], values)
         for total, gradient in zip(totals.values(), found, strict=True):
             np.add.at(total, part, gradient)
-    attributions = {}
-    for name, path in paths.items():
-        of_numbers = path.way * totals[name] / steps
-        embedded = not isinstance(path.point, str)
-        attributions[name] = of_numbers.sum(axis=-1) if embedded else of_numbers
-    return attributions
+    return {name: path.attributions(totals[name] / steps) for name, path in paths.items()}
+
+
+def _points(rows: int, steps: int, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every row at every point of its way, cut into batches of one size.
+
+    Yields:
+        The rows' positions, and the share of the way that each has left, both `(points,)`.
+    """
+    row_of = np.repeat(np.arange(rows), steps)
+    left = np.tile(1 - (np.arange(steps) + 0.5) / steps, rows).astype(np.float32)
+    for start in range(0, len(row_of), batch_size):
+        part = slice(start, start + batch_size)
+        yield row_of[part], left[part]
+
+
+def _chosen(
+    model: keras.Model,
+    modalities: Sequence[str] | None,
+    baselines: Mapping[str, Any],
+    steps: int,
+) -> list[str]:
+    """The modalities that move."""
+    known = list(fusion_inputs(model)[0])
+    chosen = known if modalities is None else list(modalities)
+    strangers = sorted({*chosen, *baselines} - set(known))
+    if strangers or not chosen or steps < 1:
+        raise ValueError(
+            f"Of the modalities {known} at least one must move, in 1 or more steps. Received: "
+            f"modalities={chosen}, baselines for {list(baselines)}, steps={steps}."
+        )
+    return chosen
 
 
 def modality_attributions(attributions: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mmkeras.reports.parts import Table
+from mmkeras.reports.wording import MISSING, format_cell
 
 _ROWS_OPEN = 20
 _MOST_ROWS = 500
@@ -17,7 +16,6 @@ _MOST_ROWS = 500
 _MANY_COLUMNS = 8
 # A text with more letters may be wrapped, though not to a word a line.
 _LONG = 30
-_MISSING = "–"
 _NUMERIC = ' class="number"'
 # A number, a range, an interval: "0.81 ± 0.02", "+1.3 (0.4 to 2.1)", "12 %".
 _NUMBER = re.compile(r"(?=.*\d)(?:to|[\d\s.,:+\-−–±%×/()\[\]<>≤≥≈])+")
@@ -42,31 +40,6 @@ def table_html(table: Table) -> str:
         f'<figure class="table" id="table-{escape(table.name)}">'
         f'<figcaption dir="auto">{escape(table.caption)}</figcaption>{blocks}</figure>'
     )
-
-
-def format_cell(value: Any, digits: int) -> str:
-    """A cell's text.
-
-    Args:
-        value: Anything that a DataFrame holds.
-        digits: How many decimals a number gets; a small one that would become 0 keeps one figure.
-
-    Example:
-
-    >>> [format_cell(value, 2) for value in (1234.5, 0.0004, 1234, True, float("nan"))]
-    ['1,234.50', '0.0004', '1,234', 'yes', '–']
-    """
-    if pd.api.types.is_scalar(value) and pd.isna(value):
-        return _MISSING
-    if isinstance(value, (bool, np.bool_)):
-        return "yes" if value else "no"
-    if isinstance(value, (int, np.integer)):
-        return f"{value:,}"
-    if isinstance(value, (float, np.floating)):
-        rounded = f"{value:,.{digits}f}"
-        lost = value != 0 and float(rounded.replace(",", "")) == 0
-        return f"{value:.1g}" if lost else rounded
-    return str(value)
 
 
 def _scroll_box(table: Table, rows: slice) -> str:
@@ -98,7 +71,7 @@ def _scroll_box(table: Table, rows: slice) -> str:
 def _is_numeric(values: pd.Series | pd.Index) -> bool:
     """Whether all cells that hold anything are numbers, or texts that read as numbers."""
     cells = [format_cell(value, 3) for value in values]
-    held = [cell for cell in cells if cell not in (_MISSING, "")]
+    held = [cell for cell in cells if cell not in (MISSING, "")]
     return bool(held) and all(
         _NUMBER.fullmatch(cell) or re.fullmatch(r"-?\d.*e[+-]\d+|-?inf", cell) for cell in held
     )

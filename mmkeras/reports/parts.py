@@ -153,6 +153,32 @@ class Report:
         for kind, things in (("table", self.tables), ("picture", self.pictures)):
             _check_once(kind, (thing.name for thing in things))
 
+    def section(self, name: str) -> Section:
+        """The section of a name."""
+        known = {section.name: section for section in self.sections}
+        if name not in known:
+            raise ValueError(f"The report has the sections {list(known)}. Received: {name!r}.")
+        return known[name]
+
+    def show(self, section: str, *names: str) -> None:
+        """Shows a section's conclusion, tables and pictures in a notebook.
+
+        Args:
+            section: The section's name.
+            *names: Which tables and pictures; by default all of them.
+        """
+        from IPython.display import display
+
+        shown = self.section(section)
+        parts = [part for part in shown.parts if isinstance(part, (Table, Picture))]
+        known = [part.name for part in parts]
+        if strangers := sorted(set(names) - set(known)):
+            raise ValueError(f"Section {section!r} shows {known}. Received: {strangers}.")
+        print(shown.conclusion)
+        for part in parts:
+            if not names or part.name in names:
+                display(part.frame.round(part.digits) if isinstance(part, Table) else part.figure)
+
     @property
     def tables(self) -> list[Table]:
         return [part for s in self.sections for part in s.parts if isinstance(part, Table)]

@@ -39,6 +39,7 @@ def plot_history(history: pd.DataFrame, best_epoch: int) -> Figure:
             axes.plot(history["epoch"], history[column], "--", lw=1.2, color=color, label=label)
         axes.axvline(best_epoch, color=GREEN, linestyle=":", label=f"chosen epoch ({best_epoch})")
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=8)
     return figure

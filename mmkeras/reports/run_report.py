@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
+from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.files import write_text
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
@@ -21,11 +21,15 @@ from mmkeras.inspection.examples import (
     telling_rows,
 )
 from mmkeras.models.parts import embedding_model
+from mmkeras.nested import flatten
+from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
 from mmkeras.reports.plots import (
     plot_attention,
     plot_examples,
     plot_history,
 )
+from mmkeras.reports.wording import leader
 from mmkeras.tasks import Task
 from mmkeras.training.tensorboard import TensorBoardReport
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_EMBEDDINGS = 5000
+_MOST_SKIPPED = 50
 
 
 def write_report(
@@ -44,7 +49,7 @@ def write_report(
     history: pd.DataFrame,
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
-    findings: Sequence[Any] = (),
+    findings: Sequence[Finding] = (),
     comparison: pd.DataFrame | None = None,
 ) -> None:
     """Writes `report.md`, `pictures/*.png` and TensorBoard's summaries of a trained model.
@@ -61,19 +66,29 @@ def write_report(
         comparison: A table of this and other models on the same test rows.
     """
     folder = Path(folder)
-    pictures = _pictures(model, pipeline, outputs, history, metrics)
-    (folder / "pictures").mkdir(exist_ok=True)
-    for name, (figure, _) in pictures.items():
-        figure.savefig(folder / "pictures" / f"{name}.png", dpi=110)
-    text = _markdown(pipeline, outputs, metrics, config, findings, comparison, pictures)
-    write_text(folder / "report.md", text)
+    sections = [
+        _result(pipeline, metrics),
+        *([] if comparison is None else [_beside_others(pipeline, comparison)]),
+        _training(history, metrics),
+        *_answers(model, pipeline, outputs),
+        _data(findings, metrics),
+    ]
+    schema, main = pipeline.preprocessing.schema, pipeline.preprocessing.task.main
+    report = Report(
+        f"{schema.target.name} from {', '.join(schema.names)}",
+        _subtitle(pipeline, metrics, config),
+        [f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}."],
+        _facts(config),
+        sections,
+    )
+    text = write_markdown(report, folder / "report.md")
     with TensorBoardReport(folder) as board:
-        inputs = "+".join(pipeline.preprocessing.schema.names)
+        inputs = "+".join(schema.names)
         board.settings({"inputs": inputs, **flatten(config["settings"])}, metrics["test"])
         board.graph(model)
         board.text("report", text)
-        for name, (figure, _) in pictures.items():
-            board.figure(name, figure)
+        for picture in report.pictures:
+            board.figure(picture.name, picture.figure)
         _write_embeddings(board, model, pipeline, outputs)
 
 
@@ -98,70 +113,187 @@ def comparison_table(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
-def format_table(table: pd.DataFrame) -> str:
-    """A small table as GitHub markdown, which also reads well as plain text."""
-
-    def cell(value: Any) -> str:
-        if isinstance(value, (float, np.floating)):
-            return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-        return f"{value:,}" if isinstance(value, (int, np.integer)) else str(value)
-
-    header = [table.index.name or "", *map(str, table.columns)]
-    body = [[str(row[0]), *map(cell, row[1:])] for row in table.itertuples()]
-    widths = [max(len(row[place]) for row in [header, *body]) for place in range(len(header))]
-    lines = []
-    for row in [header, None, *body]:
-        if row is None:
-            cells = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        else:
-            cells = [row[0].ljust(widths[0])]
-            cells += [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _subtitle(pipeline: Pipeline, metrics: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    modalities = pipeline.preprocessing.schema.modalities
+    names = ", ".join(f"{modality.name} ({modality.kind})" for modality in modalities)
+    rows = config["rows"]
+    return (
+        f"Inputs: {names}. Fusion: {config['settings']['model']['fusion']}. "
+        f"{metrics['parameters']:,} parameters. {rows['train']:,} training, "
+        f"{rows['validation']:,} validation and {rows['test']:,} test rows."
+    )
 
 
-def _pictures(
-    model: keras.Model,
-    pipeline: Pipeline,
-    outputs: np.ndarray,
-    history: pd.DataFrame,
-    metrics: Mapping[str, Any],
-) -> dict[str, tuple[Figure, str]]:
-    """Each picture with its caption."""
-    task = pipeline.preprocessing.task
-    figures = {
-        "learning_curves": (
-            plot_history(history, metrics["best_epoch"]),
-            f"Learning curves. The weights of epoch {metrics['best_epoch']} were kept"
-            + (", the best on the validation rows. " if "validation" in metrics else ", the last. ")
-            + "Where training goes on improving and validation does not, the model memorises.",
-        )
+def _facts(config: Mapping[str, Any]) -> dict[str, str]:
+    """How the run was made."""
+    environment = config["environment"]
+    versions = (f"{name} {version}" for name, version in environment["versions"].items())
+    return {
+        "command": f"`{environment['command']}`",
+        "seed": str(config["seed"]),
+        "backend": environment["backend"],
+        "commit": environment["git_commit"] or "unknown",
+        "Python": environment["python"],
+        "packages": ", ".join(versions),
+        "settings": "all of them are in `config.json`",
     }
+
+
+def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
+    parts = [part for part in ("validation", "test") if part in metrics]
+    frame = pd.DataFrame({part: metrics[part] for part in parts}).rename_axis("figure")
+    return Section(
+        "result",
+        "Result on the test rows",
+        _reference(pipeline, metrics),
+        [
+            Table(
+                "figures",
+                frame,
+                "Judge the model by the test rows, which nothing was chosen by."
+                + (
+                    " The validation rows chose the epoch, so that their figures are a little too "
+                    "good; test figures that are much worse mean that the validation rows are too "
+                    "few, or of another kind."
+                    if "validation" in metrics
+                    else ""
+                ),
+            )
+        ],
+    )
+
+
+def _beside_others(pipeline: Pipeline, comparison: pd.DataFrame) -> Section:
+    main = pipeline.preprocessing.task.main
+    return Section(
+        "others",
+        "Beside the other models, on the same test rows",
+        leader(comparison[main.key], main),
+        [
+            Table(
+                "others",
+                comparison,
+                "Each model was trained once, so that a small difference may be chance: train "
+                "with several seeds before you believe it. A gain should also be worth its "
+                "parameters and seconds.",
+            )
+        ],
+    )
+
+
+def _training(history: pd.DataFrame, metrics: Mapping[str, Any]) -> Section:
+    best, epochs = metrics["best_epoch"], metrics["epochs"]
+    chosen = "the best on the validation rows" if "validation" in metrics else "the last"
+    return Section(
+        "training",
+        "How training went",
+        f"{epochs} epochs in {metrics['seconds']:.0f} s. The weights of epoch {best} were kept, "
+        f"{chosen}.",
+        [
+            Picture(
+                "learning_curves",
+                plot_history(history, best),
+                "Where training goes on improving and validation does not, the model memorises: "
+                "more rows, dropout or augmentation help. Curves that still improve at the end "
+                "ask for more epochs.",
+            )
+        ],
+    )
+
+
+def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> list[Section]:
+    """What the model gets right and wrong, and where its fusion looks, if that can be seen."""
+    task = pipeline.preprocessing.task
     targets, said = task.own_unit(pipeline.targets), task.own_unit(outputs)
-    figures |= task.pictures(targets, said)
+    right = task.is_right(targets, said)
     chosen = telling_rows(task, targets, said)
     pictures = example_pictures(pipeline, chosen)
     captions = [caption(pipeline, row) for row in chosen]
-    figures["examples"] = (
-        plot_examples(
-            side_by_side(pictures),
-            captions,
-            [task.answer_in_words(targets[row], said[row]) for row in chosen],
-            task.is_right(targets[chosen], said[chosen]),
-        ),
-        f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
-        "spectrograms, videos by their middle frame.",
+    conclusion = f"{right.sum():,} of {len(right):,} answers are shown as right."
+    parts: list[Part] = []
+    if task.single_label:
+        by_class = _by_class(pipeline, outputs)
+        conclusion, parts = _weakest(by_class), [_class_table(by_class)]
+    parts += [Picture(name, *drawn) for name, drawn in task.pictures(targets, said).items()]
+    examples = plot_examples(
+        side_by_side(pictures),
+        captions,
+        [task.answer_in_words(targets[row], said[row]) for row in chosen],
+        right[chosen],
     )
-    attended = image_attention(model, pipeline, chosen)
-    for name, maps in attended.items():
-        several = len(attended) > 1
-        image = f"image {name!r}" if several else "image"
-        figures[f"attention_{name}" if several else "attention"] = (
-            plot_attention(pictures[name], maps, captions),
-            f"Where in the {image} the fusion looks, for the same rows: bright is much attention. "
-            "Attention is what the model mixed, not a proof of why it decided.",
+    parts.append(
+        Picture(
+            "examples",
+            examples,
+            f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
+            "spectrograms, videos by their middle frame. Look for what the mistakes have in "
+            "common, and for labels that are wrong themselves.",
         )
-    return figures
+    )
+    sections = [Section("answers", "What it gets right and wrong", conclusion, parts)]
+    attended = image_attention(model, pipeline, chosen)
+    if attended:
+        plots = {
+            name: plot_attention(pictures[name], maps, captions) for name, maps in attended.items()
+        }
+        sections.append(_attention(plots))
+    return sections
+
+
+def _attention(plots: Mapping[str, Figure]) -> Section:
+    several = len(plots) > 1
+    return Section(
+        "attention",
+        "Where the fusion looks",
+        "Attention is what the model mixed, not a proof of why it decided.",
+        [
+            Picture(
+                f"attention_{name}" if several else "attention",
+                plot,
+                f"Where in the {f'image {name!r}' if several else 'image'} the fusion looks, for "
+                "the same rows: bright is much attention. Attention on the background of rows that "
+                "are right is a reason to distrust them.",
+            )
+            for name, plot in plots.items()
+        ],
+    )
+
+
+def _class_table(by_class: pd.DataFrame) -> Table:
+    return Table(
+        "by_class",
+        by_class,
+        "A low recall means that rows of the class are missed, a low precision that rows of other "
+        "classes are taken for it. Figures of a class with few test rows are uncertain.",
+    )
+
+
+def _weakest(by_class: pd.DataFrame) -> str:
+    """The class that is told worst, of those with test rows."""
+    tested = by_class[by_class["test rows"] > 0]
+    row = tested.sort_values(["F1", "test rows"], ascending=[True, False]).iloc[0]
+    return (
+        f"It is weakest at class {row.name!r}: F1 {row['F1']:.3f} on "
+        f"{count_of(int(row['test rows']), 'test row')}."
+    )
+
+
+def _data(findings: Sequence[Finding], metrics: Mapping[str, Any]) -> Section:
+    notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings]
+    skipped = metrics["skipped"]
+    notes += [f"skipped, {message}" for message in skipped[:_MOST_SKIPPED]]
+    if len(skipped) > _MOST_SKIPPED:
+        notes.append(f"... and {len(skipped) - _MOST_SKIPPED} more rows skipped")
+    found = f"{count_of(len(findings), 'thing')} to look at" if findings else "nothing"
+    return Section(
+        "data",
+        "Data",
+        f"The leakage check found {found}; {count_of(len(skipped))} could not be read and "
+        f"{'was' if len(skipped) == 1 else 'were'} skipped."
+        if skipped
+        else f"The leakage check found {found}.",
+        [Note(text) for text in notes],
+    )
 
 
 def _write_embeddings(
@@ -179,68 +311,6 @@ def _write_embeddings(
             "row": [caption(pipeline, row) for row in range(len(vectors))],
         },
     )
-
-
-def _markdown(
-    pipeline: Pipeline,
-    outputs: np.ndarray,
-    metrics: Mapping[str, Any],
-    config: Mapping[str, Any],
-    findings: Sequence[Any],
-    comparison: pd.DataFrame | None,
-    pictures: Mapping[str, tuple[Figure, str]],
-) -> str:
-    schema = pipeline.preprocessing.schema
-    task = pipeline.preprocessing.task
-    rows = config["rows"]
-    names = ", ".join(f"{modality.name} ({modality.kind})" for modality in schema.modalities)
-    lines = [
-        f"# {schema.target.name} from {', '.join(schema.names)}",
-        "",
-        f"Inputs: {names}. Fusion: {config['settings']['model']['fusion']}. "
-        f"{metrics['parameters']:,} parameters. {rows['train']:,} training, "
-        f"{rows['validation']:,} validation and {rows['test']:,} test rows. "
-        f"{metrics['epochs']} epochs in {metrics['seconds']:.0f} s; the weights are those of "
-        f"epoch {metrics['best_epoch']}.",
-        "",
-        "## Result on the test rows",
-        "",
-        format_table(
-            pd.DataFrame(
-                {part: metrics[part] for part in ("validation", "test") if part in metrics}
-            ).rename_axis("figure")
-        ),
-        "",
-        _reference(pipeline, metrics),
-        "",
-    ]
-    if comparison is not None:
-        lines += ["## Beside the other models, on the same test rows", ""]
-        lines += [format_table(comparison), ""]
-    if task.single_label:
-        lines += ["## By class", "", format_table(_by_class(pipeline, outputs)), ""]
-    lines += ["## Pictures", ""]
-    for name, (_, words) in pictures.items():
-        lines += [f"![{name.replace('_', ' ')}](pictures/{name}.png)", "", words, ""]
-    lines += ["## Data", ""]
-    lines += [f"- leakage check, {finding.severity}: {finding.message}" for finding in findings]
-    if not findings:
-        lines.append("- the leakage check found nothing")
-    lines += [f"- skipped, {message}" for message in metrics["skipped"][:50]]
-    if len(metrics["skipped"]) > 50:
-        lines.append(f"- ... and {len(metrics['skipped']) - 50} more rows skipped")
-    environment = config["environment"]
-    versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
-    lines += [
-        "",
-        "## How it was made",
-        "",
-        f"`{environment['command']}`, seed {config['seed']}, {environment['backend']} backend, "
-        f"commit {environment['git_commit'] or 'unknown'}, Python {environment['python']}, "
-        f"{versions}. All settings are in `config.json`.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _reference(pipeline: Pipeline, metrics: Mapping[str, Any]) -> str:
@@ -282,21 +352,3 @@ def _by_class(pipeline: Pipeline, outputs: np.ndarray) -> pd.DataFrame:
     )
     columns = {"precision": precision, "recall": recall, "F1": f1, "test rows": support}
     return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """In which of their nested settings two dicts differ, in words; empty if they are equal."""
-    before, now = flatten(before), flatten(now)
-    differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-    return "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one dict with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

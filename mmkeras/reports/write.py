@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +12,11 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_bytes, write_json, write_text
 from mmkeras.reports.embed import pixels_png
+from mmkeras.reports.markdown import table_markdown
 from mmkeras.reports.page import report_html
 from mmkeras.reports.parts import Cards, Picture, Report, Section, Table
-from mmkeras.reports.run_report import format_table
 from mmkeras.training.tensorboard import TensorBoardReport
 
 _SIDE = 192
@@ -48,7 +47,7 @@ def write_report(report: Report, folder: str | Path) -> Path:
     for section in report.sections:
         pictures |= {name: pixels_png(strip) for name, strip in _strips(section).items()}
     for name, png in pictures.items():
-        _write_bytes(folder / "pictures" / f"{name}.png", png)
+        write_bytes(folder / "pictures" / f"{name}.png", png)
     files = [*(f"tables/{table.name}.csv" for table in report.tables)]
     files += [f"pictures/{name}.png" for name in pictures]
     _remove_earlier(folder, keep=set(files))
@@ -133,7 +132,7 @@ def _write_events(folder: Path, report: Report) -> None:
                 board.settings(report.facts, scalar_values(section.values), section.name)
                 for part in section.parts:
                     if isinstance(part, Table):
-                        text = f"{part.caption}\n\n{format_table(part.frame)}"
+                        text = table_markdown(part)
                         board.text(f"{section.name}/tables/{part.name}", text)
                     elif isinstance(part, Picture):
                         board.figure(f"{section.name}/pictures/{part.name}", part.figure)
@@ -143,12 +142,3 @@ def _write_events(folder: Path, report: Report) -> None:
             earlier.unlink()
         for events in written.iterdir():
             events.replace(folder / f"{events.name}.audit")
-
-
-def _write_bytes(path: Path, contents: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(contents)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

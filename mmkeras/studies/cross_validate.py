@@ -15,11 +15,12 @@ from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, open_fold, open_table
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import joined, leader
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import RESULTS, Training, models_of, train_missing
-from mmkeras.tasks import task_class
+from mmkeras.tasks import Task, task_class
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
     table, schema, messages = open_table(config.data, config.settings)
     for message in messages:
         print(message)
-    figures = task_class(schema.target).headline
+    task = task_class(schema.target)
     cut = {"folds": config.folds, "validation": config.validation, "seed": config.fold_seed}
     folds = [
         Rows(table, schema, config.data.fold(table, schema, fold=fold, **cut), messages)
@@ -88,13 +89,44 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
             trainings,
             out,
             workers=config.workers,
-            summary=lambda results: summary(results, figures),
+            summary=lambda results: summary(results, task.headline),
         )
         if len(results):
-            write_text(out / "summary.md", format_table(summary(results, figures)) + "\n")
+            write_markdown(_report(config, results, task), out / "summary.md")
     print(f"every fold: {out / RESULTS}")
     refuse_missing(failed, len(trainings))
     return results
+
+
+def _report(config: CrossValidationConfig, results: pd.DataFrame, task: type[Task]) -> Report:
+    table = summary(results, task.headline)
+    return Report(
+        f"{config.data.name}: {joined(table.index)}, cross-validated",
+        f"Every row was a test row once, in one of {config.folds} folds.",
+        [],
+        {
+            "seeds": ", ".join(map(str, config.seeds)),
+            "seed of the folds": str(config.fold_seed),
+            "one row per model, fold and seed": RESULTS,
+        },
+        [
+            Section(
+                "models",
+                "Figures on the test rows",
+                leader(table[task.main.key], task.main),
+                [
+                    Table(
+                        "models",
+                        table,
+                        "Means over all trainings. ± folds is the standard deviation between "
+                        "folds, which differ in their rows; ± seeds, where there are several, that "
+                        "between trainings on the same rows. Folds share training rows, so that "
+                        "the true uncertainty is larger than ± folds says.",
+                    )
+                ],
+            )
+        ],
+    )
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:

@@ -19,11 +19,12 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import open_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import joined, leader
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
-from mmkeras.tasks import task_class
+from mmkeras.tasks import Task, task_class
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,44 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             workers=config.workers,
             summary=lambda results: summary(results, task.headline),
         )
-        lines = []
-        if len(results):
-            lines += [format_table(summary(results, task.headline)), ""]
+        verdict = []
         if task.single_label:
             groups = None if schema.group is None else rows.splits.test[schema.group]
-            lines += fused_against_single(_whole_seeds(trainings, len(models)), groups)
-            print("\n" + "\n".join(lines[2:]))
-        write_text(out / "summary.md", "\n".join(lines) + "\n")
+            verdict = fused_against_single(_whole_seeds(trainings, len(models)), groups)
+            print("\n" + "\n".join(verdict))
+        if len(results):
+            write_markdown(_report(config, results, verdict, task), out / "summary.md")
     print(f"\nevery seed: {out / RESULTS}; runs: tensorboard --logdir {out}")
     refuse_missing(failed, len(trainings))
     return results
+
+
+def _report(
+    config: RepeatConfig, results: pd.DataFrame, verdict: Sequence[str], task: type[Task]
+) -> Report:
+    table = summary(results, task.headline)
+    return Report(
+        f"{config.data.name}: {joined(table.index)}",
+        "Each model was trained with several seeds and judged by the same test rows.",
+        verdict,
+        {"seeds": ", ".join(map(str, config.seeds)), "one row per model and seed": RESULTS},
+        [
+            Section(
+                "models",
+                "Figures on the test rows",
+                leader(table[task.main.key], task.main),
+                [
+                    Table(
+                        "models",
+                        table,
+                        "Means over the seeds, and ± the standard deviation between them: what "
+                        "the draw of the initial weights and of the rows' order changes. A "
+                        "difference that is not clearly larger than it may be chance.",
+                    )
+                ],
+            )
+        ],
+    )
 
 
 def _whole_seeds(trainings: Sequence[Training], models: int) -> dict[str, list[Run]]:
@@ -121,7 +149,7 @@ def _whole_seeds(trainings: Sequence[Training], models: int) -> dict[str, list[R
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, a row a model."""
+    """Mean and standard deviation over the seeds, one row per model."""
     by_model = results.groupby("model", sort=False)
     columns = {}
     for figure in figures:

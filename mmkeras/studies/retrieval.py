@@ -30,8 +30,10 @@ from mmkeras.experiment.rows import Rows, open_rows
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
-from mmkeras.tasks import task_class
+from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import leader
+from mmkeras.tasks import FIGURES, task_class
 from mmkeras.training.pretraining.contrastive import POSITIVES
 from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
@@ -119,12 +121,19 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
                 probes.append({**about, "accuracy": right})
             write_text(out / "results.csv", pd.DataFrame(found).to_csv(index=False))
         results = pd.DataFrame(found)
-        lines = [format_table(summary(results, sought))]
+        sections = [_search_section(results, sought)]
         if probes:
             write_text(out / "probe.csv", pd.DataFrame(probes).to_csv(index=False))
-            lines += _probe_lines(pd.DataFrame(probes), sought)
-        print("\n" + "\n".join(lines) + f"\n\nevery seed: {out / 'results.csv'}")
-        write_text(out / "summary.md", "\n".join(lines) + "\n")
+            sections.append(_probe_section(pd.DataFrame(probes), sought))
+        report = Report(
+            f"{config.data.name}: cross-modal retrieval",
+            f"{len(parts.train):,} rows to learn from; {len(parts.test):,} {config.search} rows "
+            "search each other.",
+            [],
+            {"seeds": ", ".join(map(str, config.seeds)), "one row per search": "results.csv"},
+            sections,
+        )
+        print("\n" + write_markdown(report, out / "summary.md"))
     return results
 
 
@@ -141,15 +150,48 @@ def _parts(config: RetrievalConfig, rows: Rows) -> Splits:
     return Splits(splits.train, splits.train[:0], searched)
 
 
-def _probe_lines(probes: pd.DataFrame, labels: np.ndarray) -> list[str]:
+def _search_section(results: pd.DataFrame, labels: np.ndarray) -> Section:
+    by_direction = results.groupby(["direction", "method"], sort=False)["class map"].mean()
+    best = [
+        f"{direction}: {scores.droplevel(0).idxmax()} ({scores.max():.3f})"
+        for direction, scores in by_direction.groupby(level=0, sort=False)
+    ]
+    return Section(
+        "search",
+        "Does one modality find the other?",
+        f"By mean average precision of the class, the best methods are {'; '.join(best)}. Chance "
+        f"is {chance(labels)['class map']:.3f}.",
+        [
+            Table(
+                "search",
+                summary(results, labels),
+                "recall@k is how often a row's own other modality is among the first k answers, "
+                "class map how high rows of the same class rank. A method near chance has learnt "
+                "nothing that both modalities share. ± is the standard deviation between seeds.",
+            )
+        ],
+    )
+
+
+def _probe_section(probes: pd.DataFrame, labels: np.ndarray) -> Section:
     by_method = probes.groupby("method", sort=False)["accuracy"]
     means = pd.DataFrame({"accuracy": by_method.mean(), "± (accuracy)": by_method.std()})
     majority = pd.Series(labels).value_counts(normalize=True).max()
-    title = (
-        "Linear probe on all modalities' embeddings, always the most frequent class "
-        f"{majority:.3f}:"
+    return Section(
+        "probe",
+        "Do the embeddings tell the class?",
+        f"{leader(means['accuracy'], FIGURES['accuracy'])} Always answering the most frequent "
+        f"class has {FIGURES['accuracy'].shown(majority)}.",
+        [
+            Table(
+                "probe",
+                means,
+                "Linear probe on all modalities' embeddings: a logistic regression that may only "
+                "weigh what contrastive training left in them. Its distance from the most frequent "
+                "class is what the embeddings know about the class.",
+            )
+        ],
     )
-    return ["", title, "", format_table(means)]
 
 
 def methods(
@@ -190,7 +232,7 @@ def methods(
 
 
 def summary(results: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, a row a method and direction."""
+    """Mean and standard deviation over the seeds, one row per method and direction."""
     grouped = results.groupby(["direction", "method"], sort=False)
     by_chance = chance(labels)
     table = {f"{direction}: {method}": {} for direction, method in grouped.groups}

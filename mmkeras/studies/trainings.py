@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import finished_run, train_run
 from mmkeras.files import write_text
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import Job, Outcome, run_jobs
 
@@ -65,6 +66,28 @@ def models_of(schema: Schema) -> tuple[str, ...]:
 
 def schema_of(schema: Schema, model: str) -> Schema:
     return schema if model == FUSED else schema.select([model])
+
+
+def train_subsets(
+    splits: Splits, schema: Schema, settings: Settings, folder: str | Path
+) -> dict[str, Run]:
+    """Trains each modality alone and all of them, on the same rows; called again, what is missing.
+
+    Args:
+        splits: Training, validation and test rows.
+        schema: All modalities.
+        settings: How.
+        folder: Where the run folders go.
+
+    Returns:
+        The runs by modalities: `"image"`, `"text"`, `"image+text"`.
+    """
+    runs = {}
+    for model in models_of(schema):
+        part = schema_of(schema, model)
+        name = "+".join(part.names)
+        runs[name] = train_run(splits, part, Path(folder) / name, settings.select(part))
+    return runs
 
 
 def train_missing(

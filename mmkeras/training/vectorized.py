@@ -71,39 +71,14 @@ def fit_seeds(
         ValueError: Keras runs on another backend; a way of balancing that works between epochs;
             a seed's loss is not a number.
     """
-    if keras.config.backend() != "jax":
-        raise ValueError(
-            "Seeds are trained in one program on the JAX backend only: set KERAS_BACKEND=jax "
-            f"before Python starts. Received: the {keras.config.backend()} backend."
-        )
-    if settings.balance in ("gradient_blending", "distillation"):
-        raise ValueError(
-            f"balance={settings.balance!r} needs a run of its own for each seed: use `fit`."
-        )
+    _check_can_vectorize(settings)
     import jax
 
-    states = []
-    for seed in seeds:
-        set_seed(seed)
-        model = make()
-        trained = compiled_for_training(model, train, settings)
-        states.append(
-            [
-                [np.asarray(variable.value) for variable in variables]
-                for variables in (
-                    trained.trainable_variables,
-                    trained.non_trainable_variables,
-                    trained.optimizer.variables,
-                )
-            ]
-        )
-    stacked = jax.tree.map(lambda *values: np.stack(values), *states)
+    model, trained, stacked = _initial(make, train, settings, seeds)
     targets = for_each_output(trained)
     # One iterator for all: a call of each seed's own would cost more than a small batch.
-    streams = tf.data.Dataset.zip(
-        tuple(train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds)
-    )
-    batches = streams.prefetch(1).as_numpy_iterator()
+    streams = [train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds]
+    batches = tf.data.Dataset.zip(tuple(streams)).prefetch(1).as_numpy_iterator()
     held_out = []
     if validation is not None:
         held_out = list(validation.evaluate().map(targets).as_numpy_iterator())
@@ -113,11 +88,7 @@ def fit_seeds(
     train_step = jax.jit(jax.vmap(trained.train_step), donate_argnums=0)
     test_step = jax.jit(jax.vmap(trained.test_step, in_axes=(0, None)))
 
-    monitor = settings.monitored(train.preprocessing.task)
-    watched = dataclasses.replace(settings, monitor=monitor)
-    keepers = [Keeper(watched, None, has_validation=bool(held_out)) for _ in seeds]
-    for keeper in keepers:
-        keeper.set_model(trained)
+    keepers = _keepers(trained, train, settings, seeds, has_validation=bool(held_out))
     line = EpochLine(f"{label}, {len(seeds)} seeds", settings.epochs, train.steps)
     for epoch in range(settings.epochs):
         callbacks: list[keras.callbacks.Callback] = [*keepers, line]
@@ -141,13 +112,77 @@ def fit_seeds(
         if all(keeper.finished for keeper in keepers):
             break
     line.on_train_end()
+    return _result(model, trained, keepers)
 
+
+def _check_can_vectorize(settings: TrainingSettings) -> None:
+    if keras.config.backend() != "jax":
+        raise ValueError(
+            "Seeds are trained in one program on the JAX backend only: set KERAS_BACKEND=jax "
+            f"before Python starts. Received: the {keras.config.backend()} backend."
+        )
+    if settings.balance in ("gradient_blending", "distillation"):
+        raise ValueError(
+            f"balance={settings.balance!r} needs a run of its own for each seed: use `fit`."
+        )
+
+
+def _initial(
+    make: Callable[[], keras.Model],
+    train: Pipeline,
+    settings: TrainingSettings,
+    seeds: Sequence[int],
+) -> tuple[keras.Model, keras.Model, list[list[np.ndarray]]]:
+    """The last seed's model, the same compiled for training, and the state of all seeds.
+
+    A state is trainable, other and the optimizer's variables, each `(seeds, ...)`.
+    """
+    states = []
+    for seed in seeds:
+        set_seed(seed)
+        model = make()
+        trained = compiled_for_training(model, train, settings)
+        states.append(
+            [
+                [np.asarray(variable.value) for variable in variables]
+                for variables in (
+                    trained.trainable_variables,
+                    trained.non_trainable_variables,
+                    trained.optimizer.variables,
+                )
+            ]
+        )
+    stacked = [
+        [np.stack(values) for values in zip(*variables, strict=True)]
+        for variables in zip(*states, strict=True)
+    ]
+    return model, trained, stacked
+
+
+def _result(model: keras.Model, trained: keras.Model, keepers: Sequence[Keeper]) -> SeedsResult:
     weights, fits = [], []
     for keeper in keepers:
         trained.set_weights(keeper.best_weights)
         weights.append(model.get_weights())
         fits.append(FitResult(pd.DataFrame(keeper.history), keeper.best_epoch))
     return SeedsResult(model, weights, fits)
+
+
+def _keepers(
+    trained: keras.Model,
+    train: Pipeline,
+    settings: TrainingSettings,
+    seeds: Sequence[int],
+    *,
+    has_validation: bool,
+) -> list[Keeper]:
+    """What keeps each seed's best weights."""
+    monitor = settings.monitored(train.preprocessing.task)
+    watched = dataclasses.replace(settings, monitor=monitor)
+    keepers = [Keeper(watched, None, has_validation=has_validation) for _ in seeds]
+    for keeper in keepers:
+        keeper.set_model(trained)
+    return keepers
 
 
 def _side_by_side(*parts: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 from mmkeras.evaluation.comparison import (
     compare_models,
     difference_cell,
+    differences_in_words,
     significant_differences,
 )
 from mmkeras.evaluation.significance import holm
@@ -56,6 +57,19 @@ def test_the_verdict_names_gains_and_losses_and_says_when_there_is_none(comparis
     assert "equal" not in single
     assert "no significant gain by any of them" in good
     assert "worse are 2: bad" in good
+
+
+def test_few_models_are_compared_a_sentence_each():
+    models = {"text": scores(0.5), "fused": scores(0.8)}
+    result = compare_models(models, {"text alone": "text"}, judged=["fused"])
+    row = result.differences["text alone"].loc["fused"]
+    assert differences_in_words(result, FIGURES["accuracy"]) == [
+        f"fused against text alone: {100 * row['difference']:+.1f} points, 95 % interval "
+        f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}, p = {row['p_holm']:.2g}: "
+        "more than chance."
+    ]
+    result = compare_models({"a": models["text"], "b": models["text"]}, {"a": "a"}, judged=["b"])
+    assert differences_in_words(result, FIGURES["accuracy"])[0].endswith("it may be chance.")
 
 
 def test_equal_models_give_no_significant_gain():

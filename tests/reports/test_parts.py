@@ -37,6 +37,20 @@ def test_a_name_that_is_no_file_name_is_refused(name):
         Section(name, "One", "Fine.")
 
 
+def test_a_section_is_shown_in_a_notebook(capsys):
+    shown = report(Table("scores", FRAME, "Fine."), Table("costs", FRAME + 1, "Dear."))
+    shown.show("one", "costs")
+    printed = capsys.readouterr().out
+    assert printed.startswith("So it is.") and "1.5" in printed and "0.5" not in printed
+    shown.show("one")
+    printed = capsys.readouterr().out
+    assert "1.5" in printed and "0.5" in printed
+    with pytest.raises(ValueError, match=r"shows \['scores', 'costs'\]. Received: \['cost'\]"):
+        shown.show("one", "cost")
+    with pytest.raises(ValueError, match=r"the sections \['one'\]. Received: 'two'"):
+        shown.section("two")
+
+
 def test_two_tables_of_one_name_are_refused_also_where_only_the_case_differs():
     with pytest.raises(ValueError, match=r"Each table .* Twice: \['scores'\]"):
         report(Table("scores", FRAME, "Fine."), Table("Scores", FRAME, "Fine."))

@@ -1,6 +1,7 @@
 import pytest
 
-from mmkeras.reports.run_report import comparison_table, format_table, proportion_interval
+from mmkeras.reports.markdown import format_table
+from mmkeras.reports.run_report import comparison_table, proportion_interval
 from mmkeras.tasks import LabelTask
 
 

@@ -109,6 +109,21 @@ def test_a_process_of_its_own_gives_what_this_one_gives(results, config, tmp_pat
     assert all(np.array_equal(a, b) for a, b in weights)
 
 
+def test_each_modality_alone_and_all_of_them_are_trained_in_one_call(config, tmp_path, monkeypatch):
+    def recorded(splits, schema, folder, settings):
+        return schema.names, folder, settings.model.fusion
+
+    monkeypatch.setattr(trainings, "train_run", recorded)
+    schema = Schema.load(config.data.schema)
+    runs = trainings.train_subsets(None, schema, Settings(ModelSettings("gmu")), tmp_path)
+    alone = ModelSettings("gmu").alone().fusion
+    assert runs == {
+        "face": (("face",), tmp_path / "face", alone),
+        "voice": (("voice",), tmp_path / "voice", alone),
+        "face+voice": (("face", "voice"), tmp_path / "face+voice", "gmu"),
+    }
+
+
 def test_a_model_that_fails_leaves_the_others_and_is_trained_the_next_time(
     config, tmp_path, monkeypatch, capsys
 ):

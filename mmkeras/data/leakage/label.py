@@ -6,6 +6,7 @@ import re
 import textwrap
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,37 +31,20 @@ def label_in_text(column: pd.Series, labels: list[tuple[str, ...]]) -> list[Find
     texts = list(column)
     filled = [i for i, text in enumerate(texts) if isinstance(text, str) and text.strip()]
     class_rows = Counter(name for i in filled for name in labels[i])
-    phrases = {name: tuple(split_words(name)) for name in class_rows}
-    by_first_word = defaultdict(list)
-    for name, phrase in phrases.items():
-        if phrase:
-            by_first_word[phrase[0]].append((name, phrase))
     if len(class_rows) < 2:
         return []
-
-    own, other = Counter(), Counter()
-    named_by_row: dict[int, set[str]] = {}
-    with ProgressBar(f"looking for labels in {column.name!r}", len(filled)) as progress:
-        for i in filled:
-            words = tuple(split_words(texts[i]))
-            found = {
-                name
-                for place, word in enumerate(words)
-                for name, phrase in by_first_word.get(word, ())
-                if words[place : place + len(phrase)] == phrase
-            }
-            own.update(found.intersection(labels[i]))
-            other.update(found.difference(labels[i]))
-            named_by_row[i] = found.intersection(labels[i])
-            progress.add()
-
+    named = _named_labels(column, filled, class_rows)
+    own = Counter(name for i in filled for name in named[i].intersection(labels[i]))
+    other = Counter(name for i in filled for name in named[i].difference(labels[i]))
     elsewhere = {name: other[name] / max(len(filled) - n, 1) for name, n in class_rows.items()}
     leaking = {n for n in own if own[n] / class_rows[n] >= _TIMES_CHANCE * elsewhere[n]}
-    rows = [i for i, names in named_by_row.items() if names & leaking]
+    rows = [i for i in filled if named[i].intersection(labels[i]) & leaking]
     share = len(rows) / len(filled)
     if share <= LABEL_IN_TEXT:
         return []
-    whole = [i for i in rows if any(phrases[n] == tuple(split_words(texts[i])) for n in labels[i])]
+    whole = [
+        i for i in rows if any(split_words(name) == split_words(texts[i]) for name in labels[i])
+    ]
     is_error = len(whole) > LABEL_IN_TEXT * len(filled) or share >= 0.5
     example = whole[0] if whole else rows[0]
     chance = np.average([elsewhere[n] for n in leaking], weights=[class_rows[n] for n in leaking])
@@ -77,6 +61,28 @@ def label_in_text(column: pd.Series, labels: list[tuple[str, ...]]) -> list[Find
     )
     severity = "error" if is_error else "warning"
     return [Finding(severity, "label in text", column.name, message, len(rows))]
+
+
+def _named_labels(
+    column: pd.Series, rows: Sequence[int], names: Iterable[str]
+) -> dict[int, set[str]]:
+    """By row, the names that stand in its text as whole words."""
+    by_first_word = defaultdict(list)
+    for name in names:
+        if phrase := split_words(name):
+            by_first_word[phrase[0]].append((name, phrase))
+    named = {}
+    with ProgressBar(f"looking for labels in {column.name!r}", len(rows)) as progress:
+        for i in rows:
+            words = split_words(column.iloc[i])
+            named[i] = {
+                name
+                for place, word in enumerate(words)
+                for name, phrase in by_first_word.get(word, ())
+                if words[place : place + len(phrase)] == phrase
+            }
+            progress.add()
+    return named
 
 
 def split_words(text: str) -> list[str]:

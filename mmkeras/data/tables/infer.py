@@ -94,10 +94,7 @@ def infer_schema(
     if not isinstance(target, Target):
         target = target or _find_target(columns)
     predicted = target.columns if isinstance(target, Target) else (target,)
-    for argument, column in (*(("target", c) for c in predicted), ("id", id), ("group", group)):
-        if column is not None and column not in columns:
-            hint = did_you_mean(column, columns)
-            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
+    _check_there(columns, predicted, id, group)
     guesses = {
         column: _guess_kind(frame[column], base_dir)
         for column in columns
@@ -114,6 +111,15 @@ def infer_schema(
     if not isinstance(target, Target):
         target = _guess_target(frame[target])
     return Schema(tuple(modalities), target, id=id, group=group)
+
+
+def _check_there(
+    columns: list[str], predicted: tuple[str, ...], id: str | None, group: str | None
+) -> None:
+    for argument, column in (*(("target", c) for c in predicted), ("id", id), ("group", group)):
+        if column is not None and column not in columns:
+            hint = did_you_mean(column, columns)
+            raise ValueError(f"No column {column!r} for `{argument}`{hint}. Columns: {columns}.")
 
 
 def _check_names(columns: list[Any]) -> None:

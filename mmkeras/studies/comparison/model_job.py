@@ -27,7 +27,7 @@ from mmkeras.experiment.train import (
 )
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
-from mmkeras.reports.run_report import flatten
+from mmkeras.nested import flatten
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     ComparisonConfig,

@@ -1,7 +1,9 @@
-"""What a comparison leaves: a table with tests, a verdict in words, a picture."""
+"""The report of a comparison: a table with tests, a verdict in words, a picture."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from mmkeras.evaluation.comparison import (
 )
 from mmkeras.files import write_text
 from mmkeras.reports.comparison_plot import plot_comparison
-from mmkeras.reports.run_report import format_table
+from mmkeras.reports.markdown import report_markdown, write_markdown
+from mmkeras.reports.parts import Note, Picture, Report, Section, Table
+from mmkeras.reports.wording import leader
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ENSEMBLES, ComparisonConfig
 from mmkeras.studies.comparison.shared_rows import ROWS, model_folder
@@ -27,45 +31,90 @@ REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat"}
 def write_comparison(
     out: Path, config: ComparisonConfig, results: pd.DataFrame, schema: Schema
 ) -> None:
-    """Prints and writes `comparison.md`, `comparison.csv` and `comparison.png`.
+    """Prints and writes `comparison.md` with its pictures, and `comparison.csv`.
 
     Args:
         out: The comparison's folder, with `rows.npz` and every model's predictions.
         config: The comparison.
-        results: A row a model and seed.
+        results: One row per model and seed.
         schema: The modalities and the target.
     """
-    lines, tables = [], []
+    sections, tables, verdict = [], [], []
     for variant, part in results.groupby("encoders", sort=False):
         comparison = _compare(out, variant, part, schema)
-        main = task_class(schema.target).main
         table = _table(comparison, part, schema)
         tables.append(table.reset_index().assign(encoders=variant))
-        if variant:
-            lines += [f"## {variant}", ""]
-        lines += [format_table(table), ""]
-        lines += [*_explain(schema, comparison), ""]
-        lines += [f"- {sentence}" for sentence in significant_differences(comparison, main)]
-        for model, rows in part[part["score"].isna()].groupby("model", sort=False):
-            seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
-            lines.append(f"- {model} failed with seed {seeds}: {rows['error'].iloc[0]}")
-        lines.append("")
-        kinds = {name: _kind(name, schema) for name in comparison.table.index}
-        cost = part.groupby("model")["epoch_seconds"].median()
-        name = "comparison.png" if not variant else f"comparison-{variant.replace(',', '+')}.png"
-        plot_comparison(comparison.table, cost, kinds, main.words).savefig(out / name, dpi=150)
-    text = "\n".join(lines)
-    print("\n" + text)
-    write_text(out / "comparison.md", text)
+        sections.append(_section(variant, comparison, table, part, schema))
+        about = f"{variant}: " if variant else ""
+        main = task_class(schema.target).main
+        verdict += [about + sentence for sentence in significant_differences(comparison, main)]
+    report = Report(
+        f"{config.data.name}: fusions compared",
+        "Each modality alone and all of them fused, on the same rows, with the same budget.",
+        verdict,
+        {"one row per model and seed": "results.csv"},
+        sections,
+    )
+    print("\n" + write_markdown(report, out / "comparison.md"))
     table = pd.concat(tables, ignore_index=True)
     write_text(out / "comparison.csv", table.to_csv(index=False))
     print(f"every seed: {out / 'results.csv'}; HParams: tensorboard --logdir {out}")
     if config.results is not None:
         config.results.mkdir(parents=True, exist_ok=True)
-        heading = f"# {config.data.name}: fusions compared\n\n"
-        write_text(config.results / f"{config.data.name}.md", heading + text)
         small = results.drop(columns=["settings"], errors="ignore").round(5)
         write_text(config.results / f"{config.data.name}.csv", small.to_csv(index=False))
+        kept = f"{config.data.name}.csv"
+        text = report_markdown(_without_pictures(report, {"one row per model and seed": kept}))
+        write_text(config.results / f"{config.data.name}.md", text)
+
+
+def _without_pictures(report: Report, facts: Mapping[str, str]) -> Report:
+    """What is kept under version control."""
+    sections = [
+        dataclasses.replace(s, parts=[part for part in s.parts if not isinstance(part, Picture)])
+        for s in report.sections
+    ]
+    return dataclasses.replace(report, facts=facts, sections=sections)
+
+
+def _section(
+    variant: str, comparison: Comparison, table: pd.DataFrame, part: pd.DataFrame, schema: Schema
+) -> Section:
+    """The models with one choice of encoders.
+
+    Args:
+        variant: The encoders; empty for the default ones.
+        comparison: The models' scores.
+        table: The same, worded.
+        part: One row per model and seed.
+        schema: The modalities and the target.
+    """
+    main = task_class(schema.target).main
+    failed = []
+    for model, rows in part[part["score"].isna()].groupby("model", sort=False):
+        seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
+        failed.append(Note(f"{model} failed with seed {seeds}: {rows['error'].iloc[0]}"))
+    kinds = {name: _kind(name, schema) for name in comparison.table.index}
+    cost = part.groupby("model")["epoch_seconds"].median()
+    place = variant.replace(",", "+").replace("=", "-")
+    name = f"comparison-{place}" if variant else "comparison"
+    plot = plot_comparison(comparison.table, cost, kinds, main.words)
+    return Section(
+        name,
+        variant or "All models on the test rows",
+        leader(comparison.table["score"].rename(lambda model: _shown(model, schema)), main),
+        [
+            Table(name, table, _explain(schema, comparison)),
+            *failed,
+            Picture(
+                name,
+                plot,
+                "Left: models whose intervals overlap widely may stand in another order on other "
+                "rows. Right: a model above and to the left of another is better and cheaper, and "
+                "one above the dotted line better than the best single modality.",
+            ),
+        ],
+    )
 
 
 def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Comparison:
@@ -108,24 +157,27 @@ def _table(comparison: Comparison, part: pd.DataFrame, schema: Schema) -> pd.Dat
         }
         for label in comparison.differences:
             line[f"against {label}"] = difference_cell(comparison, model, label, main)
-        name = f"{model} alone" if model in schema.names else model
-        lines[name] = line
+        lines[_shown(model, schema)] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
 
 
-def _explain(schema: Schema, comparison: Comparison) -> list[str]:
+def _explain(schema: Schema, comparison: Comparison) -> str:
     counts = sorted(comparison.table["seeds"].unique())
     seeds = " to ".join(dict.fromkeys(str(counts[place]) for place in (0, -1)))
     task = task_class(schema.target)
-    return [
+    return (
         f"Test {task.main.words}{' in percent' if task.main.percent else ''}: mean and standard "
         f"deviation over {seeds} seeds; intervals by bootstrap over test rows"
         f"{' (whole groups)' if schema.group or task.per_step else ''} and seeds. "
-        "Differences in points; * significant at 5 % after Holm's correction for the number of "
-        "models held against that line. The best single modality is the one that is best on these "
-        "test rows, which is the strictest line. Seconds an epoch and seed, on the machine it ran "
-        "on."
-    ]
+        f"Differences{' in points' if task.main.percent else ''}; * significant at 5 % after "
+        "Holm's correction for the number of models compared with that baseline. The best single "
+        "modality is the one that is best on these test rows, which is the strictest baseline. "
+        "s/epoch: seconds per epoch and seed, on the machine it ran on."
+    )
+
+
+def _shown(model: str, schema: Schema) -> str:
+    return f"{model} alone" if model in schema.names else model
 
 
 def _kind(model: str, schema: Schema) -> str:

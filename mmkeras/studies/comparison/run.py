@@ -16,7 +16,7 @@ from mmkeras.experiment.rows import open_table
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
-from mmkeras.reports.run_report import differences
+from mmkeras.nested import differences
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     ENSEMBLES,
@@ -42,7 +42,7 @@ RESULTS = "results.csv"
 def compare(config: ComparisonConfig) -> pd.DataFrame:
     """Runs the comparison, prints and saves its tables; returns one row per model and seed.
 
-    Leaves `results.csv`, `comparison.md`, `comparison.png`, and for each model the predictions,
+    Leaves `results.csv`, `comparison.md`, its picture, and for each model the predictions,
     histories and TensorBoard's HParams of its seeds.
 
     Raises:
@@ -107,14 +107,15 @@ def _train(
             if not (job.folder / SETTINGS).exists()
         ]
         failed += [each for each in run_jobs(tried, **how) if each.error is not None]
-    by_job = {Job(job.name, train_model, (job,)): job for job in jobs}
-    for outcome in run_jobs(list(by_job), **how):
+    by_name = {job.name: job for job in jobs}
+    trained = [Job(job.name, train_model, (job,)) for job in jobs]
+    for outcome in run_jobs(trained, **how):
         if outcome.error is None:
             rows = outcome.result
             print("score " + ", ".join(f"{row['score']:.3f}" for row in rows), flush=True)
         else:
             failed.append(outcome)
-            job = by_job[outcome.job]
+            job = by_name[outcome.job.name]
             about = {"encoders": job.encoders, "model": job.model, "error": outcome.reason}
             rows = [{**about, "seed": seed} for seed in job.seeds]
         results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,11 +26,24 @@ def model_folder(out: Path, encoders: str, model: str) -> Path:
     return out / (encoders or "default").replace(",", "+") / model
 
 
-@functools.lru_cache(maxsize=4)
-def prepare(
-    config: ComparisonConfig, out: Path, encoders: str, modality: str | None
-) -> tuple[Preprocessing, dict[str, Pipeline]]:
+Prepared: TypeAlias = tuple[Preprocessing, dict[str, Pipeline]]
+
+_MOST_KEPT = 4
+_KEPT: dict[Any, Prepared] = {}
+
+
+def prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> Prepared:
     """The pipelines, made once per process for all models of the same modalities."""
+    # Settings hold dicts, so that a configuration has no hash of its own.
+    key = (repr(config), out, encoders, modality)
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[key] = _prepare(config, out, encoders, modality)
+    return _KEPT[key]
+
+
+def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> Prepared:
     rows = open_rows(
         config.data,
         config.settings,

@@ -10,7 +10,9 @@ from optuna.trial import TrialState
 
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
+from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.studies.tuning.space import acting_values, with_values
+from mmkeras.tasks import Figure
 
 TRIALS, BEST = "trials.csv", "best.json"
 # Too small for the three digits of other numbers.
@@ -34,7 +36,7 @@ def write_results(study: optuna.Study, folder: Path, settings: Settings) -> None
 
 
 def trials_table(study: optuna.Study) -> pd.DataFrame:
-    """A row a trial: how it ended, its figures on the validation rows, and its values."""
+    """One row per trial: how it ended, its figures on the validation rows, and its values."""
     rows = [
         {
             "trial": trial.number,
@@ -46,6 +48,53 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
         for trial in study.trials
     ]
     return pd.DataFrame(rows).set_index("trial")
+
+
+def search_report(study: optuna.Study, main: Figure, data: str) -> Report:
+    """The best trials, and which values mattered.
+
+    Args:
+        study: The finished search.
+        main: The figure that was searched by.
+        data: What the data set is called.
+    """
+    table = best_trials(study, main.key)
+    best = table.iloc[0]
+    parts = [
+        Table(
+            "trials",
+            table,
+            "The validation rows chose among the trials, so that the best figures are a little "
+            "too good: judge the best settings on the test rows (--final-seeds). Where the first "
+            "trials are nearly alike, their settings do not matter much.",
+        )
+    ]
+    if shares := importances(study):
+        explained = {name: f"{share:.0%}" for name, share in shares.items()}
+        frame = pd.DataFrame({"share": explained}).rename_axis("value")
+        parts.append(
+            Table(
+                "importances",
+                frame,
+                "Share of the differences between trials that each value explains (fANOVA). "
+                "Search further in those at the top; leave the others at their defaults.",
+            )
+        )
+    states = pd.Series([trial.state.name.lower() for trial in study.trials]).value_counts()
+    return Report(
+        f"{data}: settings searched",
+        "On the validation rows. " + ", ".join(f"{n} {state}" for state, n in states.items()) + ".",
+        [],
+        {"every trial": TRIALS, "the best settings": BEST},
+        [
+            Section(
+                "trials",
+                "The best trials",
+                f"Trial {best.name} is the best: {main.words} {main.shown(best[main.key])}.",
+                parts,
+            )
+        ],
+    )
 
 
 def importances(study: optuna.Study) -> dict[str, float]:

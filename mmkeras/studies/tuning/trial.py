@@ -14,7 +14,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, judge, train_and_judge
 from mmkeras.files import write_json
-from mmkeras.reports.run_report import flatten
+from mmkeras.nested import flatten
 from mmkeras.schema import Schema
 from mmkeras.training.tensorboard import TensorBoardReport, TensorBoardScalars
 
