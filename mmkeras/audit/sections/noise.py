@@ -18,10 +18,12 @@ from mmkeras.tasks import Figure
 STRENGTHS = (1, 2, 3, 4, 5)
 
 
-def noise_section(subject: Subject) -> Section:
-    """The score under each corruption of each modality, and what it comes to."""
+def noise_section(subject: Subject) -> Section | None:
+    """The score under each corruption of each modality; `None` where there are no corruptions."""
     started = time.perf_counter()
     curves, late = noise_curves(subject)
+    if not curves:
+        return None
     seconds = time.perf_counter() - started
     table = noise_table(subject, curves, late)
     clean = subject.rows.score(subject.rows.outputs)
@@ -86,7 +88,7 @@ def noise_curves(
     jobs = [
         (name, corruption)
         for name in subject.names
-        for corruption in CORRUPTIONS[rows.raw[name].kind.name].values()
+        for corruption in CORRUPTIONS.get(rows.raw[name].kind.name, {}).values()
     ]
     curves, late = {}, {}
     with ProgressBar("corrupting inputs", len(jobs) * len(STRENGTHS)) as progress:
