@@ -2,7 +2,7 @@
 
 `import mmkeras` is cheap: each name below is loaded, with what it needs, when it is first used.
 The package's layers and models are registered with Keras as soon as Keras itself is imported, so
-that `keras.saving.load_model` finds them after `import mmkeras`, in whichever order the two stand.
+that `keras.saving.load_model` finds them after `import mmkeras`, in either order.
 """
 
 import importlib

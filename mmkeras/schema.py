@@ -29,7 +29,7 @@ def _check_name(name: str) -> None:
 
 @dataclass(frozen=True)
 class _OneColumn:
-    """A modality that stands in one column.
+    """A modality that is in one column.
 
     Args:
         name: The modality's name; it names the model's input and its encoder.
@@ -131,7 +131,7 @@ MODALITIES: dict[str, type] = {cls.kind: cls for cls in get_args(Modality)}
 
 @dataclass(frozen=True)
 class _OneTarget:
-    """A target that stands in one column."""
+    """A target that is in one column."""
 
     kind: ClassVar[str]
     column: str

@@ -153,7 +153,7 @@ def randomize(layer):
 
 
 def check_absent_modality(layer, tokens, masks=None):
-    """Bit for bit the same, whatever stands in an absent modality's tokens and in padding."""
+    """Bit for bit the same, whatever is in an absent modality's tokens and in padding."""
     call(layer, {"tokens": tokens})
     randomize(layer)
     batch = len(tokens[0])

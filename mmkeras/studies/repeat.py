@@ -121,7 +121,7 @@ def _whole_seeds(trainings: Sequence[Training], models: int) -> dict[str, list[R
 
 
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, a row a model."""
+    """Mean and standard deviation over the seeds, one row per model."""
     by_model = results.groupby("model", sort=False)
     columns = {}
     for figure in figures:

@@ -131,7 +131,7 @@ def _parts(config: RetrievalConfig, rows: Rows) -> Splits:
     """The rows to learn from, and as test rows those that search each other."""
     schema, splits = rows.schema, rows.splits
     if schema.target.task != "classification" or schema.target.per_step:
-        raise ValueError("Retrieval by class needs a target with one class a row.")
+        raise ValueError("Retrieval by class needs a target with one class per row.")
     if len(schema.modalities) < 2:
         raise ValueError(f"Retrieval is between modalities. Received: {list(schema.names)} alone.")
     searched = splits.test if config.search == "test" else splits.validation
@@ -189,7 +189,7 @@ def methods(
 
 
 def summary(results: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds, a row a method and direction."""
+    """Mean and standard deviation over the seeds, one row per method and direction."""
     grouped = results.groupby(["direction", "method"], sort=False)
     by_chance = chance(labels)
     table = {f"{direction}: {method}": {} for direction, method in grouped.groups}

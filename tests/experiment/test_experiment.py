@@ -167,15 +167,15 @@ def test_only_a_model_file_inside_the_folder_is_loaded(finished, tmp_path):
     linked = tmp_path / "linked"
     linked.mkdir()
     (linked / "model.keras").symlink_to(run.path / "model.keras")
-    with pytest.raises(FileNotFoundError, match="stands in"):
+    with pytest.raises(FileNotFoundError, match="must be a file in"):
         load_model(linked)
     shutil.copy(run.path / "model.keras", linked / "other.h5")
     (linked / "model.keras").unlink()
     (linked / "model.keras").symlink_to(linked / "other.h5")
-    with pytest.raises(FileNotFoundError, match="stands in"):
+    with pytest.raises(FileNotFoundError, match="must be a file in"):
         load_model(linked)
     (tmp_path / "directory" / "model.keras").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="stands in"):
+    with pytest.raises(FileNotFoundError, match="must be a file in"):
         load_model(tmp_path / "directory")
 
 

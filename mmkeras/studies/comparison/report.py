@@ -32,7 +32,7 @@ def write_comparison(
     Args:
         out: The comparison's folder, with `rows.npz` and every model's predictions.
         config: The comparison.
-        results: A row a model and seed.
+        results: One row per model and seed.
         schema: The modalities and the target.
     """
     lines, tables = [], []
@@ -123,7 +123,7 @@ def _explain(schema: Schema, comparison: Comparison) -> list[str]:
         f"{' (whole groups)' if schema.group or task.per_step else ''} and seeds. "
         "Differences in points; * significant at 5 % after Holm's correction for the number of "
         "models held against that line. The best single modality is the one that is best on these "
-        "test rows, which is the strictest line. Seconds an epoch and seed, on the machine it ran "
+        "test rows, which is the strictest line. Seconds per epoch and seed, on the machine it ran "
         "on."
     ]
 

@@ -34,7 +34,7 @@ def write_results(study: optuna.Study, folder: Path, settings: Settings) -> None
 
 
 def trials_table(study: optuna.Study) -> pd.DataFrame:
-    """A row a trial: how it ended, its figures on the validation rows, and its values."""
+    """One row per trial: how it ended, its figures on the validation rows, and its values."""
     rows = [
         {
             "trial": trial.number,
