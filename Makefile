@@ -16,6 +16,8 @@ test: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 TABLES ?= experiments/results
 COMPARE := $(BIN)/python experiments/compare_fusion.py --seeds 5 --workers 2 \

@@ -66,7 +66,8 @@ class Preprocessing:
             "presence": self.presence,
             "target": None if self.schema.target is None else self.task.to_dict(),
             "modalities": {
-                name: dataclasses.asdict(fitted) for name, fitted in self.modalities.items()
+                name: dataclasses.asdict(fitted)  # type: ignore[call-overload]
+                for name, fitted in self.modalities.items()
             },
         }
 

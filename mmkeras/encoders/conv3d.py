@@ -125,7 +125,7 @@ class Conv3DEncoder(ConfiguredLayer):
                 "`token_grid` takes one video's shape (frames, height, width, channels), without "
                 f"the batch. Received: {tuple(input_shape)}."
             )
-        sizes = tuple(input_shape[:3])
-        for pool in self._pools(sizes):
-            sizes = tuple(size // part for size, part in zip(sizes, pool, strict=True))
-        return sizes
+        frames, height, width = input_shape[:3]
+        for pool in self._pools((frames, height, width)):
+            frames, height, width = frames // pool[0], height // pool[1], width // pool[2]
+        return frames, height, width

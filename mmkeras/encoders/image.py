@@ -170,7 +170,8 @@ class ConvEncoder(ConfiguredLayer):
             for _ in self.filters:
                 size = None if size is None else (size - lost) // self.pool_size
             grid.append(size)
-        return tuple(grid)
+        rows, cols = grid
+        return rows, cols
 
 
 # What each backbone of `keras.applications` expects of its inputs. "tf" is [-1, 1], "torch" is

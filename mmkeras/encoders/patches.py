@@ -88,7 +88,9 @@ class PatchEncoder(ConfiguredLayer):
                 "without a channel axis gets it with `images[..., None]`."
             )
         self.input_spec = layers.InputSpec(shape=(None, *input_shape[1:]))
-        self.grid = PatchEncoder.token_grid(self, input_shape[1:])
+        rows, cols = PatchEncoder.token_grid(self, input_shape[1:])
+        # Both are known: images are of one size.
+        self.grid: tuple[int, int] = (int(rows or 0), int(cols or 0))
         count = self.grid[0] * self.grid[1]
         self.project = layers.Dense(self.dim, dtype=self.dtype_policy)
         self.project.build((None, count, self.patch_size**2 * input_shape[3]))
@@ -134,7 +136,8 @@ class PatchEncoder(ConfiguredLayer):
                 f"batch. Received: {tuple(input_shape)}."
             )
         side = self.patch_size
-        return tuple(None if size is None else -(-size // side) for size in input_shape[:2])
+        rows, cols = (None if size is None else -(-size // side) for size in input_shape[:2])
+        return rows, cols
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")

@@ -79,7 +79,9 @@ class TransformerLayers(ConfiguredLayer):
         dim = tokens_shape[-1]
         check_heads(dim, self.num_heads)
         common = {"dtype": self.dtype_policy}
-        self.attentions, self.attention_norms, self.feed_forwards, self.ff_norms = [], [], [], []
+        self.attentions, self.feed_forwards = [], []
+        self.attention_norms: list[layers.Layer] = []
+        self.ff_norms: list[layers.Layer] = []
         for _ in range(self.num_layers):
             attention = layers.MultiHeadAttention(self.num_heads, dim // self.num_heads, **common)
             attention.build(tokens_shape, tokens_shape)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -22,8 +22,12 @@ from mmkeras.schema import InputSpec, Modality, Schema
 from mmkeras.training.settings import TrainingSettings
 
 # On the command line, a table's names are an option's choices.
-FusionName = Literal[tuple(FUSIONS)]
-Pooling = Literal[POOLINGS]
+if TYPE_CHECKING:
+    FusionName = str
+    Pooling = str
+else:
+    FusionName = Literal[tuple(FUSIONS)]
+    Pooling = Literal[POOLINGS]
 
 # What experiments begin with, where that is not the constructor's own default.
 _CONVOLUTIONS = {"filters": (32, 64, 128), "convs_per_block": 2, "batch_norm": True}

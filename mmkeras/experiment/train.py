@@ -60,7 +60,7 @@ def train_run(
 ) -> Run:
     """Trains one model and writes its run folder.
 
-    Called again on the folder of an interrupted run with the same data and settings, it goes on
+    Called again on the folder of an interrupted run with the same data and settings, it resumes
     after the last whole epoch and ends where the uninterrupted run would have ended; on the
     folder of a finished run it does nothing.
 
@@ -97,11 +97,7 @@ def train_run(
     with locked(folder):
         if (run := finished_run(folder, splits, schema, settings)) is not None:
             return run
-        if not (folder / CONFIG).exists():
-            config = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
-            config |= {**_identity(splits, schema, settings), **(details or {})}
-            write_json(folder / CONFIG, {**config, "environment": environment()})
-        (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
+        _begin_run(folder, _identity(splits, schema, settings), settings, details or {})
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
@@ -114,13 +110,7 @@ def train_run(
             label=label,
             callbacks=[TensorBoardScalars(folder)],
         )
-        metrics = {
-            **trained.summary(),
-            "seconds": round(float(trained.history["seconds"].sum()), 2),
-            **trained.metrics,
-            "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
-            "total_seconds": round(time.perf_counter() - started, 2),
-        }
+        metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
         _write_run(folder, preprocessing, pipelines["test"], trained)
         write_report(
             folder,
@@ -152,6 +142,16 @@ def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Setting
     return Run(folder) if (folder / METRICS).exists() else None
 
 
+def _begin_run(
+    folder: Path, identity: Mapping[str, Any], settings: Settings, details: Mapping[str, Any]
+) -> None:
+    """Writes `config.json`, unless the run was begun before."""
+    if not (folder / CONFIG).exists():
+        about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
+        write_json(folder / CONFIG, {**about, **identity, **details, "environment": environment()})
+    (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
+
+
 def _identity(splits: Splits, schema: Schema, settings: Settings) -> dict[str, Any]:
     """What `config.json` says of a run that decides its result."""
     return {
@@ -159,6 +159,19 @@ def _identity(splits: Splits, schema: Schema, settings: Settings) -> dict[str, A
         "schema": schema.to_dict(),
         "rows": {name: len(part) for name, part in splits.items()},
         "data": {name: fingerprint(part, schema) for name, part in splits.items()},
+    }
+
+
+def _run_metrics(
+    trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
+) -> dict[str, Any]:
+    """What `metrics.json` says."""
+    return {
+        **trained.summary(),
+        "seconds": round(float(trained.history["seconds"].sum()), 2),
+        **trained.metrics,
+        "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
+        "total_seconds": round(seconds, 2),
     }
 
 

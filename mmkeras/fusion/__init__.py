@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import keras
 
@@ -92,8 +92,10 @@ FUSIONS: dict[str, Callable[..., Fusion]] = {
 
 def fusion_class(name: str) -> type[Fusion]:
     """The class that a name of `FUSIONS` stands for."""
-    make = FUSIONS[name]
-    return make.func if isinstance(make, functools.partial) else make
+    make: Any = FUSIONS[name]
+    if isinstance(make, functools.partial):
+        make = make.func
+    return cast(type[Fusion], make)
 
 
 def fusion_options(name: str) -> set[str]:

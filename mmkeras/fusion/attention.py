@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -83,12 +85,14 @@ class CrossAttentionFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("CrossAttentionFusion", tokens_shape, at_least=2)
-        if self.query != "all" and self.query >= len(tokens_shape):
+        if isinstance(self.query, int) and self.query >= len(tokens_shape):
             raise ValueError(
                 f"`query` is the index of one of {len(tokens_shape)} modalities, 0 to "
                 f"{len(tokens_shape) - 1}. Received: {self.query}."
             )
-        self.queries = range(len(tokens_shape)) if self.query == "all" else [self.query]
+        self.queries = list(range(len(tokens_shape)))
+        if isinstance(self.query, int):
+            self.queries = [self.query]
         dim = self.num_heads * self.key_dim
         self.projections = project_each(tokens_shape, dim, self.dtype_policy)
         self.attentions, self.norms = [], []
@@ -104,7 +108,8 @@ class CrossAttentionFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         hidden = [projection(x) for projection, x in zip(self.projections, tokens, strict=True)]
-        vectors, weights = [], {}
+        vectors: list[Any] = []
+        weights: dict[str, Any] = {}
         for i, attention, norm in zip(self.queries, self.attentions, self.norms, strict=True):
             others = [j for j in range(len(tokens)) if j != i]
             keys = ops.concatenate([hidden[j] for j in others], axis=1)

@@ -106,7 +106,7 @@ class MulTFusion(TransformerFusion):
         for projection, x in zip(self.projections, tokens, strict=True):
             positions = ops.cast(sine_positions(ops.shape(x)[1], self.dim), self.compute_dtype)
             low_level.append(self.drop(projection(x) + positions, training=training))
-        enriched = [[] for _ in tokens]
+        enriched: list[list[Any]] = [[] for _ in tokens]
         for (a, b), stack, norm in zip(self.pairs, self.crossmodal, self.cross_norms, strict=True):
             x = low_level[b]
             for layer in stack:

@@ -150,8 +150,10 @@ class LateFusion(Fusion):
             votes = ops.one_hot(ops.argmax(logits, axis=-1), self.num_outputs) if vote else None
             fused = _log_mixture(ops.log_softmax(logits, axis=-1), scores, votes)
         else:
-            votes = ops.cast(logits > 0, "float32") if vote else None
-            against = 1.0 - votes if vote else None
+            votes = against = None
+            if vote:
+                votes = ops.cast(logits > 0, "float32")
+                against = 1.0 - votes
             fused = _log_mixture(ops.log_sigmoid(logits), scores, votes)
             fused = fused - _log_mixture(ops.log_sigmoid(-logits), scores, against)
         if present is not None:

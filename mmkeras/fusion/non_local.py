@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -91,7 +93,8 @@ class NonLocalGateFusion(Fusion):
             for x, mask in zip(tokens, masks, strict=True)
         ]
         hidden = [projection(x) for projection, x in zip(self.projections, tokens, strict=True)]
-        joined, weights = [], {}
+        joined: list[Any] = []
+        weights: dict[str, Any] = {}
         for i, x in enumerate(hidden):
             others = [j for j in range(len(hidden)) if j != i]
             rest = ops.concatenate([hidden[j] for j in others], axis=1)

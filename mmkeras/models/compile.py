@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -56,12 +57,12 @@ def compile_model(
     else:
         optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
     weights = None
+    loss: Any = task.loss(label_smoothing)
+    metrics: Any = task.metrics()
     if isinstance(model.output, Mapping):
         loss = {name: task.loss(label_smoothing) for name in model.output}
         metrics = {name: task.metrics() for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
-    else:
-        loss, metrics = task.loss(label_smoothing), task.metrics()
     if jit_compile is None:
         jit_compile = False if keras.config.backend() == "tensorflow" else "auto"
     model.compile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -56,6 +57,7 @@ def image_text_classifier(
     >>> model.get_layer("image_encoder").output.shape
     (None, 2809, 128)
     """
+    options: dict[str, Any]
     if text_branch == "dense":
         encoder, options = "bag_of_words", {"units": text_units}
         text = InputSpec((int(vocabulary_size),))

@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import time
 import traceback
 from collections import deque
@@ -231,15 +230,10 @@ class _Worker:
         self.jobs = 0
         before = dict(os.environ)
         os.environ.update(environment)
-        main_thread = threading.current_thread() is threading.main_thread()
-        # Ctrl-C reaches every process of a terminal. Only this one is to act on it: it ends the
-        # others, which inherit that they do not listen.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main_thread else None
         try:
-            self.process.start()
+            with _deaf_to_ctrl_c():
+                self.process.start()
         finally:
-            if main_thread:
-                signal.signal(signal.SIGINT, handler)
             for name in environment:
                 del os.environ[name]
             os.environ.update({name: before[name] for name in environment if name in before})
@@ -266,6 +260,22 @@ class _Worker:
             self.process.kill()
             self.process.join()
         self.process.close()
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here inherit that Ctrl-C does not reach them.
+
+    It goes to every process of a terminal. Only the first is to act on it: it ends the others.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection) -> None:

@@ -31,6 +31,7 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
 from mmkeras.reports.run_report import format_table
+from mmkeras.tasks import task_class
 from mmkeras.training.pretraining.contrastive import POSITIVES
 from mmkeras.training.pretraining.pretrain import ContrastiveSettings, embed, pretrain
 from mmkeras.training.seeds import set_seed
@@ -130,7 +131,7 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
 def _parts(config: RetrievalConfig, rows: Rows) -> Splits:
     """The rows to learn from, and as test rows those that search each other."""
     schema, splits = rows.schema, rows.splits
-    if schema.target.task != "classification" or schema.target.per_step:
+    if not task_class(schema.target).stratified:
         raise ValueError("Retrieval by class needs a target with one class per row.")
     if len(schema.modalities) < 2:
         raise ValueError(f"Retrieval is between modalities. Received: {list(schema.names)} alone.")

@@ -18,8 +18,8 @@ def rows_f1(y_true: Any, y_pred: Any) -> Any:
     Returns:
         `(batch,)`.
     """
-    true = ops.cast(ops.convert_to_tensor(y_true) >= 0.5, "float32")
-    guess = ops.cast(ops.convert_to_tensor(y_pred) >= 0.5, "float32")
+    true = ops.cast(ops.cast(y_true, "float32") >= 0.5, "float32")
+    guess = ops.cast(ops.cast(y_pred, "float32") >= 0.5, "float32")
     both = ops.sum(true * guess, axis=-1)
     either = ops.sum(true, axis=-1) + ops.sum(guess, axis=-1)
     return ops.where(either > 0, 2 * both / ops.maximum(either, 1.0), 1.0)

@@ -57,7 +57,7 @@ def test_encoders_of_sounds_by_name(name, tokens):
 
 
 def test_self_attention_has_a_position_for_each_frame_of_a_sound():
-    encoder = get_encoder("audio", "self_attention", InputSpec((700, 9)), dim=8)
+    encoder = get_encoder("audio", "self_attention", InputSpec((700, 9), max_length=700), dim=8)
     encoder.build((None, 700, 9))
     assert encoder.positions.input_dim == 700
     longer = get_encoder("audio", "self_attention", InputSpec((700, 9)), max_length=800)

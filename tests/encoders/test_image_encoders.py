@@ -80,14 +80,6 @@ def test_conv_encoder_refuses_wrong_options(options):
         ConvEncoder(**options)
 
 
-@pytest.mark.slow
-def test_backbone_encoder(tmp_path):
-    images = np.random.default_rng(0).random((2, 32, 32, 1), "float32")
-    check_layer(
-        lambda: BackboneEncoder("MobileNetV3Small"), {"inputs": images}, (2, 1, 576), tmp_path
-    )
-
-
 @pytest.fixture(scope="module")
 def backbone():
     encoder = BackboneEncoder("MobileNetV2", trainable=False)

@@ -28,15 +28,6 @@ def test_patch_encoder(num_layers, dropout, tmp_path):
     )
 
 
-def test_spectrogram_patch_encoder(tmp_path):
-    check_layer(
-        lambda: SpectrogramPatchEncoder(4, 6, 2, num_layers=1, ff_dim=5, dropout=0.1),
-        {"inputs": SOUNDS},
-        (3, 4 * 3, 6),
-        tmp_path,
-    )
-
-
 def test_patches_are_projected_as_a_strided_convolution_does():
     images = IMAGES[:, :12, :8]
     encoder = linear(inputs=images)

@@ -25,9 +25,15 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize(("make_encoder", "shape"), ENCODERS.values(), ids=ENCODERS)
-def test_video_encoder(make_encoder, shape, tmp_path):
-    check_layer(make_encoder, {"inputs": VIDEOS}, shape, tmp_path)
-    assert make_encoder().token_mask(VIDEOS) is None
+def test_frames_or_places_are_tokens_that_always_count(make_encoder, shape):
+    encoder = make_encoder()
+    assert call(encoder, {"inputs": VIDEOS}).shape == shape
+    assert encoder.token_mask(VIDEOS) is None
+
+
+@pytest.mark.parametrize("name", ["self_attention", "none"])
+def test_what_the_standard_does_not_try(name, tmp_path):
+    check_layer(ENCODERS[name][0], {"inputs": VIDEOS}, ENCODERS[name][1], tmp_path)
 
 
 @pytest.mark.slow

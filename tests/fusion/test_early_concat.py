@@ -73,7 +73,7 @@ def test_an_absent_modality_does_not_make_the_sequence_longer():
 
 @pytest.mark.parametrize("options", [{"cell": "gru"}, {"bidirectional": False}])
 def test_absent_modalities_do_not_matter(options):
-    fusion = EarlyConcatFusion(dim=4, return_sequences=True, **options)
+    fusion = built(dim=4, return_sequences=True, **options)
     mask = np.array([[1, 0, 1, 1, 0]] * 3, bool)
     check_absent_modality(fusion, TOKENS, [mask, mask])
 

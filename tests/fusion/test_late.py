@@ -158,9 +158,9 @@ def test_a_rule_is_held_to_the_standard(rule, activation, tmp_path):
     def make():
         return LateFusion(7, rule=rule, activation=activation)
 
-    check_layer(make, ARGUMENTS, (4, 7), tmp_path)
-    check_absent_modality(make(), TOKENS, MASKS)
-    check_more_padding(make(), TOKENS, MASKS)
+    layer, _ = check_layer(make, ARGUMENTS, (4, 7), tmp_path)
+    check_absent_modality(layer, TOKENS, MASKS)
+    check_more_padding(layer, TOKENS, MASKS)
 
 
 def test_only_learnt_weights_are_weights():

@@ -17,7 +17,7 @@ from mmkeras.models.parts import (
     output_layer,
     token_mask,
 )
-from mmkeras.schema import InputSpec, Schema, Sequence, Tabular, Target, Text
+from mmkeras.schema import InputSpec, Schema, Sequence, StepLabels, Tabular, Text
 from tests.layer_checks import to_numpy
 
 RANDOM = np.random.default_rng(0)
@@ -70,10 +70,16 @@ def test_the_keras_mask_of_a_layer_from_elsewhere_counts(encoder, tmp_path):
     longer = {**INPUTS, "words": np.pad(INPUTS["words"], ((0, 0), (0, 5)))}
     for m in (model, loaded):
         np.testing.assert_allclose(predict(m, longer), expected, atol=1e-6)
-        np.testing.assert_allclose(m.predict(longer, verbose=0), expected, atol=1e-6)
         alone = {"words": INPUTS["words"][:1, :3], "facts": INPUTS["facts"][:1]}
         np.testing.assert_allclose(predict(m, alone)[0], expected[0], atol=1e-6)
     np.testing.assert_array_equal(token_mask(loaded, "words", INPUTS["words"]), INPUTS["words"] > 0)
+
+
+def test_the_keras_mask_counts_in_a_graph_too():
+    model = make()
+    longer = {**INPUTS, "words": np.pad(INPUTS["words"], ((0, 0), (0, 5)))}
+    expected = predict(model, INPUTS)
+    np.testing.assert_allclose(model.predict(longer, verbose=0), expected, atol=1e-6)
 
 
 def test_a_layer_from_elsewhere_without_a_mask_gets_none():
@@ -139,7 +145,7 @@ def test_a_fusion_must_give_one_vector_for_each_row():
 
 
 def test_merged_steps():
-    schema = Schema([Sequence("face"), Sequence("voice")], Target("mood", per_step=True))
+    schema = Schema([Sequence("face"), Sequence("voice")], StepLabels("mood"))
     specs = {name: InputSpec((None, 4)) for name in schema.names}
     encoders = dict.fromkeys(schema.names, "mlp")
     model = build_model(schema, specs, num_outputs=3, encoders=encoders, fusion=layers.Add())

@@ -166,7 +166,7 @@ def test_vectorized_seeds_find_what_only_both_modalities_tell(config, tmp_path):
     training = dataclasses.replace(config.settings.training, epochs=40)
     done = compare(
         dataclasses.replace(
-            config, fusions=("concat",), seeds=3, vectorized=True, workers=2, out=tmp_path,
+            config, fusions=("concat",), seeds=3, vectorized=True, workers=1, out=tmp_path,
             results=None,
             encoders=("tabular=mlp", "tabular=ft_transformer"),
             settings=dataclasses.replace(config.settings, training=training),

@@ -180,7 +180,7 @@ class AudioPreprocessor:
         waves = store.values[store.readable]
         if not len(waves):
             raise ValueError(f"No training row has a sound in column {modality.column!r}.")
-        total, squares, count = 0.0, 0.0, 0
+        total, squares, count = np.zeros(()), np.zeros(()), 0
         for start in range(0, len(waves), 64):
             batch = waves[start : start + 64].astype(np.float32) / 32768
             features = sound_features(batch, settings).numpy().astype(np.float64)

@@ -57,7 +57,7 @@ class Kind(ABC, Generic[S, F]):
     name: ClassVar[str]
     noun: ClassVar[str]
     settings: ClassVar[type]
-    preprocessor: ClassVar[type]
+    preprocessor: ClassVar[Any]
     suffixes: ClassVar[tuple[str, ...]] = ()
     signature: ClassVar[re.Pattern[bytes] | None] = None
     has_files: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class Kind(ABC, Generic[S, F]):
     has_heat_map: ClassVar[bool] = False
     varying_length: ClassVar[bool] = False
 
-    def column_roles(self, modality: Modality) -> dict[str, str]:
+    def column_roles(self, modality: Any) -> dict[str, str]:
         """How the cells of each column are read: a kind's name, or a role of `tables.columns`."""
         return dict.fromkeys(modality.columns, self.name)
 

@@ -110,7 +110,7 @@ class TextPreprocessor:
                 f"No word of column {modality.column!r} is left for the vocabulary: "
                 f"{len(texts)} training texts, min_count={settings.min_count}."
             )
-        idf = ()
+        idf: tuple[float, ...] = ()
         if settings.representation == "tfidf":
             idf = tuple(float(np.log((1 + len(texts)) / (1 + n)) + 1) for _, n in kept)
         return cls(settings, tuple(word for word, _ in kept), idf)

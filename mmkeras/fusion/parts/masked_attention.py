@@ -29,12 +29,12 @@ def join_masks(tokens: Sequence[Any], masks: Sequence[Any]) -> Any | None:
     )
 
 
-def any_mask(masks: Sequence[Any | None]) -> Any | None:
+def any_mask(masks: Sequence[Any]) -> Any | None:
     """True where a step counts in any modality: `(batch, steps)`; `None` if all steps do."""
-    if any(mask is None for mask in masks):
-        return None
     joined = masks[0]
-    for mask in masks[1:]:
+    for mask in masks:
+        if mask is None:
+            return None
         joined = joined | mask
     return joined
 

@@ -78,7 +78,8 @@ def pool(tokens: Any, mask: Any | None, pooling: str) -> Any:
 
 def pooled_dim(tokens_shape: Sequence[int | None], pooling: str) -> int:
     """The width of what `pool` makes of tokens of shape `(batch, tokens, dim)`."""
-    _, length, dim = tokens_shape
+    _, length, width = tokens_shape
+    dim = int(width or 0)
     if pooling == "mean_max":
         return 2 * dim
     return dim * length if pooling == "flatten" and length is not None else dim

@@ -49,15 +49,15 @@ class StepwiseFusion(Fusion):
         self.fusion = fusion
 
     @property
-    def has_weights(self) -> bool:
+    def has_weights(self) -> bool:  # type: ignore[override]  # its fusion's own
         return traits(self.fusion).has_weights
 
     @property
-    def gives_logits(self) -> bool:
+    def gives_logits(self) -> bool:  # type: ignore[override]  # its fusion's own
         return traits(self.fusion).gives_logits
 
     @property
-    def pooling(self) -> str:
+    def pooling(self) -> str:  # type: ignore[override]  # its fusion's own
         return traits(self.fusion).pooling
 
     def build(self, tokens_shape):
