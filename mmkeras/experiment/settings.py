@@ -175,7 +175,7 @@ class Encoder:
 
 
 # On the command line, settings of kinds are given with `--set`.
-_OfKinds = dataclasses.make_dataclass(
+_OfKinds: Any = dataclasses.make_dataclass(
     "_OfKinds",
     [
         (name, Annotated[kind.settings, tyro.conf.Suppress], field(default_factory=kind.settings))

@@ -13,8 +13,8 @@ from tests.layer_checks import call, check_layer, to_numpy
 RANDOM = np.random.default_rng(0)
 STEPS = RANDOM.standard_normal((3, 5, 4)).astype("float32")
 STEPS[1, 3:] = STEPS[2, 1:] = 0
-# What an encoder of each kind can be given; of texts, token ids or a vector. Kinds that are not here
-# get vectors.
+# What an encoder of each kind can be given; of texts, token ids or a vector. Other kinds get
+# vectors.
 BATCHES = {
     "image": [(InputSpec((32, 32, 3)), RANDOM.random((2, 32, 32, 3), "float32"))],
     "text": [
