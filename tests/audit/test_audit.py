@@ -267,7 +267,7 @@ def test_wrong_use_is_told_what_is_wrong(two_modalities, four_modalities, tmp_pa
         audit(run, settings=QUICK, out=tmp_path)
     with pytest.raises(ValueError, match="no column 'when'"):
         audit(run, splits.test.drop(columns="when"), settings=QUICK, out=tmp_path)
-    with pytest.raises(ValueError, match="'dusk' is in no training row"):
+    with pytest.raises(ValueError, match="'dusk' is not in any training row"):
         audit(run, splits.test.assign(when="dusk"), settings=QUICK, out=tmp_path)
     with pytest.raises(ValueError, match="no column 'note'"):
         audit(run, splits.test.drop(columns="note"), settings=QUICK, out=tmp_path)
