@@ -1,5 +1,5 @@
 # make demo  trains on embedded data and writes a report;  make test  runs the tests.
-# make results  compares all fusions on four public data sets (hours; goes on where it stopped);
+# make results  compares all fusions on four public data sets (hours; resumes where it stopped);
 #               make results FUSIONS="concat gmu" TABLES=my-tables  compares these, for tables there.
 # All make .venv and install what is needed first.
 PYTHON ?= python3

@@ -6,8 +6,8 @@
     tensorboard --logdir RUN/audit
 
 Writes `audit.html` (one file, opens from disk), `audit.json`, tables, pictures and TensorBoard
-files into RUN/audit. Models of single modalities are taken from beside the run, as
-`experiments/train.py` leaves them, or trained now.
+files into RUN/audit. Models of single modalities are taken from the folders next to the
+run, where `experiments/train.py` leaves them, or trained now.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
     python experiments/compare_fusion.py --data my.csv --target label --encoders text=lstm
 
 Every fusion that fits the data is trained with every seed, as are the modalities alone and the
-ensembles of these. Results stream to `results.csv`: the same command with `--out FOLDER` goes on
+ensembles of these. Results stream to `results.csv`: the same command with `--out FOLDER` resumes
 where it stopped. `comparison.md` has the table (mean, deviation and 95 % interval, parameters,
-seconds an epoch, rank) and what the tests say against the best single modality, the simple
+seconds per epoch, rank) and what the tests say against the best single modality, the simple
 baseline SimBaMM and concatenation; `pictures/comparison.png` shows accuracy against cost.
 
 `--vectorized` trains all seeds of a model in one program on JAX, several times as fast for small

@@ -26,7 +26,7 @@ def main(
         run: The run's folder.
         rows: A CSV or Parquet file with the columns that the model was trained on; image paths
             are relative to it. The target column may be missing.
-        out: Where the predictions go, as .csv or .parquet; by default beside `rows`, as
+        out: Where the predictions go, as .csv or .parquet; by default next to `rows`, as
             NAME.predictions.csv.
         on_error: raise, or skip rows with corrupt images.
     """

@@ -8,7 +8,7 @@
 
 Encoders are trained to agree (`mmkeras.training.pretraining.contrastive`), once to recognise the
 row's own partner and once all rows of its class; encoders and preprocessing are those of the data
-set's preset. Where all modalities are feature vectors, three linear models stand beside them
+set's preset. Where all modalities are feature vectors, three linear models are compared too
 (`mmkeras.classical.retrieval`). Last, a logistic regression on the frozen embeddings.
 """
 

@@ -30,7 +30,7 @@ def main(
     out: Path | None = None,
     settings: Annotated[AuditSettings, tyro.conf.arg(name="")] = AuditSettings(),  # noqa: B008
 ) -> pd.DataFrame:
-    """Compares the runs; returns a row a run.
+    """Compares the runs; returns one row per run.
 
     Args:
         runs: Run folders, two or more.

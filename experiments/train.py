@@ -64,7 +64,7 @@ class TrainConfig:
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
-    """Runs the experiment; returns the comparison, a row a model."""
+    """Runs the experiment; returns the comparison, one row per model."""
     arguments = sys.argv[1:] if arguments is None else arguments
     resumed = option(arguments, "--resume")
     if resumed is None:

@@ -1,7 +1,7 @@
 """Search for good settings of a data set: encoders, fusion, optimizer; judged on validation rows.
 
     python experiments/tune.py                                  # glyphs, 30 trials
-    python experiments/tune.py --trials 60                      # the same search goes on
+    python experiments/tune.py --trials 60                      # the same search resumes
     python experiments/tune.py --dataset emoji --fusions concat late attention --epochs 15
     python experiments/tune.py --data my.csv --target label --workers 2 --final-seeds 5
     tensorboard --logdir runs/tune                              # the HParams tab compares trials
@@ -11,12 +11,12 @@ tree-structured Parzen estimator, and trials that stay behind the median of the 
 epochs are stopped. The folder gets `trials.csv`, `best.json` (`Settings.from_dict` reads its
 settings) and a folder for each trial. The test rows are looked at with `--final-seeds` only.
 
-Optuna does the drawing. Beside KerasTuner, which works here too (tried: 1.4.8 on TensorFlow and
+Optuna does the drawing. Unlike KerasTuner, which works here too (tried: 1.4.8 on TensorFlow and
 JAX, its state in JSON files), it stops single trials by comparison with the others, lets this
 script train each trial in a process of its own, from its own checkpoint if it was interrupted, and
-says which settings mattered; KerasTuner trains all trials in one process and starts an interrupted
-one anew. Optuna installs SQLAlchemy too, which the journal used here, a file of JSON lines, does
-without.
+says which settings mattered; KerasTuner trains all trials in one process and restarts an
+interrupted one. Optuna installs SQLAlchemy too; the journal used here, a file of JSON lines, does
+not need it.
 """
 
 from __future__ import annotations

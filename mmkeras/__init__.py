@@ -2,7 +2,7 @@
 
 `import mmkeras` is cheap: each name below is loaded, with what it needs, when it is first used.
 The package's layers and models are registered with Keras as soon as Keras itself is imported, so
-that `keras.saving.load_model` finds them after `import mmkeras`, in whichever order the two stand.
+that `keras.saving.load_model` finds them after `import mmkeras`, in either order.
 """
 
 import importlib
@@ -10,6 +10,8 @@ import logging
 import os
 
 import wrapt
+
+from mmkeras.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -29,6 +31,7 @@ _HOME = {
     "Text": "schema",
     "Video": "schema",
     "check_leakage": "data.leakage.check",
+    "format_findings": "data.leakage.check",
     "clean_table": "data.tables.clean",
     "infer_schema": "data.tables.infer",
     "read_table": "data.tables.read",
@@ -49,24 +52,15 @@ _HOME = {
     "attention_model": "models.parts",
     "embedding_model": "models.parts",
     "set_seed": "training.seeds",
+    "Encoder": "experiment.settings",
+    "ModelSettings": "experiment.settings",
     "Settings": "experiment.settings",
+    "TrainingSettings": "training.settings",
     "train_run": "experiment.train",
     "Run": "experiment.run_folder",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module 'mmkeras' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"mmkeras.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOME})
+__getattr__, __dir__, __all__ = lazy_names(__name__, _HOME)
 
 
 @wrapt.when_imported("keras")

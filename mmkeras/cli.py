@@ -38,7 +38,7 @@ def parse(
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
 
-    Beside the fields of the class, all scripts take `--config FILE` (the settings of a run's
+    Besides the fields of the class, all scripts take `--config FILE` (the settings of a run's
     `config.json`, or a file of one's own, in the place of the preset), `--set WHERE.NAME=VALUE ...`
     (`mmkeras.experiment.assignments`) and `--help-all`.
 

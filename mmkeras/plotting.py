@@ -18,7 +18,7 @@ COLORS = (BLUE, "#d4730a", "#1a7f37", "#8250df", "#bf3989", "#7a5c00", "#0a8a8a"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, which pyplot does not know of."""
+    """An empty figure of this size in inches, which pyplot does not know of."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure

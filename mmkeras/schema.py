@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 # Names become Keras layer names and folder names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -29,7 +29,7 @@ def _check_name(name: str) -> None:
 
 @dataclass(frozen=True)
 class _OneColumn:
-    """A modality that stands in one column.
+    """A modality that is in one column.
 
     Args:
         name: The modality's name; it names the model's input and its encoder.
@@ -126,14 +126,12 @@ class Tabular:
 
 
 Modality = Image | Text | Audio | Video | Sequence | Tabular
-MODALITIES: dict[str, type] = {
-    cls.kind: cls for cls in (Image, Text, Audio, Video, Sequence, Tabular)
-}
+MODALITIES: dict[str, type] = {cls.kind: cls for cls in get_args(Modality)}
 
 
 @dataclass(frozen=True)
 class _OneTarget:
-    """A target that stands in one column."""
+    """A target that is in one column."""
 
     kind: ClassVar[str]
     column: str
@@ -219,7 +217,7 @@ class StepLabels(_OneTarget):
 
 
 Target = Label | Labels | Number | StepLabels
-TARGETS: dict[str, type] = {cls.kind: cls for cls in (Label, Labels, Number, StepLabels)}
+TARGETS: dict[str, type] = {cls.kind: cls for cls in get_args(Target)}
 # Older schema files name a task instead of a kind of target.
 _KIND_OF_TASK = {"classification": "label", "multilabel": "labels", "regression": "number"}
 
@@ -255,9 +253,9 @@ class Schema:
         if isinstance(self.target, str):
             object.__setattr__(self, "target", Label(self.target))
         if not isinstance(self.target, (Target, type(None))):
+            names = ", ".join(cls.__name__ for cls in TARGETS.values())
             raise ValueError(
-                "`target` is a Label, Labels, Number or StepLabels, a column's name, or None. "
-                f"Received: {self.target!r}."
+                f"`target` is one of {names}, a column's name, or None. Received: {self.target!r}."
             )
         if not self.modalities:
             raise ValueError("A schema needs at least one modality.")

@@ -189,7 +189,7 @@ def spoilt(tokens, masks, present):
 
 
 def check_absent_modality(layer, tokens, masks=None):
-    """Bit for bit the same, whatever stands in an absent modality's tokens and in padding.
+    """Bit for bit the same, whatever is in an absent modality's tokens and in padding.
 
     Each modality is absent in one row, in the first by the last.
     """

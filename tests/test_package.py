@@ -1,7 +1,10 @@
 """`import mmkeras` is quiet and cheap, and suffices to load models."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -39,6 +42,36 @@ def test_every_public_name_can_be_had():
         assert getattr(mmkeras, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mmkeras.nothing  # noqa: B018
+
+
+PACKAGES = [
+    "data",
+    "data.leakage",
+    "data.media",
+    "data.tables",
+    "evaluation",
+    "experiment",
+    "inspection",
+    "reports",
+    "studies",
+    "training",
+    "training.balance",
+    "training.pretraining",
+]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_name_of_a_package_can_be_had_in_any_order(package):
+    module = importlib.import_module(f"mmkeras.{package}")
+    assert module.__doc__ and set(module.__all__) <= set(dir(module))
+    submodules = {each.name for each in pkgutil.iter_modules(module.__path__)}
+    for name in module.__all__:
+        value = getattr(module, name)
+        assert value is not None
+        # A submodule of that name would replace it when it is imported.
+        assert name not in submodules or not isinstance(value, types.ModuleType), name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        module.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("imports", ["import mmkeras, keras", "import keras, mmkeras"])

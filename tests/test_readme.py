@@ -35,7 +35,7 @@ def test_the_example_goes_from_a_csv_to_predictions(tmp_path, monkeypatch, capsy
     example, by_hand, media = blocks()
     namespace = {}
     exec(example, namespace)
-    predicted = namespace["fitted"].target.decode(namespace["outputs"])
+    predicted = namespace["fitted"].task.decode(namespace["outputs"])
     assert len(predicted) == len(namespace["splits"].test) == 12
     assert set(predicted) <= {"lamp", "sofa"}
     assert str(predicted[0]) in capsys.readouterr().out

@@ -65,10 +65,10 @@ def test_a_label_per_step_survives_json():
     ("older", "target"),
     [
         ({"column": "y"}, Label("y")),
-        ({"column": "y", "task": "label", "separator": "|"}, Label("y")),
-        ({"column": "y", "task": "labels", "separator": ";"}, Labels("y", separator=";")),
-        ({"column": "y", "task": "number", "separator": "|", "per_step": False}, Number("y")),
-        ({"column": "y", "task": "label", "per_step": True}, StepLabels("y")),
+        ({"column": "y", "task": "classification", "separator": "|"}, Label("y")),
+        ({"column": "y", "task": "multilabel", "separator": ";"}, Labels("y", separator=";")),
+        ({"column": "y", "task": "regression", "separator": "|", "per_step": False}, Number("y")),
+        ({"column": "y", "task": "classification", "per_step": True}, StepLabels("y")),
     ],
 )
 def test_schemas_that_name_a_task_still_load(older, target):

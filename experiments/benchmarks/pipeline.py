@@ -1,4 +1,4 @@
-"""Rows per second from files to a model's batches, beside PyTorch's DataLoader.
+"""Rows per second from files to a model's batches, next to PyTorch's DataLoader.
 
     python experiments/benchmarks/pipeline.py
     python experiments/benchmarks/pipeline.py --rows 500 --repeats 3
@@ -113,8 +113,8 @@ def our_epochs(
 
     def epoch(warm: bool):
         # `fit` draws all epochs from one iterator. Here each is the second of an iterator of two:
-        # one that pauses between turns would go on prefetching, at the others' expense and to its
-        # own advantage.
+        # one that pauses between turns would continue to prefetch, at the others' expense and to
+        # its own advantage.
         batches = iter(pipeline.train(seed=config.seed, epochs=2 if warm else 1))
         for _ in range(pipeline.steps if warm else 0):
             next(batches)
@@ -205,7 +205,7 @@ def waiting(model: Any, pipeline: mmkeras.Pipeline, config: PipelineConfig) -> d
 
     The batches are made in the background while the model computes, as in `fit`; what is counted
     as waiting is what is left. Making them takes processor time from the model, which shows in
-    `milliseconds` beside `milliseconds_held`, the time of a step on one batch used again and again.
+    `milliseconds` next to `milliseconds_held`, the time of a step on one batch used repeatedly.
     """
     warm_up = 3
     epochs = -(-(warm_up + config.train_steps) // pipeline.steps)
@@ -260,7 +260,7 @@ def report(
     for setting, row in results["waiting"].items():
         print(
             f"training, {setting}: waits for data {100 * row['waiting_share']:.2f} % of the time, "
-            f"{row['milliseconds']:.0f} ms a step ({row['milliseconds_held']:.0f} on a held batch)"
+            f"{row['milliseconds']:.0f} ms/step ({row['milliseconds_held']:.0f} on a held batch)"
         )
 
 

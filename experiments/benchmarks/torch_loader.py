@@ -1,7 +1,7 @@
 """The work of `mmkeras.Pipeline` written for `torch.utils.data.DataLoader`, as fast as we know how.
 
 A batch is fetched at once (`__getitems__`), so that turning and moving the images is one call a
-batch instead of one an image; a worker hands over finished batches.
+batch instead of one per image; a worker hands over finished batches.
 """
 
 from __future__ import annotations

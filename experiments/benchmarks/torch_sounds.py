@@ -22,7 +22,7 @@ def decode(path: str, rate: int, samples: int) -> np.ndarray:
     sound, found = soundfile.read(path, dtype="int16")
     if found != rate or sound.ndim != 1:
         raise ValueError(
-            f"{path} has {found} samples a second and the shape {sound.shape}. Expected {rate} "
+            f"{path} has {found} samples per second and the shape {sound.shape}. Expected {rate} "
             "and one channel."
         )
     if len(sound) > samples:
@@ -39,7 +39,7 @@ class SoundRows(Dataset):
     Args:
         paths: Sound files of one channel.
         targets: One-hot labels, `(rows, classes)`.
-        rate: Their samples a second.
+        rate: Their samples per second.
         samples: Samples that each is brought to.
         window: Samples of the Hann window.
         hop: Samples from one window to the next.

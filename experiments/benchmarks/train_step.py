@@ -5,7 +5,7 @@
 
 The same architecture, batch, optimizer (Adam) and loss everywhere. Each contestant is a process of
 its own that is built and warmed up once; then they take turns, so that whatever else the machine
-does hits all of them alike. 224×224 takes seconds a step and several GB of memory on two cores.
+does hits all of them alike. 224×224 takes seconds per step and several GB of memory on two cores.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class StepConfig:
 
     Args:
         sizes: Sides of the square images, in pixels.
-        batch_size: Rows a step.
+        batch_size: Rows per step.
         repeats: Turns of each contestant.
         steps: Steps in a turn at 64×64; larger images get fewer, at least one.
         vocabulary_size: The length of the bag-of-words vector.
@@ -146,7 +146,7 @@ class Contestant:
         self._answer()
 
     def turn(self, steps: int) -> list[float]:
-        """Seconds of each of so many steps."""
+        """Seconds of each of this many steps."""
         self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
         return self._answer()
@@ -156,7 +156,7 @@ class Contestant:
         if not line:
             raise RuntimeError(
                 f"The process of {self.name} ended with exit code {self._process.wait()}; its "
-                "error stands above. -9 means that memory ran out: lower --batch-size."
+                "error is printed above. -9 means that memory ran out: lower --batch-size."
             )
         return json.loads(line)
 
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> dict[int, dict[str, dict[str, fl
     results = {size: measure(config, size, names) for size in config.sizes}
     print(f"batch {config.batch_size}, {os.cpu_count()} CPU cores, {config.repeats} turns each")
     print("ratio: step time over that of the faster PyTorch layout; below 1 is faster than PyTorch")
-    print(f"\n{'size':>9}  {'contestant':<20} {'ms a step':>9}  {'(min to max)':<18} ratio")
+    print(f"\n{'size':>9}  {'contestant':<20} {'ms/step':>9}  {'(min to max)':<18} ratio")
     for size, by_name in results.items():
         for name, row in by_name.items():
             spread = f"({row['fastest']:,.0f} to {row['slowest']:,.0f})"

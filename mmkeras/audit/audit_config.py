@@ -11,7 +11,7 @@ class AuditSettings:
     """What an audit does.
 
     Args:
-        train: Which models of fewer modalities to train where there are none beside the run: none,
+        train: Which models of fewer modalities to train where there are none next to the run: none,
             each modality alone, or all subsets.
         by: Columns whose values are looked at apart, as subgroups.
         noise: Whether to corrupt the inputs (the longest part).

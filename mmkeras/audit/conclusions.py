@@ -31,8 +31,8 @@ def conclusions(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
 def _modalities(values: Mapping, useful: bool) -> list[str]:
     if "gain" not in values:
         return [
-            "Whether the modalities help each other cannot be said: not every one of them has a "
-            "model of its own to compare with."
+            "It cannot be said whether the modalities help each other: not every one of them has "
+            "a model of its own to compare with."
         ]
     sentences = [values["gain"]["verdict"]]
     if not useful:
@@ -62,7 +62,7 @@ def _missing(subject: Subject, values: Mapping) -> str:
         return f"Hiding any one modality leaves the {figure.words} as it is."
     if ends[worst] <= subject.nothing + 0.02 < whole:
         return (
-            f"Without {worst} the model is of no use: {figure.shown(ends[worst])}, where the best "
+            f"Without {worst} the model is useless: {figure.shown(ends[worst])}, where the best "
             f"constant answer scores {figure.shown(subject.nothing)}."
         )
     return (
@@ -73,7 +73,7 @@ def _missing(subject: Subject, values: Mapping) -> str:
 
 def _data(values: Mapping) -> str:
     if not values["leakage_checked"]:
-        return "Whether the training rows give the answers away could not be looked for."
+        return "It could not be checked whether the training rows give the answers away."
     errors = [f for f in values["leakage"] if f["severity"] == "error"]
     if not errors:
         warnings = f" and {count_of(n, 'warning')}" if (n := len(values["leakage"])) else ""

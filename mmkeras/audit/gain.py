@@ -64,11 +64,11 @@ class Gain:
             "helps": f"Yes, the modalities help each other: all together are better than {best} "
             f"alone ({self.words}).",
             "hurts": f"No: all modalities together are worse than {best} alone ({self.words}). Use "
-            f"{best} alone, or train the fused model otherwise.",
+            f"{best} alone, or train the fused model in another way.",
             "no use": f"No: all modalities together gain next to nothing over {best} alone "
-            f"({self.words}). {best} alone would do.",
+            f"({self.words}). {best} alone is enough.",
             "unclear": f"It cannot be said that the modalities help each other: the difference "
-            f"from {best} alone may be chance ({self.words}). More rows would tell.",
+            f"from {best} alone may be chance ({self.words}). More rows would show it.",
         }[self.says] + " Both models were trained once; another seed moves them, too."
 
 

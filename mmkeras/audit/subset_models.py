@@ -1,4 +1,4 @@
-"""Models of fewer modalities beside a run: found if they were trained with it, else trained."""
+"""Models of fewer modalities next to a run: found if they were trained with it, else trained."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class SubsetModel:
 
         Args:
             rows: The rows of the model of all modalities.
-            changed: Inputs that stand in the place of some.
+            changed: Inputs that replace some.
         """
         inputs = {name: rows.inputs[name] for name in self.names} | (changed or {})
         if self.run.preprocessing.presence:

@@ -118,7 +118,7 @@ class SemanticMatching(BaseEstimator):
         self.C = C
 
     def fit(self, views: Sequence[np.ndarray], labels: Sequence):
-        """Learns the classes from two or more arrays `(rows, features)` and a label a row."""
+        """Learns the classes from two or more arrays `(rows, features)` and one label per row."""
         views = _checked(views)
         if len(labels) != len(views[0]):
             raise ValueError(

@@ -94,7 +94,7 @@ def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:
         url: An http or https address.
         path: Where the file goes; folders are made.
         sha256: The expected hash, in hexadecimal. A file that is there with another hash is
-            fetched anew. `None`: any file will do.
+            fetched again. `None`: any file will do.
 
     Returns:
         `path`.
@@ -136,7 +136,7 @@ def fetch_files(
 ) -> list[Path]:
     """Downloads many files of one place, several at a time, skipping those that are there.
 
-    After an interruption, a second call goes on where the first one stopped.
+    After an interruption, a second call resumes where the first one stopped.
 
     Args:
         base_url: What stands before each name, without the last slash.

@@ -54,7 +54,7 @@ class Pipeline:
 
     Images, sounds and videos are decoded once, in parallel, before the first step; this finds
     every corrupt file before training starts. What was decoded is then kept (`cache`), and
-    augmented anew in every epoch. Texts, tables and feature sequences are encoded once.
+    augmented again in every epoch. Texts, tables and feature sequences are encoded once.
 
     Args:
         frame: Rows as `read_table` returns them. The target column may be absent; batches then
@@ -65,7 +65,7 @@ class Pipeline:
             and lists them in `skipped`.
         cache: Where decoded media stay: `"memory"`; `"file"`, memory-mapped files in
             `cache_dir`, used again by later runs on the same files; `None`, nowhere: they are
-            decoded anew in every epoch; `"auto"`, in memory if they fit `cache_budget`,
+            decoded again in every epoch; `"auto"`, in memory if they fit `cache_budget`,
             otherwise in files (or nowhere without a `cache_dir`).
         cache_dir: The folder for files.
         cache_budget: The most bytes that `"auto"` takes of the memory.
@@ -104,7 +104,7 @@ class Pipeline:
             more = f"\n  ... and {len(self.skipped) - 20} more" if len(self.skipped) > 20 else ""
             raise ValueError(
                 f"{len(self.skipped)} cell(s) cannot be read:\n  {shown}{more}\n"
-                "Mend or remove them, or pass on_error='skip' to leave their rows out."
+                "Repair or remove them, or pass on_error='skip' to leave their rows out."
             )
         if not readable.any():
             raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
@@ -144,7 +144,7 @@ class Pipeline:
 
     @property
     def real_steps(self) -> np.ndarray | None:
-        """With a label per step, which steps are no padding, booleans `(rows, padded steps)`."""
+        """With a label per step, which steps are not padding, booleans `(rows, padded steps)`."""
         if self._steps is None:
             return None
         return np.arange(self.padded_steps) < self._steps[:, None]

@@ -1,7 +1,7 @@
 """State fitted on the training rows only: vocabularies, means, class names. JSON in and out.
 
 Everything between a raw row and the model's inputs is here and is saved with the model. What is
-fitted for each kind of modality stands in its file in `mmkeras.data.kinds`, and for the target in
+fitted for each kind of modality is in its file in `mmkeras.data.kinds`, and for the target in
 `preprocess_target`.
 """
 
@@ -26,7 +26,7 @@ from mmkeras.tasks import Task, task_class
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """All that stands between raw rows and the model's inputs. Made by `fit_preprocessing`.
+    """All that is between raw rows and the model's inputs. Made by `fit_preprocessing`.
 
     Args:
         schema: The table's schema.

@@ -52,9 +52,9 @@ def count_steps(
         if len(differ):
             row = differ[0]
             raise ValueError(
-                f"{row_name(frame, row, schema.id)}: {name!r} has {lengths[row]} steps, and what "
-                f"stands before it {steps[row]}. With a label per step, all sequences of a row, "
-                "and its labels, are of one length."
+                f"{row_name(frame, row, schema.id)}: {name!r} has {lengths[row]} steps, and the "
+                f"labels or sequences before it have {steps[row]}. With a label per step, all "
+                "sequences of a row, and its labels, must have the same length."
             )
         steps = np.maximum(steps, lengths)
     if steps.max() > longest:

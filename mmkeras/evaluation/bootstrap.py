@@ -38,7 +38,7 @@ def compare_paired(
 ) -> Difference:
     """The mean difference of two models on the same rows, by the paired bootstrap.
 
-    Rows, or whole groups of rows, are drawn anew with replacement, the same for both models. Of
+    Rows, or whole groups of rows, are drawn with replacement, the same for both models. Of
     scores `(seeds, rows)` the seeds are drawn with replacement too, so that the interval speaks of
     new rows and of new seeds. They are drawn for each model by itself: run 3 of one model and run 3
     of another start from weights of their own, and that both are called 3 pairs nothing. (Where a
@@ -72,12 +72,12 @@ def compare_paired(
     a, b = _seeds_and_rows(score_a), _seeds_and_rows(score_b)
     if a.shape[1] != b.shape[1]:
         raise ValueError(
-            "Two models are compared on the same rows, one number a row. Received: shapes "
+            "Two models are compared on the same rows, one number per row. Received: shapes "
             f"{np.shape(score_a)} and {np.shape(score_b)}."
         )
     means = _bootstrap_means([a, b], groups, draws, seed)
     drawn = means[:, 0] - means[:, 1]
-    # What rounding leaves of equal sums is no difference.
+    # What rounding leaves of equal sums is not a difference.
     drawn[np.abs(drawn) < 1e-12 * max(np.abs(a).max(), np.abs(b).max())] = 0.0
     low, high = np.quantile(drawn, [0.025, 0.975])
     tail = 1 + min((drawn <= 0).sum(), (drawn >= 0).sum())

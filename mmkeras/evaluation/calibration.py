@@ -1,4 +1,4 @@
-"""Whether probabilities mean what they say: calibration errors, and a temperature that mends."""
+"""Whether probabilities mean what they say: calibration errors, and a temperature to fix them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def calibration_error(
 
         ECE = sum_b n_b / n |accuracy(b) - confidence(b)|
 
-    With few rows a bin it is above 0 also for a perfect model, by chance.
+    With few rows per bin it is above 0 also for a perfect model, by chance.
 
     Args:
         confidence, right, bins, adaptive: As for `calibration_table`.

@@ -20,7 +20,7 @@ class Comparison:
     """Every model against some baselines, on the same rows.
 
     Args:
-        table: A row a model, the best first: `score` (mean over seeds and rows), `std` (between
+        table: One row per model, the best first: `score` (mean over seeds and rows), `std` (between
             seeds), `low` and `high` (95 % bootstrap interval over rows and seeds), `seeds`, `rank`.
         differences: By baseline, a row for each other fusion: `difference`, `low`, `high`,
             `p_value`, and `p_holm`, corrected for as many tests as the baseline has.

@@ -67,7 +67,7 @@ def performance_intervals(
     members = np.split(order, np.flatnonzero(np.diff(names[order])) + 1)
     drawn = []
     quick = sklearn.config_context(assume_finite=True, skip_parameter_validation=True)
-    with ProgressBar("drawing rows anew", draws) as progress, warnings.catch_warnings(), quick:
+    with ProgressBar("drawing rows again", draws) as progress, warnings.catch_warnings(), quick:
         # A sample may lack a class; its figures are then those of the classes that it has.
         warnings.simplefilter("ignore")
         for _ in range(draws):

@@ -71,9 +71,9 @@ def average_precision(similarity: np.ndarray, relevant: np.ndarray) -> np.ndarra
 
 
 def chance_metrics(relevant: np.ndarray, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
-    """What `retrieval_metrics` gives on average if the items stand in random order.
+    """What `retrieval_metrics` gives on average if the items are in random order.
 
-    Of `n` items `r` are relevant. The first stands behind place `k` with probability
+    Of `n` items `r` are relevant. The first is behind place `k` with probability
     `C(n - r, k) / C(n, k)`, on average at `(n + 1) / (r + 1)`; the expected average precision is
     `(H + (r - 1) / (n - 1) (n - H)) / n` with `H = 1 + 1/2 + ... + 1/n`.
 
@@ -134,7 +134,7 @@ def search(vectors: Mapping[str, np.ndarray], labels: Sequence) -> list[dict[str
 
 
 def chance(labels: Sequence) -> dict[str, float]:
-    """The figures of `search` if the items stand in random order."""
+    """The figures of `search` if the items are in random order."""
     return _figures(*(chance_metrics(relevant) for relevant in _relevances(np.asarray(labels))))
 
 

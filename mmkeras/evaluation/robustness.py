@@ -1,6 +1,6 @@
 """How a model's score falls as its inputs get worse: MultiBench's two figures.
 
-Both read the scores over levels of corruption, the clean one first. The corruptions stand in
+Both read the scores over levels of corruption, the clean one first. The corruptions are in
 `mmkeras.evaluation.corruptions`.
 """
 

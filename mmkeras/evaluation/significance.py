@@ -137,7 +137,7 @@ def _same_rows(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.ndim != 1 or not len(a):
         raise ValueError(
-            "Two models are compared on the same rows, one number a row. Received: shapes "
+            "Two models are compared on the same rows, one number per row. Received: shapes "
             f"{a.shape} and {b.shape}."
         )
     return a, b

@@ -37,7 +37,7 @@ class Run:
         path: The folder of a finished run.
 
     Raises:
-        FileNotFoundError: The folder is no run, or the run has not finished.
+        FileNotFoundError: The folder is not a run folder, or the run has not finished.
 
     Example:
 
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """A row an epoch."""
+        """One row per epoch."""
         return pd.read_csv(self.path / HISTORY)
 
     @property
@@ -138,7 +138,7 @@ def load_model(folder: str | Path) -> keras.Model:
     path = folder / MODEL
     # A directory, or a link to a file of another kind, takes other, less guarded ways into Keras.
     if path.is_symlink() or not path.is_file():
-        raise FileNotFoundError(f"{MODEL} must be a file that stands in {folder} itself.")
+        raise FileNotFoundError(f"{MODEL} must be a file in {folder} itself.")
     return keras.saving.load_model(path, safe_mode=True)
 
 
@@ -172,7 +172,7 @@ def predictions_frame(
 
 
 def environment() -> dict[str, Any]:
-    """What a result depends on beside its settings: versions, backend, commit, command."""
+    """What a result depends on besides its settings: versions, backend, commit, command."""
     packages = ("keras", "tensorflow", "jax", "torch", "numpy", "pandas", "scikit-learn", "pillow")
     versions = {}
     for package in packages:
@@ -195,7 +195,7 @@ def _git_commit() -> str | None:
     """The commit of the checkout that this package is in, "+changes" if it was edited."""
     here = Path(__file__).resolve().parents[2]
     try:
-        # Fails where the package stands in some other project's repository, as in its .venv.
+        # Fails where the package is in some other project's repository, as in its .venv.
         _git(here, "ls-files", "--error-unmatch", "mmkeras/experiment/run_folder.py")
         commit = _git(here, "rev-parse", "HEAD")
         return commit + ("+changes" if _git(here, "status", "--porcelain", "-uno") else "")

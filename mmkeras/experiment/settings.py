@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from mmkeras.data.kinds import (
-    KINDS,
-    AudioSettings,
-    ImageSettings,
-    SequenceSettings,
-    TabularSettings,
-    TextSettings,
-    VideoSettings,
-)
+from mmkeras.data.kinds import KINDS
 from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, check_encoder_options
 from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
@@ -182,20 +174,28 @@ class Encoder:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+# On the command line, settings of kinds are given with `--set`.
+_OfKinds: Any = dataclasses.make_dataclass(
+    "_OfKinds",
+    [
+        (name, Annotated[kind.settings, tyro.conf.Suppress], field(default_factory=kind.settings))
+        for name, kind in KINDS.items()
+    ],
+    frozen=True,
+    kw_only=True,
+)
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(_OfKinds):
     """All settings of one run.
 
     Args:
         model: Fusion and head.
         training: Epochs, batches, optimizer.
-        image: How images become inputs.
-        text: How texts become inputs. Encoders that read sequences get token sequences,
-            whatever `representation` says.
-        audio: How sounds become inputs.
-        video: How videos become inputs.
-        sequence: How feature sequences become inputs.
-        tabular: How numbers and categories become inputs.
+        image, text, audio, video, sequence, tabular: How cells become inputs, for each kind of
+            `mmkeras.data.kinds`: `ImageSettings` and so on. Texts for encoders that read sequences
+            become token sequences, whatever `representation` says.
         encoders: By kind, what reads its modalities.
         modalities: By modality name, what differs from its kind: settings of the kind, `encoder`
             and `encoder_options`.
@@ -217,20 +217,11 @@ class Settings:
     Encoder(name='patches', options={})
     """
 
-    # On the command line these two have no prefix: `--fusion`, `--epochs`. Settings of kinds and
-    # modalities are given with `--set`.
+    # On the command line these two have no prefix: `--fusion`, `--epochs`.
     model: Annotated[ModelSettings, tyro.conf.arg(name="")] = field(default_factory=ModelSettings)
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(
         default_factory=TrainingSettings
     )
-    image: Annotated[ImageSettings, tyro.conf.Suppress] = field(default_factory=ImageSettings)
-    text: Annotated[TextSettings, tyro.conf.Suppress] = field(default_factory=TextSettings)
-    audio: Annotated[AudioSettings, tyro.conf.Suppress] = field(default_factory=AudioSettings)
-    video: Annotated[VideoSettings, tyro.conf.Suppress] = field(default_factory=VideoSettings)
-    sequence: Annotated[SequenceSettings, tyro.conf.Suppress] = field(
-        default_factory=SequenceSettings
-    )
-    tabular: Annotated[TabularSettings, tyro.conf.Suppress] = field(default_factory=TabularSettings)
     encoders: Annotated[Mapping[str, Encoder], tyro.conf.Suppress] = field(default_factory=dict)
     modalities: Annotated[Mapping[str, Mapping[str, Any]], tyro.conf.Suppress] = field(
         default_factory=dict

@@ -85,11 +85,11 @@ def check_outputs(model: keras.Model, outputs: Sequence[int], rows: int) -> np.n
     """The index of the output to explain for each row, `(rows,)`.
 
     Raises:
-        ValueError: For numbers that are no such indices, and models with an output at each step.
+        ValueError: For numbers that are not such indices, and models with an output at each step.
     """
     if len(model.output_shape) != 2:
         raise ValueError(
-            "Explanations are of one prediction a row. Received: a model with outputs of shape "
+            "Explanations are of one prediction per row. Received: a model with outputs of shape "
             f"{model.output_shape}."
         )
     number = model.output_shape[1]

@@ -48,7 +48,7 @@ def integrated_gradients(
 
     All modalities move together, so the attributions of a row add up to `F(x) - F(x')` over all of
     them (the paper's completeness), but for what too few steps miss; the others' share is in each
-    modality's. With `modalities` only some move, and the others stand at their inputs throughout.
+    modality's. With `modalities` only some move, and the others keep their inputs throughout.
 
     Token ids cannot be halved: the way of a text goes through the embeddings of its words, from
     zeros, as in the paper's text models, and the attributions over a word's embedding are added

@@ -17,9 +17,9 @@ from mmkeras.schema import Text
 
 
 def without_each_word(text: str) -> list[tuple[str, str]]:
-    """Each word as it stands in the text, and the text without it.
+    """Each word as it is in the text, and the text without it.
 
-    What is a word, `mmkeras.data.words.split_words` says. A word that stands twice is left out once
+    What is a word, `mmkeras.data.words.split_words` says. A word that occurs twice is left out once
     at a time. A space takes its place, so that its neighbours stay the words that they are.
 
     Example:
@@ -72,7 +72,7 @@ def word_effects(
         cell.
 
     Raises:
-        ValueError: If the modality is no text.
+        ValueError: If the modality is not a text.
 
     References:
         - [Zeiler and Fergus, 2014](https://arxiv.org/abs/1311.2901) (section 4.2, occlusion)
@@ -125,7 +125,7 @@ def text_attention(
         as the encoder read. `None` for bags of words, and where no modality attends to this one.
 
     Raises:
-        ValueError: If the modality is no text.
+        ValueError: If the modality is not a text.
     """
     column = _text_modality(pipeline, modality).column
     settings = pipeline.preprocessing.modalities[modality].settings

@@ -24,13 +24,13 @@ _PLACES = [
 def plot_comparison(
     table: pd.DataFrame, cost: pd.Series, kinds: Mapping[str, str], label: str
 ) -> Figure:
-    """Every model's score with its interval, and score against seconds an epoch.
+    """Every model's score with its interval, and score against seconds per epoch.
 
     In the right picture models go by their place in the left one.
 
     Args:
         table: `Comparison.table`.
-        cost: By model, seconds an epoch.
+        cost: By model, seconds per epoch.
         kinds: By model, the group that it is coloured by.
         label: What the score is called.
     """
@@ -50,7 +50,7 @@ def plot_comparison(
     names.set_yticks(range(len(table)), numbered, fontsize=8)
     names.set_ylim(len(table) - 0.4, -0.6)
     names.set(xlabel=f"{label}, with 95 % interval")
-    costs.set(xlabel="seconds an epoch (log scale)", ylabel=label, xscale="log")
+    costs.set(xlabel="seconds per epoch (log scale)", ylabel=label, xscale="log")
     costs.margins(0.08, 0.1)
     costs.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -69,7 +69,7 @@ def plot_comparison(
 
 
 def _number(axes: Axes, points: np.ndarray, colors: list[str]) -> None:
-    """Writes 1, 2, ... beside points, each at the nearest place that is still free."""
+    """Writes 1, 2, ... next to points, each at the nearest place that is still free."""
     scale = axes.figure.dpi / 72
     places = axes.transData.transform(points) / scale
     taken = [*places]

@@ -17,7 +17,7 @@ FIGURE_DPI = 110
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as an optimised PNG file, at `FIGURE_DPI` dots an inch."""
+    """A figure as an optimised PNG file, at `FIGURE_DPI` dots per inch."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=FIGURE_DPI)
     return _optimised_png(Image.open(drawn).convert("RGB"))
@@ -37,7 +37,7 @@ def wav(samples: np.ndarray, rate: int) -> bytes:
 
     Args:
         samples: int16, `(samples,)`.
-        rate: Samples a second.
+        rate: Samples per second.
     """
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
@@ -49,7 +49,7 @@ def wav(samples: np.ndarray, rate: int) -> bytes:
 
 
 def data_uri(kind: str, contents: bytes) -> str:
-    """The address of a file that stands in the address.
+    """The address of a file that is inside the address itself.
 
     Args:
         kind: The media type.

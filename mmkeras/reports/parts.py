@@ -54,7 +54,7 @@ class Picture:
     Args:
         name: The file's name, without its ending.
         figure: The figure, as `mmkeras.reports.plots.new_figure` makes it. It is drawn once,
-            at 110 dots an inch; on a wide screen the page has room for 8.8 inches.
+            at 110 dots per inch; on a wide screen the page has room for 8.8 inches.
         caption: What to conclude from the picture.
     """
 
@@ -208,4 +208,4 @@ def _check_once(kind: str, names: Iterable[str]) -> None:
     folded = [name.casefold() for name in names]
     again = sorted({name for name in folded if folded.count(name) > 1})
     if again:
-        raise ValueError(f"Each {kind} of a report has a name of its own. Twice: {again}.")
+        raise ValueError(f"Each {kind} of a report needs its own name. Used twice: {again}.")

@@ -90,7 +90,7 @@ def plot_examples(
 def plot_attention(
     images: np.ndarray, maps: np.ndarray, captions: Sequence[str], columns: int = 6
 ) -> Figure:
-    """Each image beside itself with the attention that it received laid over it.
+    """Each image next to itself with the attention that it received laid over it.
 
     Args:
         images: uint8, `(rows, height, width, 1 | 3)`.

@@ -88,7 +88,7 @@ def _square(pixels: np.ndarray) -> PIL.Image.Image:
 def scalar_values(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """The finite numbers among nested values, with their keys joined by `/`.
 
-    Lists are left out: a curve or a matrix is no scalar.
+    Lists are left out: a curve or a matrix is not a scalar.
 
     Example:
 

@@ -141,7 +141,7 @@ def _parts(config: RetrievalConfig, rows: Rows) -> Splits:
     """The rows to learn from, and as test rows those that search each other."""
     schema, splits = rows.schema, rows.splits
     if not task_class(schema.target).stratified:
-        raise ValueError("Retrieval by class needs a target with one class a row.")
+        raise ValueError("Retrieval by class needs a target with one class per row.")
     if len(schema.modalities) < 2:
         raise ValueError(f"Retrieval is between modalities. Received: {list(schema.names)} alone.")
     searched = splits.test if config.search == "test" else splits.validation

@@ -105,7 +105,7 @@ class Task(ABC):
 
         Args:
             frame: Rows with the target's columns.
-            id: The column that names the rows in error messages, beside their index.
+            id: The column that names the rows in error messages, next to their index.
 
         Raises:
             ValueError: A cell that nothing in the training rows prepared the task for.

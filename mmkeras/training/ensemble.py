@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 Rule = Literal["mean", "product", "weights", "vote", "stacking"]
 
-# How much the mean probability counts beside the votes, as in `mmkeras.fusion.LateFusion`.
+# How much the mean probability counts next to the votes, as in `mmkeras.fusion.LateFusion`.
 _TIE_BREAK = 0.01
 _SMALLEST = 1e-12
 
@@ -73,7 +73,7 @@ class LateEnsemble:
             Itself.
 
         Raises:
-            ValueError: These are no class probabilities, or no labels for them; stacking needs
+            ValueError: These are not class probabilities, or no labels for them; stacking needs
                 rows of two classes.
         """
         stacked = _check(probabilities)
@@ -97,7 +97,7 @@ class LateEnsemble:
             `(rows, classes)`; with stacking, a class that no validation row had gets 0.
 
         Raises:
-            ValueError: These are no class probabilities, or of other models than those of `fit`.
+            ValueError: These are not class probabilities, or of other models than those of `fit`.
         """
         stacked = _check(probabilities)
         models, _, classes = stacked.shape

@@ -25,7 +25,7 @@ class FitResult:
     """What happened in training.
 
     Args:
-        history: A row an epoch: `epoch` (from 1), `loss`, `val_loss`, metrics, `seconds`.
+        history: One row per epoch: `epoch` (from 1), `loss`, `val_loss`, metrics, `seconds`.
         best_epoch: The epoch (from 1) whose weights the model now has.
     """
 

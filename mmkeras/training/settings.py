@@ -15,22 +15,22 @@ class TrainingSettings:
 
     Args:
         epochs: Passes over the training rows, at most.
-        batch_size: Rows a step.
+        batch_size: Rows per step.
         learning_rate: Adam's, at the start.
         schedule: `"constant"`, or `"cosine"`: up from 0 in the first tenth of the steps, then
             down to 0 along half a cosine.
         weight_decay: AdamW's decoupled decay; 0 is plain Adam.
         label_smoothing: Share of the target spread evenly over all classes.
-        clip_norm: Largest norm of the whole gradient; 0 is no limit.
-        auxiliary: Weight of the loss of each modality's own prediction, beside the fused one's
+        clip_norm: Largest norm of the whole gradient; 0 means no limit.
+        auxiliary: Weight of the loss of each modality's own prediction, added to the fused one's
             (`mmkeras.models.parts.auxiliary_model`); 0 for none.
         balance: How no modality is left behind (`mmkeras.training.balance.methods`): ogm,
             ogm_ge or agm slow an encoder down that is ahead, gradient_blending weighs the losses by
-            how they generalise (instead of `auxiliary`), distillation first trains a teacher a
+            how they generalise (instead of `auxiliary`), distillation first trains one teacher per
             modality. With one modality there is nothing to balance.
         balance_strength: alpha of ogm, ogm_ge and agm; weight of the distance in distillation.
-        balance_epochs: Epochs after which gradient_blending weighs anew, 2 or more.
-        patience: Stop after so many epochs without a better validation value; 0 never stops.
+        balance_epochs: Epochs after which gradient_blending weighs again, 2 or more.
+        patience: Stop after this many epochs without a better validation value; 0 never stops.
         monitor: The validation value that says which epoch is best: main (the main figure of
             the task, e.g. the accuracy), val_loss, or another one, e.g. val_accuracy.
     """

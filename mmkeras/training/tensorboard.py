@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class TensorBoardScalars(keras.callbacks.Callback):
     """Writes the epoch's values to `train/` and `validation/`, on one chart each.
 
-    Keras' own `TensorBoard` callback starts its step count anew and writes batch values; this
-    one writes one point an epoch, numbered by epoch, also after a resumed run.
+    Keras' own `TensorBoard` callback restarts its step count and writes batch values; this
+    one writes one point per epoch, numbered by epoch, also after a resumed run.
 
     Args:
         folder: The run's folder.
@@ -75,7 +75,7 @@ class TensorBoardReport:
     def settings(
         self, settings: Mapping[str, Any], metrics: Mapping[str, float], part: str = "test"
     ) -> None:
-        """The HParams tab: flat settings beside the metrics on a part of the rows."""
+        """The HParams tab: flat settings and the metrics on a part of the rows."""
         import tensorflow as tf
         from tensorboard.plugins.hparams import api as hparams
 
@@ -125,11 +125,11 @@ class TensorBoardReport:
     def embeddings(
         self, vectors: np.ndarray, metadata: Mapping[str, Sequence[str]], name: str = "fused"
     ) -> None:
-        """The Projector tab: a point a row, with its labels.
+        """The Projector tab: one point per row, with its labels.
 
         Args:
             vectors: `(rows, dim)`.
-            metadata: Columns of labels, each with one entry a row.
+            metadata: Columns of labels, each with one entry per row.
             name: What the tensor is called.
         """
         lines = ["\t".join(metadata)]

@@ -54,9 +54,9 @@ def fit_seeds(
     rounding.
 
     Models whose steps are mostly arithmetic do not gain. An LSTM's steps take as long as those of
-    so many runs apart; only building and compiling are saved. Convolutions lose: with kernels for
-    each seed they take a slow path on CPUs, many times slower than one seed after the other. For
-    images and spectrograms there is the encoder `patches`, which has none.
+    as many separate runs; only building and compiling are saved. Convolutions lose: with kernels
+    for each seed they take a slow path on CPUs, many times slower than one seed after the other.
+    For images and spectrograms there is the encoder `patches`, which has none.
 
     Args:
         make: Builds the model; called once for each seed.

@@ -316,7 +316,7 @@ def test_a_label_never_seen_in_training():
     schema = Schema([Tabular("facts", ["x"])], "label")
     train = pd.DataFrame({"x": [1.0, 2.0], "label": ["a", "b"]})
     fitted = fit_preprocessing(train, schema)
-    with pytest.raises(ValueError, match=r"index 0, column 'label': the label 'c' is in no"):
+    with pytest.raises(ValueError, match=r"index 0, column 'label': the label 'c' is not in any"):
         Pipeline(train.assign(label="c"), fitted)
 
 

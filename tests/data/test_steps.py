@@ -207,5 +207,7 @@ def test_prediction_gives_a_row_for_each_step(finished):
 def test_a_modality_called_like_the_target_is_checked_too():
     frame = pd.DataFrame({"f": [np.ones((4, 2))] * 2, "y": ["a|b|a", "b|a|b"]})
     schema = Schema([Sequence("y", column="f")], StepLabels("y"))
-    with pytest.raises(ValueError, match="'y' has 3 steps, and what stands before it 4"):
+    with pytest.raises(
+        ValueError, match="'y' has 3 steps, and the labels or sequences before it have 4"
+    ):
         Pipeline(frame, fit_preprocessing(frame, schema))

@@ -13,7 +13,8 @@ from tests.layer_checks import call, check_layer, to_numpy
 RANDOM = np.random.default_rng(0)
 STEPS = RANDOM.standard_normal((3, 5, 4)).astype("float32")
 STEPS[1, 3:] = STEPS[2, 1:] = 0
-# What an encoder of each kind can be given; of texts, token ids or a vector.
+# What an encoder of each kind can be given; of texts, token ids or a vector. Other kinds get
+# vectors.
 BATCHES = {
     "image": [(InputSpec((32, 32, 3)), RANDOM.random((2, 32, 32, 3), "float32"))],
     "text": [
@@ -46,7 +47,8 @@ def case(kind, name):
     if kind == "video":
         options.pop("backbone", None)  # that of its frames, by default convolutions
     reads_ids = "vocabulary_size" in known
-    fitting = [(spec, x) for spec, x in BATCHES[kind] if bool(spec.vocabulary_size) == reads_ids]
+    batches = BATCHES.get(kind, BATCHES["tabular"])
+    fitting = [(spec, x) for spec, x in batches if bool(spec.vocabulary_size) == reads_ids]
     spec, inputs = fitting[0]
     return lambda: get_encoder(kind, name, spec, **options), spec, inputs
 

@@ -75,5 +75,5 @@ def test_a_single_modality_and_several_labels_a_row_are_refused(main, table):
     with pytest.raises(ValueError, match="between modalities"):
         main([*options(table), *QUICK])
     dataclasses.replace(schema, target=Labels("quarter")).save(table / "own.json")
-    with pytest.raises(ValueError, match="one class a row"):
+    with pytest.raises(ValueError, match="one class per row"):
         main([*options(table), *QUICK])

@@ -91,5 +91,5 @@ def test_outputs_that_the_model_does_not_have_are_refused(outputs):
 def test_models_with_an_output_at_each_step_are_refused():
     schema = Schema([Sequence("a"), Sequence("b")], StepLabels("label"))
     specs = {"a": InputSpec((None, 2)), "b": InputSpec((None, 2))}
-    with pytest.raises(ValueError, match="one prediction a row"):
+    with pytest.raises(ValueError, match="one prediction per row"):
         check_outputs(build_model(schema, specs, num_outputs=3), [0], 1)

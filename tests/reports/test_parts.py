@@ -52,14 +52,14 @@ def test_a_section_is_shown_in_a_notebook(capsys):
 
 
 def test_two_tables_of_one_name_are_refused_also_where_only_the_case_differs():
-    with pytest.raises(ValueError, match=r"Each table .* Twice: \['scores'\]"):
+    with pytest.raises(ValueError, match=r"Each table .* Used twice: \['scores'\]"):
         report(Table("scores", FRAME, "Fine."), Table("Scores", FRAME, "Fine."))
     report(Table("scores", FRAME, "Fine."), Picture("scores", new_figure(2, 2), "Fine."))
 
 
 def test_two_sections_of_one_name_are_refused():
     sections = [Section("one", "One", "Yes."), Section("one", "Again", "No.")]
-    with pytest.raises(ValueError, match=r"Each section .* Twice: \['one'\]"):
+    with pytest.raises(ValueError, match=r"Each section .* Used twice: \['one'\]"):
         Report("Title", "", (), {}, sections)
 
 

@@ -91,7 +91,7 @@ def test_the_numbers_come_back_from_json_with_null_for_what_is_no_number(written
     page, _ = written
 
     def refuse(name):
-        raise AssertionError(f"{name} is no JSON")
+        raise AssertionError(f"{name} is not JSON")
 
     data = json.loads((page.parent / "audit.json").read_text("utf-8"), parse_constant=refuse)
     assert data == {

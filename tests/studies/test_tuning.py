@@ -1,4 +1,4 @@
-"""The search for settings: what it may try, that it goes on, and that test rows stay unseen."""
+"""The search for settings: what it may try, that it resumes, and that test rows stay unseen."""
 
 import dataclasses
 import json

@@ -162,6 +162,6 @@ def _no_unimodal(subject: Subject) -> str:
             "where the run's own training rows can be found."
         )
     return (
-        "Not every modality has a model of its own beside this run, so whether fusing helps was "
-        "not asked. The audit trains them unless it is told not to (`--train none`)."
+        "Not every modality has a model of its own next to this run, so it was not checked "
+        "whether fusing helps. The audit trains them unless it is told not to (`--train none`)."
     )

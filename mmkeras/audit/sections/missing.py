@@ -41,7 +41,7 @@ def missing_section(subject: Subject) -> Section:
     )
     how = (
         "The model was not built for missing modalities: another row's cells, drawn at random, "
-        f"stand in the place of missing ones, and {subject.settings.swaps} such answers are "
+        f"replace missing ones, and {subject.settings.swaps} such answers are "
         "averaged. Training with `--modality-dropout` would make a model that can do without."
     )
     if built_for_it:

@@ -18,10 +18,12 @@ from mmkeras.tasks import Figure
 STRENGTHS = (1, 2, 3, 4, 5)
 
 
-def noise_section(subject: Subject) -> Section:
-    """The score under each corruption of each modality, and what it comes to."""
+def noise_section(subject: Subject) -> Section | None:
+    """The score under each corruption of each modality; `None` where there are no corruptions."""
     started = time.perf_counter()
     curves, late = noise_curves(subject)
+    if not curves:
+        return None
     seconds = time.perf_counter() - started
     table = noise_table(subject, curves, late)
     clean = subject.rows.score(subject.rows.outputs)
@@ -86,7 +88,7 @@ def noise_curves(
     jobs = [
         (name, corruption)
         for name in subject.names
-        for corruption in CORRUPTIONS[rows.raw[name].kind.name].values()
+        for corruption in CORRUPTIONS.get(rows.raw[name].kind.name, {}).values()
     ]
     curves, late = {}, {}
     with ProgressBar("corrupting inputs", len(jobs) * len(STRENGTHS)) as progress:
@@ -107,20 +109,20 @@ def noise_curves(
 
 
 def noise_table(subject: Subject, curves: dict, late: dict) -> pd.DataFrame:
-    """A row a corruption: scores by strength, and MultiBench's two figures."""
+    """One row per corruption: scores by strength, and MultiBench's two figures."""
     lines = {}
     for key, curve in curves.items():
         line = {str(strength): score for strength, score in enumerate(curve)}
         line["relative"] = relative_robustness(curve)
         if late:
-            # What rounding leaves of equal sums is no difference.
+            # What rounding leaves of equal sums is not a difference.
             line["effective"] = round(effective_robustness(curve, late[key]), 12)
         lines[_words(key)] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("corruption")
 
 
 def plot_noise(runs: dict[str, dict], nothing: float, main: Figure, late: dict | None = None):
-    """A panel a corruption: each run's score over the strengths.
+    """One panel per corruption: each run's score over the strengths.
 
     Args:
         runs: By run, curves by modality and corruption; the same ones of each.

@@ -133,7 +133,7 @@ def over_runs(run: Run, other: Run) -> dict | None:
         main.sign * (a.metrics["test"][main.key] - b.metrics["test"][main.key]) for a, b in pairs
     ]
     folds = "fold" in run.config
-    # Seeds of one split draw no rows anew: there is nothing to correct for.
+    # Seeds of one split share their rows: there is nothing to correct for.
     share = run.config["rows"]["test"] / run.config["rows"]["train"] if folds else 0.0
     kind = "corrected t-test over folds" if folds else "t-test over seeds"
     less = "" if main.higher_is_better else "minus "

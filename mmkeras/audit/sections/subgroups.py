@@ -64,7 +64,7 @@ def subgroups_section(subject: Subject) -> Section | None:
 
 
 def subgroup_table(subject: Subject, column: str) -> pd.DataFrame:
-    """A row a value of the column (numbers by quarters), the largest groups first."""
+    """One row per value of the column (numbers by quarters), the largest groups first."""
     groups = subgroup_names(subject.pipeline.examples[column])
     targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
     scores = subject.task.row_scores(targets, outputs)

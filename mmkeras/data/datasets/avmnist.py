@@ -1,7 +1,7 @@
 """AV-MNIST: a blurred picture of a digit, and the same digit spoken in a noisy room.
 
 Neither is enough alone. Vielzeuf et al. introduced the data set and MultiBench made it a benchmark,
-but the files can no longer be obtained. This is a reconstruction from public parts, made anew on
+but the files can no longer be obtained. This is a reconstruction from public parts, made again on
 each machine, byte for byte the same, from one seed. **Its figures cannot be compared with those
 published for the original**, whose noise and pairing are not known.
 
@@ -65,7 +65,7 @@ CONTENT_SHA256 = {
     ("full", True): None,
 }
 _VARIANCE_KEPT = 0.25
-# How many of so many images of a digit go to training, validation and testing.
+# How many of the images of a digit go to training, validation and testing.
 _SHARES = {"small": (7, 1, 2), "full": (11, 1, 0)}
 # Entries of components are rounded to whole multiples of 2^-16.
 _FRACTION = 1 << 16

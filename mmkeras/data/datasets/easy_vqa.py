@@ -7,11 +7,11 @@ Neither the picture nor the question is enough: what decides is how they go toge
 - **Rows.** 48,248 questions about 5,000 pictures, 64×64 pixels, RGB: 38,575 about 4,000 pictures
   for training and 9,673 about 1,000 others for testing, the official split. No two pictures are
   equal, and no question is asked twice of a picture. There are 107 different questions, of up to
-  nine words, and all of them stand in both parts.
+  nine words, and all of them are in both parts.
 - **Classes.** 13 answers: yes and no (73.6 % of the training rows, half each), three shapes
   (circle, rectangle, triangle) and eight colours (black, blue, brown, gray, green, red, teal,
   yellow).
-- **What to know.** A picture has 2 to 21 questions, so that rows are no independent draws: the
+- **What to know.** A picture has 2 to 21 questions, so that rows are not independent draws: the
   picture is the group, and validation rows taken from the training rows share no picture with
   them. "Is there **not** a red shape?" turns the answer round; a bag of words sees the word.
 - **Baselines**, test accuracy: always the most frequent training answer 37.3 %, the most frequent
@@ -50,7 +50,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
 
     The files are taken from `$MMKERAS_DATA/easy_vqa` if that folder exists, and otherwise
     downloaded once into a cache: about 4 MB in 5,000 files, checked against known hashes. An
-    interrupted download goes on where it stopped.
+    interrupted download resumes where it stopped.
 
     Returns:
         A pair `(table, schema)`, training rows first, in the official order. The table's columns:

@@ -48,7 +48,7 @@ def load(aliases: bool = False) -> tuple[pd.DataFrame, Schema]:
 
     The files are taken from `$MMKERAS_DATA/emoji` if that folder exists, and otherwise downloaded
     once into a cache (`$MMKERAS_CACHE`, by default `~/.cache/mmkeras`): about 7 MB, checked
-    against known hashes. An interrupted download goes on where it stopped.
+    against known hashes. An interrupted download resumes where it stopped.
 
     Args:
         aliases: Whether the text also has gemoji's short names ("smiley").

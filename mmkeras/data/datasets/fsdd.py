@@ -92,7 +92,7 @@ def recordings() -> list[Recording]:
 
 
 def read_recording(path: Path) -> np.ndarray:
-    """The samples of a recording: int16 `(samples,)`, 8,000 a second.
+    """The samples of a recording: int16 `(samples,)`, 8,000 per second.
 
     Raises:
         ValueError: The file has another format than the data set's.
@@ -105,7 +105,7 @@ def read_recording(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not a WAV file of 16-bit samples: {error}.") from error
     if form != (RATE, 1, 2):
         raise ValueError(
-            f"{path} should have {RATE} Hz, 1 channel and 2 bytes a sample. Received: {form}."
+            f"{path} should have {RATE} Hz, 1 channel and 2 bytes per sample. Received: {form}."
         )
     return samples.astype(np.int16, copy=False)
 

@@ -13,7 +13,7 @@ Nothing is downloaded: the pictures are drawn from the font DejaVu Sans that com
   CANADIAN (Canadian Aboriginal Syllabics) 404, GREEK 363, CYRILLIC 319, GEORGIAN 120,
   ARMENIAN 91, HEBREW 81, TIFINAGH 55, LAO 50.
 - **Text.** The name without the script's own name, which is the label: "GREEK SMALL LETTER ALPHA"
-  becomes "SMALL LETTER ALPHA". CANADIAN stands in names as "CANADIAN SYLLABICS", and both words go:
+  becomes "SMALL LETTER ALPHA". CANADIAN is "CANADIAN SYLLABICS" in names, and both words go:
   "CANADIAN SYLLABICS WEST-CREE PWI" becomes "WEST-CREE PWI". Words that merely occur in one script
   more than in others (ALEF, DASIA, WEST-CREE) are what there is to learn, and stay.
 - **What to know.** Some pictures occur more than once, also in two or three scripts (Latin A, Greek
@@ -162,7 +162,7 @@ def _ink(character: str, path: Path, font_size: int) -> PIL.Image.Image:
 
     font = _font(path, font_size)
     left, top, right, bottom = font.getbbox(character)
-    # The boxes leave out what stands a pixel outside of them after anti-aliasing.
+    # The boxes leave out what is a pixel outside of them after anti-aliasing.
     canvas = PILImage.new("L", (right - left + 8, bottom - top + 8), 0)
     ImageDraw.Draw(canvas).text((4 - left, 4 - top), character, font=font, fill=255)
     return canvas.crop(canvas.getbbox() or (0, 0, 0, 0))

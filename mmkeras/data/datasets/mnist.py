@@ -98,7 +98,7 @@ def read_idx(path: Path, sha256: str | None = None) -> np.ndarray:
         A uint8 array of the shape that the file says.
 
     Raises:
-        ValueError: It is no such file, or not the expected one.
+        ValueError: It is not such a file, or not the expected one.
     """
     try:
         data = gzip.decompress(path.read_bytes())

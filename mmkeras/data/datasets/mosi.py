@@ -8,7 +8,7 @@
   training and 31 with 752 for testing, the official split. No video is in both.
 - **Classes.** negative and positive; positive are 709 of the training utterances (49.0 %) and 467
   of the test utterances (62.1 %).
-- **Features**, one vector an utterance: text 100 (a convolutional network over words), audio 73
+- **Features**, one vector per utterance: text 100 (a convolutional network over words), audio 73
   (openSMILE), video 100 (a 3D convolutional network). The three files of a split have the same
   rows in the same order; the text file with row numbers says which transcript each row is.
 - **The trap.** The features were learnt with the training labels. Logistic regression reaches
@@ -72,8 +72,8 @@ def load(
     once into a cache: about 11 MB, checked against known hashes.
 
     Args:
-        level: `"utterance"` (a row an utterance, one label a row) or `"video"` (a row a video, a
-            label for each of its utterances).
+        level: `"utterance"` (one row and one label per utterance) or `"video"` (one row per
+            video, a label for each of its utterances).
         transcripts: Whether what is said is a fourth modality, `transcript`; for utterances only.
         validation: Share of the training videos whose `split` becomes "validation". See "the
             trap" above before relying on them.
@@ -150,7 +150,8 @@ def _read_split(folder: Path, split: str) -> pd.DataFrame:
         if [row[-1] for row in values] != [row[3] for row in rows]:
             raise ValueError(
                 f"{path}: the labels are not those of the transcripts named by "
-                f"{folder / f'text_{split}.csv'}. The files do not belong together: get them anew."
+                f"{folder / f'text_{split}.csv'}. The files do not belong together: download them "
+                "again."
             )
         columns[name] = list(np.array([row[:-1] for row in values], np.float64).astype(np.float32))
     columns["sentiment"] = [_SENTIMENTS[row[3]] for row in rows]

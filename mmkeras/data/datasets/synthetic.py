@@ -69,7 +69,7 @@ def load(
 
     Args:
         redundant: Bits about the label that every modality says.
-        unique: Bits that only this modality says, one number a modality.
+        unique: Bits that only this modality says, one number per modality.
         synergy: Bits that only all modalities together say.
         rows: How many rows, at least 10.
         features: Numbers of a vector, at least 3 more than there are modalities.

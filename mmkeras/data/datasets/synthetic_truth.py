@@ -14,7 +14,7 @@ class Truth:
 
     Args:
         redundant: Bits that every modality says.
-        unique: Bits that only this modality says, one number a modality.
+        unique: Bits that only this modality says, one number per modality.
         synergy: Bits that only all modalities together say.
     """
 
@@ -26,11 +26,11 @@ class Truth:
         object.__setattr__(self, "unique", tuple(self.unique))
         if not 2 <= len(self.unique) <= 5:
             raise ValueError(
-                "`unique` has one number a modality, for 2 to 5 modalities. Received: "
+                "`unique` has one number per modality, for 2 to 5 modalities. Received: "
                 f"{self.unique}."
             )
         amounts = np.array([self.redundant, *self.unique, self.synergy], np.float64)
-        # Not `< 0`: NaN is no amount either. The 1e-9 is for sums such as 0.1 + 0.2 + 0.7.
+        # Not `< 0`: NaN is not an amount either. The 1e-9 is for sums such as 0.1 + 0.2 + 0.7.
         if not (amounts >= 0).all() or amounts.sum() > 1 + 1e-9:
             raise ValueError(
                 "The amounts are bits of a label that has one: not negative, and at most 1 in "

@@ -1,4 +1,4 @@
-"""Wikipedia: sections of featured articles and the picture beside them, as numeric features.
+"""Wikipedia: sections of featured articles and the picture next to them, as numeric features.
 
 The data set of cross-modal retrieval: find the pictures that go with a text, and the texts that go
 with a picture.
@@ -82,7 +82,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
             if len(features) != len(rows):
                 raise ValueError(
                     f"{path} names {len(rows):,} rows and {folder / 'raw_features.mat'} has "
-                    f"{len(features):,}. The files do not belong together: get them anew."
+                    f"{len(features):,}. The files do not belong together: download them again."
                 )
             columns |= {f"{name}_{place}": values for place, values in enumerate(features.T)}
         columns["category"] = [categories[int(category) - 1] for *_, category in rows]

@@ -31,7 +31,7 @@ class AudioSettings:
     followed by silence, of a longer one the middle is kept.
 
     Args:
-        rate: Samples a second (Hz).
+        rate: Samples per second (Hz).
         seconds: The length of every input, in seconds.
         features: `"waveform"`, `"spectrogram"` (the power of the short-time Fourier transform, in
             decibels), `"log_mel"` (the same in mel bands) or `"mfcc"` (the cosine transform of
@@ -106,7 +106,7 @@ class AudioSettings:
             )
         if not self.low_hz < (self.high_hz or self.rate / 2) <= self.rate / 2:
             raise ValueError(
-                f"Bands lie between 0 and half of `rate`, {self.rate / 2:g} Hz. Received: "
+                f"Bands are between 0 and half of `rate`, {self.rate / 2:g} Hz. Received: "
                 f"low_hz={self.low_hz} and high_hz={self.high_hz}."
             )
         if self.features == "mfcc" and self.coefficients > self.mel_bands:
@@ -279,7 +279,7 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         file = io.BytesIO()
         subtype = "PCM_16" if array.dtype == np.int16 else "FLOAT"
         array = array if array.dtype == np.int16 else array.astype(np.float32)
-        # Not WAV: there, libsndfile writes the time of day beside floats; no two files are equal.
+        # Not WAV: there, libsndfile writes the time of day next to floats; no two files are equal.
         soundfile.write(file, array, settings.rate, format="AU", subtype=subtype)
         return file.getvalue()
 

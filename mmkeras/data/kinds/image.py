@@ -219,6 +219,6 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         return self.decode(tf.constant(contents), tf.constant(is_path), settings)
 
     def pictures(self, column: pd.Series, settings: ImageSettings) -> np.ndarray:
-        # Decoded anew: the model's own size may be too small to look at.
+        # Decoded again: the model's own size may be too small to look at.
         larger = dataclasses.replace(settings, size=(PICTURE_SIZE, PICTURE_SIZE))
         return self.open_store(column, larger, cache="memory").values

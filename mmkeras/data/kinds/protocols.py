@@ -64,7 +64,7 @@ class Source(Protocol):
     """Makes a modality's part of a batch, inside `tf.data`. It is asked by kept position."""
 
     live: bool
-    """Whether `load` takes a single kept position: each cell is decoded anew, many in parallel."""
+    """Whether `load` takes a single kept position: each cell is decoded again, many in parallel."""
     mapped: bool
     """Whether `load` runs Python code, which is best called once per batch and on its own."""
 

@@ -176,7 +176,7 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None
     ) -> SequenceStore:
-        # Sequences are small beside media: they are kept in memory whatever the cache.
+        # Sequences are small compared with media: they are kept in memory whatever the cache.
         return SequenceStore(column, None if fitted is None else fitted.features)
 
     def source(self, rows, modality, fitted, store) -> Source:

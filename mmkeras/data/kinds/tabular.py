@@ -19,8 +19,8 @@ class TabularSettings:
     """How numbers and categories become inputs.
 
     Args:
-        max_categories: A column's most frequent so many categories get an input of their own;
-            the others, and those never seen in training, share one.
+        max_categories: Up to this many categories of a column, the most frequent ones, get an input
+            of their own; the others, and those never seen in training, share one.
     """
 
     max_categories: int = 100
@@ -85,7 +85,7 @@ class TabularPreprocessor:
 
 
 class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
-    """Several columns of numbers and categories, read as such wherever they stand."""
+    """Several columns of numbers and categories, read as such in any column."""
 
     name, noun = "tabular", "table"
     settings, preprocessor = TabularSettings, TabularPreprocessor

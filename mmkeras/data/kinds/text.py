@@ -36,7 +36,7 @@ class TextSettings:
     Args:
         representation: `"tokens"` (a sequence of word numbers) or a bag of words:
             `"counts"`, `"binary"` or `"tfidf"` (scikit-learn's smoothed TF-IDF, L2-normalised).
-        vocabulary_size: The most frequent so many terms of the training texts are kept.
+        vocabulary_size: This many terms of the training texts are kept, the most frequent ones.
         max_length: A sequence's most tokens; the rest of the text is cut. Bags are never cut.
         min_count: Terms in fewer training texts are dropped.
         lowercase: Fold case.

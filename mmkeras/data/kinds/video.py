@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class VideoSettings:
     """How videos become inputs: a fixed number of frames, each an image.
 
-    Frames are taken as they are stored; a rotation that a phone wrote beside them is not applied.
+    Frames are taken as they are stored; a rotation that a phone wrote next to them is not applied.
 
     Args:
         frames: How many frames.
-        rate: Frames a second, from the start; a clip that ends earlier holds its last frame. 0
+        rate: Frames per second, from the start; a clip that ends earlier holds its last frame. 0
             spreads the frames evenly over the whole clip.
         size: Height and width in pixels.
         channels: 1 (grey) or 3 (colour).

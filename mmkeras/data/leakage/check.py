@@ -1,7 +1,7 @@
 """Leakage: ways in which a table gives the answer away, so that scores mean nothing.
 
-Three questions: does the label's name stand in a text, does one column alone predict the target,
-and does the same image, text or group stand on both sides of a split?
+Three questions: is the label's name in a text, does one column alone predict the target,
+and is the same image, text or group on both sides of a split?
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
     """Looks for ways in which a table gives its target away.
 
     1. *Label in text* (not for regression): more than 5 % of the rows name their own label in a
-       text column, in whole words of any case. A class counts when its name stands in its own rows
-       at least 3 times as often as in other rows, so that a word of every text is no finding. An
+       text column, in whole words of any case. A class counts when its name occurs in its own rows
+       at least 3 times as often as in other rows, so that a word of every text is not a finding. An
        error when in more than 5 % of the rows the label is all of the text, or half of the rows
        name it.
     2. *Predicts the target alone*: a column whose cross-validated accuracy is at least 98 %, with
        at most half of the errors of always saying the most frequent class (for regression, R2 at
        least 0.98). Categories and texts predict what the other rows of the same value have (rows
-       whose value stands nowhere else do not count), numbers through a small decision tree, texts
+       whose value occurs nowhere else do not count), numbers through a small decision tree, texts
        also through the one word in them that tells most. An error for inputs, a warning for id and
-       group. Half of the rows, and at least 20, have to count. A word that stands in 98 % of a
+       group. Half of the rows, and at least 20, have to count. A word that occurs in 98 % of a
        class's rows, and next to nowhere else, is a warning.
     3. With `Splits`: *Same group on both sides* (error), *same image* (sound, video, sequence)
        *on both sides* (by content, a folder of frames by name: an error where the label is the same

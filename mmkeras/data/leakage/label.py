@@ -1,4 +1,4 @@
-"""Leakage check: the label's name stands in a text."""
+"""Leakage check: the label's name is in a text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def label_in_text(column: pd.Series, labels: list[tuple[str, ...]]) -> list[Find
     chance = np.average([elsewhere[n] for n in leaking], weights=[class_rows[n] for n in leaking])
     message = (
         f"Column {column.name!r} names the row's own label in {len(rows)} of {len(filled)} rows "
-        f"({share:.0%}); in rows of other classes, the same names stand in {chance:.1%}. "
+        f"({share:.0%}); in rows of other classes, the same names occur in {chance:.1%}. "
     )
     if whole:
         message += f"The label is the whole text in {count_of(len(whole))}. "

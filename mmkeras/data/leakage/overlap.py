@@ -29,7 +29,7 @@ _ADVICE = {
 def on_both_sides(
     splits: Splits, schema: Schema, targets: dict[str, np.ndarray] | None
 ) -> list[Finding]:
-    """Looks for groups, texts and media that stand in more than one part.
+    """Looks for groups, texts and media that are in more than one part.
 
     Args:
         splits: The parts.
@@ -110,7 +110,7 @@ def _shared(
     keys: dict[str, list[Any]],
     by_label: bool = False,
 ) -> list[Finding]:
-    """Rows of validation and test whose key stands in an earlier part.
+    """Rows of validation and test whose key is in an earlier part.
 
     Those with another label than there are a finding of their own if `by_label` says so.
     """

@@ -91,7 +91,7 @@ def _judge_column(
                 "A model need not look at anything else: leave it out, unless it is really known "
                 "before the answer is."
                 if is_input
-                else "It is no input, so this does no harm as long as it stays none and "
+                else "It is not an input, so this does no harm as long as it stays out of them and "
                 "(a group) splits keep its rows together."
             )
             severity = "error" if is_input else "warning"
@@ -217,7 +217,7 @@ def _words_that_tell_a_class(column: pd.Series, target: np.ndarray) -> list[Find
     shown = ", ".join(f"{str(word)!r} for {str(name)!r}" for name, word in list(told.items())[:3])
     message = (
         f"In column {column.name!r} one word tells the class, for {len(told)} of {len(classes)} "
-        f"classes: it stands in nearly all of the class's rows and nearly nowhere else, e.g. "
+        f"classes: it occurs in nearly all of the class's rows and nearly nowhere else, e.g. "
         f"{shown}. Find out whether it was written by someone who knew the label."
     )
     # With all classes but one told, the last is told too.

@@ -1,0 +1,23 @@
+"""Bytes into arrays: images, sounds, videos and sequence files, and what keeps them."""
+
+from mmkeras.lazy import lazy_names
+
+__getattr__, __dir__, __all__ = lazy_names(
+    __name__,
+    {
+        "augment_images": "image",
+        "decode_image": "image",
+        "encode_png": "image",
+        "fit_image": "image",
+        "decode_sound": "sound",
+        "fit_sound": "sound",
+        "mix_at_snr": "sound",
+        "read_sound": "sound_file",
+        "sound_features": "spectrogram",
+        "add_noise": "augment_sound",
+        "mask_spectrograms": "augment_sound",
+        "shift_sounds": "augment_sound",
+        "read_frames": "video",
+        "media_source": "decoding",
+    },
+)

@@ -28,7 +28,7 @@ def media_source(
         an encoded medium (empty for `None`), and booleans, `(rows,)`.
 
     Raises:
-        ValueError: Cells that are no such media, which `read_table` would have found.
+        ValueError: Cells that are not such media, which `read_table` would have found.
     """
     contents = np.empty(len(column), dtype=object)
     is_path = np.zeros(len(column), dtype=bool)
@@ -52,6 +52,6 @@ def media_source(
     if problems:
         shown = "\n  ".join(problems[:20])
         raise ValueError(
-            f"Column {column.name!r}: {len(problems)} cell(s) are no {kind.plural}:\n  {shown}"
+            f"Column {column.name!r}: {len(problems)} cell(s) are not {kind.plural}:\n  {shown}"
         )
     return contents, is_path

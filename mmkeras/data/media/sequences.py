@@ -15,7 +15,7 @@ import pandas as pd
 from mmkeras.data.tables.cells import is_empty
 from mmkeras.progress import ProgressBar
 
-# What numpy raises for damaged files, beside ValueError and OSError: a header that claims more
+# What numpy raises for damaged files, besides ValueError and OSError: a header that claims more
 # numbers than memory holds, or that is no Python literal; a broken or encrypted archive.
 _DAMAGED = (EOFError, MemoryError, SyntaxError, RuntimeError, tokenize.TokenError)
 _MOST_BYTES = 2**31
@@ -23,7 +23,7 @@ _DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 
 
 def sequence_array_problem(array: np.ndarray) -> str | None:
-    """Why an array is no feature sequence, or None."""
+    """Why an array is not a feature sequence, or None."""
     if array.ndim not in (1, 2) or array.dtype.kind not in "buif":
         return (
             f"an array of shape {array.shape} and type {array.dtype} is not a feature sequence; "

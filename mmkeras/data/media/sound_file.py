@@ -20,7 +20,7 @@ MAX_SECONDS = 4 * 3600
 MAX_VALUES = 2**29
 
 # Formats of FFmpeg, by the bytes that a file starts with. They are given to FFmpeg by name: left
-# to guess, it would also take a playlist, and open whatever files or addresses stand in it.
+# to guess, it would also take a playlist, and open whatever files or addresses are in it.
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 # What tensorflow-io is given to read, by libsndfile's names for format and coding, with the type
@@ -266,7 +266,7 @@ def _decode_ffmpeg(contents: bytes, container: str) -> tuple[np.ndarray, int]:
     parts: list[np.ndarray] = []
     count, ends, duration = 0, 0.0, 0.0
     try:
-        # Titles in another encoding than UTF-8 are no reason to refuse a sound.
+        # Titles in another encoding than UTF-8 are not a reason to refuse a sound.
         with av.open(io.BytesIO(contents), format=container, metadata_errors="ignore") as file:
             if not file.streams.audio:
                 raise ValueError(
@@ -276,7 +276,7 @@ def _decode_ffmpeg(contents: bytes, container: str) -> tuple[np.ndarray, int]:
             stream = file.streams.audio[0]
             if stream.codec_context is None:
                 raise ValueError(
-                    "The sound track is of an unknown coding. Convert it, to FLAC say."
+                    "The sound track has an unknown coding. Convert it, for example to FLAC."
                 )
             rate, channels = stream.rate, stream.codec_context.channels
             _check_rate(rate)
@@ -287,7 +287,7 @@ def _decode_ffmpeg(contents: bytes, container: str) -> tuple[np.ndarray, int]:
                 if (frame.rate, frame.layout.nb_channels) != (rate, channels):
                     raise ValueError(
                         f"The sound changes from {rate} Hz and {channels} channel(s) to "
-                        f"{frame.rate} Hz and {frame.layout.nb_channels} on its way. Convert it "
+                        f"{frame.rate} Hz and {frame.layout.nb_channels} midway. Convert it "
                         "to one of them."
                     )
                 values = frame.to_ndarray()
@@ -323,7 +323,7 @@ def _to_float(samples: np.ndarray) -> np.ndarray:
 def _check_rate(rate: int) -> None:
     if not 1 <= rate <= MAX_RATE:
         raise ValueError(
-            f"The sound's header announces {rate} samples a second. Expected 1 to {MAX_RATE}."
+            f"The sound's header announces {rate} samples per second. Expected 1 to {MAX_RATE}."
         )
 
 

@@ -68,7 +68,7 @@ def power_spectrogram(waves: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
         settings: Window, hop `h` and points.
 
     Returns:
-        float32, `(batch, frames, 1 + N // 2)`; bin `k` stands at `k * rate / N` hertz.
+        float32, `(batch, frames, 1 + N // 2)`; bin `k` is at `k * rate / N` hertz.
     """
     # The window's zeros contribute nothing: cutting frames of its own width, where librosa pads
     # it, gives the same power, as a shift in time turns phases only.

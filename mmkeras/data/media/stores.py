@@ -25,7 +25,7 @@ class MediaStore:
     """A column of images, sounds or videos, checked once.
 
     What is kept is what the kind decodes to: pixels or samples, before any augmentation. A cell
-    that stands in many rows, as a picture with many questions, is decoded and kept once, at its
+    that is in many rows, as a picture with many questions, is decoded and kept once, at its
     place among the distinct cells. From outside, cells are asked for by position.
 
     Args:
@@ -124,7 +124,7 @@ class MediaStore:
             number = tf.constant(self._kind.blank(self._settings), self._kind.dtype)
             return tf.fill(self._shape, number)
 
-        # An empty cell is a hole: whatever stands there, the model does not see it. The condition
+        # An empty cell is a hole: whatever is there, the model does not see it. The condition
         # takes as long as a short sound's decoding, so columns without holes go without.
         if self._has_holes:
             is_empty = tf.equal(tf.strings.length(contents), 0)

@@ -23,7 +23,7 @@ _MOST_TOGETHER = 4 * MAX_PIXELS
 _NPY = b"\x93NUMPY"
 _FRAMES = ("PNG", "JPEG", "GIF", "BMP")
 # FFmpeg's readers of containers. Left to guess, it would also draw a text file as pictures, and
-# take a playlist and open whatever files or addresses stand in it.
+# take a playlist and open whatever files or addresses are in it.
 _CONTAINERS = "mov,matroska,avi"
 
 
@@ -45,7 +45,7 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
 
     Raises:
         FileNotFoundError: There is no such file or folder.
-        ValueError: It is no video, it is damaged, it has no frame, or its frames are too large.
+        ValueError: It is not a video, it is damaged, it has no frame, or its frames are too large.
 
     References:
         - [Wang et al., 2016](https://arxiv.org/abs/1608.00859) (temporal segment networks)
@@ -80,7 +80,7 @@ def _from_array(contents: bytes, settings: VideoSettings) -> np.ndarray:
 
 
 def _spread(available: int, settings: VideoSettings) -> np.ndarray:
-    """Which frames, of so many, are the middles of equal parts."""
+    """Which frames, of this many, are the middles of equal parts."""
     middles = (np.arange(settings.frames) + 0.5) * available / settings.frames
     return np.minimum(middles.astype(np.int64), available - 1)
 

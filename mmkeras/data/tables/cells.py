@@ -125,7 +125,7 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
 
 
 def to_number(value: Any) -> float | None:
-    """The cell as a float, NaN where it is a word for "no number", None where it is no number."""
+    """The cell as a float; NaN where it is a word for "no number", None where it is neither."""
     if isinstance(value, str):
         if value.strip().lower() in _NO_NUMBER:
             return math.nan
@@ -145,7 +145,7 @@ def to_numbers(series: pd.Series) -> np.ndarray:
     """The cells as `to_number` reads them, float64 `(rows,)`.
 
     Raises:
-        ValueError: A cell is no number.
+        ValueError: A cell is not a number.
     """
     if pd.api.types.is_numeric_dtype(series):
         return series.to_numpy(np.float64, na_value=np.nan)

@@ -57,7 +57,7 @@ def read_column(
         cells: The cells as they came from the file or DataFrame.
         role: What they hold, as `column_roles` says it.
         folder: The folder that image paths are relative to.
-        separator: What stands between the labels of a multi-label cell.
+        separator: What separates the labels of a multi-label cell.
 
     Returns:
         The cells as `read_table` promises them, and the problems. With problems, the cells are

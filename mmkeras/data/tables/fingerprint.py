@@ -23,7 +23,7 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
     """A SHA-256 over the cells of the schema's columns, in row order, as 64 hex digits.
 
     Tells whether a resumed run sees the same data. It is the same in every process, on every
-    pandas version, and wherever the folder of images stands: a path counts as its file's name and
+    pandas version, and wherever the folder of images is: a path counts as its file's name and
     size in bytes, not as its folders or the file's content. Bytes and arrays count by content.
 
     Raises:

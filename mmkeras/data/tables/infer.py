@@ -128,7 +128,7 @@ def _check_names(columns: list[Any]) -> None:
         raise ValueError(f"Column names must be strings. Received: {columns}. Rename the columns.")
     repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
-        raise ValueError(f"Column names must differ. These stand twice: {repeated}.")
+        raise ValueError(f"Column names must differ. These occur twice: {repeated}.")
 
 
 def _guessed(guesses: dict[str, str], guess: str) -> list[str]:
@@ -237,7 +237,7 @@ def _medium(value: Any, base_dir: str | Path | None) -> str | None:
     try:
         with Path(base_dir, value).open("rb") as file:
             return _by_signature(file.read(12))
-    except (OSError, ValueError):  # a text is no file name, or too long for one
+    except (OSError, ValueError):  # a text is not a file name, or too long for one
         return None
 
 

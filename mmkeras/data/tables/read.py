@@ -1,6 +1,6 @@
 """Read a table of one's own data, and check all of it against its schema.
 
-A table is a `pandas.DataFrame` with one row a sample. `read_table` is the door: behind it
+A table is a `pandas.DataFrame` with one row per sample. `read_table` is the door: behind it
 
 - image cells are absolute path strings, encoded bytes or arrays,
 - text, categories, class labels, ids and groups are `str`,
@@ -149,7 +149,7 @@ def _check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None
 
 
 def _load(path: Path, roles: Iterable[str] | None) -> pd.DataFrame:
-    """A file's cells: the columns in `roles` as they stand, the others as pandas reads them."""
+    """A file's cells: the columns in `roles` as they are, the others as pandas reads them."""
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise ValueError(
             f"A table is a file that ends in {', '.join(TABLE_SUFFIXES)}, or a pandas.DataFrame. "
@@ -200,9 +200,7 @@ def _check_keys(
             if is_empty(value):
                 problems.append((row, "the id is empty"))
             elif first.setdefault(str(value), row) != row:
-                problems.append(
-                    (row, f"the id {value!r} already stands in row {first[str(value)]}")
-                )
+                problems.append((row, f"the id {value!r} is already in row {first[str(value)]}"))
     is_target = column in schema.target_columns
     if require_target and (is_target or column == schema.group):
         what = "target" if is_target else "group"

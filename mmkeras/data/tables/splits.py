@@ -320,8 +320,7 @@ def _warn_of_missing_classes(labels: np.ndarray, parts: dict[str, np.ndarray]) -
             lines.append(f"{name} has no row of {shown}{more}")
     if lines:
         warnings.warn(
-            f"Some classes have too few rows (or groups) to stand in every part: "
-            f"{'; '.join(lines)}.",
+            f"Some classes have too few rows (or groups) to be in every part: {'; '.join(lines)}.",
             UserWarning,
             stacklevel=3,
         )

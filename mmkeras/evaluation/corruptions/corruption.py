@@ -49,8 +49,8 @@ class Corruption:
         """
         if strength not in range(1, len(self.amounts) + 1):
             raise ValueError(
-                f"The strengths of {self.name!r} are 1 to {len(self.amounts)}; the values as they "
-                f"are have strength 0. Received: {strength!r}."
+                f"The strengths of {self.name!r} are 1 to {len(self.amounts)}; unchanged values "
+                f"have strength 0. Received: {strength!r}."
             )
         return self.apply(values, self.amounts[strength - 1], np.random.default_rng(seed), fitted)
 

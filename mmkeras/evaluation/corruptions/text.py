@@ -1,9 +1,9 @@
 """Corruptions of texts: letters swapped, words deleted, words shuffled.
 
-All take a list of texts and return a list. A cell that is no text, as `None`, stays. What stands
-between words stays where it is.
+All take a list of texts and return a list. A cell that is not a text, such as `None`, stays. What
+is between words stays where it is.
 
-A word is what stands between blanks, with its punctuation. In scripts that are written without
+A word is the text between blanks, with its punctuation. In scripts that are written without
 blanks it is a character, as in `mmkeras.data.words.split_words`.
 
 References:

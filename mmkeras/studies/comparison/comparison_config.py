@@ -35,7 +35,7 @@ class ComparisonConfig:
         vectorized: Train all seeds of a model in one program, on JAX.
         trials: Settings that each model may try on validation rows: the given ones, and random
             ones around them (learning rate, width, dropout), the same for all models.
-        rows: At most so many training rows, whole groups of them.
+        rows: At most this many training rows, whole groups of them.
         validation: Share of the (training) rows that choose the epoch; 0 trains on all of them
             for the full number of epochs.
         test: Share of the rows that are looked at once, where the data have no test rows.
@@ -69,7 +69,9 @@ class ComparisonConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         if self.trials > 1 and not self.validation:
-            raise ValueError("Several trials are told apart on validation rows: give it a share.")
+            raise ValueError(
+                "Several trials are compared on validation rows: set --validation above 0."
+            )
 
 
 def obstacle(name: str, config: ComparisonConfig, schema: Schema) -> str | None:

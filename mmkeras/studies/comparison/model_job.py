@@ -41,7 +41,7 @@ from mmkeras.training.ensemble import LateEnsemble
 from mmkeras.training.tensorboard import TensorBoardReport
 from mmkeras.training.vectorized import fit_seeds
 
-# Which of the trials' settings is best, beside what the seeds leave.
+# Which of the trials' settings is best, next to what the seeds leave.
 SETTINGS = "settings.json"
 
 

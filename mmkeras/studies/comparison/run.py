@@ -53,7 +53,7 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
         with_encoders(config.settings, variant)  # a wrong name is reported before any work
     if config.vectorized and not config.workers and keras.config.backend() != "jax":
         raise ValueError(
-            "--vectorized needs the JAX backend, which processes of their own get: give --workers "
+            "--vectorized needs the JAX backend, which separate processes use: give --workers "
             "1 or more, or set KERAS_BACKEND=jax."
         )
     table, schema, messages = open_table(config.data, config.settings)

@@ -81,7 +81,7 @@ def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
 
 
 def fewer_rows(frame: pd.DataFrame, schema: Schema, rows: int, seed: int) -> pd.DataFrame:
-    """About so many of the rows, drawn at random; groups stay whole."""
+    """About this many of the rows, drawn at random; groups stay whole."""
     names = np.arange(len(frame))
     if schema.group is not None:
         names = pd.factorize(frame[schema.group])[0]

@@ -25,14 +25,14 @@ from mmkeras.studies.tuning.worker import open_study, run_trial, trial_folder
 from mmkeras.tasks import task_class
 
 SEARCH = "search.json"
-# After so many trials, one at least must have ended well.
+# After this many trials, at least one must have succeeded.
 _MAY_FAIL = 3
 
 
 def search(config: TuneConfig) -> tuple[optuna.Study, str]:
     """Runs the trials that are still missing; returns the study and the kind of target.
 
-    A trial that was interrupted goes on where it stopped. Each trial's draw depends on the search's
+    A trial that was interrupted resumes where it stopped. Each trial's draw depends on the search's
     seed, the trial's number and the trials before it, so that an interrupted search ends where an
     uninterrupted one does.
 
@@ -151,5 +151,5 @@ def _check_same_search(stored: Mapping[str, Any], now: Mapping[str, Any], folder
     old, new = ({name: x[name] for name in ("config", "data")} for x in (stored, now))
     if said := differences(old, new):
         raise ValueError(
-            f"{folder} holds another search; it cannot go on. {said}. Give another --out."
+            f"{folder} holds another search; it cannot resume. {said}. Give another --out."
         )

@@ -28,13 +28,13 @@ _OF_TRAINING = ("learning_rate", "weight_decay", "batch_size")
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """What the search may choose from, beside what the settings themselves say.
+    """What the search may choose from, besides what the settings themselves say.
 
     Args:
         learning_rates: Least and largest; drawn by logarithm.
         weight_decays: Least and largest, above 0; drawn by logarithm.
         dropouts: Least and largest, in the head (of each modality's vector, in late fusion).
-        batch_sizes: Rows a step.
+        batch_sizes: Rows per step.
         fusion_dims: Widths of the fused vector, in fusions that have one.
         fusions: By default all that fit the data.
         encoders: As kind=name, e.g. text=lstm text=bag_of_words. By default, for each kind of
@@ -56,7 +56,7 @@ class SearchSpace:
             share = name == "dropouts"
             if not (low <= high and (low >= 0 and high < 1 if share else low > 0)):
                 raise ValueError(
-                    f"`{name}` are the least and the largest, "
+                    f"`{name}` are the smallest and the largest, "
                     f"{'from 0 to below 1' if share else 'above 0'}. Received: {low} and {high}."
                 )
         for entry in self.encoders:

@@ -54,7 +54,7 @@ def train_trial(
 ) -> dict[str, Any]:
     """Trains a model and judges it; no other rows are known here.
 
-    Called again on the folder of an interrupted trial, it goes on after the last whole epoch.
+    Called again on the folder of an interrupted trial, it resumes after the last whole epoch.
 
     Args:
         train: Rows to learn from.

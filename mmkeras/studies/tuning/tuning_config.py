@@ -28,7 +28,7 @@ class TuneConfig:
         trials: Settings tried, with those of earlier calls.
         workers: Trials at a time, each in a process of its own; 0 runs them in this process. With
             two or more, the same search may give another result.
-        final_seeds: Train the best settings with so many seeds, and look at the test rows.
+        final_seeds: Train the best settings with this many seeds, and look at the test rows.
         validation: Share of the (training) rows that judge a trial.
         test: Share of the rows that no trial sees, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.

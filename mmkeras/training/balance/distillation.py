@@ -73,7 +73,7 @@ def distillation_model(
     unknown = sorted(set(teachers) - set(tokens))
     if unknown or not teachers:
         raise ValueError(
-            f"`teachers` goes by modality; the model has {list(tokens)}. Received: "
+            f"`teachers` has one model for each modality; these are {list(tokens)}. Received: "
             f"{sorted(teachers)}."
         )
     outputs = auxiliary_model(model, num_outputs).output if auxiliary else {"output": model.output}

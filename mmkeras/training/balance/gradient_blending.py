@@ -31,7 +31,7 @@ def blending_weights(histories: Mapping[str, Mapping[str, Sequence[float]]]) -> 
     Args:
         histories: `{"loss": [...], "val_loss": [...]}` by prediction: an epoch's losses after the
             other, of which the first and the last are compared. For offline blending they are of
-            separately trained models: one a modality, and the fused one.
+            separately trained models: one per modality, and the fused one.
 
     Returns:
         A weight for each prediction.

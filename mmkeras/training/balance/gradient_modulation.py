@@ -82,7 +82,7 @@ class GradientModulation(keras.Model):
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
         if keras.config.backend() not in ("tensorflow", "jax"):
             raise ValueError(
-                "Gradient modulation has training steps for TensorFlow and JAX. Received: the "
+                "Gradient modulation works with TensorFlow and JAX. Received: the "
                 f"{keras.config.backend()} backend. Set KERAS_BACKEND to one of them, or use "
                 "another way to balance."
             )

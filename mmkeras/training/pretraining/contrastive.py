@@ -62,7 +62,7 @@ def projection_model(model: keras.Model, dim: int = 128) -> keras.Model:
 
     Args:
         model: A model of `build_model` with two or more modalities. Its encoders are shared, so
-            that training the projections trains them, and `model` goes on from there.
+            that training the projections trains them, and `model` starts from there.
         dim: The width of the shared space.
 
     Returns:
@@ -93,7 +93,7 @@ def info_nce(
 
         L = 1/2 (l(U, V) + l(V, U)),   l(U, V) = -mean_i log(exp(s u_i v_i) / sum_j exp(s u_i v_j))
 
-    With several partners `P(i)`, the mean over them stands in place of the one:
+    With several partners `P(i)`, the mean over them replaces the one:
     `l(U, V) = -mean_i 1/|P(i)| sum_{p in P(i)} log(exp(s u_i v_p) / sum_j exp(s u_i v_j))`.
 
     Args:

@@ -1,4 +1,4 @@
-"""Contrastive pre-training on pipelines; embeddings, and encoders to go on with."""
+"""Contrastive pre-training on pipelines; embeddings, and encoders to start from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ContrastiveSettings:
         dim: Width of the space that the modalities share.
         temperature: InfoNCE's, at the start; it is learnt.
         epochs: Passes over the training rows.
-        batch_size: Rows a step: each is told apart from all others of its batch.
+        batch_size: Rows per step: each is told apart from all others of its batch.
         learning_rate: Adam's largest: up from 0 in the first tenth of the steps, then down to 0
             along half a cosine.
         weight_decay: AdamW's decoupled decay.

@@ -87,7 +87,7 @@ def test_cells_that_are_no_images_are_all_named_by_their_index():
             pd.Series([good, *bad], index=[40, 7, 41, 3, 0], name="photo"), KINDS["image"], None
         )
     lines = str(error.value).splitlines()
-    assert lines[0] == "Column 'photo': 4 cell(s) are no images:"
+    assert lines[0] == "Column 'photo': 4 cell(s) are not images:"
     assert lines[1].startswith("  index 7: an array of shape (3,)")
     assert lines[2].startswith("  index 41: an array of floats from 200 to 200")
     assert lines[3].startswith("  index 3: an array of integers from 999 to 999")

@@ -267,7 +267,7 @@ def with_rate(contents, rate):
         (lambda: encoded(tones(20000), fmt="FLAC")[:20000], "cut off"),
         (lambda: encoded(tones(20000), 44100, "MP3", "MPEG_LAYER_III")[:3000], "cut off"),
         (lambda: encoded(tones(50000), fmt="OGG", subtype="VORBIS")[:6000], "cut off"),
-        (lambda: with_rate(encoded(tones()), 800_000), "800000 samples a second"),
+        (lambda: with_rate(encoded(tones()), 800_000), "800000 samples per second"),
         (lambda: with_rate(encoded(tones(20000)), 1), "20000 seconds"),
         (lambda: encoded([0.0, np.nan], subtype="FLOAT"), "not finite"),
         (lambda: encoded([0.0, -np.inf], subtype="DOUBLE"), "not finite"),

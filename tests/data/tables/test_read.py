@@ -77,7 +77,7 @@ def test_all_problems_are_reported_at_once_with_file_row_and_column(folder):
         "number",
         "data.csv, row 4, column 'age': '1_000' is not a number",
         "data.csv, row 2, column 'label': the target is empty",
-        "data.csv, row 3, column 'id': the id '1' already stands in row 1",
+        "data.csv, row 3, column 'id': the id '1' is already in row 1",
         "data.csv, row 4, column 'id': the id is empty",
         "data.csv, row 5: all inputs are empty ('photo', 'caption', 'age', 'colour')",
     ]

@@ -67,7 +67,7 @@ def test_a_teacher_has_weights_of_its_own_and_sees_its_modality_only():
 
 def test_teachers_that_do_not_fit_are_refused():
     model = vectors_model("concat")
-    with pytest.raises(ValueError, match=r"goes by modality.*'c'"):
+    with pytest.raises(ValueError, match=r"one model for each modality.*'c'"):
         distillation_model(model, {"c": teacher_model(model, "a", CLASSES)}, CLASSES, 1.0)
     wide = keras.Model(
         model.input, keras.layers.Dense(3)(keras.layers.Reshape((1, 5))(model.input["a"]))
