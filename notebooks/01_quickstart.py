@@ -91,7 +91,7 @@ plot_examples(
 # `split_table` splits by class, so that each part has every class in its share. Before training,
 # ask whether the split gives answers away. The schema above has a *group*, the drawing, and rows of
 # one group always go to the same part. To see what that is for, first a split without it. You see an
-# **error**: some pictures stand in training and in test with the same class.
+# **error**: some pictures are in training and in test with the same class.
 
 # %%
 ungrouped = dataclasses.replace(schema, group=None)
@@ -173,8 +173,8 @@ model = mmkeras.build_model(
 model.summary(line_length=88)
 
 # %% [markdown]
-# It is a `keras.Model` like any other: compile and fit it as you always do. A line an epoch: training
-# goes on improving after validation has stopped, which is why the best epoch's weights are kept.
+# It is a `keras.Model` like any other: compile and fit it as you always do. One line per epoch: training
+# keeps improving after validation has stopped, which is why the best epoch's weights are kept.
 
 # %%
 EPOCHS = 10
@@ -272,7 +272,7 @@ plot_attention(
 # %% [markdown]
 # ## Save and load
 #
-# The model goes into a `.keras` file and the preprocessing into a readable JSON file beside it.
+# The model goes into a `.keras` file and the preprocessing into a readable JSON file next to it.
 # `safe_mode=True` refuses files that carry code. The loaded model gives the same numbers: the largest
 # difference is 0.
 

@@ -15,7 +15,7 @@
 # # Your own data: a CSV, holes and all
 #
 # A shop's table: a **photo** of each product (a file), a **title**, a **price**, a **material**, and
-# the category to predict. As real tables do, it has flaws: a missing file, a price that is no number,
+# the category to predict. As real tables do, it has flaws: a missing file, a price that is not a number,
 # a row without a category, a corrupt photo, a copy, and cells that are simply empty. You will see what
 # the package says about each, mend what has to be mended, keep the holes, train with them, and predict
 # on new rows that have holes too.
@@ -105,7 +105,7 @@ frame.head()
 # ## Which column is what
 #
 # `infer_schema` guesses from the values. Read what it says: here it takes the price for a text because
-# of the one cell that is no number, and it does not know that a seller's products belong together.
+# of the one cell that is not a number, and it does not know that a seller's products belong together.
 
 # %%
 schema = mmkeras.infer_schema(
@@ -177,7 +177,7 @@ print(format_findings(mmkeras.check_leakage(splits, schema)))
 # %% [markdown]
 # ## A corrupt photo
 #
-# A file that is there but is no image shows when it is decoded, before training starts. By default
+# A file that is there but is not an image shows when it is decoded, before training starts. By default
 # that is an error that names the row and the file.
 
 # %%
@@ -202,7 +202,7 @@ _ = broken.write_bytes(whole)
 # %% [markdown]
 # ## Training with holes
 #
-# Rows lack modalities, so the model gets one more input, `present`; whatever stands in an absent
+# Rows lack modalities, so the model gets one more input, `present`; whatever is in an absent
 # modality's place cannot change the output. `train_run` trains, picks the best epoch by validation,
 # looks at the test rows once, and writes a folder.
 

@@ -145,7 +145,7 @@ for panel, name in zip(axes, ["waveform", "spectrogram", "log_mel", "mfcc"], str
 # log-mel keeps what the spectrogram shows in a ninth of the numbers; the steps of its hertz axis
 # grow towards the top. It is the default, and what the models below get.
 #
-# Two augmentations, applied anew to each training row in each epoch if the settings ask for them
+# Two augmentations, applied again to each training row in each epoch if the settings ask for them
 # (`noise_snr=10`, `time_masks=1`, `band_masks=1`). The middle picture has white noise 10 dB below the
 # sound's own level: it fills the silence. The right one has SpecAugment: one stretch of time and one run
 # of bands are hidden, the cross in the middle of the word. They are set to 0, the mean.
@@ -183,7 +183,7 @@ for panel, (name, features) in zip(axes, pictures.items(), strict=True):
 #
 # The data set's own split; to be quick, 2,000 of the 7,000 training rows and half of the 2,000 test rows.
 # The settings are those that this package keeps for the data set, with 10 epochs in place of 15. They say
-# *late* fusion: each modality votes, and beside the loss of the common vote (`auxiliary`) there is one of
+# *late* fusion: each modality votes, and besides the loss of the common vote (`auxiliary`) there is one of
 # each modality's own.
 #
 # `train` below is a short `train_run` that leaves no folder. `presence=True` gives the model a third
@@ -235,7 +235,7 @@ correct = {name: right(model, splits.test) for name, model in trained.items()}
 
 # %% [markdown]
 # The share of test rows that each gets right, in percent; guessing gives 10. The interval comes from drawing test
-# rows anew. A test recording is spoken in several rows, each time in other babble, so whole recordings
+# rows again. A test recording is spoken in several rows, each time in other babble, so whole recordings
 # are drawn, not rows: rows of one recording are right or wrong together more often than others.
 
 # %%
@@ -422,7 +422,7 @@ _ = axes[0].set_ylabel("mel band")
 # and highest pitch, and the bright edge is where they were cut (it
 # outshines the tone, since each picture has its own scale of colours).
 #
-# A video file is a sound as well: `mmkeras.Audio("voice", "clip")` beside `mmkeras.Video("clip")` reads
+# A video file is a sound as well: `mmkeras.Audio("voice", "clip")` next to `mmkeras.Video("clip")` reads
 # the sound track and the frames of the same files as two modalities.
 #
 # Last, a file that was cut off, as by a broken download. Its header is whole, so that many programs

@@ -52,7 +52,7 @@ FOLDER = Path(tempfile.mkdtemp())
 # Before an instrument is believed, it is pointed at something known. `synthetic` has two modalities made
 # with chosen amounts of information about the label: here 0.2 bits that either says, 0.4 that only the
 # first says, 0.1 that only the second says, and 0.3 that only both together say (an XOR). Below you see
-# what the audit finds beside what was put in.
+# what the audit finds next to what was put in.
 
 # %%
 amounts = {"redundant": 0.2, "unique": (0.4, 0.1), "synergy": 0.3}
@@ -130,7 +130,7 @@ comparison.table.round(3)
 # %% [markdown]
 # ## Is the gain more than chance?
 #
-# The table's intervals come from drawing test rows and seeds anew. Two models are better compared row by
+# The table's intervals come from drawing test rows and seeds again. Two models are better compared row by
 # row, since both find the same rows hard. Look at the interval of each difference: chance is ruled out
 # where it leaves out 0. With two baselines there are two tests, so the p-values are corrected (Holm).
 
@@ -143,7 +143,7 @@ pd.concat(comparison.differences, names=["against"]).round(4)
 # ## Which modality contributes?
 #
 # From here on we look at one model, that of the first seed, with one call. It finds the models of the
-# single modalities beside the run. In a script: `python experiments/audit.py RUN`, which writes all of
+# single modalities next to the run. In a script: `python experiments/audit.py RUN`, which writes all of
 # this as one page.
 #
 # *Alone* is what a model trained on the modality reaches. The *Shapley value* divides what both add to

@@ -38,8 +38,8 @@ def compare_robustness(
         out: The folder for `audit.html` and its tables and pictures.
 
     Returns:
-        A row a run: the clean score, and the means over all corruptions of relative robustness,
-        effective robustness (against late fusion of models of single modalities beside the first
+        One row per run: the clean score, and the means over all corruptions of relative robustness,
+        effective robustness (against late fusion of models of single modalities next to the first
         run), and the first normalised over the runs as MultiBench does. A corruption of a
         modality that a run does not use leaves its score as it is.
 
@@ -56,7 +56,7 @@ def compare_robustness(
     curves, missing, late, about = {}, {}, {}, {}
     for name, run in zip(names, opened, strict=True):
         print(f"{name}: {run.path}", flush=True)
-        # Late fusion is made of models beside the first run.
+        # Late fusion is made of models next to the first run.
         own = settings if not curves else dataclasses.replace(settings, train="none")
         subject = open_subject(run, own, out, rows=rows)
         _check_same(about, subject, name)

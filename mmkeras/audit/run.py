@@ -63,7 +63,7 @@ def audit(
     Raises:
         ValueError: There are no rows or no labels; a label that the model does not know; a column
             that is not there; a run that cannot be compared.
-        FileNotFoundError: The folder is no finished run.
+        FileNotFoundError: The folder is not a finished run.
 
     Example:
 

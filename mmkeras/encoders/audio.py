@@ -1,7 +1,7 @@
 """Encoders for sounds: 2-D convolutions over a spectrogram.
 
 Sounds are sequences of frames, too: the encoders of feature sequences also read them. What those
-hold to be padding, a frame of exact zeros, the pipeline does not hand out, not even for silence.
+hold to be padding, a frame of exact zeros, the pipeline does not produce, not even for silence.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Conv3DEncoder(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         if not filters:
-            raise ValueError("`filters` needs one number a block. Received: no number.")
+            raise ValueError("`filters` needs one number per block. Received: no number.")
         self.filters = tuple(int(number) for number in filters)
         self.kernel_size = int(kernel_size)
         self.batch_norm = batch_norm

@@ -82,7 +82,7 @@ class ConvEncoder(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         if not filters:
-            raise ValueError("`filters` needs one number a block. Received: no number.")
+            raise ValueError("`filters` needs one number per block. Received: no number.")
         if padding not in ("same", "valid"):
             raise ValueError(f"`padding` must be 'same' or 'valid'. Received: {padding!r}.")
         self.filters = tuple(int(number) for number in filters)

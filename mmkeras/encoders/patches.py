@@ -28,7 +28,7 @@ class PatchEncoder(ConfiguredLayer):
         tokens = TransformerLayers(z_1, ..., z_n)
 
     That is the paper's model without its class token: what follows pools the tokens. A side that
-    is no multiple of `patch_size` is filled up with zeros at the bottom or at the right.
+    is not a multiple of `patch_size` is filled up with zeros at the bottom or at the right.
 
     Args:
         patch_size: Side of a patch, in pixels.

@@ -89,7 +89,7 @@ class RecurrentEncoder(ConfiguredLayer):
         order = ops.argsort(ops.where(mask, places, places + length), axis=1)
         real = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
         # A row of padding alone is read as if it were steps, since cuDNN refuses a row that is
-        # wholly masked; what comes of it is put to zero below.
+        # wholly masked; its output is zeroed below.
         reads = ops.less(places, ops.where(ops.equal(real, 0), length, real))
         x = ops.take_along_axis(inputs, ops.expand_dims(order, axis=-1), axis=1)
         for recurrence in self.recurrences:
@@ -98,5 +98,5 @@ class RecurrentEncoder(ConfiguredLayer):
         return zero_padding(ops.take_along_axis(self.drop(x), back, axis=1), mask)
 
     def token_mask(self, inputs):
-        """True where a step is no padding: `(batch, steps)`."""
+        """True where a step is not padding: `(batch, steps)`."""
         return step_mask(inputs)

@@ -1,9 +1,9 @@
 """Encoders for feature sequences: self-attention over the steps, and dense layers on each step.
 
-The recurrent ones and the convolutions stand in `recurrent.py` and `temporal_conv.py`.
+The recurrent ones and the convolutions are in `recurrent.py` and `temporal_conv.py`.
 
 All of them hold a step whose features are all exactly zero to be
-padding, wherever it stands (as `keras.layers.Masking` does). The token of such a step is zeros and
+padding, wherever it is (as `keras.layers.Masking` does). The token of such a step is zeros and
 its mask is False; more padding changes no other token.
 """
 
@@ -24,7 +24,7 @@ def check_sequences(class_name: str, shape: Sequence[int | None]) -> None:
     if len(shape) != 3 or shape[-1] is None:
         raise ValueError(
             f"{class_name} reads sequences of shape (batch, steps, features), features known. "
-            f"Received: inputs of shape {tuple(shape)}. One number a step needs an axis of its "
+            f"Received: inputs of shape {tuple(shape)}. One number per step needs an axis of its "
             "own: `x[..., None]`."
         )
 
@@ -135,7 +135,7 @@ class SequenceAttentionEncoder(ConfiguredLayer):
         return zero_padding(self.transformer(self.project(inputs) + positions, key_mask=mask), mask)
 
     def token_mask(self, inputs):
-        """True where a step is no padding: `(batch, steps)`."""
+        """True where a step is not padding: `(batch, steps)`."""
         return step_mask(inputs)
 
 
@@ -169,7 +169,7 @@ class FrameMLPEncoder(ConfiguredLayer):
     def __init__(self, units: Sequence[int] = (64, 64), dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         if not units:
-            raise ValueError("`units` needs one number a dense layer. Received: no number.")
+            raise ValueError("`units` needs one number per dense layer. Received: no number.")
         self.units = tuple(int(number) for number in units)
         self.dropout = dropout
 
@@ -191,5 +191,5 @@ class FrameMLPEncoder(ConfiguredLayer):
         return zero_padding(x, self.token_mask(inputs))
 
     def token_mask(self, inputs):
-        """True where a step is no padding: `(batch, steps)`."""
+        """True where a step is not padding: `(batch, steps)`."""
         return step_mask(inputs)

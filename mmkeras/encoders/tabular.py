@@ -56,7 +56,7 @@ class MLPEncoder(ConfiguredLayer):
     def __init__(self, units: Sequence[int] = (64, 64), dropout: float = 0.0, **kwargs):
         super().__init__(**kwargs)
         if not units:
-            raise ValueError("`units` needs one number a dense layer. Received: no number.")
+            raise ValueError("`units` needs one number per dense layer. Received: no number.")
         self.units = tuple(int(number) for number in units)
         self.dropout = dropout
 

@@ -80,7 +80,7 @@ class TemporalConvEncoder(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         if not filters:
-            raise ValueError("`filters` needs one number a block. Received: no number.")
+            raise ValueError("`filters` needs one number per block. Received: no number.")
         self.filters = tuple(int(number) for number in filters)
         self.kernel_size = int(kernel_size)
         self.dilations = dilations
@@ -136,7 +136,7 @@ class TemporalConvEncoder(ConfiguredLayer):
         return batch, steps, self.filters[-1]
 
     def token_mask(self, inputs):
-        """True where one of a token's steps is no padding: `(batch, tokens)`."""
+        """True where one of a token's steps is not padding: `(batch, tokens)`."""
         mask = step_mask(inputs)
         for strides in self.strides:
             mask = mask if strides == 1 else _shortened(mask, strides)

@@ -156,14 +156,14 @@ class LSTMEncoder(ConfiguredLayer):
         _check_token_ids("LSTMEncoder", inputs)
         mask = self.token_mask(inputs)
         # A text of padding alone is read as if it were words, since cuDNN refuses a row that is
-        # wholly masked; what comes of it is put to zero below.
+        # wholly masked; its output is zeroed below.
         reads = ops.logical_or(mask, ops.logical_not(ops.any(mask, axis=1, keepdims=True)))
         x = self.recurrence(self.drop_before(self.embedding(inputs)), mask=reads)
         # Zeros for padding, where the recurrence repeats what it said last.
         return ops.where(ops.expand_dims(mask, axis=-1), self.drop_after(x), 0.0)
 
     def token_mask(self, inputs):
-        """True where a word stands: `(batch, length)`."""
+        """True where there is a word: `(batch, length)`."""
         return ops.not_equal(inputs, PADDING)
 
 
@@ -249,5 +249,5 @@ class SelfAttentionEncoder(ConfiguredLayer):
         return self.transformer(x, key_mask=self.token_mask(inputs))
 
     def token_mask(self, inputs):
-        """True where a word stands: `(batch, length)`."""
+        """True where there is a word: `(batch, length)`."""
         return ops.not_equal(inputs, PADDING)

@@ -28,7 +28,7 @@ class TransformerLayers(ConfiguredLayer):
         Attention(Q, K, V) = softmax(Q K^T / sqrt(d)) V
 
     with `num_heads` heads of `d = dim / num_heads`, and masked tokens never among the keys. The
-    normalisation stands before each part, not after it, which trains without warm-up; one more
+    normalisation comes before each part, not after it, which trains without warm-up; one more
     follows the last layer. Positions are the caller's to add.
 
     Args:

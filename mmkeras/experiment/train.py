@@ -146,7 +146,7 @@ def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Setting
 def _begin_run(
     folder: Path, identity: Mapping[str, Any], settings: Settings, details: Mapping[str, Any]
 ) -> None:
-    """Writes `config.json`, unless the run was begun before."""
+    """Writes `config.json`, unless the run was started before."""
     if not (folder / CONFIG).exists():
         about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
         write_json(folder / CONFIG, {**about, **identity, **details, "environment": environment()})
@@ -210,7 +210,7 @@ class TrainedModel:
     metrics: dict[str, dict[str, float]]
 
     def summary(self) -> dict[str, int]:
-        """What every experiment records beside the figures."""
+        """What every experiment records besides the figures."""
         return {
             "best_epoch": self.best_epoch,
             "epochs": len(self.history),
@@ -345,18 +345,19 @@ def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path
     for key in ("data", "schema", "settings"):
         # By way of JSON, where tuples are lists.
         if shown := differences(old[key], _jsonable(new[key])):
-            raise ValueError(f"{folder} holds a run of other {key}; it cannot go on. {shown}")
+            raise ValueError(f"{folder} holds a run of other {key}; it cannot resume. {shown}")
     before, now = old["environment"], new["environment"]
     if before["backend"] != now["backend"]:
         raise ValueError(
-            f"{folder} holds a run on the {before['backend']} backend; it cannot go on with "
+            f"{folder} holds a run on the {before['backend']} backend; it cannot resume with "
             f"{now['backend']}. Set KERAS_BACKEND={before['backend']}."
         )
     for package in ("keras", before["backend"]):
         if before["versions"].get(package) != now["versions"].get(package):
             warnings.warn(
-                f"{folder} was begun with {package} {before['versions'].get(package)} and goes on "
-                f"with {now['versions'].get(package)}: the result may differ in its last digits.",
+                f"{folder} was started with {package} {before['versions'].get(package)} and "
+                f"resumes with {now['versions'].get(package)}: the result may differ in its "
+                "last digits.",
                 stacklevel=3,
             )
 

@@ -28,7 +28,7 @@ class CrossAttentionFusion(Fusion):
     self-attention all three come from one; that is `SelfAttentionEncoder`.) It runs over the
     tokens of one row, never over the rows of a batch.
 
-    Padding and absent modalities are no keys. A row in which nothing is left to attend to gets
+    Padding and absent modalities are not keys. A row in which nothing is left to attend to gets
     `A_i = 0`; an absent querying modality contributes zeros.
 
     With thousands of tokens on both sides, as for two image maps, the scores take

@@ -31,7 +31,7 @@ class BottleneckFusion(TransformerFusion):
     the class tokens gives the same logits if a linear layer follows. Its code averages them in
     inference only, and trains on the mean of each class token's own loss. Its modalities pass
     through layers of their own before they share bottlenecks; here they share from the first layer
-    on, since the encoders stand before. Each layer is one of `TransformerLayers`, which also
+    on, since the encoders come before. Each layer is one of `TransformerLayers`, which also
     normalises its output.
 
     Args:

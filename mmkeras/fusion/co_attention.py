@@ -18,7 +18,7 @@ from mmkeras.fusion.parts.projection import masked_softmax
 class CoAttentionFusion(Fusion):
     """Attends to each modality's tokens with the others as guides, for all pairs at once.
 
-    With `V` and `Q` the tokens of two modalities, one a row, projected to one width, and the
+    With `V` and `Q` the tokens of two modalities, one per row, projected to one width, and the
     weights of this pair `W_b`, `W_v`, `W_q`, `w_v`, `w_q`:
 
         C = tanh(V W_b Q^T)                       affinity of each token with each

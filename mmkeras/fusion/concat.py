@@ -15,7 +15,7 @@ class ConcatFusion(Fusion):
 
         F(X) = [pool(X_1), pool(X_2), ..., pool(X_n)]
 
-    An absent modality's part is zeros. It has no weights to learn and none to hand out.
+    An absent modality's part is zeros. It has no weights to learn and exposes none.
 
     Args:
         pooling: How a modality's tokens become one vector; see `mmkeras.fusion.parts.pooling.pool`.

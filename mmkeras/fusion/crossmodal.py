@@ -48,7 +48,7 @@ class MulTFusion(TransformerFusion):
         F(X) = [mean over time of H_b for each b]
 
     Every layer attends to the source's low-level features `Z_a`, not to its state in that layer.
-    Padding and absent modalities are no keys. Where the source is absent the attention adds
+    Padding and absent modalities are not keys. Where the source is absent the attention adds
     nothing, and `Z_ab` is made of the target alone; an absent target's part of the vector is
     zeros.
 

@@ -94,7 +94,7 @@ class EarlyConcatFusion(Fusion):
         if mask is None:
             return self.recurrence(x)
         # Real steps first and a row of padding alone read as if it were steps: cuDNN's kernels
-        # insist on both. What comes of such a row is put to zero.
+        # insist on both. The output of such a row is zeroed.
         length = ops.shape(x)[1]
         places = ops.arange(length, dtype="int32")
         order = ops.argsort(ops.where(mask, places, places + length), axis=1)

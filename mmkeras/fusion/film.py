@@ -28,9 +28,9 @@ class FiLMFusion(Fusion):
         F(X) = W [pool(H_jL) for each j != c]
 
     `gamma` and `beta` are equation 1 of the paper, their use on every token of a row is
-    equation 2, and the 1 in `gamma` stands in its appendix (model details): the modulation starts
+    equation 2, and the 1 in `gamma` is in its appendix (model details): the modulation starts
     near the identity. The paper modulates residual blocks of two convolutions, of which the first
-    has no counterpart here. For the second the same dense layer stands before every token, so order
+    has no counterpart here. For the second the same dense layer is before every token, so order
     and place of tokens play no part, and `Norm` is layer normalisation without weights where the
     paper normalises over the batch.
 

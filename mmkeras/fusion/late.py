@@ -19,14 +19,14 @@ from mmkeras.fusion.parts.pooling import (
 RULES = ("product", "mean", "weights", "vote")
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
 
-# How much the mean probability counts beside the votes: less than a vote among dozens, and enough
+# How much the mean probability counts next to the votes: less than a vote among dozens, and enough
 # to be seen in float16.
 _TIE_BREAK = 0.01
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class LateFusion(Fusion):
-    """Combines the decisions of one linear classifier a modality, by a fixed or a learnt rule.
+    """Combines the decisions of one linear classifier per modality, by a fixed or a learnt rule.
 
     With `h_i` the pooled tokens of modality `i`, and `p_i` its own distribution:
 

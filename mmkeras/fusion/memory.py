@@ -1,4 +1,4 @@
-"""Memory fusion of aligned sequences: an LSTM a modality, and a memory of what moves them all."""
+"""Memory fusion of aligned sequences: one LSTM per modality, and a memory of what moves all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryFusion(Fusion):
     that it picks which changes of which modalities belong together. The gates look at the memory,
     too, as in the authors' code. Dropout is on the tokens, not inside the networks.
 
-    At a step that is padding in a modality, its LSTM stands still and its cell has no part in the
+    At a step that is padding in a modality, its LSTM waits and its cell has no part in the
     softmax; for an absent modality that is so at all steps, and `h_i` stays zero. A step that is
     padding in all modalities changes nothing at all. A row without any step gives zeros.
 
@@ -91,7 +91,7 @@ class MemoryFusion(Fusion):
 
 
 class _MemoryCell(layers.Layer):
-    """One step, of inputs `[x_1, ..., x_m, one number a modality: whether its step counts]`."""
+    """One step, of inputs `[x_1, ..., x_m, one number per modality: whether its step counts]`."""
 
     def __init__(self, dim: int, dims: list[int], **kwargs):
         super().__init__(**kwargs)

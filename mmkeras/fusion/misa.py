@@ -30,7 +30,7 @@ class MISAFusion(Fusion):
         F(X) = Transformer([c_1, ..., c_m, s_1, ..., s_m]), side by side
 
     The transformer is one layer of `TransformerLayers` over the `2 m` vectors, which get no
-    positions. An absent modality's two vectors are no keys, and zeros in the result.
+    positions. An absent modality's two vectors are not keys, and zeros in the result.
 
     In training three losses are added, each times its weight. Over a batch's rows, `c_i` and `s_i`
     are matrices; `Z(.)` takes off the mean over the rows and makes each row of length 1; `E` is

@@ -37,7 +37,7 @@ class NonLocalGateFusion(Fusion):
     It has one head and no normalisation; `CrossAttentionFusion` has both, and concatenates where
     this takes the mean.
 
-    Padding and absent modalities are no keys. Where nothing is left to attend to `Z_i = H_i`; an
+    Padding and absent modalities are not keys. Where nothing is left to attend to `Z_i = H_i`; an
     absent modality does not query, and a row without any gives zeros. The scores take
     `batch * queries * keys` numbers for each modality.
 

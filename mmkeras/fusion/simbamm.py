@@ -28,8 +28,8 @@ class SimBaMMFusion(TransformerFusion):
     The paper's finding is that more complex methods, with all of them well tuned, do not reliably
     beat this baseline. The authors' code differs in three things: it adds sinusoidal positions, to
     the class token too, where `e_i` marks a modality here; its encoders, which end in the dense
-    layer, give one token a modality (in a variant, all their tokens); and it normalises after each
-    part, where `TransformerLayers` does so before each part and once at the end.
+    layer, give one token per modality (in a variant, all their tokens); and it normalises after
+    each part, where `TransformerLayers` does so before each part and once at the end.
 
     Args:
         dim: The width of the tokens and of the fused vector.

@@ -38,7 +38,7 @@ def compile_model(
         global_clipnorm: The largest norm of all gradients together.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
-            it slows convolutions down on CPUs and compiles anew for every text length, and
+            it slows convolutions down on CPUs and compiles again for every text length, and
             `"auto"` elsewhere.
 
     Returns:

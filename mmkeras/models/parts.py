@@ -60,7 +60,7 @@ def _parts(model: keras.Model) -> Parts:
 
 
 def _fusion_tensors(fusion: layers.Layer) -> list[Any]:
-    # A list of one tensor is handed out as that tensor.
+    # A list of one tensor is returned as that tensor.
     return list(fusion.input) if isinstance(fusion.input, (list, tuple)) else [fusion.input]
 
 
@@ -134,7 +134,7 @@ def attention_model(model: keras.Model) -> keras.Model:
 
     Args:
         model: A model of `build_model` or `image_text_classifier`, built or loaded, whose fusion
-            hands out weights.
+            exposes weights.
 
     Returns:
         A model to predict with (not to save; save `model`), which shares the layers and gives a
@@ -168,7 +168,7 @@ def attention_model(model: keras.Model) -> keras.Model:
 
 class _FusionParts(Fusion):
     # A fusion's vector and weights, from one pass. Keras cannot take a second output from a layer
-    # that already stands in a model with one ("not connected to `inputs`"), so the fusion is
+    # that is already in a model with one ("not connected to `inputs`"), so the fusion is
     # called from inside another layer.
     def __init__(self, fusion: layers.Layer, **kwargs):
         super().__init__(**kwargs)

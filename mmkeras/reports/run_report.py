@@ -59,7 +59,7 @@ def write_report(
         model: The trained model.
         pipeline: The test rows.
         outputs: What the model gave for them, `(rows, outputs)`.
-        history: A row an epoch.
+        history: One row per epoch.
         metrics: The run's metrics.
         config: The run's configuration.
         findings: What the leakage check found.
@@ -193,7 +193,7 @@ def _training(history: pd.DataFrame, metrics: Mapping[str, Any]) -> Section:
             Picture(
                 "learning_curves",
                 plot_history(history, best),
-                "Where training goes on improving and validation does not, the model memorises: "
+                "Where training keeps improving and validation does not, the model memorises: "
                 "more rows, dropout or augmentation help. Curves that still improve at the end "
                 "ask for more epochs.",
             )

@@ -170,8 +170,8 @@ def test_losses_and_metrics_count_real_steps_only(fed):
 def finished(tmp_path_factory):
     lengths = [3, 5, 1, 4] * 6
     frame = read_table(make_table(lengths), SCHEMA)
-    settings = Settings(
-        model=MODEL,
+    settings = dataclasses.replace(
+        MODEL,
         training=TrainingSettings(epochs=6, batch_size=4, patience=0, learning_rate=0.02),
     )
     folder = tmp_path_factory.mktemp("runs") / "steps"

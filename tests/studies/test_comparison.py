@@ -181,8 +181,8 @@ def test_vectorized_seeds_find_what_only_both_modalities_tell(config, tmp_path):
 
 
 def test_encoders_are_given_by_kind():
-    changed = with_encoders(Settings(), "text=lstm,sequence=tcn").model
-    assert (changed.text_encoder, changed.sequence_encoder) == ("lstm", "tcn")
+    changed = with_encoders(Settings(), "text=lstm,sequence=tcn").encoders
+    assert (changed["text"].name, changed["sequence"].name) == ("lstm", "tcn")
     with pytest.raises(ValueError, match=r"kind=name.*Received: 'text=nothing'"):
         with_encoders(Settings(), "text=nothing")
 

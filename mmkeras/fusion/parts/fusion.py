@@ -24,7 +24,7 @@ class Fusion(ConfiguredLayer):
     - `pooling = "mean"`: how a modality's tokens become one vector, also where a modality is taken
       alone (`mmkeras.fusion.parts.pooling.pool`).
 
-    Whatever stands in an absent modality's tokens or in padding does not change the output by a
+    Whatever is in an absent modality's tokens or in padding does not change the output by a
     bit, NaN and infinity included; `mmkeras.fusion.parts.pooling.clear_absent` sees to that.
 
     Call arguments:

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 
 def join_masks(tokens: Sequence[Any], masks: Sequence[Any]) -> Any | None:
-    """The mask of tokens that stand one below the other.
+    """The mask of concatenated tokens.
 
     Args:
         tokens: List of `(batch, tokens, dim)`.

@@ -74,7 +74,7 @@ class MergeFusion(Fusion):
 
 
 def as_fusion(layer: layers.Layer) -> layers.Layer:
-    """A layer that can stand where a fusion stands: one of Keras' merging layers is wrapped.
+    """A layer that can be used as a fusion: one of Keras' merging layers is wrapped.
 
     Any other layer stays what it is. It is called as a fusion is, with as many of the arguments
     `masks` and `present` as the model has; `check_takes` refuses one that would ignore them.
