@@ -80,6 +80,7 @@ def build_model(
 
     Example:
 
+    >>> from mmkeras.schema import Image, Text
     >>> schema = Schema([Image("photo"), Text("caption")], target="label")
     >>> inputs = {"photo": InputSpec((32, 32, 3)), "caption": InputSpec((500,))}
     >>> model = build_model(schema, inputs, num_outputs=10, fusion="attention")

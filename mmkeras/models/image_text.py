@@ -53,6 +53,7 @@ def image_text_classifier(
 
     Example:
 
+    >>> from mmkeras.models import compile_model
     >>> model = compile_model(image_text_classifier(), "label")
     >>> model.get_layer("image_encoder").output.shape
     (None, 2809, 128)

@@ -41,11 +41,13 @@ def test_saving_that_fails_leaves_the_old_file_whole(small_table, tmp_path, monk
     fitted = fit_preprocessing(*small_table)
     fitted.save(tmp_path / "p.json")
 
-    def full_disk(path, text, **options):
-        path.write_bytes(text[:9].encode())
+    write = Path.write_bytes
+
+    def full_disk(path, contents):
+        write(path, contents[:9])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space"):
         fitted.save(tmp_path / "p.json")
     assert Preprocessing.load(tmp_path / "p.json") == fitted

@@ -14,7 +14,15 @@ from mmkeras.audit import AuditSettings
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 QUICK_AUDIT = AuditSettings(train="none", noise=False, explain=0, draws=5, swaps=2)
-SMALL = ["--epochs", "2", "--batch-size", "16", "--image.size", "12", "12", "--filters", "4"]
+SMALL = [
+    "--set",
+    "image.size=12,12",
+    "image.encoder.filters=4",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "16",
+]
 
 
 def script(name):
@@ -57,7 +65,7 @@ def test_training_on_a_csv_compares_each_modality_with_all(trained):
     assert "Beside the other models" in report and "| picture" in report
     config = json.loads((fused / "config.json").read_text())
     assert config["settings"]["training"]["epochs"] == 2
-    assert config["settings"]["model"]["filters"] == [4]
+    assert config["settings"]["encoders"]["image"]["options"]["filters"] == [4]
 
 
 def test_resuming_trains_what_is_missing_and_nothing_else(trained):

@@ -220,7 +220,7 @@ def test_values_become_settings():
     assert settings.model.hidden == SMALL.model.hidden and settings.training.epochs == 2
     # Late fusion has no head; its dropout is that of each modality's vector.
     late = with_values(SMALL, {**values, "fusion": "late"}).model
-    assert (late.fusion_dropout, late.dropout) == (0.1, SMALL.model.dropout)
+    assert (late.fusion_dropout, late.dropout) == (0.1, None)
 
 
 def test_what_is_drawn_lies_in_the_space():
@@ -242,7 +242,7 @@ def test_fusions_and_encoders_that_do_not_fit_are_left_out(small_table, monkeypa
     schema = schema.select(["note", "facts"])
 
     def make_model(preprocessing, settings):
-        if settings.fusion == "attention" or settings.text_encoder == "lstm":
+        if settings.model.fusion == "attention" or settings.encoders["text"].name == "lstm":
             raise ValueError("It is too long.")
 
     monkeypatch.setattr(space_module, "make_model", make_model)
@@ -260,7 +260,7 @@ def test_fusions_and_encoders_that_do_not_fit_are_left_out(small_table, monkeypa
 def test_mistakes_in_the_space_are_named():
     with pytest.raises(ValueError, match=r"'text=cnn'.*text=lstm"):
         SearchSpace(encoders=("text=cnn",))
-    with pytest.raises(ValueError, match="least and the largest"):
+    with pytest.raises(ValueError, match="smallest and the largest"):
         SearchSpace(weight_decays=(0.0, 0.1))
     with pytest.raises(ValueError, match=r"`dropouts`.*from 0 to below 1"):
         SearchSpace(dropouts=(0.0, 1.0))

@@ -114,6 +114,7 @@ def best_trials(study: optuna.Study, figure: str, count: int = 10) -> pd.DataFra
     """The best trials' figure and values, the best first."""
     table = trials_table(study)
     values = list(dict.fromkeys(name for trial in study.trials for name in trial.params))
+    values = [name for name in values if name in table]
     table = table[table["state"] == "complete"]
     upwards = study.direction == optuna.study.StudyDirection.MINIMIZE
     table = table.sort_values(figure, ascending=upwards, kind="stable")[[figure, *values]]
