@@ -19,7 +19,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.encoders import ENCODERS
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.assignments import assign
-from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.data_config import DataConfig, data_config_from_json
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
@@ -38,9 +38,10 @@ def parse(
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
 
-    Besides the fields of the class, all scripts take `--config FILE` (the settings of a run's
-    `config.json`, or a file of one's own, in the place of the preset), `--set WHERE.NAME=VALUE ...`
-    (`mmkeras.experiment.assignments`) and `--help-all`.
+    Besides the fields of the class, all scripts take `--config FILE` (the `config.json` of a run,
+    which is then started again with what the command line changes, or settings of one's own in the
+    place of the preset), `--set WHERE.NAME=VALUE ...` (`mmkeras.experiment.assignments`) and
+    `--help-all`.
 
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
@@ -57,7 +58,13 @@ def parse(
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
     own = option(rest, "--data") is not None
-    settings = read_settings(Path(files[-1])) if files else preset(None if own else dataset)
+    data, settings = DataConfig(dataset=dataset), preset(None if own else dataset)
+    if files:
+        settings, experiment = read_config(Path(files[-1]))
+        if "data" in experiment and not own and option(rest, "--dataset") is None:
+            data = data_config_from_json(experiment["data"])
+        known = {field.name for field in dataclasses.fields(config_class)}
+        defaults |= {name: experiment[name] for name in _SHARED if name in known & set(experiment)}
     fusion = option(rest, "--fusion") or fusion
     if fusion in FUSIONS:
         settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
@@ -65,7 +72,7 @@ def parse(
     if "--help-all" in rest:
         print(all_settings(settings))
         raise SystemExit(0)
-    default = config_class(data=DataConfig(dataset=dataset), settings=settings, **defaults)
+    default = config_class(data=data, settings=settings, **defaults)
     return tyro.cli(
         config_class,
         args=rest,
@@ -79,11 +86,18 @@ MORE_OPTIONS = """Every script also takes
     --set image.size=96,96 xray.encoder=patches xray.encoder.dim=128 fusion.num_heads=8
 
 for settings of kinds, single modalities, encoders and fusions (--help-all lists them), and
---config FILE, which takes the settings of a run's config.json, or of a JSON file like it."""
+--config FILE, which takes rows and settings from a run's config.json, or settings from a JSON file
+of your own."""
+
+# What an experiment's configuration says besides its rows and settings.
+_SHARED = ("models", "validation", "test", "split_seed", "folds", "fold_seed")
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings in a run's `config.json`, or in a JSON file that holds nothing else.
+def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
+    """What a run's `config.json` says, or a JSON file with settings of one's own.
+
+    Returns:
+        The settings, and the experiment's other values, such as its rows; none of one's own file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -93,7 +107,11 @@ def read_settings(path: Path) -> Settings:
         raise FileNotFoundError(f"No configuration at {path.absolute()}.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Settings.from_dict(values.get("settings", values))
+        experiment = {k: tuple(v) if isinstance(v, list) else v
+                      for k, v in values.get("experiment", {}).items()}  # fmt: skip
+        stored = experiment.get("settings", values.get("settings", values))
+        settings = Settings.from_dict(stored)
+        return dataclasses.replace(settings, seed=values.get("seed", settings.seed)), experiment
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not hold settings: {error}") from error
 

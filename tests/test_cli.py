@@ -6,7 +6,7 @@ import pytest
 import tyro
 
 from mmkeras.cli import parse
-from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Settings
 
@@ -66,7 +66,13 @@ def test_a_runs_configuration_starts_another_run(tmp_path):
     path.write_text(json.dumps({"seed": 3, "settings": before.to_dict(), "rows": {}}))
     after = parsed("--config", str(path), "--epochs", "40")
     assert after.image.size == (20, 20) and after.training.epochs == 40
-    assert after.encoders == before.encoders
+    assert after.encoders == before.encoders and after.seed == 3
+    about = {"data": {**to_json(DataConfig(dataset="emoji"))}, "settings": before.to_dict()}
+    path.write_text(json.dumps({"seed": 4, "experiment": {**about, "models": "fused"}}))
+    again = parse(Config, ["--config", str(path)], "A script.")
+    assert again.data.dataset == "emoji" and again.settings.image.size == (20, 20)
+    other = parse(Config, ["--config", str(path), "--dataset", "glyphs"], "A script.")
+    assert other.data.dataset == "glyphs" and other.settings.image.size == (20, 20)
     path.write_text(json.dumps({"modalities": {"xray": {"size": [96, 96]}}, "seed": 5}))
     assert parsed("--config", str(path)).modalities["xray"]["size"] == (96, 96)
     with pytest.raises(FileNotFoundError, match="none"):
