@@ -55,6 +55,7 @@ def audited(shared_table, tmp_path_factory):
     return run, splits, audit(run, splits=splits, settings=options)
 
 
+@pytest.mark.slow
 def test_each_modality_has_its_own_input(audited):
     run, _, _ = audited
     shapes = {name: spec.shape for name, spec in run.preprocessing.inputs.items()}
@@ -62,6 +63,7 @@ def test_each_modality_has_its_own_input(audited):
     assert shapes["title"] == (5,) and shapes["story"] == (None,)
 
 
+@pytest.mark.slow
 def test_the_report_shows_where_the_fusion_looks_in_either_image(audited):
     run, _, _ = audited
     written = {path.stem for path in (run.path / "pictures").iterdir()}
@@ -70,6 +72,7 @@ def test_the_report_shows_where_the_fusion_looks_in_either_image(audited):
     assert "in the image 'front'" in report and "in the image 'back'" in report
 
 
+@pytest.mark.slow
 def test_cards_show_every_image_and_text_of_a_row(audited):
     _, splits, report = audited
     explained = next(s for s in report.sections if s.name == "explanations")
@@ -90,6 +93,7 @@ def test_cards_show_every_image_and_text_of_a_row(audited):
     assert "front" in labels and "back" not in labels and "Grad-CAM (back)" not in labels
 
 
+@pytest.mark.slow
 def test_new_rows_are_predicted_with_the_settings_of_each(audited):
     run, splits, _ = audited
     predicted = run.predict(splits.test)

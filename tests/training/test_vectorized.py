@@ -62,6 +62,7 @@ print("REPORT" + json.dumps(report))
 """
 
 
+@pytest.mark.slow
 def test_each_seed_ends_with_the_weights_of_a_run_of_its_own():
     pytest.importorskip("jax")
     printed = run_python(SAME, backend="jax")

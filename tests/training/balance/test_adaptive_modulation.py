@@ -103,6 +103,7 @@ def test_the_gradient_through_a_response_is_scaled():
     check_step()
 
 
+@pytest.mark.slow
 def test_the_step_on_jax_is_the_same():
     code = "from tests.training.balance.test_adaptive_modulation import check_step; check_step()"
     run_python(code, backend="jax")

@@ -122,5 +122,6 @@ assert any(moved), moved
 """
 
 
+@pytest.mark.slow
 def test_the_step_on_jax_is_the_same_and_can_be_vectorized():
     run_python(_ON_JAX, backend="jax")
