@@ -44,7 +44,8 @@ from scipy.stats import binomtest
 
 from mmkeras.data.leakage.check import format_findings
 from mmkeras.inspection.attention import image_attention
-from mmkeras.reports.plots import plot_attention, plot_confusion, plot_examples, plot_history
+from mmkeras.reports.plots import plot_attention, plot_examples, plot_history
+from mmkeras.tasks.pictures import plot_confusion
 from mmkeras.experiment.train import train_run
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.run_folder import predictions_frame
