@@ -23,7 +23,7 @@ from mmkeras.cli import option, parse, run_script
 from mmkeras.data.leakage.check import check_leakage, format_findings
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
-from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
@@ -71,13 +71,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         config, stamp = parse(TrainConfig, arguments, __doc__), None
     else:
         config, stamp = read_config(Path(resumed), arguments)
-    rows = open_rows(
-        config.data,
-        config.settings,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-    )
+    rows = experiment_rows(config)
     for message in rows.messages:
         print(message)
     table, schema, splits = rows.table, rows.schema, rows.splits

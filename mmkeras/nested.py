@@ -1,4 +1,4 @@
-"""Nested settings: as one flat dict, and in what two of them differ."""
+"""Nested settings: read from JSON, as one flat dict, and in what two of them differ."""
 
 from __future__ import annotations
 
@@ -26,3 +26,16 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     before, now = flatten(before), flatten(now)
     differ = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     return "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
+
+
+def tuples(value: Any) -> Any:
+    """JSON's lists as tuples, inside dicts too.
+
+    >>> tuples({"size": [3, 4]})
+    {'size': (3, 4)}
+    """
+    if isinstance(value, list):
+        return tuple(tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: tuples(item) for key, item in value.items()}
+    return value

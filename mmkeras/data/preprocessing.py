@@ -20,6 +20,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import Fitted
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.files import write_json
+from mmkeras.nested import tuples
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task, task_class
 
@@ -79,7 +80,7 @@ class Preprocessing:
             state = dict(data["modalities"][modality.name])
             kind = KINDS[modality.kind]
             settings = kind.settings(**state.pop("settings"))
-            state = {key: _tuples(value) for key, value in state.items()}
+            state = {key: tuples(value) for key, value in state.items()}
             modalities[modality.name] = kind.preprocessor(settings, **state)
         task = None
         if schema.target is not None:
@@ -92,14 +93,6 @@ class Preprocessing:
     @classmethod
     def load(cls, path: str | Path) -> Preprocessing:
         return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-
-
-def _tuples(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value
 
 
 def fit_preprocessing(

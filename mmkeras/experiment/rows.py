@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,36 @@ def open_rows(
     table, schema, messages = open_table(data, settings)
     splits = data.split(table, schema, validation=validation, test=test, seed=seed)
     return Rows(table, schema, splits, messages)
+
+
+class RowsConfig(Protocol):
+    """What the configurations of experiments have in common: which rows, and how they are split."""
+
+    @property
+    def data(self) -> DataConfig: ...
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def validation(self) -> float: ...
+
+    @property
+    def test(self) -> float: ...
+
+    @property
+    def split_seed(self) -> int: ...
+
+
+def experiment_rows(config: RowsConfig) -> Rows:
+    """The rows of a configured experiment, as `open_rows` opens them."""
+    return open_rows(
+        config.data,
+        config.settings,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
+    )
 
 
 def open_fold(

@@ -18,6 +18,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, check_encoder_options
 from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
+from mmkeras.nested import tuples
 from mmkeras.schema import InputSpec, Modality, Schema
 from mmkeras.training.settings import TrainingSettings
 
@@ -354,7 +355,7 @@ class Settings(_OfKinds):
         unknown = sorted(set(data) - known)
         if unknown:
             raise ValueError(f"Settings have no {unknown}. They have {sorted(known)}.")
-        values = {name: _tuples(value) for name, value in data.items()}
+        values = {name: tuples(value) for name, value in data.items()}
         for name, part in parts.items():
             if name in values:
                 entries = values[name]
@@ -372,12 +373,3 @@ def _default_name(kind: str, spec: InputSpec | None = None) -> str | None:
     if isinstance(default, str):
         return default
     return None if spec is None else default(spec)
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples, inside dicts too."""
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: _tuples(item) for key, item in value.items()}
-    return value

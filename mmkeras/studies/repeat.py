@@ -16,7 +16,7 @@ import tyro
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
@@ -63,15 +63,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
-    rows_opener = functools.partial(
-        open_rows,
-        config.data,
-        config.settings,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-    )
-    rows = rows_opener()
+    rows = experiment_rows(config)
     for message in rows.messages:
         print(message)
     schema = rows.schema
@@ -85,7 +77,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             out / f"seed{seed}-{model}",
             dataclasses.replace(config.settings, seed=seed),
             rows,
-            rows_opener,
+            functools.partial(experiment_rows, config),
             {"experiment": to_json(dataclasses.replace(config, workers=1))},
         )
         for seed in config.seeds

@@ -26,7 +26,7 @@ from mmkeras.evaluation.probe import linear_probe
 from mmkeras.evaluation.retrieval import chance, search
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import Rows, open_rows
+from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
@@ -86,13 +86,7 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
     Raises:
         ValueError: The rows have no class each, or one modality; there are no rows to search.
     """
-    rows = open_rows(
-        config.data,
-        config.settings,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-    )
+    rows = experiment_rows(config)
     for message in rows.messages:
         print(message)
     parts = _parts(config, rows)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.train import fitted_pipelines, in_own_unit
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
@@ -44,13 +44,7 @@ def prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | 
 
 
 def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str | None) -> Prepared:
-    rows = open_rows(
-        config.data,
-        config.settings,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-    )
+    rows = experiment_rows(config)
     splits, schema = rows.splits, rows.schema
     if config.rows is not None:
         train = fewer_rows(splits.train, schema, config.rows, config.split_seed)

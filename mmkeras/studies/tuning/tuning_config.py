@@ -12,7 +12,7 @@ import tyro
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig, to_json
-from mmkeras.experiment.rows import open_rows
+from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.settings import Settings
 from mmkeras.schema import Schema
 from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
@@ -56,13 +56,7 @@ class TuneConfig:
 
 def load_rows(config: TuneConfig) -> tuple[Splits, Schema, list[str]]:
     """The rows without the test rows, the schema, and what was done to the rows, in words."""
-    rows = open_rows(
-        config.data,
-        config.settings,
-        validation=config.validation,
-        test=config.test,
-        seed=config.split_seed,
-    )
+    rows = experiment_rows(config)
     splits = dataclasses.replace(rows.splits, test=rows.splits.test[:0])
     return splits, rows.schema, rows.messages
 
