@@ -152,9 +152,11 @@ class Label(_OneTarget):
 
     Args:
         column: The table's column. A cell is the class's name, a whole number or a boolean.
+        na_is_class: Whether NA, None, null and the like are classes and not empty cells.
     """
 
     kind: ClassVar[str] = "label"
+    na_is_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,10 +167,12 @@ class Labels(_OneTarget):
         column: The table's column. A cell is a list of labels, or one text that joins them; an
             empty cell is a row without labels.
         separator: What joins the labels of a text.
+        na_is_class: Whether NA, None, null and the like are labels and not empty cells.
     """
 
     kind: ClassVar[str] = "labels"
     separator: str = "|"
+    na_is_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -302,6 +306,16 @@ class Schema:
         """The columns that are predicted; none without a target."""
         return () if self.target is None else self.target.columns
 
+    @property
+    def na_is_class(self) -> bool:
+        """Whether words such as NA are classes, where the target has classes."""
+        return isinstance(self.target, Label | Labels) and self.target.na_is_class
+
+    @property
+    def separator(self) -> str:
+        """What joins the labels of one cell of the target."""
+        return self.target.separator if isinstance(self.target, Labels | StepLabels) else "|"
+
     def select(self, names: list[str] | tuple[str, ...]) -> Schema:
         """The same schema with only the named modalities, e.g. for a unimodal baseline."""
         return dataclasses.replace(self, modalities=tuple(self[name] for name in names))
@@ -351,7 +365,10 @@ class Schema:
 
 
 def _described(part: Modality | Target) -> dict[str, Any]:
-    return {"kind": part.kind, **dataclasses.asdict(part)}
+    values = {"kind": part.kind, **dataclasses.asdict(part)}
+    if not values.get("na_is_class", True):
+        del values["na_is_class"]  # rarely of interest
+    return values
 
 
 def _of_kind(what: str, classes: Mapping[str, type], data: Mapping[str, Any]):

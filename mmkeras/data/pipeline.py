@@ -73,6 +73,8 @@ class Pipeline:
     Attributes:
         frame: The rows that are fed, in the order of `evaluate()`.
         skipped: A message for each row that was dropped.
+        unprepared: By column, how many cells nothing in the training rows prepared the model for;
+            a warning says so, too.
         steps: Batches an epoch.
 
     Raises:
@@ -132,6 +134,17 @@ class Pipeline:
             )
             for m in schema.modalities
         }
+        self.unprepared = [
+            found
+            for m in schema.modalities
+            for found in KINDS[m.kind].unprepared(
+                self.frame, m, preprocessing.modalities[m.name], self._sources[m.name]
+            )
+        ]
+        if self.unprepared:
+            shown = "\n  ".join(map(str, self.unprepared))
+            message = f"The training rows did not prepare the model for some cells:\n  {shown}"
+            warnings.warn(message, UserWarning, stacklevel=2)
         if preprocessing.presence:
             self._sources["present"] = TensorSource(present)
 

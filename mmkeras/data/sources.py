@@ -34,16 +34,19 @@ class TensorSource:
         values: Dense or ragged, `(rows, ...)`.
         make_inputs: From some of these rows and a seed to the model's input; by default the rows
             are the input.
+
+    Attributes:
+        values: As a tensor.
     """
 
     live = mapped = False
 
     def __init__(self, values: np.ndarray | tf.RaggedTensor, make_inputs: InputMaker | None = None):
-        self._values = values if isinstance(values, tf.RaggedTensor) else tf.constant(values)
+        self.values = values if isinstance(values, tf.RaggedTensor) else tf.constant(values)
         self._make_inputs = make_inputs
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self._values, kept)
+        return tf.gather(self.values, kept)
 
     def batch(self, loaded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         return loaded if self._make_inputs is None else self._make_inputs(loaded, seed)

@@ -120,7 +120,9 @@ class Run:
             on_error: `"raise"`, or `"skip"` to leave rows with unreadable files out.
 
         Returns:
-            A row for each row predicted, with its index: see `predictions_frame`.
+            A row for each row predicted, with its index: see `predictions_frame`. Its `attrs`
+            count, as `"unprepared"`, the cells that nothing in the training rows prepared the model
+            for, by column; a warning says so, too.
         """
         schema = self.preprocessing.schema
         frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
@@ -129,7 +131,9 @@ class Run:
         for message in pipeline.skipped:
             print(f"skipped: {message}", file=sys.stderr)
         outputs = pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
-        return predictions_frame(self.preprocessing, pipeline.examples, outputs)
+        predictions = predictions_frame(self.preprocessing, pipeline.examples, outputs)
+        predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
+        return predictions
 
 
 def load_model(folder: str | Path) -> keras.Model:

@@ -172,6 +172,7 @@ def _run_metrics(
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         **trained.metrics,
         "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
+        "unprepared": [f"{n}: {each}" for n, p in pipelines.items() for each in p.unprepared],
         "total_seconds": round(seconds, 2),
     }
 

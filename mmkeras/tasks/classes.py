@@ -6,12 +6,14 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import label_names, row_name
+from mmkeras.data.tables.names import KnownNames
 from mmkeras.schema import Label, Labels, StepLabels
 from mmkeras.tasks.task import Task
 
@@ -72,12 +74,13 @@ class ClassTask(Task):
         return len(self.classes)
 
     def encode(self, frame, id=None):
-        place = {name: position for position, name in enumerate(self.classes)}
+        known = self._known
         examples = self._examples(self.label_sets(frame, self.target))
         encoded = np.zeros((len(examples), len(self.classes)), np.float32)
         for line, (row, labels) in enumerate(examples):
             for name in labels:
-                if name not in place:
+                place = known.place(name)
+                if name is None or place < 0:
                     where = f"{row_name(frame, row, id)}, column {self.target.column!r}"
                     if name is None:
                         raise ValueError(f"{where}: the target is empty.")
@@ -86,7 +89,7 @@ class ClassTask(Task):
                         f"{list(self.classes)[:20]}. Merge rare classes, leave their rows out, or "
                         "split so that the training rows have every class."
                     )
-                encoded[line, place[name]] = 1.0
+                encoded[line, place] = 1.0
         return encoded
 
     def check_judged(self, frame, id=None):
@@ -99,8 +102,16 @@ class ClassTask(Task):
     def texts(self, arrays):
         return [str(name) for name in self.decode(arrays)]
 
+    @cached_property
+    def _known(self) -> KnownNames:
+        # An empty cell is never a class.
+        return KnownNames(self.classes, missing_is_known=True)
+
     def true(self, examples):
-        return label_names(examples[self.target.column]).to_numpy()
+        names = label_names(examples[self.target.column])
+        places = zip(names, self._known.places(names), strict=True)
+        own = [name if place < 0 else self.classes[place] for name, place in places]
+        return np.array([*own, None], dtype=object)[:-1]
 
     def prediction_columns(self, examples, outputs):
         columns = {}

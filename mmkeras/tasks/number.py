@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.data.tables.cells import row_name, to_number, to_numbers
+from mmkeras.data.scaling import mean_and_deviation
+from mmkeras.data.tables.cells import numbers_of, row_name, to_numbers
 from mmkeras.schema import Number
 from mmkeras.tasks.figures import FIGURES
 from mmkeras.tasks.task import Task
@@ -41,21 +42,13 @@ class NumberTask(Task):
 
     @classmethod
     def cell_values(cls, frame, target):
-        return {
-            column: np.array(
-                [np.nan if (n := to_number(cell)) is None else n for cell in frame[column]], float
-            )
-            for column in target.columns
-        }
+        return {column: numbers_of(frame[column])[0] for column in target.columns}
 
     @classmethod
     def fit(cls, frame, target):
         values = [to_numbers(frame[column]) for column in target.columns]
-        return cls(
-            target,
-            mean=tuple(float(each.mean()) for each in values),
-            deviation=tuple(float(each.std()) or 1.0 for each in values),
-        )
+        mean, deviation = mean_and_deviation(np.stack(values, axis=1))
+        return cls(target, tuple(mean.tolist()), tuple(deviation.tolist()))
 
     @classmethod
     def from_dict(cls, target, state: Mapping[str, Any]):

@@ -11,8 +11,7 @@ from mmkeras.audit.subject import Subject
 from mmkeras.data.leakage.check import check_leakage
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.tables.cells import missing_cells
-from mmkeras.data.tables.columns import column_roles
-from mmkeras.data.tables.fingerprint import cell_bytes
+from mmkeras.data.tables.fingerprint import row_codes
 from mmkeras.data.tables.splits import Splits
 from mmkeras.reports.parts import Note, Part, Section, Table
 from mmkeras.schema import Schema
@@ -131,9 +130,4 @@ def _skipped(messages: Sequence[str]) -> list[Part]:
 
 def _repeated(frame: pd.DataFrame, schema: Schema) -> int:
     """Rows whose inputs are all those of an earlier row."""
-    roles = {c: role for c, role in column_roles(schema).items() if c in schema.columns}
-    keys = [
-        tuple(cell_bytes(frame[column].iloc[row], role, schema) for column, role in roles.items())
-        for row in np.arange(len(frame))
-    ]
-    return len(keys) - len(set(keys))
+    return len(frame) - len(np.unique(row_codes(frame, schema, target=False)))

@@ -14,6 +14,7 @@ import PIL.Image
 
 from mmkeras.data.kinds.protocols import FedRows, Fitted, MediaFitted, Source, Store
 from mmkeras.data.media.cells import Problem, read_media
+from mmkeras.data.unprepared import Unprepared
 from mmkeras.schema import Modality
 
 if TYPE_CHECKING:
@@ -151,6 +152,19 @@ class Kind(ABC, Generic[S, F]):
     def common_length(self, values: Any, fitted: F) -> int | None:
         """The length that raw values, or what a corruption makes of them, are padded to."""
         return None
+
+    def unprepared(
+        self, frame: pd.DataFrame, modality: Any, fitted: F, source: Source
+    ) -> list[Unprepared]:
+        """Cells that nothing in the training rows prepared the model for, by column.
+
+        Args:
+            frame: The rows.
+            modality: Which columns.
+            fitted: The fitted state.
+            source: Of these rows.
+        """
+        return []
 
     def pictures(self, column: pd.Series, settings: S) -> np.ndarray | None:
         """What people can see of a column's cells, uint8 `(rows, 96, 96, 1 | 3)`."""

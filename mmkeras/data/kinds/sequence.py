@@ -13,12 +13,17 @@ import pandas as pd
 from mmkeras.data.kinds.base import FileKind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
+from mmkeras.data.scaling import mean_and_deviation
+from mmkeras.data.unprepared import Unprepared, beyond_deviations
 from mmkeras.schema import InputSpec, Sequence
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from mmkeras.data.sources import InputMaker
+
+# Scaled numbers are cut here: any further from the training rows, and float32 may not hold them.
+MOST_DEVIATIONS = 1e6
 
 
 @dataclass(frozen=True)
@@ -81,19 +86,16 @@ class SequencePreprocessor:
             )
         if settings.scaling == "none":
             return cls(settings, store.features)
-        steps = np.concatenate(store.values).astype(np.float64)
-        deviation = steps.std(axis=0)
-        deviation[deviation == 0] = 1.0
-        return cls(
-            settings, store.features, tuple(steps.mean(axis=0).tolist()), tuple(deviation.tolist())
-        )
+        mean, deviation = mean_and_deviation(np.concatenate(store.values))
+        return cls(settings, store.features, tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def scaled(self, values: list[np.ndarray]) -> list[np.ndarray]:
         """Sequences as the model reads them: cut to `max_length` and scaled, float32."""
         mean = np.asarray(self.mean or (0.0,))
         deviation = np.asarray(self.deviation or (1.0,))
         longest = self.settings.max_length
-        return [((v[:longest] - mean) / deviation).astype(np.float32) for v in values]
+        scaled = ((v[:longest] - mean) / deviation for v in values)
+        return [v.clip(-MOST_DEVIATIONS, MOST_DEVIATIONS).astype(np.float32) for v in scaled]
 
     def ragged_steps(self, values: list[np.ndarray]) -> tf.RaggedTensor:
         """Scaled sequences as a tensor, float32 `(sequences, None, features)`.
@@ -191,6 +193,14 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
     def inputs_of(self, values, fitted, length) -> np.ndarray:
         store = SequenceStore(pd.Series(list(values), dtype=object), fitted.features)
         return fitted.input_maker(length)(fitted.ragged_steps(store.values), None).numpy()
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        steps = source.values
+        clipped = (np.abs(steps.values.numpy()) >= MOST_DEVIATIONS).any(axis=-1)
+        rows = np.zeros(len(frame), bool)
+        rows[steps.value_rowids().numpy()[clipped]] = True
+        found = beyond_deviations(modality.column, rows, MOST_DEVIATIONS)
+        return [found] if found.cells else []
 
     def common_length(self, values: list[np.ndarray], fitted: SequencePreprocessor) -> int:
         from mmkeras.data.sources import padded_length

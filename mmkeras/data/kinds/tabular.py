@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import Kind
+from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
-from mmkeras.data.tables.cells import label_names, to_numbers
+from mmkeras.data.scaling import (
+    SCALINGS,
+    centre_and_spread,
+    choose_scaling,
+    knots_of,
+    limits_of,
+    transformed,
+)
+from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
+from mmkeras.data.tables.names import KnownNames, means_missing
+from mmkeras.data.unprepared import (
+    Unprepared,
+    empty_here_only,
+    far_outside,
+    in_no_training_row,
+    shares_an_input,
+)
 from mmkeras.schema import InputSpec, Tabular
 
 
@@ -21,9 +36,21 @@ class TabularSettings:
     Args:
         max_categories: Up to this many categories of a column, the most frequent ones, get an input
             of their own; the others, and those never seen in training, share one.
+        scaling: Of numbers: `"standard"` (mean 0, standard deviation 1), `"robust"` (median and
+            interquartile range), `"log"` (the standard scaling of sign(x) log(1 + |x|)),
+            `"quantile"` (the rank, as a z-score), or `"auto"`: what suits each column's training
+            rows, which is the standard scaling unless a few rows decide the deviation.
     """
 
-    max_categories: int = 100
+    max_categories: int = 1000
+    scaling: str = "auto"
+
+    def __post_init__(self):
+        check_choice("TabularSettings", "scaling", self.scaling, ("auto", *SCALINGS))
+        if self.max_categories < 1:
+            raise ValueError(
+                f"`max_categories` must be at least 1. Received: {self.max_categories}."
+            )
 
 
 @dataclass(frozen=True)
@@ -32,7 +59,19 @@ class TabularPreprocessor:
 
     The input vector is, column by column: for a number its z-score (0 where missing) and, if a
     training row lacked it, a 1 where it is missing; for a category a one-hot code whose first
-    place means "missing or not seen in training".
+    place means "missing or not seen in training". A number that is further away from those of the
+    training rows than ten times their range counts as one at that distance.
+
+    Args:
+        settings: Scaling and categories.
+        mean: By numeric column, what scaled numbers are centred by.
+        deviation: By numeric column, what they are divided by.
+        indicated: The columns, numeric or not, that are empty in a training row.
+        categories: By column, the training rows' categories that have an input of their own.
+        methods: By numeric column, its scaling; standard where nothing is said.
+        limits: By numeric column, the least and the largest number that are not far outside.
+        knots: By numeric column with the scaling `"quantile"`, equally frequent numbers.
+        shared: By column, the rarer categories, which share one input.
     """
 
     settings: TabularSettings
@@ -40,6 +79,10 @@ class TabularPreprocessor:
     deviation: dict[str, float]
     indicated: tuple[str, ...]
     categories: dict[str, tuple[str, ...]]
+    methods: dict[str, str] = field(default_factory=dict)
+    limits: dict[str, tuple[float, float]] = field(default_factory=dict)
+    knots: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def spec(self) -> InputSpec:
@@ -51,37 +94,87 @@ class TabularPreprocessor:
     def fit(
         cls, frame: pd.DataFrame, modality: Tabular, settings: TabularSettings
     ) -> TabularPreprocessor:
-        mean, deviation, indicated = {}, {}, []
+        fitted = cls(settings, {}, {}, (), {})
+        indicated = []
         for column in modality.numeric:
             values = to_numbers(frame[column])
             known = values[~np.isnan(values)]
             if not len(known):
                 raise ValueError(f"Column {column!r} is empty in every training row; leave it out.")
-            mean[column] = float(known.mean())
-            deviation[column] = float(known.std()) or 1.0
+            fitted._fit_number(column, known)
             if len(known) < len(values):
                 indicated.append(column)
-        categories = {}
         for column in modality.categorical:
-            counts = Counter(name for name in label_names(frame[column]) if name is not None)
+            counts = label_names(frame[column]).value_counts(dropna=True)
             ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-            categories[column] = tuple(name for name, _ in ranked[: settings.max_categories])
-        return cls(settings, mean, deviation, tuple(indicated), categories)
+            names = tuple(name for name, _ in ranked)
+            fitted.categories[column] = names[: settings.max_categories]
+            if len(names) > settings.max_categories:
+                fitted.shared[column] = names[settings.max_categories :]
+            if counts.sum() < len(frame):
+                indicated.append(column)
+        return replace(fitted, indicated=tuple(indicated))
+
+    def _fit_number(self, column: str, known: np.ndarray) -> None:
+        method = self.settings.scaling
+        method = choose_scaling(known) if method == "auto" else method
+        if method != "standard":
+            self.methods[column] = method
+        if method == "quantile":
+            self.knots[column] = knots_of(known)
+        self.limits[column] = limits_of(known)
+        values = transformed(known, method, self.knots.get(column, ()))
+        self.mean[column], self.deviation[column] = centre_and_spread(values, method)
 
     def vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """Input vectors, float32 `(rows, width)`."""
-        parts = []
-        for column, mean in self.mean.items():
+        vectors = np.zeros((len(frame), self.spec.shape[0]), np.float32)
+        place = 0
+        for column in self.mean:
             values = to_numbers(frame[column])
             missing = np.isnan(values)
-            parts.append(np.where(missing, 0.0, (values - mean) / self.deviation[column])[:, None])
+            vectors[:, place] = np.where(missing, 0.0, self._scaled(column, values))
+            place += 1
             if column in self.indicated:
-                parts.append(missing[:, None])
+                vectors[:, place] = missing
+                place += 1
         for column, names in self.categories.items():
-            place = {name: 1 + position for position, name in enumerate(names)}
-            codes = [place.get(name, 0) for name in label_names(frame[column])]
-            parts.append(np.eye(1 + len(names))[np.array(codes, np.int64)])
-        return np.concatenate(parts, axis=1).astype(np.float32)
+            codes = 1 + self._places(frame, column)
+            vectors[np.arange(len(frame)), place + codes] = 1
+            place += 1 + len(names)
+        return vectors
+
+    def _scaled(self, column: str, values: np.ndarray) -> np.ndarray:
+        if column in self.limits:
+            values = np.clip(values, *self.limits[column])
+        method = self.methods.get(column, "standard")
+        values = transformed(values, method, self.knots.get(column, ()))
+        return (values - self.mean[column]) / self.deviation[column]
+
+    def _places(self, frame: pd.DataFrame, column: str) -> np.ndarray:
+        """The place of each row's category among those with an input of their own; or -1."""
+        known = KnownNames(self.categories[column], column in self.indicated)
+        return known.places(label_names(frame[column]))
+
+    def unprepared(self, frame: pd.DataFrame) -> list[Unprepared]:
+        """The cells that no training row prepared for, by column."""
+        found = []
+        for column in self.mean:
+            values = to_numbers(frame[column])
+            low, high = self.limits.get(column, (-np.inf, np.inf))
+            found.append(far_outside(column, (values < low) | (values > high)))
+            if column not in self.indicated:
+                found.append(empty_here_only(column, np.isnan(values)))
+        for column in self.categories:
+            names = label_names(frame[column])
+            unknown = self._places(frame, column) < 0
+            empty = np.array([means_missing(name) for name in names], bool)
+            seen = names.isin(self.shared.get(column, ())).to_numpy()
+            found.append(in_no_training_row(column, unknown & ~empty & ~seen))
+            found.append(shares_an_input(column, unknown & seen))
+            if column not in self.indicated:
+                found.append(empty_here_only(column, unknown & empty))
+        return [each for each in found if each.cells]
 
 
 class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
@@ -105,3 +198,7 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
 
     def inputs_of(self, values, fitted, length) -> np.ndarray:
         return fitted.vectors(values)
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        empty = [empty_cells(frame[column]) for column in modality.columns]
+        return fitted.unprepared(frame[~np.all(empty, axis=0)])

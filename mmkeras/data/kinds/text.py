@@ -16,7 +16,8 @@ import pandas as pd
 
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
-from mmkeras.data.tables.cells import Problem, is_empty, object_series, shown_cell
+from mmkeras.data.tables.cells import Problem, empty_cells, object_series, shown_cell
+from mmkeras.data.unprepared import Unprepared, without_known_words
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec, Text
@@ -199,13 +200,16 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         hint = "make it a string, or put the column into a Tabular modality"
         if pd.api.types.is_numeric_dtype(cells) and not cells.isna().all():
             return cells, [(None, f"holds numbers ({cells.dtype}), not texts; {hint}")]
+        empty, values = empty_cells(cells), cells.to_numpy(object, copy=True)
         problems: list[Problem] = []
-        for row, value in enumerate(cells, start=1):
-            if isinstance(value, numbers.Number | np.bool_) and not is_empty(value):
+        is_text = np.array([isinstance(value, str) for value in values], bool)
+        for position in np.flatnonzero(~empty & ~is_text):
+            value, row = values[position], int(position) + 1
+            if isinstance(value, numbers.Number | np.bool_):
                 problems.append((row, f"{value} is a number, not a text; {hint}"))
-            elif not isinstance(value, str) and not is_empty(value):
+            else:
                 problems.append((row, f"{shown_cell(value)} is not a text; give a string"))
-        values = (None if is_empty(value) else value for value in cells)
+        values[empty] = None
         return object_series(values, cells), problems
 
     def source(self, rows, modality, fitted, store) -> Source:
@@ -213,6 +217,13 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
 
         ids = fitted.ragged_ids(list(rows.frame[modality.column]))
         return TensorSource(ids, fitted.input_maker())
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        ids = source.values
+        known = np.zeros(len(frame), bool)
+        known[ids.value_rowids().numpy()[ids.values.numpy() != UNKNOWN]] = True
+        found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
+        return [found] if found.cells else []
 
     def raw_values(self, frame, modality, fitted, source) -> list[str | None]:
         return list(frame[modality.column])

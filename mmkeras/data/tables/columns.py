@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.cells import (
     CONTAINERS,
     Problem,
+    equal_means_same,
     is_empty,
-    label_names,
     label_set,
     label_sets,
+    numbers_of,
     object_series,
     shown_cell,
     step_labels,
-    to_number,
 )
+from mmkeras.data.tables.names import canonical_names
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -71,16 +72,18 @@ def read_column(
 
 
 def _read_labels(cells: pd.Series, role: str, separator: str) -> tuple[pd.Series, list[Problem]]:
-    found = ((row, _label_problem(v, role, separator)) for row, v in enumerate(cells, start=1))
-    problems: list[Problem] = [(row, problem) for row, problem in found if problem]
-    if problems:
-        return cells, problems
+    # Of equal cells one is looked at, where they can be told apart.
+    looked_at = cells.drop_duplicates() if equal_means_same(cells) else cells
+    reasons = [_label_problem(value, role, separator) for value in looked_at]
+    if any(reasons):
+        found = ((row, _label_problem(v, role, separator)) for row, v in enumerate(cells, start=1))
+        return cells, [(row, problem) for row, problem in found if problem]
     if role == "steps":
         joined = (None if is_empty(v) else separator.join(step_labels(v, separator)) for v in cells)
         return object_series(joined, cells), []
     if role == "labels":
         return object_series((separator.join(s) for s in label_sets(cells, separator)), cells), []
-    return label_names(cells), []
+    return canonical_names(cells), []
 
 
 def _label_problem(value: Any, role: str, separator: str) -> str | None:
@@ -107,15 +110,16 @@ def _label_problem(value: Any, role: str, separator: str) -> str | None:
 
 
 def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
-    values = [to_number(value) for value in cells]
-    problems: list[Problem] = [
-        (row, f"{shown_cell(cell)} is not a number")
-        if value is None
-        else (row, f"{shown_cell(cell)} is infinite; leave the cell empty or give a finite number")
-        for row, (cell, value) in enumerate(zip(cells, values, strict=True), start=1)
-        if value is None or math.isinf(value)
-    ]
+    values, wrong = numbers_of(cells)
+    problems: list[Problem] = []
+    for position in wrong:
+        problems.append((position + 1, f"{shown_cell(cells.iloc[position])} is not a number"))
+    for position in np.flatnonzero(np.isinf(values)):
+        shown = shown_cell(cells.iloc[position])
+        problem = f"{shown} is infinite; leave the cell empty or give a finite number"
+        problems.append((int(position) + 1, problem))
     if problems:
-        kept = (c if v is None else v for c, v in zip(cells, values, strict=True))
-        return object_series(kept, cells), problems
+        kept = object_series(values.tolist(), cells)
+        kept.iloc[wrong] = cells.iloc[wrong]
+        return kept, problems
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64"), []

@@ -1,4 +1,4 @@
-"""Tell whether two tables hold the same: a digest of all cells, and of one cell its bytes."""
+"""Tell whether two tables, or two rows, hold the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS
-from mmkeras.data.tables.cells import content_digest, is_empty, label_name, label_set, to_number
+from mmkeras.data.tables.cells import (
+    content_digest,
+    equal_means_same,
+    is_empty,
+    label_name,
+    label_set,
+    to_number,
+)
 from mmkeras.data.tables.columns import column_roles
 from mmkeras.schema import Schema
 
@@ -35,18 +42,61 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
             continue
         header = f"{column}\n{role}".encode()
         digest.update(struct.pack("<QQ", len(header), len(frame)) + header)
-        for value in frame[column]:
-            if role in _FILES and isinstance(value, str) and not is_empty(value):
-                path = Path(value)
-                value = f"{path.name}\n{_size(path)}"
-            part = cell_bytes(value, role, schema)
-            digest.update(struct.pack("<Q", len(part)) + part)
+        codes, distinct = _distinct(frame[column])
+        parts = [_sized(_path_as_file(v, role), role, schema) for v in [*distinct, None]]
+        digest.update(b"".join([parts[code] for code in codes]))
     return digest.hexdigest()
 
 
-def _size(path: Path) -> int:
-    """Bytes of a file; entries of a folder of frames."""
-    return sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
+def _path_as_file(value: Any, role: str) -> Any:
+    """A path as its file's name and size; other cells as they are."""
+    if role in _FILES and isinstance(value, str) and not is_empty(value):
+        path = Path(value)
+        # Of a folder of frames its entries.
+        size = sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
+        return f"{path.name}\n{size}"
+    return value
+
+
+def _sized(value: Any, role: str, schema: Schema) -> bytes:
+    part = cell_bytes(value, role, schema)
+    return struct.pack("<Q", len(part)) + part
+
+
+def _distinct(cells: pd.Series) -> tuple[np.ndarray, list[Any]]:
+    """Which of the distinct cells each row has, -1 for none of them, and these cells."""
+    if equal_means_same(cells):
+        codes, distinct = pd.factorize(cells)
+        return codes, list(distinct)
+    return np.arange(len(cells)), cells.tolist()
+
+
+def row_codes(frame: pd.DataFrame, schema: Schema, *, target: bool = True) -> np.ndarray:
+    """A number for each row, the same for rows that hold the same, int64 `(rows,)`.
+
+    Media are compared by path, or by content where they are bytes or arrays.
+
+    Args:
+        frame: A table as `read_table` returns it.
+        schema: Which column is what; id and group do not count.
+        target: Whether the target counts, or the inputs alone.
+
+    Example:
+
+    >>> from mmkeras.schema import Text
+    >>> frame = pd.DataFrame({"note": ["a", "b", "a"]})
+    >>> row_codes(frame, Schema([Text("note")])).tolist()
+    [0, 1, 0]
+    """
+    roles = column_roles(schema)
+    rows = np.zeros(len(frame), np.int64)
+    for column in (*schema.columns, *(schema.target_columns if target else ())):
+        if column in frame.columns:
+            codes, distinct = _distinct(frame[column])
+            meanings = [cell_bytes(value, roles[column], schema) for value in distinct]
+            same = pd.factorize(np.array([*meanings, b""], dtype=object))[0]
+            rows = pd.factorize(rows * len(same) + same[codes])[0]
+    return rows
 
 
 def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
@@ -65,5 +115,5 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     if role == "label":
         value = label_name(value)
     elif role == "labels":
-        value = "\n".join(label_set(value, getattr(schema.target, "separator", "|")))
+        value = "\n".join(label_set(value, schema.separator))
     return b"s" + str(value).encode("utf-8", "surrogatepass")

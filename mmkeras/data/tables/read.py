@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.tables.cells import NA_WORDS, Problem, empty_cells, is_empty, missing_cells
+from mmkeras.data.tables.cells import NA_WORDS, Problem, empty_cells, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
+from mmkeras.data.tables.names import without_na_words
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -47,6 +48,8 @@ class TableError(ValueError):
         if count > _SHOWN_PROBLEMS:
             lines = lines + [f"... and {count - _SHOWN_PROBLEMS} more"]
         heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
+        if any(problem.endswith(": the target is empty") for problem in self.problems):
+            lines.append("(To leave rows without a target out: drop_unlabelled.)")
         return "\n".join([heading, *(f"  {line}" for line in lines)])
 
 
@@ -56,13 +59,15 @@ def read_table(
     *,
     base_dir: str | Path | None = None,
     require_target: bool = True,
+    allow_unlabelled: bool = False,
 ) -> pd.DataFrame:
     """Reads a table and checks all of it against its schema at once.
 
     Holes, i.e. empty cells of inputs, are allowed, but not a row without any input. An empty
-    multi-label cell means that none of the labels applies. In a CSV file, texts, categories, class
-    labels, paths, ids and groups are read as they stand ("007", "NA" and "None" too); numeric
-    columns take the usual words for "no number".
+    multi-label cell means that none of the labels applies. In a CSV file, texts, categories, paths,
+    ids and groups are read as they stand ("007", "NA" and "None" too); numeric columns and targets
+    take the usual words for "no value" as such, unless the target says `na_is_class`. Names have
+    one form wherever the table comes from: see `canonical_names`.
 
     Args:
         source: A .csv, .tsv (both UTF-8) or .parquet file, or a DataFrame, which is not changed.
@@ -70,7 +75,9 @@ def read_table(
         base_dir: The folder that image paths are relative to. Defaults to the file's own folder,
             and to the working directory for a DataFrame.
         require_target: With `False`, for prediction on new rows, only the input columns have to be
-            there, and target and group cells may be empty.
+            there. The target is not looked at, and ids may repeat.
+        allow_unlabelled: Whether the target may be empty, for `clean_table(...,
+            drop_unlabelled=True)`.
 
     Returns:
         A DataFrame with the rows and columns of the source (columns that the schema does not name
@@ -106,17 +113,24 @@ def read_table(
     ]
     if not len(frame):
         problems.append(f"{name}: the table has no rows")
+    read: dict[str, pd.Series] = {}
     for column, role in roles.items():
-        if column not in frame.columns:
+        if column not in frame.columns or (column in schema.target_columns and not require_target):
             continue
-        separator = getattr(schema.target, "separator", "|")
-        cells, found = read_column(frame[column], role, folder, separator)
-        frame[column] = cells
-        found += _check_keys(column, cells, schema, require_target)
+        cells = frame[column]
+        if column in schema.target_columns and not schema.na_is_class:
+            cells = without_na_words(cells)
+        read[column], found = read_column(cells, role, folder, schema.separator)
+        if require_target:
+            found += _check_keys(column, read[column], schema, allow_unlabelled)
         for row, problem in sorted(found, key=lambda item: item[0] or 0):
             place = f"row {row}, column" if row else "column"
             problems.append(f"{name}, {place} {column!r}: {problem}")
 
+    if read:
+        # All columns at once: one by one, wide tables take minutes.
+        cells = [read.get(c, frame.iloc[:, n]) for n, c in enumerate(frame.columns)]
+        frame = pd.concat(cells, axis=1)
     if all(column in frame.columns for column in schema.columns):
         for position in np.flatnonzero(missing_cells(frame, schema).to_numpy().all(axis=1)):
             inputs = ", ".join(map(repr, schema.columns))
@@ -190,19 +204,19 @@ def _load(path: Path, roles: Iterable[str] | None) -> pd.DataFrame:
 
 
 def _check_keys(
-    column: str, cells: pd.Series, schema: Schema, require_target: bool
+    column: str, cells: pd.Series, schema: Schema, allow_unlabelled: bool
 ) -> list[Problem]:
     """What must not be empty or repeat: the cells of target, group and id."""
     problems: list[Problem] = []
     if column == schema.id:
         first: dict[Any, int] = {}
         for row, value in enumerate(cells, start=1):
-            if is_empty(value):
+            if value is None:
                 problems.append((row, "the id is empty"))
-            elif first.setdefault(str(value), row) != row:
-                problems.append((row, f"the id {value!r} is already in row {first[str(value)]}"))
+            elif first.setdefault(value, row) != row:
+                problems.append((row, f"the id {value!r} is already in row {first[value]}"))
     is_target = column in schema.target_columns
-    if require_target and (is_target or column == schema.group):
+    if (is_target and not allow_unlabelled) or column == schema.group:
         what = "target" if is_target else "group"
         empty = np.flatnonzero(empty_cells(cells))
         if not (is_target and task_class(schema.target).may_be_empty):

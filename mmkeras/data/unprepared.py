@@ -1,0 +1,73 @@
+"""Cells that nothing in the training rows prepared a model for: counted, and said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Unprepared:
+    """Cells of one column that no training row prepared the model for.
+
+    Args:
+        column: The column.
+        cells: How many they are.
+        rows: The rows that were looked at.
+        what: What they are, and what the model takes them for.
+    """
+
+    column: str
+    cells: int
+    rows: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"column {self.column!r}: {self.cells:,} of {self.rows:,} cells {self.what}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "column": self.column,
+            "cells": self.cells,
+            "rows": self.rows,
+            "what": self.what,
+        }
+
+
+def in_no_training_row(column: str, cells: np.ndarray) -> Unprepared:
+    """Categories that are new."""
+    return _counted(column, cells, "were in no training row; they all count as one unknown value")
+
+
+def shares_an_input(column: str, cells: np.ndarray) -> Unprepared:
+    """Categories beyond `max_categories`."""
+    what = "have one of the rarer categories, which share one input (raise `max_categories`)"
+    return _counted(column, cells, what)
+
+
+def empty_here_only(column: str, cells: np.ndarray) -> Unprepared:
+    """Empty cells of a column that no training row lacks."""
+    return _counted(column, cells, "are empty, and no training row's is; they count as average")
+
+
+def far_outside(column: str, cells: np.ndarray) -> Unprepared:
+    """Numbers far from all training rows'."""
+    what = "are far outside of the training rows' range, and are taken for its tenfold"
+    return _counted(column, cells, what)
+
+
+def without_known_words(column: str, cells: np.ndarray) -> Unprepared:
+    """Texts of unknown words only."""
+    return _counted(column, cells, "have no word of the training rows' vocabulary")
+
+
+def beyond_deviations(column: str, cells: np.ndarray, limit: float) -> Unprepared:
+    """Sequences with numbers far from all training rows'."""
+    what = f"have numbers that are cut at {limit:,.0f} of the training rows' standard deviations"
+    return _counted(column, cells, what)
+
+
+def _counted(column: str, cells: np.ndarray, what: str) -> Unprepared:
+    return Unprepared(column, int(cells.sum()), len(cells), what)
