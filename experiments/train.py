@@ -20,10 +20,9 @@ import pandas as pd
 import tyro
 
 from mmkeras.cli import option, parse, run_script
-from mmkeras.data.leakage.check import check_leakage, format_findings
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
-from mmkeras.experiment.rows import experiment_rows
+from mmkeras.experiment.rows import experiment_rows, look_at_rows
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
@@ -72,8 +71,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     else:
         config, stamp = read_config(Path(resumed), arguments)
     rows = experiment_rows(config)
-    for message in rows.messages:
-        print(message)
+    findings = look_at_rows(rows)
     table, schema, splits = rows.table, rows.schema, rows.splits
     task = task_class(schema.target)
     counted = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
@@ -82,8 +80,6 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     if task.single_label:
         counts = task.class_counts(table, schema.target)
         print(f"{len(counts)} classes of {counts.min():,} to {counts.max():,} rows")
-    findings = check_leakage(splits, schema)
-    print(format_findings(findings))
 
     if stamp is None:
         folder = new_folder(config.runs / config.experiment / time_stamp(), f"-{FUSED}")

@@ -8,6 +8,8 @@ from scipy.stats import norm
 SCALINGS = ("standard", "robust", "log", "quantile")
 # A value is far outside when it is this many times the training rows' range away from it.
 FAR = 10.0
+# Scaled numbers are cut here: any further from the training rows, and float32 may not hold them.
+MOST_DEVIATIONS = 1e6
 _MANY_ROWS = 20  # with fewer, what looks like a heavy tail may be one row
 _HEAVY = 5.0  # deviation of all values over that of the middle 90 %; 1.3 for a normal distribution
 _LIGHT = 3.0

@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from mmkeras.data.datasets import DATASETS, load_dataset
-from mmkeras.data.tables.clean import clean_table
-from mmkeras.data.tables.infer import infer_schema
+from mmkeras.data.tables.classes import limit_classes
+from mmkeras.data.tables.clean import clean_table, group_equal_rows
+from mmkeras.data.tables.columns import did_you_mean
+from mmkeras.data.tables.infer import find_target, infer_schema
 from mmkeras.data.tables.read import read_raw, read_table
-from mmkeras.data.tables.splits import Splits, k_folds, split_officially, split_table
-from mmkeras.schema import Schema
+from mmkeras.data.tables.splits import (
+    Splits,
+    folds_by_column,
+    k_folds,
+    split_officially,
+    split_table,
+)
+from mmkeras.schema import TARGETS, Schema
 
 
 @dataclass(frozen=True)
@@ -23,20 +32,43 @@ class DataConfig:
 
     Args:
         dataset: A public data set (mmkeras.data.datasets). Its preset replaces the defaults below.
-        data: Your own CSV or Parquet file instead of a data set.
+        data: Your own file instead of a data set.
         schema: The JSON file that says which of its columns is what; inferred if not given.
         target: The column to predict, where the schema is inferred.
+        task: What kind of answer it is, where the schema is inferred.
+        id: The column that names the rows, where the schema is inferred.
+        group: The column whose equal values belong together, where the schema is inferred.
+        ignore: Columns that are not to be inputs, where the schema is inferred.
+        base_dir: The folder that paths in your table are relative to; by default the file's own.
         drop_holes: Leave out rows that lack a modality, instead of telling the model.
+        drop_unlabelled: Leave out rows without a target, instead of refusing the table.
+        drop_duplicates: Leave out rows that equal an earlier one, inputs and target.
+        group_equal_rows: Keep rows with equal inputs on one side of every split.
+        min_class_rows: Rows that a class has to have.
+        rare_classes: What happens to classes with fewer: drop (their rows are left out) or other
+            (they become one class of this name).
         split_column: The column that says train, validation or test. A data set with an official
             split uses that.
+        fold_column: The column that names each row's fold, for cross-validation.
     """
 
     dataset: Literal[tuple(DATASETS)] = "glyphs"
     data: Path | None = None
     schema: Path | None = None
     target: str | None = None
+    task: Literal["auto", "label", "labels", "number", "step_labels"] = "auto"
+    id: str | None = None
+    group: str | None = None
+    ignore: tuple[str, ...] = ()
+    base_dir: Path | None = None
     drop_holes: bool = False
+    drop_unlabelled: bool = False
+    drop_duplicates: bool = False
+    group_equal_rows: bool = False
+    min_class_rows: int = 1
+    rare_classes: Literal["drop", "other"] = "drop"
     split_column: str | None = None
+    fold_column: str | None = None
 
     @property
     def name(self) -> str:
@@ -44,10 +76,9 @@ class DataConfig:
 
     def load(self) -> tuple[pd.DataFrame, Schema, list[str]]:
         """The validated, cleaned table, its schema, and what was inferred and dropped, in words."""
+        self._refuse_without_effect()
         messages = []
         if self.data is None:
-            if self.schema or self.target:
-                raise ValueError("--schema and --target describe your own --data.")
             source, schema = load_dataset(self.dataset)
         else:
             source = self.data
@@ -59,26 +90,54 @@ class DataConfig:
                     "The schema was inferred; to change it, save it and pass --schema:\n"
                     + schema.to_json()
                 )
-        table = read_table(source, schema)
+        table = read_table(
+            source, schema, base_dir=self.base_dir, allow_unlabelled=self.drop_unlabelled
+        )
         table, cleaning = clean_table(
-            table, schema, drop_holes=self.drop_holes, drop_duplicates=self.data is not None
+            table,
+            schema,
+            drop_holes=self.drop_holes,
+            drop_unlabelled=self.drop_unlabelled,
+            drop_duplicates=self.drop_duplicates,
         )
         if self.data is not None:
             messages.append(str(cleaning))
+        if self.min_class_rows > 1:
+            table, said = limit_classes(table, schema, self.min_class_rows, self.rare_classes)
+            messages += said
+        if self.group_equal_rows:
+            table, schema = group_equal_rows(table, schema)
         return table, schema, messages
+
+    def _refuse_without_effect(self) -> None:
+        """Settings that nothing would come of."""
+        inferred = [name for name in _INFERENCE if getattr(self, name) != _DEFAULTS[name]]
+        if self.data is None and (inferred or self.schema or self.base_dir):
+            raise ValueError(
+                "--schema, --base-dir, " + ", ".join(f"--{name}" for name in _INFERENCE) + " "
+                "describe your own --data."
+            )
+        if self.schema is not None and inferred:
+            given = ", ".join(f"--{name}" for name in inferred)
+            raise ValueError(f"{given}: the file --schema says this. Change it there.")
+        if self.min_class_rows < 1:
+            raise ValueError(f"--min-class-rows is at least 1. Received: {self.min_class_rows}.")
+        if self.min_class_rows == 1 and self.rare_classes != "drop":
+            raise ValueError("--rare-classes needs --min-class-rows above 1.")
 
     def split(
         self, table: pd.DataFrame, schema: Schema, *, validation: float, test: float, seed: int
     ) -> Splits:
         """The table's own split where it has one, otherwise a random one."""
+        if self.fold_column is not None:
+            raise ValueError(
+                f"--fold-column {self.fold_column} names the folds of a cross-validation; use "
+                "experiments/cross_validate.py, or --split-column for one split."
+            )
         column = self.split_column
         if column is None and self.data is None and "split" in table.columns:
             column = "split"
-        if column in schema.columns:
-            raise ValueError(
-                f"The split column {column!r} is an input in the schema: the model would be told "
-                "which rows are for testing. Remove it there."
-            )
+        _refuse_input(column, schema)
         if column is None:
             return split_table(table, schema, validation=validation, test=test, seed=seed)
         return split_officially(table, schema, column, validation=validation, seed=seed)
@@ -97,7 +156,7 @@ class DataConfig:
 
         Args:
             table, schema: As `load` returned them.
-            folds: How many parts the rows are cut into.
+            folds: How many parts the rows are cut into, unless `fold_column` says so.
             fold: Which of them has the test rows, from 0.
             validation: Share of the other rows that choose the epoch.
             seed: Decides which rows are in which fold.
@@ -111,16 +170,52 @@ class DataConfig:
                 "tests every row once. Leave it out, or use experiments/train.py, which tests "
                 "the rows that it names."
             )
-        train, test = list(k_folds(table, schema, folds=folds, seed=seed))[fold]
+        train, test = self.folds(table, schema, folds=folds, seed=seed)[fold]
         inner = split_table(table.iloc[train], schema, validation=validation, test=0.0, seed=seed)
         return Splits(inner.train, inner.validation, table.iloc[test])
 
+    def folds(
+        self, table: pd.DataFrame, schema: Schema, *, folds: int, seed: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The positions of the rows of all folds, `(train, test)` for each."""
+        if self.fold_column is None:
+            return list(k_folds(table, schema, folds=folds, seed=seed))
+        _refuse_input(self.fold_column, schema)
+        return folds_by_column(table, self.fold_column)
+
     def _inferred_schema(self) -> Schema:
         raw = read_raw(self.data)
-        if self.split_column is not None:
-            # It says which rows are which, and is nothing to learn from.
-            raw = raw.drop(columns=self.split_column, errors="ignore")
-        return infer_schema(raw, target=self.target, base_dir=self.data.parent)
+        # Which rows are which is nothing to learn from.
+        unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
+        missing = [column for column in unused if column not in raw.columns]
+        if missing:
+            raise ValueError(
+                f"No column {missing[0]!r}{did_you_mean(missing[0], raw.columns)}. "
+                f"Columns: {list(raw.columns)}."
+            )
+        target: Any = self.target
+        if self.task != "auto":
+            target = TARGETS[self.task](target or find_target(list(raw.columns)))
+        return infer_schema(
+            raw.drop(columns=unused),
+            target=target,
+            id=self.id,
+            group=self.group,
+            base_dir=self.base_dir or self.data.parent,
+        )
+
+
+# Settings of the inference of a schema.
+_INFERENCE = ("target", "task", "id", "group", "ignore")
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(DataConfig)}
+
+
+def _refuse_input(column: str | None, schema: Schema) -> None:
+    if column in schema.columns:
+        raise ValueError(
+            f"The column {column!r} says which rows are for testing, and is an input in the "
+            "schema: the model would be told. Remove it there."
+        )
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -140,5 +235,7 @@ def to_json(config: Any) -> dict[str, Any]:
 
 def data_config_from_json(values: dict[str, Any]) -> DataConfig:
     """The `DataConfig` that `to_json` wrote."""
-    paths = {name: Path(values[name]) for name in ("data", "schema") if values[name]}
-    return DataConfig(**{**values, **paths})
+    own: dict[str, Any] = {
+        name: Path(values[name]) for name in ("data", "schema", "base_dir") if values.get(name)
+    }
+    return DataConfig(**{**values, **own, "ignore": tuple(values.get("ignore", ()))})

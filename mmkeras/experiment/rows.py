@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS
+from mmkeras.data.leakage.check import check_leakage, format_findings
+from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
+from mmkeras.files import write_json
 from mmkeras.schema import Schema
+
+LEAKAGE = "leakage.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +55,20 @@ def open_rows(
     table, schema, messages = open_table(data, settings)
     splits = data.split(table, schema, validation=validation, test=test, seed=seed)
     return Rows(table, schema, splits, messages)
+
+
+def look_at_rows(rows: Rows) -> list[Finding]:
+    """Prints what was done to the rows, and what the leakage check finds in them; returns that."""
+    for message in rows.messages:
+        print(message)
+    findings = check_leakage(rows.splits, rows.schema)
+    print(format_findings(findings))
+    return findings
+
+
+def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
+    """Keeps the findings of the leakage check beside the results, as `leakage.json`."""
+    write_json(folder / LEAKAGE, [dataclasses.asdict(finding) for finding in findings])
 
 
 class RowsConfig(Protocol):

@@ -21,6 +21,7 @@ from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import locked
+from mmkeras.experiment.rows import save_findings
 from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
@@ -113,6 +114,7 @@ def train_run(
         )
         metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
         _write_run(folder, preprocessing, pipelines["test"], trained)
+        save_findings(folder, findings)
         write_report(
             folder,
             model=trained.model,

@@ -13,7 +13,7 @@ import tyro
 
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import Rows, open_fold, open_table
+from mmkeras.experiment.rows import Rows, look_at_rows, open_fold, open_table, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
@@ -29,7 +29,8 @@ class CrossValidationConfig:
 
     Args:
         data: Which rows.
-        folds: How many parts the rows are cut into; each is the test rows of one fold.
+        folds: How many parts the rows are cut into; each is the test rows of one fold. With
+            `--fold-column`, there is a fold for each of its values.
         fold_seed: Decides which rows are in which fold.
         validation: Share of a fold's training rows that choose the epoch; with 0, all of them are
             trained on for the full number of epochs.
@@ -61,13 +62,12 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
     table, schema, messages = open_table(config.data, config.settings)
-    for message in messages:
-        print(message)
     task = task_class(schema.target)
     cut = {"folds": config.folds, "validation": config.validation, "seed": config.fold_seed}
+    count = len(config.data.folds(table, schema, folds=config.folds, seed=config.fold_seed))
     folds = [
         Rows(table, schema, config.data.fold(table, schema, fold=fold, **cut), messages)
-        for fold in range(config.folds)
+        for fold in range(count)
     ]
     out = experiment_folder(config.out, f"runs/cross_validate-{config.data.name}")
     trainings = [
@@ -84,7 +84,10 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
         for fold, rows in enumerate(folds)
         for model in config.models or models_of(schema)
     ]
+    # Of the folds the first: the others have the same rows.
+    findings = look_at_rows(folds[0])
     with locked(out):
+        save_findings(out, findings)
         results, failed = train_missing(
             trainings,
             out,

@@ -16,7 +16,7 @@ import tyro
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import experiment_rows
+from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
@@ -64,8 +64,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
     rows = experiment_rows(config)
-    for message in rows.messages:
-        print(message)
+    findings = look_at_rows(rows)
     schema = rows.schema
     task = task_class(schema.target)
     models = config.models or models_of(schema)
@@ -84,6 +83,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
         for model in models
     ]
     with locked(out):
+        save_findings(out, findings)
         results, failed = train_missing(
             trainings,
             out,

@@ -26,7 +26,7 @@ from mmkeras.evaluation.probe import linear_probe
 from mmkeras.evaluation.retrieval import chance, search
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import Rows, experiment_rows
+from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
 from mmkeras.files import write_text
@@ -87,8 +87,7 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
         ValueError: The rows have no class each, or one modality; there are no rows to search.
     """
     rows = experiment_rows(config)
-    for message in rows.messages:
-        print(message)
+    findings = look_at_rows(rows)
     parts = _parts(config, rows)
     schema = rows.schema
     print(
@@ -101,6 +100,7 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
     settings = dataclasses.replace(config.settings, training=training)
     out = experiment_folder(config.out, Path("runs") / f"retrieval-{config.data.name}")
     with locked(out):
+        save_findings(out, findings)
         _, pipelines = fitted_pipelines(parts, schema, settings, out / "cache")
         train, test = pipelines["train"], pipelines["test"]
         learnt, sought = (

@@ -112,6 +112,17 @@ def test_a_moved_folder_predicts_on_raw_rows_as_it_did(finished, tmp_path):
     assert len(moved.predict(frame[45:].assign(when="noon"))) == 15
 
 
+def test_rows_that_training_did_not_prepare_for_are_counted_with_the_predictions(finished):
+    run, frame, _ = finished
+    strange = frame[45:50].assign(note="zzz")
+    with pytest.warns(UserWarning, match=r"'note': 5 of 5 cells have no word of the training"):
+        predictions = run.predict(strange)
+    (found,) = predictions.attrs["unprepared"]
+    assert (found["column"], found["cells"], found["rows"]) == ("note", 5, 5)
+    assert run.metrics["unprepared"] == []
+    assert json.loads((run.path / "leakage.json").read_text()) == []
+
+
 def test_training_again_in_a_finished_folder_does_nothing(finished):
     run, frame, schema = finished
     before = (run.path / "model.keras").stat().st_mtime_ns

@@ -1,12 +1,14 @@
 """The rows of an experiment, the same for every model, seed and process."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import PIL.Image
 import pytest
 
 from mmkeras.experiment.data_config import DataConfig
-from mmkeras.experiment.rows import drop_unreadable, open_fold, open_rows
+from mmkeras.experiment.rows import drop_unreadable, look_at_rows, open_fold, open_rows
 from mmkeras.experiment.settings import Settings
 from mmkeras.schema import Schema, Tabular
 
@@ -23,7 +25,8 @@ def data(tmp_path):
     frame.loc[15:, "part"] = "test"
     frame.loc[19, ["label", "part"]] = ["a", "train"]
     frame.to_csv(tmp_path / "own.csv", index=False)
-    return DataConfig(data=tmp_path / "own.csv", target="label", split_column="part")
+    path = tmp_path / "own.csv"
+    return DataConfig(data=path, target="label", split_column="part", drop_duplicates=True)
 
 
 def test_rows_are_loaded_cleaned_without_unreadable_ones_and_split(data):
@@ -68,3 +71,63 @@ def test_unreadable_images_are_left_out_before_splitting(shared_table):
     kept, messages = drop_unreadable(frame, schema, Settings())
     assert list(kept.index) == [i for i in range(60) if i != 4]
     assert len(messages) == 1 and "index 4, column 'picture'" in messages[0]
+
+
+def test_equal_rows_are_observations_and_stay_unless_asked_otherwise(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.integers(0, 2, (200, 3)).astype(str), columns=["a", "b", "label"])
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    data = DataConfig(data=tmp_path / "own.csv", target="label")
+    shares = {"validation": 0.2, "test": 0.2, "seed": 0}
+    rows = open_rows(data, Settings(), **shares)
+    assert len(rows.table) == 200
+    assert "Rows equal to an earlier row, which are kept: 192" in "\n".join(rows.messages)
+    (overlap,) = [f for f in look_at_rows(rows) if f.check == "same row on both sides"]
+    assert overlap.rows == 80 and "group_equal_rows" in overlap.message
+    dropped = dataclasses.replace(data, drop_duplicates=True)
+    assert len(open_rows(dropped, Settings(), **shares).table) == 8
+    grouped = open_rows(dataclasses.replace(data, group_equal_rows=True), Settings(), **shares)
+    kinds = [set(map(tuple, part[["a", "b"]].to_numpy())) for part in grouped.splits]
+    assert not kinds[0] & kinds[2] and sum(map(len, kinds)) == 4
+
+
+def test_rare_classes_and_rows_without_a_target_are_left_out_and_counted(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(30) * 0.37, "label": ["a", "b"] * 14 + ["c", None]})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    data = DataConfig(data=tmp_path / "own.csv", target="label")
+    shares = {"validation": 0.2, "test": 0.2, "seed": 0}
+    with pytest.raises(ValueError, match="row 30, column 'label': the target is empty"):
+        open_rows(data, Settings(), **shares)
+    data = dataclasses.replace(data, drop_unlabelled=True, min_class_rows=2)
+    rows = open_rows(data, Settings(), **shares)
+    said = "\n".join(rows.messages)
+    assert "Dropped rows without a target: 1 (index 29)" in said
+    assert "Dropped 1 rows of 1 classes with fewer than 2 rows: 'c' (1)." in said
+    assert len(rows.table) == 28
+
+
+def test_official_folds_are_tested_once_each_and_are_no_inputs(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(20) * 0.37, "label": ["a", "b"] * 10})
+    frame["fold"] = np.repeat(["f1", "f2"], [14, 6])
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    data = DataConfig(data=tmp_path / "own.csv", target="label", fold_column="fold")
+    cut = {"folds": 5, "validation": 0.0, "seed": 0}
+    parts = [open_fold(data, Settings(), fold=fold, **cut) for fold in range(2)]
+    assert parts[0].schema.columns == ("x",)
+    assert [len(part.splits.test) for part in parts] == [14, 6]
+    with pytest.raises(ValueError, match=r"experiments/cross_validate.py"):
+        open_rows(data, Settings(), validation=0.2, test=0.2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"target": "label"}, "describe your own --data"),
+        ({"data": "own.csv", "schema": "own.json", "task": "label"}, "--task: the file --schema"),
+        ({"rare_classes": "other"}, "--rare-classes needs --min-class-rows"),
+        ({"min_class_rows": 0}, "--min-class-rows is at least 1"),
+    ],
+)
+def test_settings_of_rows_without_effect_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        DataConfig(**wrong).load()

@@ -129,7 +129,7 @@ def test_the_first_trial_has_the_settings_given(finished):
 
 def test_trials_know_no_test_rows(finished, config):
     # A pipeline refuses labels that no training row has: the search would have failed.
-    splits, _, _ = load_rows(config)
+    splits = load_rows(config).splits
     assert not len(splits.test) and len(splits.train) + len(splits.validation) == 48
     assert "poison" not in set(splits.train["when"]) | set(splits.validation["when"])
 

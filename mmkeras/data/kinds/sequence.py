@@ -13,7 +13,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import FileKind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
-from mmkeras.data.scaling import mean_and_deviation
+from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
 from mmkeras.data.unprepared import Unprepared, beyond_deviations
 from mmkeras.schema import InputSpec, Sequence
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from mmkeras.data.sources import InputMaker
-
-# Scaled numbers are cut here: any further from the training rows, and float32 may not hold them.
-MOST_DEVIATIONS = 1e6
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.scaling import (
+    MOST_DEVIATIONS,
     SCALINGS,
     centre_and_spread,
     choose_scaling,
@@ -128,7 +129,7 @@ class TabularPreprocessor:
 
     def vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """Input vectors, float32 `(rows, width)`."""
-        vectors = np.zeros((len(frame), self.spec.shape[0]), np.float32)
+        vectors = np.zeros((len(frame), sum(self.spec.groups or ())), np.float32)
         place = 0
         for column in self.mean:
             values = to_numbers(frame[column])
@@ -149,7 +150,8 @@ class TabularPreprocessor:
             values = np.clip(values, *self.limits[column])
         method = self.methods.get(column, "standard")
         values = transformed(values, method, self.knots.get(column, ()))
-        return (values - self.mean[column]) / self.deviation[column]
+        scaled = (values - self.mean[column]) / self.deviation[column]
+        return np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
     def _places(self, frame: pd.DataFrame, column: str) -> np.ndarray:
         """The place of each row's category among those with an input of their own; or -1."""

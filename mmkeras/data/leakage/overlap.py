@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.tables.cells import content_digest, is_empty, label_names
+from mmkeras.data.tables.fingerprint import row_codes
 from mmkeras.data.tables.splits import Splits
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Schema
@@ -22,6 +24,8 @@ _ADVICE = {
         noun: f"Clean duplicates before splitting, or give the rows of one {noun} a group."
         for noun in (kind.noun for kind in KINDS.values() if kind.has_files)
     },
+    "row": "With few columns of few values this has to be; if such rows are copies of one "
+    "observation, keep them on one side (group_equal_rows) or drop them (drop_duplicates).",
     "text": "See whether these rows are copies of each other; if they are, give them a group.",
 }
 
@@ -57,7 +61,18 @@ def on_both_sides(
         else:
             continue
         findings += _shared(splits, targets, modality.column, kind.noun, keys, kind.has_files)
+    if len(schema.columns) > 1 or KINDS[schema.modalities[0].kind].is_table:
+        findings += _equal_rows(splits, schema, targets)
     return findings
+
+
+def _equal_rows(splits: Splits, schema: Schema, targets: dict[str, np.ndarray]) -> list[Finding]:
+    """Rows with the same inputs, all of them, as a row of an earlier part."""
+    parts = [part for part in splits if len(part)]
+    codes = iter(row_codes(pd.concat(parts), schema, target=False))
+    keys = {name: list(itertools.islice(codes, len(part))) for name, part in splits.items()}
+    shown = ", ".join(schema.columns[:3]) + (", ..." if len(schema.columns) > 3 else "")
+    return _shared(splits, targets, shown, "row", keys)
 
 
 def _same_text(value: Any) -> str | None:

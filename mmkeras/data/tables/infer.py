@@ -92,7 +92,7 @@ def infer_schema(
     columns = list(frame.columns)
     _check_names(columns)
     if not isinstance(target, Target):
-        target = target or _find_target(columns)
+        target = target or find_target(columns)
     predicted = target.columns if isinstance(target, Target) else (target,)
     _check_there(columns, predicted, id, group)
     guesses = {
@@ -150,7 +150,7 @@ def _modalities(guesses: dict[str, str]) -> list[Modality]:
     return modalities
 
 
-def _find_target(columns: list[str]) -> str:
+def find_target(columns: list[str]) -> str:
     found = [column for column in columns if column.strip().lower() in TARGET_NAMES]
     if len(found) == 1:
         return found[0]

@@ -6,6 +6,7 @@ whole groups where the schema has a group.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -23,20 +24,27 @@ from sklearn.model_selection import (
 )
 
 from mmkeras.data.tables.cells import empty_cells, label_names
+from mmkeras.data.tables.names import canonical_names
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
 _PARTS = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
     "test": "test",
+    "testing": "test",
 }
 # Folds from which a share of whole groups is put together; more folds meet the share more
 # exactly and stratify each of them worse.
 _GROUP_FOLDS = 10
+_TOLERANCE = 0.25  # of the rows asked for; where whole groups miss them by more, others are tried
+_FAR = 0.4  # of the rows asked for, from which it is said
+_MANY_ROWS = 20  # in fewer, any group is a large share
+_DRAWS = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,27 +132,50 @@ def split_table(
 
 
 def split_by_column(frame: pd.DataFrame, column: str) -> Splits:
-    """Splits a table by a column that says train, validation (val, valid, dev) or test.
+    """Splits a table by a column that says which rows are which.
 
+    The column holds words (train, training, validation, valid, val, dev, test, testing), or the
+    numbers 0, 1 and 2 for training, validation and test; or it is called after a part (`is_test`)
+    and holds truth values, where the other rows are training rows, or, for `is_train`, test rows.
     A part that the column does not name is empty, except train, which has to be there.
 
     Raises:
         ValueError: There is no such column, it has other values, or it names no training row.
+
+    Example:
+
+    >>> frame = pd.DataFrame({"caption": ["a", "b", "c"], "is_test": [False, True, False]})
+    >>> len(split_by_column(frame, "is_test").train)
+    2
     """
     if column not in frame.columns:
         raise ValueError(f"No column {column!r} to split by. Columns: {list(frame.columns)}.")
-    part = label_names(frame[column]).map(lambda name: _PARTS.get(str(name).lower()))
+    names = canonical_names(frame[column]).map(lambda name: str(name).lower())
+    part = names.map(_part_words(column, set(names)))
     unknown = part.isna().to_numpy()
     if unknown.any():
         values = sorted({str(value) for value in frame[column][unknown]})
         raise ValueError(
-            f"Column {column!r} must say {', '.join(_PARTS)} in every row. Also found, in "
+            f"Column {column!r} must say {', '.join(_PARTS)} in every row (or 0, 1 and 2; or true "
+            f"and false in a column called is_test, is_validation or is_train). Also found, in "
             f"{unknown.sum()} rows (the first is row {unknown.argmax() + 1}): {values[:10]}."
         )
     splits = Splits(*(frame[(part == name).to_numpy()] for name in ("train", "validation", "test")))
     if not len(splits.train):
         raise ValueError(f"Column {column!r} names no row for training.")
     return splits
+
+
+def _part_words(column: str, found: set[str]) -> dict[str, str]:
+    """What the words found in a split column mean."""
+    if found == {"0", "1", "2"}:
+        return {"0": "train", "1": "validation", "2": "test"}
+    named = {_PARTS[word] for word in re.findall(r"[a-z]+", column.lower()) if word in _PARTS}
+    if found <= {"true", "false", "0", "1"} and len(named) == 1:
+        (yes,) = named
+        no = "test" if yes == "train" else "train"
+        return {"true": yes, "1": yes, "false": no, "0": no}
+    return _PARTS
 
 
 def split_officially(
@@ -212,6 +243,40 @@ def k_folds(
     return ((np.flatnonzero(~test), np.flatnonzero(test)) for test in held)
 
 
+def folds_by_column(frame: pd.DataFrame, column: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Official folds: the rows of each of the column's values are tested once.
+
+    Args:
+        frame: The table.
+        column: Names each row's fold, by any values.
+
+    Returns:
+        By fold, in order of the values, a pair `(train_positions, test_positions)`.
+
+    Raises:
+        ValueError: There is no such column, a cell is empty, or all rows are in one fold.
+
+    Example:
+
+    >>> frame = pd.DataFrame({"caption": ["a", "b", "c"], "fold": [1, 2, 1]})
+    >>> [test.tolist() for _, test in folds_by_column(frame, "fold")]
+    [[0, 2], [1]]
+    """
+    if column not in frame.columns:
+        raise ValueError(f"No column {column!r} with folds. Columns: {list(frame.columns)}.")
+    names = canonical_names(frame[column])
+    if names.isna().any():
+        raise ValueError(
+            f"The fold column {column!r} is empty in {names.isna().sum()} rows (the first is row "
+            f"{names.isna().to_numpy().argmax() + 1}). Fill these cells or drop the rows."
+        )
+    values = sorted(names.unique(), key=lambda name: (len(name) if name.isdigit() else 0, name))
+    if len(values) < 2:
+        raise ValueError(f"Column {column!r} says {values[0]!r} in every row; give two folds.")
+    held = [(names == value).to_numpy() for value in values]
+    return [(np.flatnonzero(~test), np.flatnonzero(test)) for test in held]
+
+
 def _labels(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:
     """Class names to stratify by; None where the task has no classes."""
     if schema.target is None or not task_class(schema.target).stratified:
@@ -263,6 +328,16 @@ def _hold_out(
                          "one, and none is left for validation.")  # fmt: skip
     else:
         held = _draw_groups(rows, strata, groups[rows], count / len(rows), seed)
+        if abs(len(held) - count) > _TOLERANCE * count:
+            held = rows[_nearest_groups(strata, groups[rows], count, seed)]
+        if len(rows) >= _MANY_ROWS and abs(len(held) - count) > _FAR * count:
+            warnings.warn(
+                f"Whole groups meet the shares badly: {len(held):,} rows are held out where "
+                f"{count:,} were asked for, since the largest of {len(set(groups[rows])):,} groups "
+                f"has {max(Counter(groups[rows]).values()):,} of {len(rows):,} rows.",
+                UserWarning,
+                stacklevel=4,
+            )
     return np.setdiff1d(rows, held), np.sort(held)
 
 
@@ -294,6 +369,39 @@ def _draw_groups(
         fraction = Fraction(1 if fraction == 0 else most - 1, most)
     folds = _stratified_group_folds(labels, groups, fraction.denominator, seed)
     return rows[np.concatenate([held for _, held in folds][: fraction.numerator])]
+
+
+def _nearest_groups(
+    labels: np.ndarray | None, groups: np.ndarray, count: int, seed: int
+) -> np.ndarray:
+    """Positions of whole groups whose rows are as near to `count` as can be found.
+
+    Of those that are, the ones whose classes have shares most like all rows' are taken. Two groups
+    at least are left, if there are three.
+    """
+    names, codes = np.unique(groups, return_inverse=True)
+    rows = np.bincount(codes)
+    classes = (
+        np.zeros(len(groups), int) if labels is None else np.unique(labels, return_inverse=True)[1]
+    )
+    by_class = np.zeros((len(names), classes.max() + 1))
+    np.add.at(by_class, (codes, classes), 1)
+    shares = by_class.sum(axis=0) / len(groups)
+    rng = np.random.default_rng(seed)
+    best, best_score = np.array([int(rows.argmin())]), np.inf
+    for _ in range(_DRAWS):
+        chosen: list[int] = []
+        missing = count
+        for group in rng.permutation(len(names)):
+            if abs(missing - rows[group]) < abs(missing) and len(chosen) < len(names) - 2:
+                chosen.append(int(group))
+                missing -= rows[group]
+        if chosen:
+            held = by_class[chosen].sum(axis=0)
+            score = abs(missing) / count + np.abs(held / held.sum() - shares).sum() / 2
+            if score < best_score:
+                best, best_score = np.array(chosen), score
+    return np.flatnonzero(np.isin(codes, best))
 
 
 def _stratified_group_folds(

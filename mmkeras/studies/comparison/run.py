@@ -12,7 +12,7 @@ import pandas as pd
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.rows import open_table
+from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json, write_text
 from mmkeras.fusion import FUSIONS
@@ -56,14 +56,15 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
             "--vectorized needs the JAX backend, which separate processes use: give --workers "
             "1 or more, or set KERAS_BACKEND=jax."
         )
-    table, schema, messages = open_table(config.data, config.settings)
-    for message in messages:
-        print(message)
+    rows = experiment_rows(config)
+    table, schema = rows.table, rows.schema
+    findings = look_at_rows(rows)
     fusions = _fitting(config, schema)
     ensembles = [name for name in fusions if name in ENSEMBLES]
     trained = [*schema.names, *(name for name in fusions if name not in ENSEMBLES)]
     out = experiment_folder(config.out, Path("runs/compare") / config.data.name)
     with locked(out):
+        save_findings(out, findings)
         about = {
             "data": fingerprint(table, schema),
             "backend": "jax" if config.vectorized else keras.config.backend(),

@@ -10,11 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from mmkeras.data.tables.fingerprint import fingerprint
-from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig, to_json
-from mmkeras.experiment.rows import experiment_rows
+from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.settings import Settings
-from mmkeras.schema import Schema
 from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
 
 
@@ -54,18 +52,18 @@ class TuneConfig:
         return self.out or Path("runs") / "tune" / self.data.name
 
 
-def load_rows(config: TuneConfig) -> tuple[Splits, Schema, list[str]]:
-    """The rows without the test rows, the schema, and what was done to the rows, in words."""
+def load_rows(config: TuneConfig) -> Rows:
+    """The rows without the test rows."""
     rows = experiment_rows(config)
     splits = dataclasses.replace(rows.splits, test=rows.splits.test[:0])
-    return splits, rows.schema, rows.messages
+    return dataclasses.replace(rows, splits=splits)
 
 
 def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, Any]:
     """What makes this search this one, and what it chooses from unless that is known."""
-    splits, schema, messages = load_rows(config)
-    for message in messages:
-        print(message)
+    rows = load_rows(config)
+    splits, schema = rows.splits, rows.schema
+    save_findings(config.folder, look_at_rows(rows))
     if not len(splits.train) or not len(splits.validation):
         raise ValueError("A search needs training and validation rows. Set --validation above 0.")
     if choices is None:

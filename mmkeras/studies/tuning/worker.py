@@ -36,7 +36,8 @@ def run_trial(
     config: TuneConfig, kind: str, trial_id: int, number: int, values: dict[str, Any]
 ) -> dict[str, Any]:
     """One trial's outcome (`train_trial`), or the `error` that it ended with."""
-    splits, schema, _ = load_rows(config)
+    rows = load_rows(config)
+    splits, schema = rows.splits, rows.schema
     trial = optuna.trial.Trial(open_study(config.folder, kind), trial_id)
 
     def judge(epoch: int, value: float) -> bool:

@@ -370,6 +370,7 @@ def test_a_slow_check_shows_its_progress(monkeypatch, capsys):
         "comparing images 200/200 (100 %)",
         "looking for the same image in 'pixels' 200/200 (100 %)",
         "looking for the same text in 'caption' 200/200 (100 %)",
+        "looking for the same row in 'pixels, caption' 200/200 (100 %)",
     ]
 
 

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
-from mmkeras.data.tables.splits import Splits, k_folds, split_by_column, split_table
+from mmkeras.data.tables.splits import (
+    Splits,
+    folds_by_column,
+    k_folds,
+    split_by_column,
+    split_table,
+)
 from mmkeras.schema import TARGETS, Number, Schema, Text
 
 SCHEMA = Schema([Text("caption")], target="label")
@@ -251,3 +257,52 @@ def test_too_many_folds_are_refused_at_once():
             k_folds(frame, schema, folds=4)
     with pytest.raises(ValueError, match="2 or more"):
         k_folds(table(["a"] * 3), SCHEMA, folds=1)
+
+
+@pytest.mark.parametrize("target", ["label", Number("label")])
+def test_few_groups_of_unlike_sizes_meet_the_share_as_closely_as_they_can(target):
+    frame = table([0, 1] * 345, np.repeat(["a", "b", "c", "d"], [356, 280, 40, 14]))
+    schema = Schema([Text("caption")], target=target, group="who")
+    with pytest.warns(UserWarning, match=r"54 rows are held out where 104 were asked for"):
+        splits = split_table(frame, schema, validation=0.0)
+    assert set(splits.test["who"]) == {"c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [
+        ("part", ["training", "Testing", "val"]),
+        ("part", [0, 2, 1]),
+        ("part", [0.0, 2.0, 1.0]),
+        ("part", ["0", "2", "1"]),
+    ],
+)
+def test_usual_names_of_parts_are_understood(column, cells):
+    train, validation, test = split_by_column(table(list("xyz")).assign(part=cells), column)
+    assert [part["label"].tolist() for part in (train, validation, test)] == [["x"], ["z"], ["y"]]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [("is_test", [False, True]), ("Test set", ["false", "TRUE"]), ("is_train", [1, 0])],
+)
+def test_truth_values_say_which_rows_are_for_the_part_in_the_columns_name(column, cells):
+    splits = split_by_column(table(list("xy")).assign(**{column: cells}), column)
+    assert [len(part) for part in splits] == [1, 0, 1]
+    assert splits.test["label"].tolist() == ["y"]
+
+
+def test_truth_values_without_a_name_that_says_for_what_are_refused():
+    with pytest.raises(ValueError, match="true and false in a column called is_test"):
+        split_by_column(table(list("xy")).assign(part=[True, False]), "part")
+
+
+def test_official_folds_are_those_of_the_column():
+    frame = table(list("xyxyx")).assign(fold=[10, 2, 10, 1, 2])
+    folds = folds_by_column(frame, "fold")
+    assert [test.tolist() for _, test in folds] == [[3], [1, 4], [0, 2]]
+    assert folds[0][0].tolist() == [0, 1, 2, 4]
+    with pytest.raises(ValueError, match="'fold' is empty in 1 rows"):
+        folds_by_column(frame.assign(fold=["a", None, "a", "b", "b"]), "fold")
+    with pytest.raises(ValueError, match="in every row; give two folds"):
+        folds_by_column(frame.assign(fold=1), "fold")
