@@ -19,6 +19,7 @@ _TIMES_CHANCE = 3
 
 # Chinese and Japanese write no blanks between words: each character counts as a word.
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
 def label_in_text(column: pd.Series, labels: list[tuple[str, ...]]) -> list[Finding]:
@@ -87,6 +88,8 @@ def _named_labels(
 
 def split_words(text: str) -> list[str]:
     """The words of a text as they compare: whatever their case and width, no punctuation."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
     text = unicodedata.normalize("NFKC", text).casefold()
     return re.findall(r"[^\W_]+", _CJK.sub(r" \g<0> ", text))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,13 +17,14 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import split_words
-from mmkeras.data.tables.cells import label_names, to_number
+from mmkeras.data.tables.cells import label_names, numbers_of
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Schema
 
 ALMOST_PERFECT = 0.98  # accuracy, or R2, of a single column from which it is a finding
 _FEWEST_ROWS = 20  # with fewer rows, a column predicts the target by luck
 _MOST_ROWS = 20_000  # drawn at random for the trees and the words; enough to estimate 98 %
+_BINS = 256
 _WORD_TELLS_CLASS_OF = 5  # rows; smaller classes have a word of their own by luck
 
 Prediction = tuple[np.ndarray, np.ndarray]  # the truth and what is predicted, row by row
@@ -111,32 +112,35 @@ def _score(truth: np.ndarray, predicted: np.ndarray, regression: bool) -> tuple[
 
 
 def _as_numbers(column: pd.Series) -> np.ndarray | None:
-    numbers = [to_number(value) for value in column]
-    return None if None in numbers else np.array(numbers, float)
+    numbers, wrong = numbers_of(column)
+    return None if wrong else numbers
 
 
 def _by_value(column: pd.Series, target: np.ndarray, regression: bool) -> Prediction:
     """What the other rows of the same value have: their majority, or mean (leave one out)."""
-    rows_of = defaultdict(list)
-    for row, value in enumerate(label_names(column)):
-        if value is not None:
-            rows_of[value].append(row)
-    rows_of = {value: rows for value, rows in rows_of.items() if len(rows) > 1}
-    counted = [row for rows in rows_of.values() for row in rows]
-    predicted = np.empty(len(target), dtype=target.dtype)
-    for rows in rows_of.values():
-        values = target[rows]
-        if regression:
-            predicted[rows] = (values.sum() - values) / (len(rows) - 1)
-            continue
-        ranked = Counter(values).most_common(2)
-        top, second = ranked[0], ranked[1] if len(ranked) > 1 else (None, 0)
-        # Without a row of the top class, a tie with the second is a miss.
-        predicted[rows] = [
-            (top[0] if top[1] - 1 > second[1] else second[0]) if value == top[0] else top[0]
-            for value in values
-        ]
-    return target[counted], predicted[counted]
+    numeric = pd.api.types.is_numeric_dtype(column)
+    values = pd.factorize(column if numeric else label_names(column))[0]
+    rows = np.bincount(values + 1)[values + 1]
+    counted = (values >= 0) & (rows > 1)
+    if counted.sum() < len(column) / 2:
+        return target[:0], target[:0]  # too few to say anything
+    values, truth, rows = values[counted], target[counted], rows[counted]
+    if regression:
+        return truth, (np.bincount(values, truth)[values] - truth) / (rows - 1)
+    classes, names = pd.factorize(truth)
+    # How often each class has each value, the most frequent first.
+    pairs, counts = np.unique(values * len(names) + classes, return_counts=True)
+    table = pd.DataFrame({"value": pairs // len(names), "count": counts})
+    table["class"] = pairs % len(names)
+    table = table.sort_values(["value", "count"], ascending=[True, False], kind="stable")
+    first = table.drop_duplicates("value").set_index("value")
+    second = table[table.duplicated("value")].drop_duplicates("value").set_index("value")
+    top, most = first["class"].loc[values].to_numpy(), first["count"].loc[values].to_numpy()
+    next_ = second["class"].reindex(values).fillna(-1).to_numpy(int)
+    runner_up = second["count"].reindex(values).fillna(0).to_numpy()
+    # Without a row of the top class, a tie with the second is a miss.
+    guess = np.where((classes == top) & (most - 1 <= runner_up), next_, top)
+    return truth, np.array([*names, None], dtype=object)[guess]
 
 
 def _folds(target: np.ndarray, regression: bool, seed: int) -> KFold | StratifiedKFold | None:
@@ -150,7 +154,7 @@ def _by_number(numbers: np.ndarray, target: np.ndarray, regression: bool, seed: 
     rows = np.flatnonzero(np.isfinite(numbers))
     values, truth = numbers[rows, None], target[rows]
     folds = _folds(truth, regression, seed) if len(rows) >= _FEWEST_ROWS else None
-    if folds is None:
+    if folds is None or not _may_tell(values[:, 0], truth, regression):
         return truth[:0], truth[:0]
     if regression:
         tree = DecisionTreeRegressor(max_leaf_nodes=64, random_state=seed)
@@ -159,6 +163,22 @@ def _by_number(numbers: np.ndarray, target: np.ndarray, regression: bool, seed: 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return truth, cross_val_predict(tree, values, truth, cv=folds)
+
+
+def _may_tell(values: np.ndarray, truth: np.ndarray, regression: bool) -> bool:
+    """Whether the answer may follow from intervals of the values; says no to most columns at once.
+
+    In narrow intervals of equally many rows, the most frequent class, or the mean, has to be nearly
+    always right: a tree, whose intervals are wider, is right no more often.
+    """
+    truth = truth[np.argsort(values, kind="stable")]
+    bins = np.arange(len(truth)) * _BINS // len(truth)
+    if regression:
+        means = np.bincount(bins, truth) / np.maximum(np.bincount(bins), 1)
+        return truth.var() - np.mean((truth - means[bins]) ** 2) >= 0.9 * truth.var()
+    codes, names = pd.factorize(truth)
+    counts = np.bincount(bins * len(names) + codes, minlength=_BINS * len(names))
+    return counts.reshape(_BINS, -1).max(axis=1).sum() >= 0.9 * len(truth)
 
 
 def _rows_with_words(column: pd.Series) -> np.ndarray:

@@ -18,6 +18,7 @@ from mmkeras.data.tables.cells import (
     is_empty,
     label_name,
     label_set,
+    numbers_of,
     to_number,
 )
 from mmkeras.data.tables.columns import column_roles
@@ -92,11 +93,19 @@ def row_codes(frame: pd.DataFrame, schema: Schema, *, target: bool = True) -> np
     rows = np.zeros(len(frame), np.int64)
     for column in (*schema.columns, *(schema.target_columns if target else ())):
         if column in frame.columns:
-            codes, distinct = _distinct(frame[column])
-            meanings = [cell_bytes(value, roles[column], schema) for value in distinct]
-            same = pd.factorize(np.array([*meanings, b""], dtype=object))[0]
-            rows = pd.factorize(rows * len(same) + same[codes])[0]
+            codes = _meanings(frame[column], roles[column], schema)
+            rows = pd.factorize(rows * (codes.max(initial=0) + 2) + codes + 1)[0]
     return rows
+
+
+def _meanings(cells: pd.Series, role: str, schema: Schema) -> np.ndarray:
+    """A number for each cell, the same for cells that mean the same."""
+    if role == "number":
+        return pd.factorize(numbers_of(cells)[0] + 0.0)[0]  # -0.0 equals 0.0
+    if equal_means_same(cells) and role not in _FILES:
+        return pd.factorize(cells)[0]
+    meanings = [cell_bytes(value, role, schema) for value in cells]
+    return pd.factorize(np.array([*meanings, b""], dtype=object))[0][:-1]
 
 
 def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
