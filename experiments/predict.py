@@ -28,7 +28,7 @@ def main(
             are relative to it. The target column may be missing.
         out: Where the predictions go, as .csv or .parquet; by default next to `rows`, as
             NAME.predictions.csv.
-        on_error: raise, or skip rows with corrupt images.
+        on_error: raise, or skip rows whose cells or files are missing or cannot be read.
     """
     out = out or rows.with_name(f"{rows.stem}.predictions.csv")
     if out.suffix not in (".csv", ".parquet"):

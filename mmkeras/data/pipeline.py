@@ -102,17 +102,25 @@ class Pipeline:
         stores = _open_stores(frame, preprocessing, cache, cache_dir, cache_budget)
         readable, self.skipped = _find_unreadable(frame, schema, stores)
         if self.skipped and on_error == "raise":
-            shown = "\n  ".join(self.skipped[:20])
-            more = f"\n  ... and {len(self.skipped) - 20} more" if len(self.skipped) > 20 else ""
             raise ValueError(
-                f"{len(self.skipped)} cell(s) cannot be read:\n  {shown}{more}\n"
+                f"{len(self.skipped)} cell(s) cannot be read:\n  {_some(self.skipped)}\n"
                 "Repair or remove them, or pass on_error='skip' to leave their rows out."
             )
+        complete, absences = _find_complete(frame, preprocessing)
+        if absences and on_error == "raise":
+            raise ValueError(
+                f"{len(absences)} row(s) lack a modality, but the preprocessing was fitted on rows "
+                f"without holes:\n  {_some(absences)}\n"
+                "Fit it with presence=True (and build the model so), drop such rows: "
+                "clean_table(frame, schema, drop_holes=True), or pass on_error='skip'."
+            )
+        self.skipped += absences
+        readable &= complete
         if not readable.any():
             raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
         self.frame = frame[readable]
         self.steps = -(-len(self.frame) // batch_size)
-        present = _find_present(self.frame, preprocessing)
+        present = ~missing_cells(self.frame, schema).to_numpy()
         positions = np.flatnonzero(readable)
         self._targets = self._steps = self._labels = None
         task = preprocessing.fitted_target
@@ -352,20 +360,22 @@ def _find_unreadable(
     return readable, messages
 
 
-def _find_present(frame: pd.DataFrame, preprocessing: Preprocessing) -> np.ndarray:
-    """Which modalities the rows that are fed have, booleans `(rows, modalities)`.
+def _some(messages: list[str]) -> str:
+    more = f"\n  ... and {len(messages) - 20} more" if len(messages) > 20 else ""
+    return "\n  ".join(messages[:20]) + more
 
-    Raises:
-        ValueError: One is absent, and the preprocessing knows of no holes.
+
+def _find_complete(
+    frame: pd.DataFrame, preprocessing: Preprocessing
+) -> tuple[np.ndarray, list[str]]:
+    """Which rows the model can take as they are, booleans `(rows,)`, and why it cannot the others.
+
+    Where the preprocessing knows of holes, it takes all.
     """
     schema = preprocessing.schema
-    holes = missing_cells(frame, schema).to_numpy()
-    if holes.any() and not preprocessing.presence:
-        kept, column = np.argwhere(holes)[0]
-        raise ValueError(
-            f"{row_name(frame, kept, schema.id)}: the row has no "
-            f"{schema.names[column]!r}, but the preprocessing was fitted on rows without "
-            "holes. Fit it with presence=True (and build the model so), or drop such rows: "
-            "clean_table(frame, schema, drop_holes=True)."
-        )
-    return ~holes
+    holes = missing_cells(frame, schema).to_numpy() & (not preprocessing.presence)
+    messages = [
+        f"{row_name(frame, position, schema.id)}: the row has no {schema.names[modality]!r}"
+        for position, modality in np.argwhere(holes)
+    ]
+    return ~holes.any(axis=1), messages

@@ -117,21 +117,25 @@ class Run:
             rows: A CSV, Parquet file or DataFrame with the schema's input columns.
             base_dir: What image paths are relative to; by default the file's folder.
             batch_size: Rows at a time.
-            on_error: `"raise"`, or `"skip"` to leave rows with unreadable files out.
+            on_error: `"raise"`, or `"skip"` to leave rows out whose cells or files cannot be read.
 
         Returns:
             A row for each row predicted, with its index: see `predictions_frame`. Its `attrs`
-            count, as `"unprepared"`, the cells that nothing in the training rows prepared the model
-            for, by column; a warning says so, too.
+            say, as `"skipped"`, why rows were left out, and count, as `"unprepared"`, the cells
+            that nothing in the training rows prepared the model for, by column; a warning says so,
+            too.
         """
         schema = self.preprocessing.schema
-        frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+        frame = read_table(rows, schema, base_dir=base_dir, require_target=False, on_error=on_error)
+        skipped = frame.attrs.pop("skipped", [])
         frame = frame.drop(columns=list(schema.target_columns), errors="ignore")
         pipeline = Pipeline(frame, self.preprocessing, batch_size=batch_size, on_error=on_error)
-        for message in pipeline.skipped:
+        skipped += pipeline.skipped
+        for message in skipped:
             print(f"skipped: {message}", file=sys.stderr)
         outputs = pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
         predictions = predictions_frame(self.preprocessing, pipeline.examples, outputs)
+        predictions.attrs["skipped"] = skipped
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
 

@@ -36,10 +36,12 @@ class TableError(ValueError):
 
     Args:
         problems: Every problem found, one sentence each. The message shows the first 20.
+        of_rows: Whether each is one of a single row, so that the others could be used.
     """
 
-    def __init__(self, problems: Iterable[str]):
+    def __init__(self, problems: Iterable[str], of_rows: bool = False):
         self.problems = list(problems)
+        self.of_rows = of_rows
         super().__init__(self.problems)
 
     def __str__(self) -> str:
@@ -50,6 +52,8 @@ class TableError(ValueError):
         heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
         if any(problem.endswith(": the target is empty") for problem in self.problems):
             lines.append("(To leave rows without a target out: drop_unlabelled.)")
+        if self.of_rows:
+            lines.append("(To leave such rows out: on_error='skip', or --on-error skip.)")
         return "\n".join([heading, *(f"  {line}" for line in lines)])
 
 
@@ -60,6 +64,7 @@ def read_table(
     base_dir: str | Path | None = None,
     require_target: bool = True,
     allow_unlabelled: bool = False,
+    on_error: str = "raise",
 ) -> pd.DataFrame:
     """Reads a table and checks all of it against its schema at once.
 
@@ -75,9 +80,11 @@ def read_table(
         base_dir: The folder that image paths are relative to. Defaults to the file's own folder,
             and to the working directory for a DataFrame.
         require_target: With `False`, for prediction on new rows, only the input columns have to be
-            there. The target is not looked at, and ids may repeat.
+            there. The target may be anything, and ids may repeat.
         allow_unlabelled: Whether the target may be empty, for `clean_table(...,
             drop_unlabelled=True)`.
+        on_error: `"raise"`, or `"skip"` to leave rows out that have a problem; what was wrong with
+            them is in the result's `attrs`, as `"skipped"`.
 
     Returns:
         A DataFrame with the rows and columns of the source (columns that the schema does not name
@@ -95,49 +102,83 @@ def read_table(
     frame = read_table("pets/pets.csv", schema)
     ```
     """
+    if on_error not in ("raise", "skip"):
+        raise ValueError(f"`on_error` is 'raise' or 'skip'. Received: {on_error!r}.")
     roles = column_roles(schema)
     if isinstance(source, pd.DataFrame):
-        frame, name, folder = source.copy(), "DataFrame", Path()
+        raw, name, folder = source.copy(), "DataFrame", Path()
     else:
         path = Path(source)
-        frame, name, folder = _load(path, roles), path.name, path.parent
+        raw, name, folder = _load(path, roles), path.name, path.parent
     folder = (folder if base_dir is None else Path(base_dir)).absolute()
-    _check_repeated(name, list(frame.columns), roles)
+    _check_repeated(name, list(raw.columns), roles)
 
     required = list(roles) if require_target else schema.columns
-    problems = [
-        f"{name}: no column {column!r}{did_you_mean(column, frame.columns)}. "
-        f"The table has {list(frame.columns)}"
+    problems: list[tuple[int | None, str]] = [
+        (
+            None,
+            f"{name}: no column {column!r}{did_you_mean(column, raw.columns)}. "
+            f"The table has {list(raw.columns)}",
+        )
         for column in required
-        if column not in frame.columns
+        if column not in raw.columns
     ]
-    if not len(frame):
-        problems.append(f"{name}: the table has no rows")
-    read: dict[str, pd.Series] = {}
-    for column, role in roles.items():
-        if column not in frame.columns or (column in schema.target_columns and not require_target):
-            continue
-        cells = frame[column]
-        if column in schema.target_columns and not schema.na_is_class:
-            cells = without_na_words(cells)
-        read[column], found = read_column(cells, role, folder, schema.separator)
-        if require_target:
-            found += _check_keys(column, read[column], schema, allow_unlabelled)
-        for row, problem in sorted(found, key=lambda item: item[0] or 0):
-            place = f"row {row}, column" if row else "column"
-            problems.append(f"{name}, {place} {column!r}: {problem}")
-
-    if read:
-        # All columns at once: one by one, wide tables take minutes.
-        cells = [read.get(c, frame.iloc[:, n]) for n, c in enumerate(frame.columns)]
-        frame = pd.concat(cells, axis=1)
+    if not len(raw):
+        problems.append((None, f"{name}: the table has no rows"))
+    frame, found = _read_cells(raw, schema, roles, folder, require_target, allow_unlabelled)
+    for column, row, problem in found:
+        place = f"row {row}, column" if row else "column"
+        problems.append((row, f"{name}, {place} {column!r}: {problem}"))
     if all(column in frame.columns for column in schema.columns):
         for position in np.flatnonzero(missing_cells(frame, schema).to_numpy().all(axis=1)):
             inputs = ", ".join(map(repr, schema.columns))
-            problems.append(f"{name}, row {position + 1}: all inputs are empty ({inputs})")
-    if problems:
-        raise TableError(problems)
+            row = int(position) + 1
+            problems.append((row, f"{name}, row {row}: all inputs are empty ({inputs})"))
+    if not problems:
+        return frame
+    of_rows = {row for row, _ in problems}
+    if on_error == "raise" or None in of_rows or len(of_rows) == len(raw):
+        raise TableError([text for _, text in problems], of_rows=None not in of_rows)
+    frame = read_table(
+        raw[~np.isin(np.arange(1, len(raw) + 1), list(of_rows))],
+        schema,
+        base_dir=folder,
+        require_target=require_target,
+        allow_unlabelled=allow_unlabelled,
+    )
+    frame.attrs["skipped"] = [text for _, text in problems]
     return frame
+
+
+def _read_cells(
+    raw: pd.DataFrame,
+    schema: Schema,
+    roles: dict[str, str],
+    folder: Path,
+    require_target: bool,
+    allow_unlabelled: bool,
+) -> tuple[pd.DataFrame, list[tuple[str, int | None, str]]]:
+    """The table with its columns read by their roles, and the problems: column, row and what."""
+    read: dict[str, pd.Series] = {}
+    problems = []
+    for column, role in roles.items():
+        if column not in raw.columns:
+            continue
+        cells, is_target = raw[column], column in schema.target_columns
+        if is_target and not schema.na_is_class:
+            cells = without_na_words(cells)
+        cells, found = read_column(cells, role, folder, schema.separator)
+        if require_target:
+            found += _check_keys(column, cells, schema, allow_unlabelled)
+        elif is_target and found:
+            continue  # not asked for: as it came
+        read[column] = cells
+        problems += [(column, *each) for each in sorted(found, key=lambda item: item[0] or 0)]
+    if not read:
+        return raw, problems
+    # All columns at once: one by one, wide tables take minutes.
+    cells = [read.get(c, raw.iloc[:, place]) for place, c in enumerate(raw.columns)]
+    return pd.concat(cells, axis=1), problems
 
 
 def read_raw(path: str | Path) -> pd.DataFrame:

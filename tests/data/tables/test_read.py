@@ -1,4 +1,5 @@
 import pickle
+import re
 import subprocess
 import sys
 
@@ -349,3 +350,20 @@ def test_reading_a_table_imports_neither_tensorflow_nor_scikit_learn():
         "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_with_a_problem_are_left_out_on_demand_with_their_reasons(tmp_path):
+    path = tmp_path / "rows.csv"
+    (tmp_path / "a.png").write_bytes(b"x")
+    rows = [("a.png", "1.5"), ("gone.png", "2"), ("a.png", "much"), ("", ""), ("a.png", "4")]
+    pd.DataFrame(rows, columns=["photo", "size"]).to_csv(path, index=False)
+    schema = Schema([Image("photo"), Tabular("table", numeric=("size",))], target="label")
+    with pytest.raises(TableError, match="--on-error skip") as refused:
+        read_table(path, schema, require_target=False)
+    frame = read_table(path, schema, require_target=False, on_error="skip")
+    assert frame.index.tolist() == [0, 4] and frame["size"].tolist() == [1.5, 4.0]
+    assert frame.attrs["skipped"] == refused.value.problems
+    assert [re.search(r"row (\d)", problem)[1] for problem in refused.value.problems] == list("234")
+    with pytest.raises(TableError, match="no column 'label'") as refused:
+        read_table(path, schema, on_error="skip")
+    assert "--on-error" not in str(refused.value)
