@@ -17,8 +17,6 @@ from mmkeras.data.media.cells import Problem, read_media
 from mmkeras.schema import Modality
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from mmkeras.data.media.stores import MediaStore
 
 PICTURE_SIZE = 96
@@ -190,7 +188,7 @@ class FileKind(Kind[S, F]):
 
 
 class MediaKind(FileKind[S, M]):
-    """A kind whose cells are decoded to numbers of one shape, inside `tf.data`.
+    """A kind whose cells are decoded to numbers of one shape.
 
     Attributes:
         plural: What progress bars and files of decoded cells are called after.
@@ -219,12 +217,15 @@ class MediaKind(FileKind[S, M]):
         """From an array in a cell to bytes that `decode` reads."""
 
     @abstractmethod
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: S) -> tf.Tensor:
-        """From bytes or a path, and a boolean (which of the two), to a tensor of the shape."""
+    def decode(self, cell: bytes | str, settings: S) -> np.ndarray:
+        """From the bytes or the path of a file to an array of `shape` and `dtype`.
 
-    @abstractmethod
-    def explain(self, contents: bytes, is_path: bool, settings: S) -> Any:
-        """The same for plain values; raises the error that `decode` meets."""
+        It is called from several threads at once.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It cannot be decoded; the message is the reason. OSErrors count as well.
+        """
 
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mmkeras.data.sources import InputMaker
 
-# Files that are images to the eye, and that TensorFlow cannot decode.
-_UNREADABLE_SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".heic", ".svg")
+# Files that are images to the eye, and that no decoder here reads.
+_UNREADABLE_SUFFIXES = (".heic", ".heif", ".svg")
 
 
 @dataclass(frozen=True)
@@ -104,18 +104,26 @@ class ImagePreprocessor:
         deviation = tf.constant(self.deviation or (1.0,), tf.float32)
 
         def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-            images = tf.cast(decoded, tf.float32) * (1 / 255.0)
-            images = augmented(images, seed, self.settings)
+            images = augmented(decoded, seed, self.settings)
             return images if self.settings.scaling == "unit" else (images - mean) / deviation
 
         return make_inputs
 
 
 def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings) -> tf.Tensor:
-    """Images in [0, 1], `(batch, height, width, channels)`, moved by a seed as settings say."""
-    if seed is None:
-        return images
-    from mmkeras.data.media.image import augment_images
+    """Images in [0, 1], `(batch, height, width, channels)`, moved by a seed as settings say.
+
+    Args:
+        images: uint8, of the same shape.
+        seed: Two integers, or `None` for images as they are.
+        settings: How far they move.
+    """
+    import tensorflow as tf
+
+    moves = settings.flip or settings.rotation or settings.crop or settings.shift
+    if seed is None or not moves:
+        return tf.cast(images, tf.float32) * (1 / 255.0)
+    from mmkeras.data.media.augment_image import augment_images
 
     return augment_images(
         images,
@@ -124,7 +132,7 @@ def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings
         rotation=settings.rotation,
         crop=settings.crop,
         shift=settings.shift,
-        background=settings.background / 255.0,
+        background=settings.background,
     )
 
 
@@ -154,9 +162,12 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
     settings, preprocessor = ImageSettings, ImagePreprocessor
     a_noun, plural = "an image", "images"
     forms = "a path, the bytes of an image file, or an array of (height, width, channels)"
-    complaint = "corrupt, or not PNG, JPEG, GIF or BMP"
+    complaint = "corrupt, or not PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF"
     suffixes = IMAGE_SUFFIXES
-    signature = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM", re.DOTALL)
+    signature = re.compile(
+        rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|II\*\0|MM\0\*|....ftypavi[fs]",
+        re.DOTALL,
+    )
     dtype = "uint8"
     is_visual = has_heat_map = True
 
@@ -182,7 +193,7 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         suffix = Path(path.strip()).suffix.lower()
         if suffix not in _UNREADABLE_SUFFIXES:
             return None
-        return f"TensorFlow does not read {suffix}; convert to PNG or JPEG"
+        return f"{suffix} is not read; convert to PNG or JPEG"
 
     def is_array(self, array: np.ndarray) -> bool:
         return array.ndim in (2, 3)
@@ -197,26 +208,14 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         return settings.background
 
     def encode(self, array: np.ndarray, settings: ImageSettings) -> bytes:
-        from mmkeras.data.media.image import encode_png
+        from mmkeras.data.media.image_file import encode_png
 
         return encode_png(array)
 
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: ImageSettings) -> tf.Tensor:
-        from mmkeras.data.media.image import decode_image
+    def decode(self, cell: bytes | str, settings: ImageSettings) -> np.ndarray:
+        from mmkeras.data.media.image_file import decode_image
 
-        return decode_image(
-            contents,
-            is_path,
-            size=settings.size,
-            channels=settings.channels,
-            resize=settings.resize,
-            background=settings.background,
-        )
-
-    def explain(self, contents: bytes, is_path: bool, settings: ImageSettings) -> tf.Tensor:
-        import tensorflow as tf
-
-        return self.decode(tf.constant(contents), tf.constant(is_path), settings)
+        return decode_image(cell, settings)
 
     def pictures(self, column: pd.Series, settings: ImageSettings) -> np.ndarray:
         # Decoded again: the model's own size may be too small to look at.
