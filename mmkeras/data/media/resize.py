@@ -18,7 +18,7 @@ def grey(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., np.newaxis]
 
 
-def scaled_size(shape: tuple[int, int], size: tuple[int, int], resize: str) -> tuple[int, int]:
+def scaled_size(shape: tuple[int, ...], size: tuple[int, int], resize: str) -> tuple[int, int]:
     """Height and width that a picture is scaled to, before it is padded or cut to a size.
 
     Args:
