@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from pathlib import Path
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +48,10 @@ _UPRIGHT = {
     8: PIL.Image.Transpose.ROTATE_90,
 }
 _DEPTHS = (8, 10, 12, 14, 16, 24, 32)
-_AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_PNG_COLOURS = (0, 2, 6)  # grey, colour, colour with transparency
+# A transparent colour, an orientation, an animation; and texts that may hold an orientation.
+_UNUSUAL_CHUNKS = (b"tRNS", b"eXIf", b"acTL")
+_EXIF_TEXTS = (b"Raw profile type", b"XML:com.adobe.xmp")
 _REDUCED = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
@@ -145,11 +148,16 @@ def _read(
 
     With settings, the pixels of a much larger JPEG may be fewer, though not fewer than these need.
     """
-    if isinstance(cell, bytes) and not cell:
-        raise ValueError("there are no bytes")
     if isinstance(cell, str):
         check_plain_file(cell, _MOST_BYTES)
-    with io.BytesIO(cell) if isinstance(cell, bytes) else Path(cell).open("rb") as file:
+    file = io.BytesIO(cell) if isinstance(cell, bytes) else open(cell, "rb")  # noqa: PTH123 SIM115
+    with file:
+        start = file.read(33)
+        if not start:
+            raise ValueError("there are no bytes")
+        pixels = _read_plain_png(file, start, background)
+        if pixels is not None:
+            return pixels, (pixels.shape[0], pixels.shape[1])
         try:
             with PIL.Image.open(file, formats=_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
@@ -157,15 +165,14 @@ def _read(
                         f"its header claims {image.width * image.height} pixels; at most "
                         f"{MAX_PIXELS} are read"
                     )
-                pixels = _read_plain(image, file, settings)
+                pixels = _read_plain_jpeg(image, file, settings)
                 if pixels is not None:
                     return pixels, (image.height, image.width)
                 pixels = _read_unusual(image, file, background)
                 return pixels, (pixels.shape[0], pixels.shape[1])
         except PIL.UnidentifiedImageError as error:
-            file.seek(0)
             raise ValueError(
-                f"it starts with {file.read(12)!r}, and so is none of {', '.join(_FORMATS)}"
+                f"it starts with {start[:12]!r}, and so is none of {', '.join(_FORMATS)}"
             ) from error
         except PIL.Image.DecompressionBombError as error:
             raise ValueError(f"its header claims too much. {error}") from error
@@ -173,31 +180,84 @@ def _read(
             raise ValueError(str(error)) from error
 
 
-def _read_plain(
+def _read_plain_png(file: IO[bytes], start: bytes, background: int) -> np.ndarray | None:
+    """The pixels of a PNG of 8-bit grey or colour, and `None` for any other file.
+
+    A PNG's first chunk has a fixed place, and a small PNG is decoded in the time that Pillow takes
+    to read its header. Files that OpenCV finds damaged are among the others: Pillow has a reason.
+    """
+    if len(start) < 33 or not start.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"):
+        return None
+    width, height, depth, colours = struct.unpack_from(">IIBB", start, 16)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if depth != 8 or colours not in _PNG_COLOURS or not 0 < width * height <= MAX_PIXELS:
+        return None
+    if size > (1 << 20) + 8 * width * height:
+        return None  # mostly something else than pixels
+    contents = file.read()
+    file.seek(0)
+    pixels = None
+    if _is_plain(contents):
+        pixels = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        return None
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    if pixels.shape[2] == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return _lay_over(pixels, background)
+
+
+def _is_plain(png: bytes) -> bool:
+    place = 8
+    while place < len(png):
+        name = png[place + 4 : place + 8]
+        if name in _UNUSUAL_CHUNKS or png.startswith(_EXIF_TEXTS, place + 8):
+            return False
+        place += 12 + int.from_bytes(png[place : place + 4], "big")
+    return True
+
+
+def _lay_over(pixels: np.ndarray, background: int) -> np.ndarray:
+    """Colours with transparency over a ground of one grey, rounded as Pillow's `paste` does.
+
+    Args:
+        pixels: uint8 `(height, width, 4)`, in OpenCV's order.
+        background: The ground's grey value in [0, 255].
+
+    Returns:
+        uint8 `(height, width, 3)`, red first.
+    """
+    result = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in _strips(*pixels.shape[:2]):
+        alpha = pixels[rows, :, 3]
+        opaque = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB)
+        own = cv2.cvtColor(pixels[rows], cv2.COLOR_BGRA2RGB)
+        own = cv2.multiply(own, opaque, dtype=cv2.CV_16U)
+        ground = (255 - alpha).astype(np.uint16) * np.uint16(background)
+        both = cv2.add(own, cv2.cvtColor(ground, cv2.COLOR_GRAY2RGB))
+        result[rows] = cv2.convertScaleAbs(both, alpha=1 / 255)
+    return result
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Rows that are converted together: the memory of conversions stays below `_STRIP_PIXELS`."""
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
+
+
+def _read_plain_jpeg(
     image: PIL.Image.Image, file: IO[bytes], settings: ImageSettings | None
 ) -> np.ndarray | None:
-    """The pixels of a PNG or JPEG of 8-bit grey or colour, and `None` for any other file.
-
-    Files that OpenCV finds damaged are among the others: Pillow knows a reason.
-    """
-    is_png = image.format == "PNG"
-    if image.mode not in ("L", "RGB") or not (is_png or image.format in ("JPEG", "MPO")):
-        return None
-    if is_png and not {"exif", "xmp", "Raw profile type exif"}.isdisjoint(image.info):
-        return None
-    if is_png and (_raw_mode(image) != image.mode or "transparency" in image.info):
-        return None
-    if is_png and getattr(image, "is_animated", False):
-        return None
-    if not is_png and _orientation(image) != 1:
+    """The same for JPEGs, whose header Pillow has read."""
+    is_jpeg = image.format in ("JPEG", "MPO")
+    if not is_jpeg or image.mode not in ("L", "RGB") or _orientation(image) != 1:
         return None
     file.seek(0)
-    contents = file.read()
-    # The EXIF block of a PNG may also follow the pixels.
-    if is_png and b"eXIf" in contents[-(1 << 16) :]:
-        return None
-    flags = _AS_STORED if is_png else _AS_STORED | _reduction(image, settings)
-    pixels = cv2.imdecode(np.frombuffer(contents, np.uint8), flags)
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(image, settings)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), flags)
     if pixels is None:
         return None
     return pixels[..., np.newaxis] if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
@@ -283,14 +343,11 @@ def _to_pixels(image: PIL.Image.Image, background: int) -> np.ndarray:
     clear = image.has_transparency_data
     mode = "RGBA" if clear else "L" if image.mode in ("1", "L") else "RGB"
     pixels = np.empty((image.height, image.width, 1 if mode == "L" else 3), np.uint8)
-    rows = max(1, _STRIP_PIXELS // image.width)
-    for top in range(0, image.height, rows):
-        bottom = min(top + rows, image.height)
-        strip = image.crop((0, top, image.width, bottom)) if rows < image.height else image
-        strip = strip.convert(mode)
+    for rows in _strips(image.height, image.width):
+        strip = image.crop((0, rows.start, image.width, rows.stop)).convert(mode)
         if clear:
             ground = PIL.Image.new("RGB", strip.size, (background,) * 3)
             ground.paste(strip, mask=strip.getchannel("A"))
             strip = ground
-        pixels[top:bottom] = np.asarray(strip).reshape(bottom - top, image.width, -1)
+        pixels[rows] = np.asarray(strip).reshape(strip.height, strip.width, -1)
     return pixels

@@ -44,9 +44,11 @@ def fit_image(
 ) -> np.ndarray:
     """Scales a picture, then cuts its middle out, or lays it on the middle of a ground.
 
-    An axis that becomes shorter is anti-aliased: each new pixel is the mean of the area that it
-    covers (OpenCV's `INTER_AREA`, Pillow's `BOX`). An axis that becomes longer is interpolated
-    linearly.
+    Where an axis is at least halved, each new pixel is the mean of the area that it covers
+    (OpenCV's `INTER_AREA`, Pillow's `BOX`). Otherwise pixels are interpolated linearly, and along
+    an axis that becomes shorter by a factor `f` the picture is first smoothed by `[w, 1 - 2w, w]`
+    with `w = (f^2 - 1) / 12`. Both together have the variance of Pillow's `BILINEAR`, which is
+    anti-aliased, in a third of its time.
 
     Args:
         image: uint8 `(height, width, channels)`.
@@ -78,10 +80,19 @@ def fit_image(
 
 
 def _scale(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    height, width, channels = image.shape
-    # In turn: of two axes that OpenCV scales at once, one that grows spoils the other's means.
-    smaller = min(height, size[0]), min(width, size[1])
-    for aim, method in ((smaller, cv2.INTER_AREA), (size, cv2.INTER_LINEAR)):
-        if image.shape[:2] != aim:
-            image = cv2.resize(image, (aim[1], aim[0]), interpolation=method)
+    shape, channels = image.shape[:2], image.shape[2]
+    factors = [max(1.0, old / new) for old, new in zip(shape, size, strict=True)]
+    if max(factors) >= 2:
+        # On its own: of two axes that OpenCV scales at once, one that grows spoils the means.
+        smaller = min(shape[0], size[0]), min(shape[1], size[1])
+        image = cv2.resize(image, smaller[::-1], interpolation=cv2.INTER_AREA)
+    elif max(factors) > 1:
+        down, across = (_smoothing((factor**2 - 1) / 12) for factor in factors)
+        image = cv2.sepFilter2D(image, -1, across, down, borderType=cv2.BORDER_REPLICATE)
+    if image.shape[:2] != size:
+        image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
     return image.reshape(*size, channels)
+
+
+def _smoothing(weight: float) -> np.ndarray:
+    return np.array([weight, 1 - 2 * weight, weight], np.float32)
