@@ -70,14 +70,10 @@ def _with_sentences(
     words = [f"word{number}" for number in range(2000)]
     frequency = 1 / np.arange(1, len(words) + 1)
     frequency /= frequency.sum()
-    table = [
-        (
-            path,
-            " ".join(rng.choice(words, rng.integers(5, 21), p=frequency)),
-            f"class {row % CLASSES}",
-        )
-        for row, path in enumerate(paths)
-    ]
+    table = []
+    for row, path in enumerate(paths):
+        sentence = " ".join(rng.choice(words, rng.integers(5, 21), p=frequency))
+        table.append((path, sentence, f"class {row % CLASSES}"))
     schema = mmkeras.Schema([mmkeras.Image("image"), mmkeras.Text("text")], target="label")
     return pd.DataFrame(table, columns=["image", "text", "label"]), schema
 

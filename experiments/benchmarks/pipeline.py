@@ -51,7 +51,7 @@ class PipelineConfig:
 
     Args:
         modality: `image` (with sentences) or `audio`.
-        files: Which images: `png128` (128×128 to 64×64), `emoji` (72×72, of the data set, to 64×64),
+        files: Which images: `png128` (128×128 to 64×64), `emoji` (the data set's, 72×72 to 64×64),
             `jpeg640` (640×480 to 224×224) or `jpeg1080` (1920×1080 to 224×224).
         rows: Files. Of sounds, those in `MMKERAS_DATA` if it is set, and made ones otherwise.
         side: Height and width of the images, if not those of `files`.

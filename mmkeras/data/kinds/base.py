@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -212,6 +214,10 @@ class MediaKind(FileKind[S, M]):
         """The number that an empty cell is filled with."""
         return 0
 
+    def decoder(self) -> str:
+        """The libraries that decode, with their versions; "" where that is not recorded."""
+        return ""
+
     @abstractmethod
     def encode(self, array: np.ndarray, settings: S) -> bytes:
         """From an array in a cell to bytes that `decode` reads."""
@@ -233,6 +239,7 @@ class MediaKind(FileKind[S, M]):
         # Imports TensorFlow, which tables without media need not wait for.
         from mmkeras.data.media.stores import MediaStore
 
+        _warn_of_other_decoder(self.plural, getattr(fitted, "decoder", ""), self.decoder())
         return MediaStore(self, column, settings, cache, cache_dir)
 
     def decoded_bytes(self, rows: int, settings: S) -> int:
@@ -253,6 +260,17 @@ class MediaKind(FileKind[S, M]):
         starts = range(0, len(values), _BATCH)
         parts = [make(tf.constant(values[start : start + _BATCH]), None) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
+
+
+@functools.cache
+def _warn_of_other_decoder(plural: str, then: str, now: str) -> None:
+    """Warns, once, of a model whose training cells were decoded by other libraries."""
+    if then and then != now:
+        warnings.warn(
+            f"The preprocessing was fitted on {plural} decoded by {then}; these are decoded by "
+            f"{now}. Numbers may differ a little: install the same versions for equal results.",
+            stacklevel=2,
+        )
 
 
 def resized(pictures: np.ndarray) -> np.ndarray:

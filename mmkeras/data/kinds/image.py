@@ -72,11 +72,19 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """Fitted state of an image modality: the channels' mean and deviation in [0, 1]."""
+    """Fitted state of an image modality: the channels' mean and deviation in [0, 1].
+
+    Args:
+        settings: How images become inputs.
+        mean: By channel; empty without standardization.
+        deviation: By channel; empty without standardization.
+        decoder: The libraries that decoded the training images, with their versions.
+    """
 
     settings: ImageSettings
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    decoder: str = ""
 
     @property
     def spec(self) -> InputSpec:
@@ -86,15 +94,16 @@ class ImagePreprocessor:
     def fit(
         cls, frame: pd.DataFrame, modality: Image, settings: ImageSettings
     ) -> ImagePreprocessor:
+        decoder = ImageKind().decoder()
         if settings.scaling == "unit":
-            return cls(settings)
+            return cls(settings, decoder=decoder)
         store = ImageKind().open_store(frame[modality.column], settings, cache="memory")
         pixels = store.values[store.readable].reshape(-1, settings.channels) / np.float32(255)
         if not len(pixels):
             raise ValueError(f"No training row has an image in column {modality.column!r}.")
         deviation = np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-6)
         mean = pixels.mean(axis=0, dtype=np.float64)
-        return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()))
+        return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder)
 
     def input_maker(self) -> InputMaker:
         """What makes batches of decoded images model inputs: augmented by a seed, then scaled."""
@@ -206,6 +215,11 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
 
     def blank(self, settings: ImageSettings) -> int:
         return settings.background
+
+    def decoder(self) -> str:
+        from mmkeras.data.media.image_file import decoder_versions
+
+        return decoder_versions()
 
     def encode(self, array: np.ndarray, settings: ImageSettings) -> bytes:
         from mmkeras.data.media.image_file import encode_png

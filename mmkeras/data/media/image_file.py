@@ -103,7 +103,7 @@ def decode_image(cell: bytes | str, settings: ImageSettings) -> np.ndarray:
     if pixels.shape[2] == 3 and settings.channels == 1:
         pixels = grey(pixels)
     image = fit_image(pixels, size, scaled_size(shape, size, resize), settings.background)
-    return np.broadcast_to(image, (*size, settings.channels))
+    return image if image.shape[2] == settings.channels else image.repeat(3, axis=2)
 
 
 def read_image(cell: bytes | str, background: int = 255) -> np.ndarray:

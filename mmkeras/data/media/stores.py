@@ -146,7 +146,8 @@ class MediaStore:
         self, folder: Path, cells: Sequence[bytes | str | None]
     ) -> tuple[np.ndarray, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(json.dumps(self._kind.decoding(self._settings)).encode())
+        decoded_by = [self._kind.decoding(self._settings), self._kind.decoder()]
+        key = hashlib.sha256(json.dumps(decoded_by).encode())
         for cell in cells:
             path = Path(cell) if isinstance(cell, str) else None
             key.update(b"" if cell is None else cell if path is None else cell.encode())
