@@ -69,7 +69,7 @@ TINY_PIPELINE = ("--rows", 40, "--side", 24, "--size", 16, "--batch-size", 8, "-
 def check_rates(rates):
     for row in rates.values():
         assert 0 < row["slowest"] <= row["rows_per_second"] <= row["fastest"]
-        assert row["first_epoch"] > 0
+        assert row["first_epoch"] > 0 and row["cpu"] > 0
 
 
 @pytest.mark.slow
@@ -98,8 +98,9 @@ def test_pipeline_without_torch_measures_the_rest(monkeypatch, capsys):
     results = pipeline.main([*map(str, TINY_PIPELINE), "--train-steps", "0"])
     assert "torch is not installed: no comparison" in capsys.readouterr().out
     check_rates(results["rates"])
-    assert len(results["rates"]) == 3 and results["waiting"] == {}
+    assert len(results["rates"]) == 4 and results["waiting"] == {}
     assert not any("ratio" in row for row in results["rates"].values())
+    assert results["rates"]["mmkeras, decode every epoch"]["ratio_bare"] > 0
 
 
 @needs_torch
@@ -107,7 +108,7 @@ def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path):
     import torch
     from torch_loader import ImageTextRows, make_loader
 
-    frame, schema = load("image_rows").make_table(tmp_path, rows=12, side=32, seed=0)
+    frame, schema = load("image_rows").make_table(tmp_path, rows=12, files=("PNG", 32, 32), seed=0)
     settings = {
         "image": mmkeras.ImageSettings(size=(16, 16)),
         "text": mmkeras.TextSettings(representation="tokens"),

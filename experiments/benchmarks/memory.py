@@ -65,7 +65,7 @@ class MemoryConfig:
 def make_table(folder: Path, rows: int, seed: int) -> pd.DataFrame:
     """A few drawn images and sounds, moved a little differently in each row."""
     rng = np.random.default_rng(seed)
-    images = [draw_image(rng, SIDE) for _ in range(DRAWN)]
+    images = [draw_image(rng, SIDE, SIDE) for _ in range(DRAWN)]
     sounds = [np.int16(draw_sound(rng, RATE, SECONDS) * 32767) for _ in range(DRAWN)]
     table = []
     with ProgressBar("making images and sounds", rows) as progress:

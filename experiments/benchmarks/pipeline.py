@@ -2,18 +2,22 @@
 
     python experiments/benchmarks/pipeline.py
     python experiments/benchmarks/pipeline.py --rows 500 --repeats 3
+    python experiments/benchmarks/pipeline.py --files jpeg640
     python experiments/benchmarks/pipeline.py --modality audio
 
-Images: both sides decode PNGs, resize (anti-aliased), flip, rotate and shift them, turn sentences
+Images: both sides decode files, resize (anti-aliased), flip, rotate and shift them, turn sentences
 into token ids and pad them. Sounds: both decode WAV files, bring them to one second and turn them
 into log-mel spectrograms. Both make shuffled batches; they take turns in one process. What decodes
 in every epoch is compared with what decodes in every epoch, what keeps decoded media with what
-keeps them. With images, a model is then trained, and the share of time in which it waits for its
+keeps them. A bare loop of the fastest decoder, which makes no batches, shows what is left to gain.
+With images, a model is then trained, and the share of time in which it waits for its
 next batch is measured.
 """
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import os
 import statistics
 import sys
@@ -36,6 +40,7 @@ import mmkeras
 CACHES = {"decode every epoch": None, "memory": "memory", "file": "file"}
 # Makes the batches of one epoch: the first one, or (`warm`) one in the middle of training.
 Epochs = Callable[[bool], Iterable[Any]]
+BARE = "bare loop of OpenCV, decode every epoch"
 NO_TORCH = "torch is not installed: no comparison"
 MODALITIES = {"image": image_rows, "audio": sound_rows}
 
@@ -46,9 +51,11 @@ class PipelineConfig:
 
     Args:
         modality: `image` (with sentences) or `audio`.
+        files: Which images: `png128` (128×128 to 64×64), `emoji` (the data set's, 72×72 to 64×64),
+            `jpeg640` (640×480 to 224×224) or `jpeg1080` (1920×1080 to 224×224).
         rows: Files. Of sounds, those in `MMKERAS_DATA` if it is set, and made ones otherwise.
-        side: The images' height and width in pixels.
-        size: Height and width of the model's input.
+        side: Height and width of the images, if not those of `files`.
+        size: Height and width of the model's input, if not that of `files`.
         batch_size: Rows a batch.
         repeats: Measured epochs of each contestant.
         workers: The DataLoader's `num_workers`, each a contestant; the best one counts.
@@ -57,14 +64,35 @@ class PipelineConfig:
     """
 
     modality: Literal["image", "audio"] = "image"
+    files: Literal["png128", "emoji", "jpeg640", "jpeg1080"] = "png128"
     rows: int = 2000
-    side: int = 128
-    size: int = 64
+    side: int | None = None
+    size: int | None = None
     batch_size: int = 32
     repeats: int = 5
     workers: tuple[int, ...] = (0, 1, 2)
     train_steps: int = 40
     seed: int = 0
+
+    @property
+    def image_files(self) -> tuple[str, int, int]:
+        """Format, height and width."""
+        kind, height, width, _ = image_rows.FILES[self.files]
+        return kind, self.side or height, self.side or width
+
+    @property
+    def input_size(self) -> int:
+        return self.size or image_rows.FILES[self.files][3]
+
+
+def cpu_seconds() -> float:
+    """Of this process and of its living children, which are the DataLoader's workers."""
+    total = time.process_time()
+    for child in multiprocessing.active_children():
+        with contextlib.suppress(OSError):  # not on Linux, or it has just ended
+            fields = Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 class Contestant:
@@ -77,6 +105,7 @@ class Contestant:
     Attributes:
         first: Rows per second of the first epoch, preparation included.
         rates: Rows per second of each later epoch.
+        cpu: Processor seconds of each later epoch, per 1,000 rows.
     """
 
     def __init__(self, prepare: Callable[[], Epochs], rows: int):
@@ -85,12 +114,14 @@ class Contestant:
         self._drain(self._epoch(False))
         self.first = rows / (time.perf_counter() - started)
         self.rates: list[float] = []
+        self.cpu: list[float] = []
 
     def measure(self) -> None:
         batches = self._epoch(True)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), cpu_seconds()
         self._drain(batches)
         self.rates.append(self._rows / (time.perf_counter() - started))
+        self.cpu.append(1000 * (cpu_seconds() - used) / self._rows)
 
     def _drain(self, batches: Iterable[Any]) -> None:
         rows = sum(len(targets) for _, targets in batches)
@@ -119,6 +150,16 @@ def our_epochs(
         for _ in range(pipeline.steps if warm else 0):
             next(batches)
         return batches
+
+    return epoch
+
+
+def bare_epochs(frame: pd.DataFrame, config: PipelineConfig) -> Epochs:
+    decode = image_rows.bare_epoch(list(frame["image"]), config.input_size, os.cpu_count() or 1)
+
+    def epoch(warm: bool):
+        rows = decode()
+        yield None, range(rows)
 
     return epoch
 
@@ -169,6 +210,8 @@ def compare(
                     ),
                     len(frame),
                 )
+    if config.modality == "image":
+        contestants[BARE] = Contestant(partial(bare_epochs, frame, config), len(frame))
     for setting, cache in CACHES.items():
         contestants[f"mmkeras, {setting}"] = Contestant(
             partial(our_epochs, frame, preprocessing, config, cache, folder), len(frame)
@@ -185,18 +228,23 @@ def compare(
             "slowest": min(contestant.rates),
             "fastest": max(contestant.rates),
             "first_epoch": contestant.first,
+            "cpu": statistics.median(contestant.cpu),
         }
+
+    def ratio(one: str, other: str) -> float:
+        pairs = zip(contestants[one].rates, contestants[other].rates, strict=True)
+        return statistics.median(ours / theirs for ours, theirs in pairs)
+
+    if BARE in contestants:
+        ours = "mmkeras, decode every epoch"
+        results[ours]["ratio_bare"] = ratio(ours, BARE)
     for setting, cache in CACHES.items():
         # The DataLoader knows no memory-mapped file: its images in memory are the rival of both.
         rival_setting = "memory" if cache else setting
         rivals = [name for name in contestants if name.startswith(f"DataLoader, {rival_setting},")]
         if rivals:
             rival = max(rivals, key=lambda name: results[name]["rows_per_second"])
-            pairs = zip(
-                contestants[f"mmkeras, {setting}"].rates, contestants[rival].rates, strict=True
-            )
-            ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-            results[f"mmkeras, {setting}"]["ratio"] = ratio
+            results[f"mmkeras, {setting}"]["ratio"] = ratio(f"mmkeras, {setting}", rival)
     return results
 
 
@@ -237,7 +285,9 @@ def report(
     results: dict[str, dict[str, dict[str, float]]], config: PipelineConfig, rows: int
 ) -> None:
     if config.modality == "image":
-        work = f"{rows} PNGs of {config.side}×{config.side} to {config.size}×{config.size}"
+        kind, height, width = config.image_files
+        size = config.input_size
+        work = f"{rows} {kind}s of {width}×{height} to {size}×{size}"
     else:
         work = (
             f"{rows} WAV files to {sound_rows.SECONDS:g} s at {sound_rows.RATE} Hz and "
@@ -247,14 +297,18 @@ def report(
         f"{work}, batch {config.batch_size}, {os.cpu_count()} CPU cores, {config.repeats} repeats"
     )
     print("ratio: over the best DataLoader that decodes, or keeps in memory, as this one does\n")
-    print(f"{'':<54}{'rows/s':>8}  {'(min to max)':<18}{'first epoch':>11}  ratio")
+    print(
+        f"{'':<46}{'rows/s':>8}  {'(min to max)':<18}{'first epoch':>11}  {'CPU s/1000':>10}  ratio"
+    )
     for name, row in results["rates"].items():
         spread = f"({row['slowest']:,.0f} to {row['fastest']:,.0f})"
         ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
         print(
-            f"{name:<54}{row['rows_per_second']:>8,.0f}  {spread:<18}{row['first_epoch']:>11,.0f}"
-            f"  {ratio}"
+            f"{name:<46}{row['rows_per_second']:>8,.0f}  {spread:<18}{row['first_epoch']:>11,.0f}"
+            f"  {row['cpu']:>10.2f}  {ratio}"
         )
+        if "ratio_bare" in row:
+            print(f"{'    over the bare loop':<99}{row['ratio_bare']:.2f}")
     if not find_spec("torch"):
         print(NO_TORCH)
     for setting, row in results["waiting"].items():
@@ -272,8 +326,13 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, dict[str, dict[str
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if config.modality == "image":
-            frame, schema = image_rows.make_table(folder, config.rows, config.side, config.seed)
-            settings = image_rows.settings(config.size)
+            if config.files == "emoji" and config.side is None:
+                frame, schema = image_rows.emoji_table(config.rows, config.seed)
+            else:
+                frame, schema = image_rows.make_table(
+                    folder, config.rows, config.image_files, config.seed
+                )
+            settings = image_rows.settings(config.input_size)
         else:
             frame, schema = sound_rows.make_table(folder, config.rows, config.seed)
             settings = sound_rows.settings()

@@ -245,33 +245,15 @@ class Pipeline:
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
         """Batches of the rows at these kept positions; augmented by a seed (two numbers)."""
-        live = [name for name, source in self._sources.items() if source.live]
-        rows = tf.data.Dataset.from_tensor_slices(order)
-        if live:
-            rows = rows.map(
-                lambda kept: (kept, {name: self._sources[name].load(kept) for name in live}),
-                num_parallel_calls=tf.data.AUTOTUNE,
-                deterministic=True,
-            )
-            batches = rows.batch(self.batch_size)
-        else:
-            # A map's cost is per call: batches of kept positions, not rows.
-            batches = rows.batch(self.batch_size).map(lambda kept: (kept, {}))
-        mapped = [name for name, source in self._sources.items() if source.mapped]
-        if mapped:
-            # Python code, one call at a time; on its own, so that the augmentation stays parallel.
-            batches = batches.map(
-                lambda kept, _: (kept, {name: self._sources[name].load(kept) for name in mapped})
-            )
 
-        def assemble(step, batch):
-            kept, loaded = batch
-            inputs = {}
-            for number, (name, source) in enumerate(self._sources.items()):
-                cells = loaded[name] if name in loaded else source.load(kept)
-                inputs[name] = source.batch(cells, self._fold_in(seed, step, number))
+        def assemble(step, kept):
+            inputs = {
+                name: source.batch(source.load(kept), self._fold_in(seed, step, number))
+                for number, (name, source) in enumerate(self._sources.items())
+            }
             return self._with_targets(inputs, kept)
 
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
         return batches.enumerate().map(
             assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )

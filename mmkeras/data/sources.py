@@ -39,8 +39,6 @@ class TensorSource:
         values: As a tensor.
     """
 
-    live = mapped = False
-
     def __init__(self, values: np.ndarray | tf.RaggedTensor, make_inputs: InputMaker | None = None):
         self.values = values if isinstance(values, tf.RaggedTensor) else tf.constant(values)
         self._make_inputs = make_inputs
@@ -63,13 +61,19 @@ class MediaSource:
 
     def __init__(self, store: MediaStore, positions: np.ndarray, make_inputs: InputMaker):
         self._store = store
-        self._positions = tf.constant(positions.astype(np.int32))
+        self._positions = positions
         self._make_inputs = make_inputs
-        self.live, self.mapped = store.live, store.mapped
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
-        positions = tf.gather(self._positions, kept)
-        return self._store.decode(positions) if self.live else self._store.gather(positions)
+        # A batch a call: `tf.data` makes several batches at once, a thread each.
+        cells = tf.numpy_function(
+            lambda kept: self._store.load(self._positions[kept]),
+            [kept],
+            self._store.dtype,
+            stateful=False,
+        )
+        cells.set_shape((None, *self._store.shape))
+        return cells
 
     def batch(self, loaded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         return self._make_inputs(loaded, seed)
@@ -77,4 +81,4 @@ class MediaSource:
     @property
     def decoded(self) -> np.ndarray:
         """What the store keeps of these rows, `(rows, ...)`."""
-        return self._store.values[self._positions.numpy()]
+        return self._store.values[self._positions]

@@ -16,7 +16,7 @@ from mmkeras.data.kinds import (
     TextSettings,
     VideoSettings,
 )
-from mmkeras.data.media.decoding import media_source
+from mmkeras.data.media.decoding import media_cells
 from mmkeras.data.media.stores import MediaStore
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
@@ -158,10 +158,10 @@ def test_caches_give_equal_batches(fed, tmp_path):
 def test_a_sound_in_an_array_is_the_same_file_at_any_time():
     """Otherwise no cache of decoded files would ever be used again."""
     column, settings = pd.Series([tone()]), AudioSettings(rate=8000, seconds=0.1)
-    first, _ = media_source(column, KINDS["audio"], settings)
+    (first,) = media_cells(column, KINDS["audio"], settings)
     time.sleep(1.1)
-    second, _ = media_source(column, KINDS["audio"], settings)
-    assert first[0] == second[0]
+    (second,) = media_cells(column, KINDS["audio"], settings)
+    assert first == second
 
 
 def test_the_automatic_cache_goes_to_files_above_its_budget(fed, tmp_path):

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -283,27 +282,15 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         soundfile.write(file, array, settings.rate, format="AU", subtype=subtype)
         return file.getvalue()
 
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
-        import tensorflow as tf
-
+    def decode(self, cell: bytes | str, settings: AudioSettings) -> np.ndarray:
         from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
         from mmkeras.data.media.sound import decode_sound
+        from mmkeras.data.media.sound_file import read_sound_file
 
-        contents = tf.cond(is_path, lambda: tf.io.read_file(contents), lambda: contents)
-
-        def decode():
-            return tf.numpy_function(
-                lambda data: decode_sound(data, settings), [contents], tf.int16, stateful=False
-            )
-
-        plain = is_plain_wav(contents, settings.rate)
-        return tf.cond(plain, lambda: decode_plain_wav(contents, settings), decode)
-
-    def explain(self, contents: bytes, is_path: bool, settings: AudioSettings) -> np.ndarray:
-        from mmkeras.data.media.sound import decode_sound
-
-        data = Path(contents.decode("utf-8")).read_bytes() if is_path else contents
-        return decode_sound(data, settings)
+        contents = cell if isinstance(cell, bytes) else read_sound_file(cell)
+        if is_plain_wav(contents, settings.rate):
+            return decode_plain_wav(contents, settings)
+        return decode_sound(contents, settings)
 
     def pictures(self, column: pd.Series, settings: AudioSettings) -> np.ndarray:
         """Spectrograms, with time from left to right and high frequencies at the top."""

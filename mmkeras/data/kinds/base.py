@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +20,6 @@ from mmkeras.data.unprepared import Unprepared
 from mmkeras.schema import Modality
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from mmkeras.data.media.stores import MediaStore
 
 PICTURE_SIZE = 96
@@ -204,7 +204,7 @@ class FileKind(Kind[S, F]):
 
 
 class MediaKind(FileKind[S, M]):
-    """A kind whose cells are decoded to numbers of one shape, inside `tf.data`.
+    """A kind whose cells are decoded to numbers of one shape.
 
     Attributes:
         plural: What progress bars and files of decoded cells are called after.
@@ -228,17 +228,24 @@ class MediaKind(FileKind[S, M]):
         """The number that an empty cell is filled with."""
         return 0
 
+    def decoder(self) -> str:
+        """The libraries that decode, with their versions; "" where that is not recorded."""
+        return ""
+
     @abstractmethod
     def encode(self, array: np.ndarray, settings: S) -> bytes:
         """From an array in a cell to bytes that `decode` reads."""
 
     @abstractmethod
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: S) -> tf.Tensor:
-        """From bytes or a path, and a boolean (which of the two), to a tensor of the shape."""
+    def decode(self, cell: bytes | str, settings: S) -> np.ndarray:
+        """From the bytes or the path of a file to an array of `shape` and `dtype`.
 
-    @abstractmethod
-    def explain(self, contents: bytes, is_path: bool, settings: S) -> Any:
-        """The same for plain values; raises the error that `decode` meets."""
+        It is called from several threads at once.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It cannot be decoded; the message is the reason. OSErrors count as well.
+        """
 
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None
@@ -246,6 +253,7 @@ class MediaKind(FileKind[S, M]):
         # Imports TensorFlow, which tables without media need not wait for.
         from mmkeras.data.media.stores import MediaStore
 
+        _warn_of_other_decoder(self.plural, getattr(fitted, "decoder", ""), self.decoder())
         return MediaStore(self, column, settings, cache, cache_dir)
 
     def decoded_bytes(self, rows: int, settings: S) -> int:
@@ -266,6 +274,17 @@ class MediaKind(FileKind[S, M]):
         starts = range(0, len(values), _BATCH)
         parts = [make(tf.constant(values[start : start + _BATCH]), None) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
+
+
+@functools.cache
+def _warn_of_other_decoder(plural: str, then: str, now: str) -> None:
+    """Warns, once, of a model whose training cells were decoded by other libraries."""
+    if then and then != now:
+        warnings.warn(
+            f"The preprocessing was fitted on {plural} decoded by {then}; these are decoded by "
+            f"{now}. Numbers may differ a little: install the same versions for equal results.",
+            stacklevel=2,
+        )
 
 
 def resized(pictures: np.ndarray) -> np.ndarray:

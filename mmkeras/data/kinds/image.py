@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mmkeras.data.sources import InputMaker
 
-# Files that are images to the eye, and that TensorFlow cannot decode.
-_UNREADABLE_SUFFIXES = (".webp", ".tif", ".tiff", ".avif", ".heic", ".svg")
+# Files that are images to the eye, and that no decoder here reads.
+_UNREADABLE_SUFFIXES = (".heic", ".heif", ".svg")
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,19 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
-    """Fitted state of an image modality: the channels' mean and deviation in [0, 1]."""
+    """Fitted state of an image modality: the channels' mean and deviation in [0, 1].
+
+    Args:
+        settings: How images become inputs.
+        mean: By channel; empty without standardization.
+        deviation: By channel; empty without standardization.
+        decoder: The libraries that decoded the training images, with their versions.
+    """
 
     settings: ImageSettings
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    decoder: str = ""
 
     @property
     def spec(self) -> InputSpec:
@@ -86,15 +94,16 @@ class ImagePreprocessor:
     def fit(
         cls, frame: pd.DataFrame, modality: Image, settings: ImageSettings
     ) -> ImagePreprocessor:
+        decoder = ImageKind().decoder()
         if settings.scaling == "unit":
-            return cls(settings)
+            return cls(settings, decoder=decoder)
         store = ImageKind().open_store(frame[modality.column], settings, cache="memory")
         pixels = store.values[store.readable].reshape(-1, settings.channels) / np.float32(255)
         if not len(pixels):
             raise ValueError(f"No training row has an image in column {modality.column!r}.")
         deviation = np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-6)
         mean = pixels.mean(axis=0, dtype=np.float64)
-        return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()))
+        return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder)
 
     def input_maker(self) -> InputMaker:
         """What makes batches of decoded images model inputs: augmented by a seed, then scaled."""
@@ -104,18 +113,26 @@ class ImagePreprocessor:
         deviation = tf.constant(self.deviation or (1.0,), tf.float32)
 
         def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-            images = tf.cast(decoded, tf.float32) * (1 / 255.0)
-            images = augmented(images, seed, self.settings)
+            images = augmented(decoded, seed, self.settings)
             return images if self.settings.scaling == "unit" else (images - mean) / deviation
 
         return make_inputs
 
 
 def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings) -> tf.Tensor:
-    """Images in [0, 1], `(batch, height, width, channels)`, moved by a seed as settings say."""
-    if seed is None:
-        return images
-    from mmkeras.data.media.image import augment_images
+    """Images in [0, 1], `(batch, height, width, channels)`, moved by a seed as settings say.
+
+    Args:
+        images: uint8, of the same shape.
+        seed: Two integers, or `None` for images as they are.
+        settings: How far they move.
+    """
+    import tensorflow as tf
+
+    moves = settings.flip or settings.rotation or settings.crop or settings.shift
+    if seed is None or not moves:
+        return tf.cast(images, tf.float32) * (1 / 255.0)
+    from mmkeras.data.media.augment_image import augment_images
 
     return augment_images(
         images,
@@ -124,7 +141,7 @@ def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings
         rotation=settings.rotation,
         crop=settings.crop,
         shift=settings.shift,
-        background=settings.background / 255.0,
+        background=settings.background,
     )
 
 
@@ -154,9 +171,12 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
     settings, preprocessor = ImageSettings, ImagePreprocessor
     a_noun, plural = "an image", "images"
     forms = "a path, the bytes of an image file, or an array of (height, width, channels)"
-    complaint = "corrupt, or not PNG, JPEG, GIF or BMP"
+    complaint = "corrupt, or not PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF"
     suffixes = IMAGE_SUFFIXES
-    signature = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM", re.DOTALL)
+    signature = re.compile(
+        rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8|BM|RIFF....WEBP|II\*\0|MM\0\*|....ftypavi[fs]",
+        re.DOTALL,
+    )
     dtype = "uint8"
     is_visual = has_heat_map = True
 
@@ -182,7 +202,7 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         suffix = Path(path.strip()).suffix.lower()
         if suffix not in _UNREADABLE_SUFFIXES:
             return None
-        return f"TensorFlow does not read {suffix}; convert to PNG or JPEG"
+        return f"{suffix} is not read; convert to PNG or JPEG"
 
     def is_array(self, array: np.ndarray) -> bool:
         return array.ndim in (2, 3)
@@ -196,27 +216,20 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
     def blank(self, settings: ImageSettings) -> int:
         return settings.background
 
+    def decoder(self) -> str:
+        from mmkeras.data.media.image_file import decoder_versions
+
+        return decoder_versions()
+
     def encode(self, array: np.ndarray, settings: ImageSettings) -> bytes:
-        from mmkeras.data.media.image import encode_png
+        from mmkeras.data.media.image_file import encode_png
 
         return encode_png(array)
 
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: ImageSettings) -> tf.Tensor:
-        from mmkeras.data.media.image import decode_image
+    def decode(self, cell: bytes | str, settings: ImageSettings) -> np.ndarray:
+        from mmkeras.data.media.image_file import decode_image
 
-        return decode_image(
-            contents,
-            is_path,
-            size=settings.size,
-            channels=settings.channels,
-            resize=settings.resize,
-            background=settings.background,
-        )
-
-    def explain(self, contents: bytes, is_path: bool, settings: ImageSettings) -> tf.Tensor:
-        import tensorflow as tf
-
-        return self.decode(tf.constant(contents), tf.constant(is_path), settings)
+        return decode_image(cell, settings)
 
     def pictures(self, column: pd.Series, settings: ImageSettings) -> np.ndarray:
         # Decoded again: the model's own size may be too small to look at.

@@ -63,11 +63,6 @@ class Store(Protocol):
 class Source(Protocol):
     """Makes a modality's part of a batch, inside `tf.data`. It is asked by kept position."""
 
-    live: bool
-    """Whether `load` takes a single kept position: each cell is decoded again, many in parallel."""
-    mapped: bool
-    """Whether `load` runs Python code, which is best called once per batch and on its own."""
-
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         """The cells at these kept positions, before scaling and augmentation."""
         ...

@@ -97,12 +97,11 @@ class VideoPreprocessor:
         moves = image.flip or image.rotation or image.crop or image.shift
 
         def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-            clips = tf.cast(decoded, tf.float32) * (1 / 255.0)
             if seed is None or not moves:
-                return clips
+                return tf.cast(decoded, tf.float32) * (1 / 255.0)
             # One map per image: so a clip's frames are, for this, the channels of one image.
             (height, width), channels = image.size, image.channels
-            stacked = tf.transpose(clips, (0, 2, 3, 1, 4))
+            stacked = tf.transpose(decoded, (0, 2, 3, 1, 4))
             stacked = tf.reshape(stacked, (-1, height, width, frames * channels))
             stacked = augmented(stacked, seed, image)
             stacked = tf.reshape(stacked, (-1, height, width, frames, channels))
@@ -152,29 +151,17 @@ class VideoKind(MediaKind[VideoSettings, VideoPreprocessor]):
         np.save(file, np.broadcast_to(pixels, (*pixels.shape[:3], 3)).astype(np.uint8))
         return file.getvalue()
 
-    def decode(self, contents: tf.Tensor, is_path: tf.Tensor, settings: VideoSettings) -> tf.Tensor:
-        import tensorflow as tf
-
-        from mmkeras.data.media.image import fit_image
-
-        frames = tf.numpy_function(
-            lambda cell, path: self.explain(cell, path, settings), [contents, is_path], tf.uint8
-        )
-        frames.set_shape((settings.frames, None, None, 3))
-
-        def fit(frame):
-            frame = tf.cast(frame, tf.float32)
-            if settings.channels == 1:
-                frame = tf.image.rgb_to_grayscale(frame)
-            return fit_image(frame, settings.size, settings.resize, 0.0)
-
-        # One at a time: all frames of a large video as floats would take gigabytes.
-        return tf.map_fn(fit, frames, fn_output_signature=tf.uint8, parallel_iterations=1)
-
-    def explain(self, contents: bytes, is_path: bool, settings: VideoSettings) -> np.ndarray:
+    def decode(self, cell: bytes | str, settings: VideoSettings) -> np.ndarray:
+        from mmkeras.data.media.resize import fit_image, grey, scaled_size
         from mmkeras.data.media.video import read_frames
 
-        return read_frames(contents, is_path, settings)
+        frames = read_frames(cell, settings)
+        scaled = scaled_size(frames.shape[1:3], settings.size, settings.resize)
+        fitted = np.empty(self.shape(settings), np.uint8)
+        for frame, result in zip(frames, fitted, strict=True):
+            pixels = grey(frame) if settings.channels == 1 else frame
+            result[...] = fit_image(pixels, settings.size, scaled, 0)
+        return fitted
 
     def pictures(self, column: pd.Series, settings: VideoSettings) -> np.ndarray:
         """The middle frames."""

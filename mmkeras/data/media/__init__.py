@@ -5,10 +5,11 @@ from mmkeras.lazy import lazy_names
 __getattr__, __dir__, __all__ = lazy_names(
     __name__,
     {
-        "augment_images": "image",
-        "decode_image": "image",
-        "encode_png": "image",
-        "fit_image": "image",
+        "augment_images": "augment_image",
+        "decode_image": "image_file",
+        "encode_png": "image_file",
+        "read_image": "image_file",
+        "fit_image": "resize",
         "decode_sound": "sound",
         "fit_sound": "sound",
         "mix_at_snr": "sound",
@@ -18,6 +19,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "mask_spectrograms": "augment_sound",
         "shift_sounds": "augment_sound",
         "read_frames": "video",
-        "media_source": "decoding",
+        "media_cells": "decoding",
     },
 )

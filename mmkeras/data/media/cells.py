@@ -14,7 +14,10 @@ from mmkeras.data.tables.cells import Problem, is_empty, object_series
 if TYPE_CHECKING:
     from mmkeras.data.kinds.base import FileKind
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp")
+IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".gif", ".bmp"),
+    *(".webp", ".tif", ".tiff", ".avif"),
+)
 
 
 def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Series, list[Problem]]:

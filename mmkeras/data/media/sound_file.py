@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from mmkeras.data.media.plain_file import read_plain_file
+
 MAX_RATE = 768_000
 MAX_SECONDS = 4 * 3600
 # 2 GiB once decoded. A few kilobytes of FLAC can hold hours of silence.
 MAX_VALUES = 2**29
+# As many values of 64 bits, without compression.
+_MOST_BYTES = 8 * MAX_VALUES
 
 # Formats of FFmpeg, by the bytes that a file starts with. They are given to FFmpeg by name: left
 # to guess, it would also take a playlist, and open whatever files or addresses are in it.
@@ -55,6 +59,11 @@ def tensorflow_io_audio() -> ModuleType | None:
         except (ImportError, NotImplementedError, AttributeError, OSError):
             return None
         return tensorflow_io.audio
+
+
+def read_sound_file(path: str) -> bytes:
+    """The contents of a plain file that may be a sound; see `check_plain_file`."""
+    return read_plain_file(path, _MOST_BYTES)
 
 
 def read_sound(contents: bytes) -> tuple[np.ndarray, int]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from mmkeras.data.media.decoding import media_source
-from mmkeras.data.tf_options import in_order
+from mmkeras.data.media.decoding import media_cells
 from mmkeras.progress import ProgressBar
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.base import MediaKind
+
+_CHUNK = 16  # cells that a thread decodes before it reports
+# What decoders raise on cells that they cannot read; anything else is a mistake in the code.
+_UNREADABLE = (ValueError, OSError, MemoryError)
 
 
 class MediaStore:
@@ -32,13 +35,14 @@ class MediaStore:
         kind: Of the cells: it decodes them.
         column: The cells, as `read_table` returns them.
         settings: How they are decoded.
-        cache: `"memory"`, `"file"` (memory-mapped, in `cache_dir`) or `None`: not kept.
+        cache: `"memory"`, `"file"` (memory-mapped, in `cache_dir`) or `None`: not kept, and decoded
+            again whenever they are asked for.
         cache_dir: The folder for files.
 
     Attributes:
         readable: Booleans `(rows,)`: which cells could be decoded; empty ones count as such.
-        live: Whether cells are decoded when they are asked for.
-        mapped: Whether they lie in a file.
+        shape: Of a decoded cell.
+        dtype: Of a decoded cell.
     """
 
     def __init__(
@@ -51,119 +55,102 @@ class MediaStore:
     ):
         self._kind = kind
         self._settings = settings
-        self._shape = kind.shape(settings)
-        contents, is_path = media_source(column, kind, settings)
-        self._has_holes = any(not cell for cell in contents)
-        self._mapped: np.ndarray | None = None
-        self._kept: tf.Tensor | None = None
-        first, self._places = _distinct(contents, is_path)
-        distinct = contents[first], is_path[first]
+        self.shape, self.dtype = kind.shape(settings), np.dtype(kind.dtype)
+        cells = media_cells(column, kind, settings)
+        first, self._places = _distinct(cells)
+        distinct = [cells[place] for place in first]
+        self._kept: np.ndarray | None = None
         if cache == "file":
-            self._mapped, readable = self._from_file(Path(cache_dir), *distinct)
-        elif cache == "memory":
-            values = np.zeros((len(first), *self._shape), self._kind.dtype)
-            readable = self._decode_all(*distinct, values)
-            self._kept = tf.constant(values)
+            self._kept, readable = self._from_file(Path(cache_dir), distinct)
         else:
-            readable = self._decode_all(*distinct, None)
-            self._contents_tensor = tf.constant(contents.tolist(), tf.string)
-            self._is_path_tensor = tf.constant(is_path)
+            if cache == "memory":
+                self._kept = np.empty((len(distinct), *self.shape), self.dtype)
+            readable = self._decode_all(distinct, self._kept)
         self.readable = readable[self._places]
-        # Of the encoded cells only those that `reason` is asked about: all would double the cost.
-        self._unreadable = {
-            int(position): (contents[position], bool(is_path[position]))
-            for position in np.flatnonzero(~self.readable)
+        # Of the encoded cells only those that will be asked about: all would double the cost.
+        self._cells = {
+            place: cell
+            for place, cell in enumerate(distinct)
+            if cache is None or not readable[place]
         }
-        self.live, self.mapped = cache is None, cache == "file"
 
     @property
     def values(self) -> np.ndarray:
-        """What was decoded, `(rows, ...)`."""
-        kept = self._kept.numpy() if self._mapped is None else self._mapped
+        """What was decoded and kept, `(rows, ...)`."""
+        kept = self._kept
         return kept if len(kept) == len(self._places) else kept[self._places]
 
-    def decode(self, position: tf.Tensor) -> tf.Tensor:
-        """The cell at a position, decoded now, where none are kept."""
-        return self._decode_one(
-            tf.gather(self._contents_tensor, position), tf.gather(self._is_path_tensor, position)
-        )
+    def load(self, positions: np.ndarray) -> np.ndarray:
+        """The decoded cells at these positions, `(positions, ...)`; a copy.
 
-    def gather(self, positions: tf.Tensor) -> tf.Tensor:
-        """The cells at these positions, of those that are kept."""
-        places = tf.gather(self._places, positions)
+        Safe to call from several threads.
+        """
+        places = self._places[positions]
         if self._kept is not None:
-            return tf.gather(self._kept, places)
-        mapped = self._mapped
-        batch = tf.numpy_function(lambda places: mapped[places], [places], self._kind.dtype)
-        batch.set_shape((None, *self._shape))
-        return batch
+            return self._kept[places]
+        values = np.empty((len(places), *self.shape), self.dtype)
+        known: dict[int, int] = {}
+        for row, place in enumerate(places.tolist()):
+            if known.setdefault(place, row) == row:
+                self._decode(self._cells[place], values[row])
+            else:
+                values[row] = values[known[place]]
+        return values
 
     def reason(self, position: int) -> str:
         """Why the unreadable cell at `position` cannot be decoded, in words."""
-        contents, is_path = self._unreadable[position]
-        where = contents.decode("utf-8", "replace") if is_path else "the encoded bytes"
+        cell = self._cells[self._places[position]]
+        where = cell if isinstance(cell, str) else "the encoded bytes"
         try:
-            self._kind.explain(contents, is_path, self._settings)
-        except (tf.errors.NotFoundError, FileNotFoundError):
+            self._kind.decode(cell, self._settings)
+        except FileNotFoundError:
             return f"file not found: {where}"
-        except tf.errors.OpError as error:
-            # Without the names of TensorFlow's own functions around it.
-            why = re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", error.message).strip()
-            asserted = re.search(r"to be true\. Summarized data: b'(.*)'", why)
-            why = asserted[1] if asserted else why
-            return f"{self._kind.complaint}: {where} ({why})"
-        except (ValueError, OSError, MemoryError) as error:
+        except _UNREADABLE as error:
             return f"{self._kind.complaint}: {where} ({error})"
         return f"could not be read a first time: {where}"
 
-    def _decode_one(self, contents: tf.Tensor, is_path: tf.Tensor) -> tf.Tensor:
-        def decode():
-            return self._kind.decode(contents, is_path, self._settings)
-
-        def blank():
-            number = tf.constant(self._kind.blank(self._settings), self._kind.dtype)
-            return tf.fill(self._shape, number)
-
-        # An empty cell is a hole: whatever is there, the model does not see it. The condition
-        # takes as long as a short sound's decoding, so columns without holes go without.
-        if self._has_holes:
-            is_empty = tf.equal(tf.strings.length(contents), 0)
-            value = tf.cond(tf.logical_and(tf.logical_not(is_path), is_empty), blank, decode)
-        else:
-            value = decode()
-        value.set_shape(self._shape)
-        return value
+    def _decode(self, cell: bytes | str | None, out: np.ndarray) -> None:
+        # An empty cell is a hole: whatever is there, the model does not see it.
+        blank = self._kind.blank(self._settings)
+        out[...] = blank if cell is None else self._kind.decode(cell, self._settings)
 
     def _decode_all(
-        self, contents: np.ndarray, is_path: np.ndarray, values: np.ndarray | None
+        self, cells: Sequence[bytes | str | None], values: np.ndarray | None
     ) -> np.ndarray:
         """Decodes every cell into `values`, if given; returns which could be decoded."""
-        rows = len(contents)
-        readable = np.zeros(rows, bool)
-        dataset = tf.data.Dataset.from_tensor_slices(
-            (np.arange(rows), tf.constant(contents.tolist(), tf.string), is_path)
-        )
-        dataset = dataset.map(
-            lambda row, contents, is_path: (row, self._decode_one(contents, is_path)),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
-        dataset = in_order(dataset.ignore_errors(log_warning=False).batch(64).prefetch(2))
-        with ProgressBar(f"decoding {self._kind.plural}", rows) as progress:
-            for places, decoded in dataset.as_numpy_iterator():
-                readable[places] = True
-                if values is not None:
-                    values[places] = decoded
-                progress.add(len(places))
+        readable = np.zeros(len(cells), bool)
+
+        def decode_chunk(start: int) -> int:
+            spare = np.empty(self.shape, self.dtype)
+            chunk = range(start, min(start + _CHUNK, len(cells)))
+            for place in chunk:
+                try:
+                    self._decode(cells[place], spare if values is None else values[place])
+                    readable[place] = True
+                except _UNREADABLE:
+                    continue  # `reason` says why
+            return len(chunk)
+
+        # Decoders let go of Python's lock. The threads end here: a process that is forked later
+        # would inherit a pool without its threads.
+        pool = ThreadPoolExecutor(os.cpu_count())
+        with ProgressBar(f"decoding {self._kind.plural}", len(cells)) as progress:
+            try:
+                for count in pool.map(decode_chunk, range(0, len(cells), _CHUNK)):
+                    progress.add(count)
+            finally:
+                pool.shutdown(cancel_futures=True)
         return readable
 
     def _from_file(
-        self, folder: Path, contents: np.ndarray, is_path: np.ndarray
+        self, folder: Path, cells: Sequence[bytes | str | None]
     ) -> tuple[np.ndarray, np.ndarray]:
         folder.mkdir(parents=True, exist_ok=True)
-        key = hashlib.sha256(json.dumps(self._kind.decoding(self._settings)).encode())
-        for cell, names_a_file in zip(contents, is_path, strict=True):
-            key.update(cell)
-            path = Path(cell.decode("utf-8")) if names_a_file else None
+        decoded_by = [self._kind.decoding(self._settings), self._kind.decoder()]
+        key = hashlib.sha256(json.dumps(decoded_by).encode())
+        for cell in cells:
+            path = Path(cell) if isinstance(cell, str) else None
+            key.update(b"" if cell is None else cell if path is None else cell.encode())
             if path is not None and path.exists():
                 # A folder does not say when a file in it has changed.
                 for file in sorted(path.iterdir()) if path.is_dir() else [path]:
@@ -175,9 +162,9 @@ class MediaStore:
         if not (values_path.exists() and readable_path.exists()):
             temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
             values = np.lib.format.open_memmap(
-                temporary, "w+", self._kind.dtype, (len(contents), *self._shape)
+                temporary, "w+", self.dtype, (len(cells), *self.shape)
             )
-            readable = self._decode_all(contents, is_path, values)
+            readable = self._decode_all(cells, values)
             values.flush()
             del values
             temporary_readable = Path(f"{name}.{os.getpid()}.readable.tmp.npy")
@@ -187,14 +174,13 @@ class MediaStore:
         return np.load(values_path, mmap_mode="r"), np.load(readable_path)
 
 
-def _distinct(contents: np.ndarray, is_path: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _distinct(cells: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarray]:
     """The distinct cells, and which of them each row has.
 
     Returns:
         The position at which each distinct cell stands first, `(distinct cells,)`, and for each
         position its cell's place among these, `(rows,)`.
     """
-    known: dict[tuple[bytes, bool], int] = {}
-    cells = zip(contents.tolist(), is_path.tolist(), strict=True)
-    places = np.array([known.setdefault(cell, len(known)) for cell in cells], np.int32)
+    known: dict[bytes | str | None, int] = {}
+    places = np.array([known.setdefault(cell, len(known)) for cell in cells], np.int64)
     return np.unique(places, return_index=True)[1], places

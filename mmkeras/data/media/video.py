@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-import PIL.Image
 
 from mmkeras.data.media.cells import IMAGE_SUFFIXES
-from mmkeras.data.media.image import MAX_PIXELS
+from mmkeras.data.media.image_file import MAX_PIXELS, read_image
+from mmkeras.data.media.plain_file import check_plain_file
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.video import VideoSettings
 
 _MOST_TOGETHER = 4 * MAX_PIXELS
+_MOST_BYTES = 2**36
 _NPY = b"\x93NUMPY"
-_FRAMES = ("PNG", "JPEG", "GIF", "BMP")
 # FFmpeg's readers of containers. Left to guess, it would also draw a text file as pictures, and
 # take a playlist and open whatever files or addresses are in it.
 _CONTAINERS = "mov,matroska,avi"
 
 
-def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.ndarray:
+def read_frames(cell: bytes | str, settings: VideoSettings) -> np.ndarray:
     """Reads the frames that `settings` ask for.
 
     With a `rate`, frame `k` is the one shown `k / rate` seconds after the start, and the last one
@@ -36,8 +36,7 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
     array have no clock; there only the second way is possible.
 
     Args:
-        contents: A path in UTF-8, the bytes of a video file, or those of a `.npy` file of frames.
-        is_path: Whether it is a path.
+        cell: A path, the bytes of a video file, or those of a `.npy` file of frames.
         settings: How many frames, at which rate.
 
     Returns:
@@ -50,20 +49,18 @@ def read_frames(contents: bytes, is_path: bool, settings: VideoSettings) -> np.n
     References:
         - [Wang et al., 2016](https://arxiv.org/abs/1608.00859) (temporal segment networks)
     """
-    if is_path:
-        path = Path(contents.decode("utf-8"))
-        if path.is_dir():
-            return _from_folder(path, settings)
-        if not path.is_file():
-            raise FileNotFoundError(f"No video at {path}.")
-        return _from_file(str(path), settings)
-    if not contents:
+    if isinstance(cell, str):
+        if Path(cell).is_dir():
+            return _from_folder(Path(cell), settings)
+        check_plain_file(cell, _MOST_BYTES)
+        return _from_file(cell, settings)
+    if not cell:
         raise ValueError("there are no bytes")
-    if contents.startswith(_NPY):
+    if cell.startswith(_NPY):
         if settings.rate:
             raise ValueError("an array of frames has no clock; set `rate` to 0")
-        return _from_array(contents, settings)
-    return _from_file(io.BytesIO(contents), settings)
+        return _from_array(cell, settings)
+    return _from_file(io.BytesIO(cell), settings)
 
 
 def _from_array(contents: bytes, settings: VideoSettings) -> np.ndarray:
@@ -98,11 +95,11 @@ def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
     frames = []
     for place in _spread(len(names), settings):
         try:
-            with PIL.Image.open(names[place], formats=_FRAMES) as image:
-                _check_size(image.width, image.height, settings.frames)
-                frames.append(np.asarray(image.convert("RGB")))
-        except (PIL.Image.DecompressionBombError, SyntaxError, OSError, ValueError) as error:
+            frame = read_image(str(names[place]), background=0)
+        except (OSError, ValueError) as error:
             raise ValueError(f"frame {names[place].name}: {error}") from error
+        _check_size(frame.shape[1], frame.shape[0], settings.frames)
+        frames.append(np.broadcast_to(frame, (*frame.shape[:2], 3)))
         if frames[-1].shape != frames[0].shape:
             raise ValueError(
                 f"frames differ in size: {names[place].name} has {frames[-1].shape[:2]}, the "

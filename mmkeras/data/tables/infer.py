@@ -81,7 +81,7 @@ def infer_schema(
 
     Raises:
         ValueError: No column, or more than one, can be the target; a named column is not there;
-            no column can be an input; a column of image files that TensorFlow does not read.
+            no column can be an input; a column of image files that are not read, such as .heic.
 
     Example:
 

@@ -45,12 +45,7 @@ def test_a_source_loads_and_batches_by_kept_position(name):
     whole = RawModality(Pipeline(frame, fitted, cache="memory"), "facts").inputs()
     for cache in ("memory", None):
         source = Pipeline(frame, fitted, cache=cache).source("facts")
-        load = tf.function(source.load)  # decoding is for graphs
-        if source.live:
-            loaded = tf.stack([load(tf.constant(kept)) for kept in (7, 2)])
-        else:
-            loaded = load(tf.constant([7, 2]))
-        batch = source.batch(loaded, None).numpy()
+        batch = source.batch(source.load(tf.constant([7, 2])), None).numpy()
         assert batch.shape[2:] == whole.shape[2:]
         steps = batch.shape[1]  # of a sequence, as many as the longest of these two has
         np.testing.assert_allclose(batch, whole[[7, 2]][:, :steps], atol=1e-5)

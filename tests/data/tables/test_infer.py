@@ -130,11 +130,11 @@ def test_images_without_an_extension_are_recognised_in_their_folder(tmp_path):
     assert not isinstance(infer_schema(frame).modalities[0], Image)
 
 
-@pytest.mark.parametrize("suffix", [".webp", ".TIF", ".tiff", ".avif", ".heic", ".svg"])
+@pytest.mark.parametrize("suffix", [".heic", ".HEIF", ".svg"])
 def test_image_files_that_cannot_be_decoded_are_refused(suffix):
     photos = [f"photos/{i}{suffix}" for i in range(3)] + ["photos/3.png"]
     frame = pd.DataFrame({"photo": photos, "label": list("abab")})
-    expected = rf"'photo' .*TensorFlow does not read {suffix.lower()}; convert to PNG or JPEG"
+    expected = rf"'photo' .*{suffix.lower()} is not read; convert to PNG or JPEG"
     with pytest.raises(ValueError, match=expected):
         infer_schema(frame)
     with pytest.raises(ValueError, match=expected):

@@ -150,11 +150,10 @@ def test_arrays_that_are_no_images_are_all_found():
 
 
 def test_image_files_that_cannot_be_decoded_are_named(folder):
-    (folder / "c.WEBP").write_bytes(b"RIFF")
-    frame = pd.DataFrame({"photo": ["a.png", "c.WEBP"], "label": ["a", "b"]})
+    (folder / "c.HEIC").write_bytes(b"RIFF")
+    frame = pd.DataFrame({"photo": ["a.png", "c.HEIC"], "label": ["a", "b"]})
     assert problems_of(frame, Schema([Image("photo")], target="label"), base_dir=folder) == [
-        "DataFrame, row 2, column 'photo': TensorFlow does not read .webp; convert to PNG or "
-        "JPEG: c.WEBP"
+        "DataFrame, row 2, column 'photo': .heic is not read; convert to PNG or JPEG: c.HEIC"
     ]
 
 

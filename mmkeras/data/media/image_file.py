@@ -1,0 +1,353 @@
+"""Decode image files: the plain ones by OpenCV, which is fastest, all others by Pillow."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+import PIL
+import PIL.Image
+
+from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.resize import fit_image, grey, scaled_size
+
+if TYPE_CHECKING:
+    from mmkeras.data.kinds.image import ImageSettings
+
+# Larger than any camera's; a small file that claims more is refused before it is decoded.
+MAX_PIXELS = 100_000_000
+# Four channels of 16 bits, without compression.
+_MOST_BYTES = 8 * MAX_PIXELS
+_STRIP_PIXELS = 1 << 22
+
+PIL.Image.init()
+# Pillow is given these by name: left to guess, it would also read formats that run other programs.
+_FORMATS = tuple(
+    name
+    for name in ("PNG", "JPEG", "MPO", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+    if name in PIL.Image.OPEN
+)
+# What Pillow's readers raise on damaged files.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
+    *(EOFError, struct.error, zlib.error, PIL.Image.DecompressionBombWarning),
+)
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+_DEPTHS = (8, 10, 12, 14, 16, 24, 32)
+_PNG_COLOURS = (0, 2, 6)  # grey, colour, colour with transparency
+# A transparent colour, an orientation, an animation; and texts that may hold an orientation.
+_UNUSUAL_CHUNKS = (b"tRNS", b"eXIf", b"acTL")
+_EXIF_TEXTS = (b"Raw profile type", b"XML:com.adobe.xmp")
+_REDUCED = {
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+}
+
+
+def decoder_versions() -> str:
+    """The libraries that decode images, which may differ in a pixel from version to version."""
+    return f"Pillow {PIL.__version__}, OpenCV {cv2.__version__}"
+
+
+def encode_png(array: np.ndarray) -> bytes:
+    """An array `(height, width)` or `(height, width, channels)` as the bytes of a PNG file.
+
+    Integers are in [0, 255], floats in [0, 1], booleans black and white.
+    """
+    if array.dtype.kind == "b":
+        array = array * np.uint8(255)
+    elif array.dtype.kind == "f":
+        array = np.round(array * 255)
+    array = array.astype(np.uint8)
+    if array.ndim == 3 and array.shape[2] >= 3:
+        array = array[..., [2, 1, 0, 3][: array.shape[2]]]
+    # Light compression: these bytes live in memory for the length of a run only.
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(array), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    return encoded.tobytes()
+
+
+def decode_image(cell: bytes | str, settings: ImageSettings) -> np.ndarray:
+    """Decodes an image (see `read_image`) and brings it to the settings' size and channels.
+
+    How it is scaled, padded and cut says `mmkeras.data.media.resize`.
+    Safe to call from several threads.
+
+    Args:
+        cell: The bytes of an image file, or its path.
+        settings: Size, channels, way of resizing, ground.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no image, it is damaged, too large, or not a plain file.
+    """
+    size, resize = settings.size, settings.resize
+    pixels, shape = _read(cell, settings.background, settings)
+    if pixels.shape[2] == 3 and settings.channels == 1:
+        pixels = grey(pixels)
+    image = fit_image(pixels, size, scaled_size(shape, size, resize), settings.background)
+    return image if image.shape[2] == settings.channels else image.repeat(3, axis=2)
+
+
+def read_image(cell: bytes | str, background: int = 255) -> np.ndarray:
+    """Decodes an image file to 8 bits, at its own size.
+
+    PNG, JPEG, GIF, BMP, WebP, TIFF and AVIF, of animations and pages the first. The image is
+    turned as its EXIF orientation says. Transparency is laid over a ground of one grey. Palettes,
+    CMYK, YCbCr, Lab and HSV become RGB, as Pillow converts them.
+
+    Numbers of more than 8 bits rarely use them all: a scanner's 12 bits in a file of 16 would be
+    nearly black. So white is the largest number of the smallest of 8, 10, 12, 14, 16, 24 and 32
+    bits that holds the image's own maximum. It is decided image by image; where one scale must
+    hold for a whole column, write 8-bit files, or give arrays. Floats are in [0, 1]; where their
+    maximum is 2 or more they are scaled like integers.
+
+    Args:
+        cell: The bytes of an image file, or its path.
+        background: Grey value in [0, 255] under transparency.
+
+    Returns:
+        uint8 `(height, width, 1)` of grey images without transparency, else `(height, width, 3)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no image, it is damaged, not a plain file, or its header claims more
+            than `MAX_PIXELS`; no pixel is decoded then.
+
+    Example:
+
+    >>> file = io.BytesIO()
+    >>> PIL.Image.new("LA", (4, 2), (0, 0)).save(file, "PNG")
+    >>> read_image(file.getvalue(), background=200)[0, 0]
+    array([200, 200, 200], dtype=uint8)
+    """
+    return _read(cell, background, None)[0]
+
+
+def _read(
+    cell: bytes | str, background: int, settings: ImageSettings | None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Pixels, and height and width of the file's image.
+
+    With settings, the pixels of a much larger JPEG may be fewer, though not fewer than these need.
+    """
+    if isinstance(cell, str):
+        check_plain_file(cell, _MOST_BYTES)
+    file = io.BytesIO(cell) if isinstance(cell, bytes) else open(cell, "rb")  # noqa: PTH123 SIM115
+    with file:
+        start = file.read(33)
+        if not start:
+            raise ValueError("there are no bytes")
+        pixels = _read_plain_png(file, start, background)
+        if pixels is not None:
+            return pixels, (pixels.shape[0], pixels.shape[1])
+        try:
+            with PIL.Image.open(file, formats=_FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ValueError(
+                        f"its header claims {image.width * image.height} pixels; at most "
+                        f"{MAX_PIXELS} are read"
+                    )
+                pixels = _read_plain_jpeg(image, file, settings)
+                if pixels is not None:
+                    return pixels, (image.height, image.width)
+                pixels = _read_unusual(image, file, background)
+                return pixels, (pixels.shape[0], pixels.shape[1])
+        except PIL.UnidentifiedImageError as error:
+            raise ValueError(
+                f"it starts with {start[:12]!r}, and so is none of {', '.join(_FORMATS)}"
+            ) from error
+        except PIL.Image.DecompressionBombError as error:
+            raise ValueError(f"its header claims too much. {error}") from error
+        except _DAMAGE as error:
+            raise ValueError(str(error)) from error
+
+
+def _read_plain_png(file: IO[bytes], start: bytes, background: int) -> np.ndarray | None:
+    """The pixels of a PNG of 8-bit grey or colour, and `None` for any other file.
+
+    A PNG's first chunk has a fixed place, and a small PNG is decoded in the time that Pillow takes
+    to read its header. Files that OpenCV finds damaged are among the others: Pillow has a reason.
+    """
+    if len(start) < 33 or not start.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"):
+        return None
+    width, height, depth, colours = struct.unpack_from(">IIBB", start, 16)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if depth != 8 or colours not in _PNG_COLOURS or not 0 < width * height <= MAX_PIXELS:
+        return None
+    if size > (1 << 20) + 8 * width * height:
+        return None  # mostly something else than pixels
+    contents = file.read()
+    file.seek(0)
+    pixels = None
+    if _is_plain(contents):
+        pixels = cv2.imdecode(np.frombuffer(contents, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        return None
+    if pixels.ndim == 2:
+        return pixels[..., np.newaxis]
+    if pixels.shape[2] == 3:
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return _lay_over(pixels, background)
+
+
+def _is_plain(png: bytes) -> bool:
+    place = 8
+    while place < len(png):
+        name = png[place + 4 : place + 8]
+        if name in _UNUSUAL_CHUNKS or png.startswith(_EXIF_TEXTS, place + 8):
+            return False
+        place += 12 + int.from_bytes(png[place : place + 4], "big")
+    return True
+
+
+def _lay_over(pixels: np.ndarray, background: int) -> np.ndarray:
+    """Colours with transparency over a ground of one grey, rounded as Pillow's `paste` does.
+
+    Args:
+        pixels: uint8 `(height, width, 4)`, in OpenCV's order.
+        background: The ground's grey value in [0, 255].
+
+    Returns:
+        uint8 `(height, width, 3)`, red first.
+    """
+    result = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in _strips(*pixels.shape[:2]):
+        alpha = pixels[rows, :, 3]
+        opaque = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB)
+        own = cv2.cvtColor(pixels[rows], cv2.COLOR_BGRA2RGB)
+        own = cv2.multiply(own, opaque, dtype=cv2.CV_16U)
+        ground = (255 - alpha).astype(np.uint16) * np.uint16(background)
+        both = cv2.add(own, cv2.cvtColor(ground, cv2.COLOR_GRAY2RGB))
+        result[rows] = cv2.convertScaleAbs(both, alpha=1 / 255)
+    return result
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Rows that are converted together: the memory of conversions stays below `_STRIP_PIXELS`."""
+    step = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, step):
+        yield slice(top, min(top + step, height))
+
+
+def _read_plain_jpeg(
+    image: PIL.Image.Image, file: IO[bytes], settings: ImageSettings | None
+) -> np.ndarray | None:
+    """The same for JPEGs, whose header Pillow has read."""
+    is_jpeg = image.format in ("JPEG", "MPO")
+    if not is_jpeg or image.mode not in ("L", "RGB") or _orientation(image) != 1:
+        return None
+    file.seek(0)
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(image, settings)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), flags)
+    if pixels is None:
+        return None
+    return pixels[..., np.newaxis] if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def _reduction(image: PIL.Image.Image, settings: ImageSettings | None) -> int:
+    """How OpenCV is told to leave out a JPEG's finest frequencies, which scaling would average."""
+    if settings is None:
+        return 0
+    height, width = scaled_size((image.height, image.width), settings.size, settings.resize)
+    for factor, flag in _REDUCED.items():
+        if image.height >= factor * height and image.width >= factor * width:
+            return flag
+    return 0
+
+
+def _raw_mode(image: PIL.Image.Image) -> str:
+    """How the file stores what Pillow gives in `image.mode`, such as "RGB;16B"."""
+    arguments = image.tile[0][3] if image.tile else ""
+    return arguments[0] if isinstance(arguments, tuple) else str(arguments)
+
+
+def _orientation(image: PIL.Image.Image) -> int:
+    """The EXIF orientation, from 1 to 8; 1 is upright."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1  # a damaged EXIF block says nothing of the pixels
+
+
+def _read_unusual(image: PIL.Image.Image, file: IO[bytes], background: int) -> np.ndarray:
+    raw_mode = _raw_mode(image)
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    if image.mode in ("RGB", "RGBA", "LA") and ";16" in raw_mode:
+        deep = _read_deep_colours(file)
+        colours = _to_8_bits(deep[..., :3])
+        if deep.shape[2] == 4:
+            alpha = PIL.Image.fromarray((deep[..., 3] // 257).astype(np.uint8))
+            image = PIL.Image.fromarray(colours)
+            image.putalpha(alpha)
+        else:
+            image = PIL.Image.fromarray(colours)
+    elif image.mode[0] in "IF":
+        numbers = np.asarray(image)
+        clear = image.info.get("transparency")
+        is_clear = numbers == clear if isinstance(clear, int) else None
+        image = PIL.Image.fromarray(_to_8_bits(numbers))
+        if is_clear is not None:
+            image.putalpha(PIL.Image.fromarray(~is_clear))
+    if turn is not None:
+        image = image.transpose(turn)
+    return _to_pixels(image, background)
+
+
+def _read_deep_colours(file: IO[bytes]) -> np.ndarray:
+    """Colours of 16 bits, of which Pillow gives the upper 8 only; `(height, width, 3 | 4)`."""
+    file.seek(0)
+    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim != 3 or pixels.dtype != np.uint16:
+        raise ValueError("its colours of 16 bits cannot be read; save it with 8 bits")
+    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(pixels, order)
+
+
+def _to_8_bits(numbers: np.ndarray) -> np.ndarray:
+    """Scales integers of more bits, or floats, as `read_image` says."""
+    numbers = np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("="))
+    least, most = numbers.min(), numbers.max()
+    is_float = numbers.dtype.kind == "f"
+    if not least >= 0 or not np.isfinite(most) or (is_float and 1 < most < 2):
+        raise ValueError(
+            f"its pixels are numbers from {least:g} to {most:g}; expected floats in [0, 1], or "
+            "numbers from 0 up to a maximum of 2 or more"
+        )
+    whites = (2**depth - 1 for depth in _DEPTHS)
+    white = 1 if is_float and most <= 1 else next((w for w in whites if w >= most), most)
+    return cv2.convertScaleAbs(numbers, alpha=255 / float(white))
+
+
+def _to_pixels(image: PIL.Image.Image, background: int) -> np.ndarray:
+    """8-bit pixels of any of Pillow's modes; a strip at a time, which bounds the memory."""
+    clear = image.has_transparency_data
+    mode = "RGBA" if clear else "L" if image.mode in ("1", "L") else "RGB"
+    pixels = np.empty((image.height, image.width, 1 if mode == "L" else 3), np.uint8)
+    for rows in _strips(image.height, image.width):
+        strip = image.crop((0, rows.start, image.width, rows.stop)).convert(mode)
+        if clear:
+            ground = PIL.Image.new("RGB", strip.size, (background,) * 3)
+            ground.paste(strip, mask=strip.getchannel("A"))
+            strip = ground
+        pixels[rows] = np.asarray(strip).reshape(strip.height, strip.width, -1)
+    return pixels
