@@ -25,6 +25,7 @@ from sklearn.model_selection import (
 
 from mmkeras.data.tables.cells import empty_cells, label_names
 from mmkeras.data.tables.names import canonical_names
+from mmkeras.data.tables.stratify import stratified_parts
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -76,9 +77,9 @@ def split_table(
 ) -> Splits:
     """Splits a table into train, validation and test rows.
 
-    Every class keeps its share in each part as far as its rows allow; a class that ends up missing
-    from a part is named in a warning. With `schema.group`, rows of one group stay in one part, and
-    the shares are met as closely as whole groups allow. The test rows do not depend on
+    Every class or label keeps its share in each part as far as its rows allow; a class that ends up
+    missing from a part is named in a warning. With `schema.group`, rows of one group stay in one
+    part, and the shares are met as closely as whole groups allow. The test rows do not depend on
     `validation`. Rows keep their order and row labels.
 
     Args:
@@ -110,6 +111,7 @@ def split_table(
             f"Received: validation={validation}, test={test}."
         )
     labels, groups = _labels(frame, schema), _groups(frame, schema)
+    sets = _label_sets(frame, schema) if groups is None else None
     parts = 1 + (validation > 0) + (test > 0)
     units = len(frame) if groups is None else len(set(groups))
     if units < parts:
@@ -120,8 +122,8 @@ def split_table(
 
     rest = np.arange(len(frame))
     counts = [max(round(share * len(frame)), 1) if share else 0 for share in (test, validation)]
-    rest, test_rows = _hold_out(rest, labels, groups, counts[0], seed)
-    rest, validation_rows = _hold_out(rest, labels, groups, counts[1], seed)
+    rest, test_rows = _hold_out(rest, labels, groups, sets, counts[0], seed)
+    rest, validation_rows = _hold_out(rest, labels, groups, sets, counts[1], seed)
     chosen = {"train": rest, "validation": validation_rows, "test": test_rows}
     if validation > 0 and not len(validation_rows):
         raise ValueError(f"{len(frame)} rows are too few for these shares: one row of each class "
@@ -210,7 +212,8 @@ def k_folds(
     For classification these are the folds of
     `StratifiedKFold(folds, shuffle=True, random_state=seed)` on the labels, so that results can be
     compared with others on the same folds; with `schema.group`, `StratifiedGroupKFold` draws them.
-    Regression and multi-label tables get `KFold`, over the rows or over the groups.
+    Several labels a row are stratified, too (`stratified_parts`); regression, and several labels in
+    groups, get `KFold`, over the rows or over the groups.
 
     Returns:
         An iterator of `folds` pairs `(train_positions, test_positions)`.
@@ -235,6 +238,11 @@ def k_folds(
         return _stratified_group_folds(labels, groups, folds, seed)
     if labels is not None:
         return StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    sets = _label_sets(frame, schema) if groups is None else None
+    if sets is not None:
+        parts = stratified_parts(sets, [1 / folds] * folds, seed)
+        held = [parts == fold for fold in range(folds)]
+        return ((np.flatnonzero(~test), np.flatnonzero(test)) for test in held)
     splitter = KFold(folds, shuffle=True, random_state=seed)
     if groups is None:
         return splitter.split(frame)
@@ -285,6 +293,16 @@ def _labels(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:
     return _complete(frame, column, "target")
 
 
+def _label_sets(frame: pd.DataFrame, schema: Schema) -> list[tuple[str, ...]] | None:
+    """Each row's labels, where it may have several; None for other targets."""
+    if schema.target is None:
+        return None
+    task = task_class(schema.target)
+    if not task.has_classes or task.single_label:
+        return None
+    return task.label_sets(frame, schema.target)
+
+
 def _groups(frame: pd.DataFrame, schema: Schema) -> np.ndarray | None:
     return None if schema.group is None else _complete(frame, schema.group, "group")
 
@@ -313,6 +331,7 @@ def _hold_out(
     rows: np.ndarray,
     labels: np.ndarray | None,
     groups: np.ndarray | None,
+    sets: list[tuple[str, ...]] | None,
     count: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -321,7 +340,10 @@ def _hold_out(
         return rows, rows[:0]
     count = min(count, len(rows) - 1)
     strata = None if labels is None else labels[rows]
-    if groups is None:
+    if sets is not None:
+        shares = (count / len(rows), 1 - count / len(rows))
+        held = rows[stratified_parts([sets[row] for row in rows], shares, seed) == 0]
+    elif groups is None:
         held = _draw_rows(rows, strata, count, seed)
     elif len(set(groups[rows])) < 2:
         raise ValueError("The groups are too few or too large for these shares: test takes all but "

@@ -306,3 +306,23 @@ def test_official_folds_are_those_of_the_column():
         folds_by_column(frame.assign(fold=["a", None, "a", "b", "b"]), "fold")
     with pytest.raises(ValueError, match="in every row; give two folds"):
         folds_by_column(frame.assign(fold=1), "fold")
+
+
+def test_several_labels_keep_their_shares_in_every_part_and_fold():
+    rng = np.random.default_rng(0)
+    rare = np.array([0.5, 0.2, 0.05, 0.02])
+    has = rng.random((400, 4)) < rare
+    cells = ["|".join(np.array(list("abcd"))[row]) for row in has]
+    schema = Schema([Text("caption")], target=TARGETS["labels"]("label"))
+    frame = table(cells)
+    splits = split_table(frame, schema, validation=0.25, test=0.25, seed=1)
+    assert_parts_of(splits, frame)
+    assert [len(part) for part in splits] == [200, 100, 100]
+    for part, share in zip(splits, (0.5, 0.25, 0.25), strict=True):
+        assert np.abs(has[part.index].sum(axis=0) - has.sum(axis=0) * share).max() <= 1
+    again = split_table(frame, schema, validation=0.25, test=0.25, seed=1)
+    pd.testing.assert_frame_equal(again.test, splits.test)
+    folds = [test for _, test in k_folds(frame, schema, folds=4, seed=1)]
+    assert sorted(np.concatenate(folds)) == list(range(400))
+    for test in folds:
+        assert np.abs(has[test].sum(axis=0) - has.sum(axis=0) / 4).max() <= 1
