@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,11 @@ from mmkeras.data.unprepared import (
     shares_an_input,
 )
 from mmkeras.schema import InputSpec, Tabular
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from mmkeras.data.sources import InputMaker
 
 
 @dataclass(frozen=True)
@@ -127,23 +133,44 @@ class TabularPreprocessor:
         values = transformed(known, method, self.knots.get(column, ()))
         self.mean[column], self.deviation[column] = centre_and_spread(values, method)
 
-    def vectors(self, frame: pd.DataFrame) -> np.ndarray:
-        """Input vectors, float32 `(rows, width)`."""
-        vectors = np.zeros((len(frame), sum(self.spec.groups or ())), np.float32)
-        place = 0
+    def compact(self, frame: pd.DataFrame) -> np.ndarray:
+        """Scaled numbers with their signs of absence, then a code for each category.
+
+        Float32 `(rows, numbers + categories)`: one-hot codes are made by batch, since all at once
+        may take more memory than the table.
+        """
+        columns = []
         for column in self.mean:
             values = to_numbers(frame[column])
             missing = np.isnan(values)
-            vectors[:, place] = np.where(missing, 0.0, self._scaled(column, values))
-            place += 1
+            columns.append(np.where(missing, 0.0, self._scaled(column, values)))
             if column in self.indicated:
-                vectors[:, place] = missing
-                place += 1
-        for column, names in self.categories.items():
-            codes = 1 + self._places(frame, column)
-            vectors[np.arange(len(frame)), place + codes] = 1
-            place += 1 + len(names)
-        return vectors
+                columns.append(missing)
+        columns += [1 + self._places(frame, column) for column in self.categories]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def vectors(self, frame: pd.DataFrame) -> np.ndarray:
+        """Input vectors, float32 `(rows, width)`."""
+        compact = self.compact(frame)
+        numbers = compact.shape[1] - len(self.categories)
+        parts = [compact[:, :numbers]]
+        for place, names in enumerate(self.categories.values(), start=numbers):
+            parts.append(np.eye(1 + len(names), dtype=np.float32)[compact[:, place].astype(int)])
+        return np.concatenate(parts, axis=1)
+
+    def input_maker(self) -> InputMaker:
+        """What makes batches of `compact` rows input vectors."""
+        import tensorflow as tf
+
+        widths = [1 + len(names) for names in self.categories.values()]
+
+        def make_vectors(compact: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+            numbers = compact.shape[1] - len(widths)
+            codes = tf.cast(compact[:, numbers:], tf.int32)
+            one_hot = [tf.one_hot(codes[:, place], width) for place, width in enumerate(widths)]
+            return tf.concat([compact[:, :numbers], *one_hot], axis=1)
+
+        return make_vectors
 
     def _scaled(self, column: str, values: np.ndarray) -> np.ndarray:
         if column in self.limits:
@@ -193,7 +220,7 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
-        return TensorSource(fitted.vectors(rows.frame))
+        return TensorSource(fitted.compact(rows.frame), fitted.input_maker())
 
     def raw_values(self, frame, modality, fitted, source) -> pd.DataFrame:
         return frame[list(modality.columns)]
