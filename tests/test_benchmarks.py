@@ -266,3 +266,11 @@ def test_the_torch_model_is_the_keras_model():
         logits = torch_model(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(texts))
     probabilities = keras_model.predict({"image": images, "text": texts}, verbose=0)
     np.testing.assert_allclose(torch.softmax(logits, 1).numpy(), probabilities, atol=1e-5)
+
+
+def test_the_door_is_timed_step_by_step(capsys):
+    figures = load("door").main(["--rows", "60", "--numbers", "2", "--categories", "1"])
+    steps = ["infer", "read", "clean", "split", "leakage", "fit", "first batch"]
+    assert list(figures) == ["pandas.read_csv", *steps, "all steps", "table_mb", "extra_mb"]
+    assert figures["all steps"] == pytest.approx(sum(figures[step] for step in steps))
+    assert "60 rows of 5 columns" in capsys.readouterr().out
