@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmkeras.audit.model_inputs import Rows, predict_arrays
+from mmkeras.data.media.stores import decoding_once
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
@@ -52,15 +53,16 @@ def subset_runs(
         if _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
     wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
-    for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
-        if modalities not in found:
-            found[modalities] = train_run(
-                splits,
-                run.preprocessing.schema.select(modalities),
-                folder / "models" / "+".join(modalities),
-                _settings(run, modalities),
-                label=f"{' + '.join(modalities)} alone",
-            )
+    with decoding_once():
+        for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
+            if modalities not in found:
+                found[modalities] = train_run(
+                    splits,
+                    run.preprocessing.schema.select(modalities),
+                    folder / "models" / "+".join(modalities),
+                    _settings(run, modalities),
+                    label=f"{' + '.join(modalities)} alone",
+                )
     return {subset: found[subset] for subset in subsets(names) if subset in found}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.leakage.finding import Finding
+from mmkeras.data.media.stores import decoding_once
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
@@ -283,23 +284,24 @@ def fitted_pipelines(
     """
     presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
     presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
-    preprocessing = fit_preprocessing(
-        splits.train, schema, settings.preprocessing(schema), presence=presence
-    )
-    pipelines = {
-        name: Pipeline(
-            part,
-            preprocessing,
-            batch_size=settings.training.batch_size,
-            on_error=settings.on_error,
-            cache=None if settings.cache == "none" else settings.cache,
-            cache_dir=cache_dir,
-            # All parts together keep to the budget.
-            cache_budget=CACHE_BUDGET * len(part) // sum(len(each) for each in splits),
+    with decoding_once():
+        preprocessing = fit_preprocessing(
+            splits.train, schema, settings.preprocessing(schema), presence=presence
         )
-        for name, part in splits.items()
-        if len(part)
-    }
+        pipelines = {
+            name: Pipeline(
+                part,
+                preprocessing,
+                batch_size=settings.training.batch_size,
+                on_error=settings.on_error,
+                cache=None if settings.cache == "none" else settings.cache,
+                cache_dir=cache_dir,
+                # All parts together keep to the budget.
+                cache_budget=CACHE_BUDGET * len(part) // sum(len(each) for each in splits),
+            )
+            for name, part in splits.items()
+            if len(part)
+        }
     return preprocessing, pipelines
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.media.stores import decoding_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run
@@ -83,10 +84,11 @@ def train_subsets(
         The runs by modalities: `"image"`, `"text"`, `"image+text"`.
     """
     runs = {}
-    for model in models_of(schema):
-        part = schema_of(schema, model)
-        name = "+".join(part.names)
-        runs[name] = train_run(splits, part, Path(folder) / name, settings.select(part))
+    with decoding_once():
+        for model in models_of(schema):
+            part = schema_of(schema, model)
+            name = "+".join(part.names)
+            runs[name] = train_run(splits, part, Path(folder) / name, settings.select(part))
     return runs
 
 

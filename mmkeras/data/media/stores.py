@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,27 @@ if TYPE_CHECKING:
 _CHUNK = 16  # cells that a thread decodes before it reports
 # What decoders raise on cells that they cannot read; anything else is a mistake in the code.
 _UNREADABLE = (ValueError, OSError, MemoryError)
+_HOLE = -1
+_MOST_SHARED = 2 << 30  # bytes
+_shared: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
+
+
+@contextmanager
+def decoding_once() -> Iterator[None]:
+    """Within this block, stores in memory decode equal columns once, and share the result.
+
+    For several models of the same rows: what was decoded is kept to the end of the outermost block,
+    up to 2 GiB.
+    """
+    global _shared
+    if _shared is not None:
+        yield
+        return
+    _shared = {}
+    try:
+        yield
+    finally:
+        _shared = None
 
 
 class MediaStore:
@@ -56,17 +78,15 @@ class MediaStore:
         self._kind = kind
         self._settings = settings
         self.shape, self.dtype = kind.shape(settings), np.dtype(kind.dtype)
-        cells = media_cells(column, kind, settings)
-        first, self._places = _distinct(cells)
-        distinct = [cells[place] for place in first]
+        distinct, self._places = _distinct(media_cells(column, kind, settings))
         self._kept: np.ndarray | None = None
         if cache == "file":
             self._kept, readable = self._from_file(Path(cache_dir), distinct)
+        elif cache == "memory":
+            self._kept, readable = self._in_memory(distinct)
         else:
-            if cache == "memory":
-                self._kept = np.empty((len(distinct), *self.shape), self.dtype)
-            readable = self._decode_all(distinct, self._kept)
-        self.readable = readable[self._places]
+            readable = self._decode_all(distinct, None)
+        self.readable = np.append(readable, True)[self._places]
         # Of the encoded cells only those that will be asked about: all would double the cost.
         self._cells = {
             place: cell
@@ -77,8 +97,9 @@ class MediaStore:
     @property
     def values(self) -> np.ndarray:
         """What was decoded and kept, `(rows, ...)`."""
-        kept = self._kept
-        return kept if len(kept) == len(self._places) else kept[self._places]
+        if np.array_equal(self._places, np.arange(len(self._kept))):
+            return self._kept
+        return self.load(np.arange(len(self._places)))
 
     def load(self, positions: np.ndarray) -> np.ndarray:
         """The decoded cells at these positions, `(positions, ...)`; a copy.
@@ -86,15 +107,17 @@ class MediaStore:
         Safe to call from several threads.
         """
         places = self._places[positions]
-        if self._kept is not None:
+        is_there = places != _HOLE
+        if self._kept is not None and is_there.all():
             return self._kept[places]
         values = np.empty((len(places), *self.shape), self.dtype)
-        known: dict[int, int] = {}
-        for row, place in enumerate(places.tolist()):
-            if known.setdefault(place, row) == row:
-                self._decode(self._cells[place], values[row])
-            else:
-                values[row] = values[known[place]]
+        # Whatever is in a hole, the model does not see it.
+        values[~is_there] = self._kind.blank(self._settings)
+        if self._kept is not None:
+            values[is_there] = self._kept[places[is_there]]
+            return values
+        for place in np.unique(places[is_there]).tolist():
+            values[places == place] = self._kind.decode(self._cells[place], self._settings)
         return values
 
     def reason(self, position: int) -> str:
@@ -109,23 +132,17 @@ class MediaStore:
             return f"{self._kind.complaint}: {where} ({error})"
         return f"could not be read a first time: {where}"
 
-    def _decode(self, cell: bytes | str | None, out: np.ndarray) -> None:
-        # An empty cell is a hole: whatever is there, the model does not see it.
-        blank = self._kind.blank(self._settings)
-        out[...] = blank if cell is None else self._kind.decode(cell, self._settings)
-
-    def _decode_all(
-        self, cells: Sequence[bytes | str | None], values: np.ndarray | None
-    ) -> np.ndarray:
+    def _decode_all(self, cells: Sequence[bytes | str], values: np.ndarray | None) -> np.ndarray:
         """Decodes every cell into `values`, if given; returns which could be decoded."""
         readable = np.zeros(len(cells), bool)
 
         def decode_chunk(start: int) -> int:
-            spare = np.empty(self.shape, self.dtype)
             chunk = range(start, min(start + _CHUNK, len(cells)))
             for place in chunk:
                 try:
-                    self._decode(cells[place], spare if values is None else values[place])
+                    value = self._kind.decode(cells[place], self._settings)
+                    if values is not None:
+                        values[place] = value
                     readable[place] = True
                 except _UNREADABLE:
                     continue  # `reason` says why
@@ -142,22 +159,38 @@ class MediaStore:
                 pool.shutdown(cancel_futures=True)
         return readable
 
-    def _from_file(
-        self, folder: Path, cells: Sequence[bytes | str | None]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        folder.mkdir(parents=True, exist_ok=True)
+    def _in_memory(self, cells: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray]:
+        key = "" if _shared is None else self._fingerprint(cells)
+        if _shared is not None and key in _shared:
+            return _shared[key]
+        values = np.empty((len(cells), *self.shape), self.dtype)
+        readable = self._decode_all(cells, values)
+        if _shared is not None:
+            held = sum(values.nbytes for values, _ in _shared.values())
+            if held + values.nbytes <= _MOST_SHARED:
+                _shared[key] = values, readable
+        return values, readable
+
+    def _fingerprint(self, cells: Sequence[bytes | str]) -> str:
+        """A name for what decoding these cells gives; another one when a file has changed."""
         decoded_by = [self._kind.decoding(self._settings), self._kind.decoder()]
         key = hashlib.sha256(json.dumps(decoded_by).encode())
         for cell in cells:
             path = Path(cell) if isinstance(cell, str) else None
-            key.update(b"" if cell is None else cell if path is None else cell.encode())
+            key.update(cell.encode() if isinstance(cell, str) else cell)
             if path is not None and path.exists():
                 # A folder does not say when a file in it has changed.
                 for file in sorted(path.iterdir()) if path.is_dir() else [path]:
                     status = file.stat()
                     key.update(f"|{file.name}|{status.st_size}|{status.st_mtime_ns}".encode())
             key.update(b"\0")
-        name = folder / f"{self._kind.plural}-{key.hexdigest()[:24]}"
+        return f"{self._kind.plural}-{key.hexdigest()[:24]}"
+
+    def _from_file(
+        self, folder: Path, cells: Sequence[bytes | str]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        folder.mkdir(parents=True, exist_ok=True)
+        name = folder / self._fingerprint(cells)
         values_path, readable_path = Path(f"{name}.npy"), Path(f"{name}-readable.npy")
         if not (values_path.exists() and readable_path.exists()):
             temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
@@ -174,13 +207,10 @@ class MediaStore:
         return np.load(values_path, mmap_mode="r"), np.load(readable_path)
 
 
-def _distinct(cells: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct cells, and which of them each row has.
-
-    Returns:
-        The position at which each distinct cell stands first, `(distinct cells,)`, and for each
-        position its cell's place among these, `(rows,)`.
-    """
-    known: dict[bytes | str | None, int] = {}
-    places = np.array([known.setdefault(cell, len(known)) for cell in cells], np.int64)
-    return np.unique(places, return_index=True)[1], places
+def _distinct(
+    cells: Sequence[bytes | str | None],
+) -> tuple[list[bytes | str], np.ndarray]:
+    """The distinct cells, and for each position its cell's place among these, or `_HOLE`."""
+    known: dict[bytes | str, int] = {}
+    places = [_HOLE if cell is None else known.setdefault(cell, len(known)) for cell in cells]
+    return list(known), np.array(places, np.int64)
