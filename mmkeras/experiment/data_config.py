@@ -12,6 +12,7 @@ import pandas as pd
 from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.tables.clean import clean_table
 from mmkeras.data.tables.infer import infer_schema
+from mmkeras.data.tables.inferred import InferredSchema
 from mmkeras.data.tables.read import read_raw, read_table
 from mmkeras.data.tables.splits import Splits, k_folds, split_officially, split_table
 from mmkeras.schema import Schema
@@ -54,10 +55,11 @@ class DataConfig:
             if self.schema is not None:
                 schema = Schema.load(self.schema)
             else:
-                schema = self._inferred_schema()
+                inferred = self._inferred_schema()
+                schema = inferred.schema
                 messages.append(
-                    "The schema was inferred; to change it, save it and pass --schema:\n"
-                    + schema.to_json()
+                    "The schema was inferred. To change it, save it (infer_schema(...)."
+                    f"schema.save('my.json')), edit it and pass --schema my.json:\n{inferred}"
                 )
         table = read_table(source, schema)
         table, cleaning = clean_table(
@@ -115,7 +117,7 @@ class DataConfig:
         inner = split_table(table.iloc[train], schema, validation=validation, test=0.0, seed=seed)
         return Splits(inner.train, inner.validation, table.iloc[test])
 
-    def _inferred_schema(self) -> Schema:
+    def _inferred_schema(self) -> InferredSchema:
         raw = read_raw(self.data)
         if self.split_column is not None:
             # It says which rows are which, and is nothing to learn from.

@@ -60,8 +60,9 @@ class TabularPreprocessor:
 
     The input vector is, column by column: for a number its z-score (0 where missing) and, if a
     training row lacked it, a 1 where it is missing; for a category a one-hot code whose first
-    place means "missing or not seen in training"; for a date the z-scores of its parts. A number that is further away from those of the
-    training rows than ten times their range counts as one at that distance.
+    place means "missing or not seen in training"; for a date the z-scores of its parts. A number
+    that is further away from those of the training rows than ten times their range counts as one
+    at that distance.
 
     Args:
         settings: Scaling and categories.

@@ -23,6 +23,10 @@ from mmkeras.schema import (
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
+def schema_of(*arguments, **options):
+    return infer_schema(*arguments, **options).schema
+
+
 def table_of(rows=40):
     return pd.DataFrame(
         {
@@ -51,7 +55,7 @@ def table_of(rows=40):
 
 
 def test_columns_are_recognised_by_their_values():
-    schema = infer_schema(table_of())
+    schema = schema_of(table_of())
     assert schema == Schema(
         [
             Image("my_photo", "my photo"),
@@ -64,6 +68,7 @@ def test_columns_are_recognised_by_their_values():
                 "table",
                 numeric=["weight", "height", "visits"],
                 categorical=["review", "colour", "stars", "owner", "zip"],
+                dates=["when"],
             ),
         ],
         target=Label("Label"),
@@ -75,7 +80,7 @@ def test_columns_are_recognised_by_their_values():
 
 def test_an_inferred_schema_reads_its_table():
     frame = table_of().drop(columns=["my photo", "图片"])
-    schema = infer_schema(frame)
+    schema = schema_of(frame)
     assert len(read_table(frame, schema)) == len(frame)
 
 
@@ -87,15 +92,15 @@ def test_an_inferred_schema_reads_its_table():
         ([0, 1, 2, 0, 1, 2], "label"),
         ([0, 1, None, 0, 1, 2, 2], "label"),
         ([3, 17, 101, 44], "number"),
-        ([1.0, 2.0, 1.0, 2.0], "number"),
+        ([1.0, 2.0, 1.0, 2.0], "label"),
         ([0.5, 1.5, 2.5, 3.5], "number"),
         ([["a"], ["a", "b"], [], ["b"]], "labels"),
     ],
 )
 def test_the_task_is_recognised(cells, kind):
     frame = pd.DataFrame({"title": [f"thing{i}" for i in range(len(cells))], "y": cells})
-    assert infer_schema(frame).target == TARGETS[kind]("y")
-    assert infer_schema(frame, target=Labels("y")).target == Labels("y")
+    assert schema_of(frame).target == TARGETS[kind]("y")
+    assert schema_of(frame, target=Labels("y")).target == Labels("y")
 
 
 def test_ids_and_groups():
@@ -109,16 +114,16 @@ def test_ids_and_groups():
             "label": [0, 1] * 4,
         }
     )
-    assert infer_schema(frame).id == "visit_id"
-    assert infer_schema(frame).columns == ("note", "patient_id")
-    schema = infer_schema(frame, id="image_id", group="patient_id")
+    assert schema_of(frame).id == "visit_id"
+    assert schema_of(frame).columns == ("note", "patient_id")
+    schema = schema_of(frame, id="image_id", group="patient_id")
     assert (schema.id, schema.group, schema.columns) == ("image_id", "patient_id", ("note",))
-    assert infer_schema(frame.drop(columns=["visit_id", "image_id"])).id == "row"
+    assert schema_of(frame.drop(columns=["visit_id", "image_id"])).id == "row"
 
 
 def test_names_do_not_clash():
     frame = pd.DataFrame({c: ["u v", "w x"] for c in ("a b", "a-b", "a_b", "present", "table")})
-    schema = infer_schema(frame.assign(n=[0.5, 1.5], y=["p", "q"]))
+    schema = schema_of(frame.assign(n=[0.5, 1.5], y=["p", "q"]))
     assert schema.names == ("a_b", "a-b", "a_b_2", "present_2", "table", "table_2")
 
 
@@ -126,8 +131,8 @@ def test_images_without_an_extension_are_recognised_in_their_folder(tmp_path):
     (tmp_path / "0001").write_bytes(PNG)
     (tmp_path / "0002").write_bytes(PNG)
     frame = pd.DataFrame({"photo": ["0001", "0002"], "label": ["a", "b"]})
-    assert infer_schema(frame, base_dir=tmp_path).modalities == (Image("photo"),)
-    assert not isinstance(infer_schema(frame).modalities[0], Image)
+    assert schema_of(frame, base_dir=tmp_path).modalities == (Image("photo"),)
+    assert not isinstance(schema_of(frame).modalities[0], Image)
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".TIF", ".tiff", ".avif", ".heic", ".svg"])
@@ -136,32 +141,32 @@ def test_image_files_that_cannot_be_decoded_are_refused(suffix):
     frame = pd.DataFrame({"photo": photos, "label": list("abab")})
     expected = rf"'photo' .*TensorFlow does not read {suffix.lower()}; convert to PNG or JPEG"
     with pytest.raises(ValueError, match=expected):
-        infer_schema(frame)
+        schema_of(frame)
     with pytest.raises(ValueError, match=expected):
-        infer_schema(frame.assign(photo=[Path(photo) for photo in photos]))
+        schema_of(frame.assign(photo=[Path(photo) for photo in photos]))
     frame["photo"] = ["a drawing in a.svg", "a cat", "a dog", "a bird"]
-    assert infer_schema(frame).modalities == (Text("photo"),)
+    assert schema_of(frame).modalities == (Text("photo"),)
 
 
 def test_inference_says_what_is_wrong():
     frame = pd.DataFrame({"title": ["a b", "c d"], "label": [1, 2], "class": [1, 2]})
     with pytest.raises(ValueError, match=r"Several columns.*'label', 'class'.*Columns: \['title'"):
-        infer_schema(frame)
+        schema_of(frame)
     with pytest.raises(ValueError, match=r"No column is the target.*Columns: \['title'\]"):
-        infer_schema(frame[["title"]])
+        schema_of(frame[["title"]])
     with pytest.raises(ValueError, match=r"'lable' for `target` \(did you mean 'label'\?\)"):
-        infer_schema(frame, "lable")
-    with pytest.raises(ValueError, match=r"can be an input.*'title': 'constant'"):
-        infer_schema(pd.DataFrame({"title": ["same", "same"], "y": ["a", "b"]}))
+        schema_of(frame, "lable")
+    with pytest.raises(ValueError, match=r"can be an input.*'title': 'the same in"):
+        schema_of(pd.DataFrame({"title": ["same", "same"], "y": ["a", "b"]}))
     with pytest.raises(ValueError, match="must be strings"):
-        infer_schema(pd.DataFrame([[1, 2]]))
+        schema_of(pd.DataFrame([[1, 2]]))
 
 
 def test_columns_named_like_parts_of_a_model_get_another_modality_name():
     frame = pd.DataFrame(
         {"output": [f"words number {i}" for i in range(30)], "label": ["a", "b"] * 15}
     )
-    schema = infer_schema(frame)
+    schema = schema_of(frame)
     assert schema.names == ("output_2",) and schema["output_2"].column == "output"
 
 
@@ -194,7 +199,7 @@ LABELS = ["a", "b"] * 4
 )
 def test_media_are_recognised_by_suffix_signature_or_rank(cells, cls):
     frame = pd.DataFrame({"cell": pd.Series(cells, dtype=object), "label": LABELS})
-    assert infer_schema(frame).modalities == (cls("cell"),)
+    assert schema_of(frame).modalities == (cls("cell"),)
 
 
 def test_media_without_a_suffix_are_recognised_by_their_content(tmp_path):
@@ -205,17 +210,17 @@ def test_media_without_a_suffix_are_recognised_by_their_content(tmp_path):
         for i, cell in enumerate(columns[name]):
             (tmp_path / cell).write_bytes(start + bytes([i]))
     frame = pd.DataFrame({**columns, "label": LABELS})
-    schema = infer_schema(frame, base_dir=tmp_path)
+    schema = schema_of(frame, base_dir=tmp_path)
     assert schema.modalities == (Audio("sound"), Video("clip"), Image("scan"))
-    assert all(isinstance(m, Text) for m in infer_schema(frame).modalities)
+    assert all(isinstance(m, Text) for m in schema_of(frame).modalities)
 
 
 def test_a_column_of_several_kinds_is_what_most_of_its_cells_are():
     cells = ["0.wav", "1.wav", "2.wav", "3.wav", "4.wav", "5.mp4", "none", "6.png"]
-    schema = infer_schema(pd.DataFrame({"cell": cells, "label": LABELS}))
+    schema = schema_of(pd.DataFrame({"cell": cells, "label": LABELS}))
     assert schema.modalities == (Audio("cell"),)
 
 
 def test_the_same_sound_in_every_row_is_a_constant():
     frame = pd.DataFrame({"cell": ["a.wav"] * 8, "size": range(10, 18), "label": LABELS})
-    assert infer_schema(frame).names == ("table",)
+    assert schema_of(frame).names == ("table",)

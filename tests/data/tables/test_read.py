@@ -311,7 +311,7 @@ def test_an_upper_case_parquet_file_is_read(tmp_path):
     pytest.importorskip("pyarrow", exc_type=ImportError)
     frame = pd.DataFrame({"note": ["a cat", "a dog"], "label": ["x", "y"]})
     frame.to_parquet(tmp_path / "data.PARQUET")
-    schema = infer_schema(read_raw(tmp_path / "data.PARQUET"))
+    schema = infer_schema(read_raw(tmp_path / "data.PARQUET")).schema
     assert len(read_table(tmp_path / "data.PARQUET", schema)) == 2
 
 
