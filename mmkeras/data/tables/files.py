@@ -14,7 +14,7 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,6 +40,7 @@ _LOOKED_AT = 1 << 18  # characters, to find the separator
 _CHUNK = 1 << 22
 _RECORDS = 200
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
+_NUMBER = re.compile(r"\s*([+-]?[\d.,]+)?\s*")
 _NUMERIC_NAME = re.compile(r"\s*[+-]?0\d")
 
 
@@ -59,7 +60,7 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
     """
     suffix, compressed = _suffix(path)
     if path.is_dir():
-        return _load_parquet(path)
+        return _load_arrow(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise ValueError(f"A table is read from this machine. Download it first: {path}.")
     if suffix not in TABLE_SUFFIXES or (compressed and suffix not in (*_TEXT, *_JSON_LINES)):
@@ -69,10 +70,8 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
     if not path.is_file():
         raise ValueError(f"A table is {_FORMS}. This is no plain file: {path}.")
     try:
-        if suffix == ".parquet":
-            return _load_parquet(path)
-        if suffix in _ARROW:
-            return pd.read_feather(path)
+        if suffix == ".parquet" or suffix in _ARROW:
+            return _load_arrow(path)
         if suffix in _EXCEL:
             return _load_excel(path, roles)
         if suffix in _JSON_LINES:
@@ -105,13 +104,15 @@ def _suffix(path: Path) -> tuple[str, bool]:
     return (suffixes or [""])[-1], False
 
 
-def _load_parquet(path: Path) -> pd.DataFrame:
+def _load_arrow(path: Path) -> pd.DataFrame:
+    """A Parquet or Arrow file, or a folder of Parquet files."""
     if path.is_dir() and not any(path.rglob("*.parquet")):
         raise ValueError(f"A folder that is a table holds .parquet files. There is none in {path}.")
     import pyarrow
 
+    read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
     try:
-        return pd.read_parquet(path)
+        return read(path)
     except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
         raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
 
@@ -254,7 +255,7 @@ def _find_separator(start: str) -> str:
 def _check_quotes(path: Path, encoding: str, separator: str, columns: int) -> None:
     """Refuses a quote that is not closed where its cell ends: it would swallow cells and rows."""
     limit = csv.field_size_limit(1 << 31 - 1)
-    row = 0
+    row, suspects, others = 0, [], []
     advice = (
         "A cell that begins with a quote ends with one; a quote inside it is written twice. Does a "
         "quote stay open?"
@@ -264,28 +265,41 @@ def _check_quotes(path: Path, encoding: str, separator: str, columns: int) -> No
             for cells in csv.reader(file, delimiter=separator, strict=True):
                 if not cells:
                     continue
-                if any("\n" in cell for cell in cells) and _swallows(cells, separator, columns):
-                    raise TableError([f"{path.name}, row {row}: a cell holds whole rows. {advice}"])
+                if any("\n" in cell and separator in cell for cell in cells):
+                    suspects.append((row, cells))
+                elif row > 0 and len(others) < _RECORDS and len(cells) == columns:
+                    others.append(cells)
                 row += 1
     except csv.Error as error:
         raise TableError([f"{path.name}, row {row}: {error}. {advice}"]) from None
     finally:
         csv.field_size_limit(limit)
+    for row, cells in suspects:
+        if _holds_rows(cells, separator, columns, others):
+            raise TableError([f"{path.name}, row {row}: a cell holds whole rows. {advice}"])
 
 
-def _swallows(cells: list[str], separator: str, columns: int) -> bool:
-    """Whether a cell with line breaks looks like the rest of its row and more rows.
-
-    Such a cell has as many separators as a row, and its own row has too few.
-    """
-    for cell in cells:
-        if "\n" in cell and separator in cell:
-            inner = cell.splitlines()[1:-1]
-            if len(cells) < columns or (
-                columns > 1 and any(line.count(separator) >= columns - 1 for line in inner)
-            ):
-                return True
-    return False
+def _holds_rows(
+    cells: list[str], separator: str, columns: int, others: Sequence[list[str]]
+) -> bool:
+    """Whether a row with line breaks in a cell is several rows as well, and like the others."""
+    rows = [line.split(separator) for line in separator.join(cells).splitlines()]
+    if any(len(row) != columns for row in rows):
+        return False
+    if len(cells) < columns:
+        return True
+    known = [set(column) for column in zip(*others, strict=True)]
+    telling = 0
+    for place, values in enumerate(known):
+        if "\n" in cells[place]:
+            continue
+        numbers = all(_NUMBER.fullmatch(value) for value in values)
+        if numbers or 2 * len(values) < len(others):
+            telling += 1
+            fits = _NUMBER.fullmatch if numbers else values.__contains__
+            if not all(fits(row[place]) for row in rows):
+                return False
+    return telling > 0
 
 
 def _with_padded_names(path: Path, frame: pd.DataFrame, options: dict[str, Any]) -> pd.DataFrame:

@@ -146,8 +146,10 @@ def _guess_id(distinct: int, rows: int) -> Guess:
 
 def _guess_texts(series: pd.Series, base_dir: str | Path | None) -> Guess:
     known = series.dropna()
-    distinct = [text for text in known.unique() if not is_empty(text)]
-    filled = int(known.isin(distinct).sum()) if len(distinct) < len(known) else len(known)
+    different = known.unique()
+    distinct = [text for text in different if not is_empty(text)]
+    blank = [text for text in different if is_empty(text)]
+    filled = len(known) - int(known.isin(blank).sum() if blank else 0)
     if len(distinct) <= 1:
         return constant(distinct)
     some = sample_of(distinct)
@@ -257,7 +259,7 @@ def _guess_objects(series: pd.Series, looks: str, base_dir: str | Path | None) -
         return _guess_numbers(numbers)
     if looks in ("date", "datetime", "datetime64"):
         return _guess_values(pd.to_datetime(series), base_dir)
-    if all(isinstance(cell, str | NUMBERS) for cell in cells):
+    if all(isinstance(cell, (str, *NUMBERS)) for cell in cells):
         distinct = list(dict.fromkeys(str(cell).strip() for cell in cells))
         if are_few(len(distinct), len(cells)):
             return Guess("category", f"{len(distinct)} different names and numbers")

@@ -125,7 +125,7 @@ def _one_column(series: pd.Series) -> GuessedTarget:
         return Label(name), "2 classes: true or false", ""
     if pd.api.types.is_numeric_dtype(series.dtype):
         return _of_numbers(name, series.dropna().to_numpy(np.float64))
-    cells = [cell for cell in series if not is_empty(cell)]
+    cells = [cell for cell in series.dropna().to_numpy(object) if not is_empty(cell)]
     if any(isinstance(cell, CONTAINERS) for cell in cells):
         return Labels(name), "lists of labels", ""
     if not all(isinstance(cell, str) for cell in cells):
