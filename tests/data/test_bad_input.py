@@ -262,7 +262,7 @@ def test_paths_that_lead_nowhere(kind, cell, reason, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("cell", [7, 2.5, {"path": "a"}, object()], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("cell", [7, 2.5, {"file": "a"}, object()], ids=lambda x: type(x).__name__)
 def test_things_that_are_no_medium(kind, cell):
     cls, _, _ = FILES[kind]
     frame = pd.DataFrame({"cell": pd.Series([cell], dtype=object), "label": ["a"]})

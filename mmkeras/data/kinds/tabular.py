@@ -148,7 +148,7 @@ class TabularPreprocessor:
 
     def vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """Input vectors, float32 `(rows, width)`."""
-        vectors = np.zeros((len(frame), self.spec.shape[0]), np.float32)
+        vectors = np.zeros((len(frame), sum(self.spec.groups or ())), np.float32)
         place = 0
         for column in self.mean:
             values = to_numbers(frame[column])

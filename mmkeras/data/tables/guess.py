@@ -179,8 +179,9 @@ def _guess_texts(series: pd.Series, base_dir: str | Path | None) -> Guess:
 
 def _guess_words(distinct: list[str], filled: int, few: bool) -> Guess:
     some = sample_of(distinct)
-    several_words = sum(len(text.split()) for text in some) >= 2 * len(some)
-    if not few and (len(distinct) > filled / 2 or several_words):
+    words = sum(len(text.split()) for text in some) / len(some)
+    repeated = 5 * len(distinct) <= filled and words < 4
+    if not few and not repeated and (len(distinct) > filled / 2 or words >= 2):
         return Guess("text", f"{len(distinct):,} different texts")
     return Guess("category", f"{len(distinct):,} different names in {filled:,} rows")
 

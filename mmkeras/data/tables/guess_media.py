@@ -58,10 +58,11 @@ def guess_medium(column: str, some: Sequence[Any], base_dir: str | Path | None) 
     kinds = Counter(_medium(cell, base_dir) for cell in some)
     likeliest = max(_FILES, key=lambda kind: kinds[kind])
     if kinds[likeliest] > len(some) / 2:
-        share = f"{kinds[likeliest]:,} of {len(some):,} cells looked at"
-        others = len(some) - kinds[likeliest]
-        warning = f"{others:,} of {len(some):,} cells look like something else" if others else ""
-        return likeliest, f"{share} are {_FILES[likeliest].a_noun} each", warning
+        count, noun = kinds[likeliest], _FILES[likeliest].noun
+        if count == len(some):
+            return likeliest, f"all {count:,} cells looked at are {noun}s", ""
+        share = f"{count:,} of {len(some):,} cells looked at are {noun}s"
+        return likeliest, share, f"only {share}"
     if reason := _path_problem(some):
         raise ValueError(
             f"Column {column!r} holds image files. {reason}, or drop the column if it is not an "

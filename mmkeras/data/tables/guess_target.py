@@ -104,7 +104,9 @@ def _several_columns(frame: pd.DataFrame, columns: tuple[str, ...]) -> GuessedTa
     flags = [is_flag(plain(frame[column])) for column in columns]
     if all(flags):
         warning = ""
-        if (frame[list(columns)].astype(str).isin(["1", "1.0", "True", "true"]).sum(1) == 1).all():
+        if (
+            frame[list(columns)].astype(str).isin(["1", "1.0", "True", "true"]).sum(axis=1) == 1
+        ).all():
             warning = "exactly one label applies in each row: one column of classes says the same"
         return Labels(columns), f"one of {len(columns)} labels that say 0 or 1", warning
     numbers = [not read_numbers(frame[column]).wrong for column in columns]

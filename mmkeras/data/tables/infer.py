@@ -48,8 +48,9 @@ def infer_schema(
        words among them, but not such as "007": categorical when they are booleans, or integers with
        few values; numeric otherwise. Few means: at most 20, each in two rows or more on average.
     6. Dates: timestamps, or texts that all are dates.
-    7. Other texts: categorical when there are few, text when more than half of them differ or when
-       they have several words, categorical otherwise.
+    7. Other texts: categorical when there are few; text when more than half of them differ, or when
+       they have several words (four, where each text is in five rows or more on average);
+       categorical otherwise.
     8. Anything else is left out.
 
     Numbers, categories and dates together form one modality, `Tabular("table", ...)`.
