@@ -87,7 +87,9 @@ def _located(cell: str, folder: Path, folders: bool) -> str:
     plain = str(folder / cell)
     if _is_there(plain, folders):
         return plain
-    bare = str(Path(cell.strip()).expanduser()) if cell.lstrip().startswith("~") else cell.strip()
+    bare = cell.strip()
+    if bare.startswith("~/"):
+        bare = str(Path(bare).expanduser())
     spellings = [bare, bare.replace("\\", "/")]
     for form in ("NFC", "NFD"):
         spellings += [unicodedata.normalize(form, spelling) for spelling in spellings[:2]]

@@ -124,12 +124,9 @@ def _load_excel(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
         raise ValueError(
             f"Reading Excel files needs openpyxl: pip install openpyxl, or save {path.name} as CSV."
         ) from None
-    texts = dict.fromkeys((c for c, role in (roles or {}).items() if role != "number"), str)
     header = pd.read_excel(path, header=None, nrows=1)
     check_repeated(path.name, header.iloc[0].tolist() if len(header) else [], roles or ())
-    return pd.read_excel(path, keep_default_na=False, na_values=[""]).astype(
-        {column: "object" for column in texts if column in header.iloc[0].tolist()}
-    )
+    return pd.read_excel(path, keep_default_na=False, na_values=[""])
 
 
 def _load_json_lines(path: Path) -> pd.DataFrame:
@@ -174,6 +171,9 @@ def _load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.D
     if quoted:
         _check_quotes(path, encoding, separator, len(names))
     as_they_stand = [column for column, role in (roles or {}).items() if role != "number"]
+    na_words: Any = NA_WORDS
+    if as_they_stand:
+        na_words = {column: NA_WORDS for column in names if column not in as_they_stand}
     with warnings.catch_warnings(), _opened(path) as file:
         # Rows longer than the header would lose cells, or shift them into an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -181,7 +181,7 @@ def _load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.D
             file,
             dtype=dict.fromkeys(as_they_stand, str),
             keep_default_na=False,
-            na_values={column: NA_WORDS for column in names if column not in as_they_stand},
+            na_values=na_words,
             float_precision="round_trip",
             **options,
         )

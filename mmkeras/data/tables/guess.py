@@ -261,6 +261,14 @@ def _guess_objects(series: pd.Series, looks: str, base_dir: str | Path | None) -
     if looks in ("date", "datetime", "datetime64"):
         return _guess_values(pd.to_datetime(series), base_dir)
     if all(isinstance(cell, (str, *NUMBERS)) for cell in cells):
+        texts = [cell for cell in cells if isinstance(cell, str)]
+        read = read_numbers(series)
+        if len(read.wrong) <= (1 - _NUMBERS_SHARE) * len(cells):
+            words = read_written(dict.fromkeys(t for t in texts if not is_placeholder(t)))
+            words.placeholders |= {text for text in texts if text in read.placeholders}
+            warning = said_of_words(series.astype(object), words)
+            values = read.values[~np.isnan(read.values)]
+            return _guess_read_numbers(series, values, len(np.unique(values)), False, warning)
         distinct = list(dict.fromkeys(str(cell).strip() for cell in cells))
         if are_few(len(distinct), len(cells)):
             return Guess("category", f"{len(distinct)} different names and numbers")

@@ -264,6 +264,7 @@ COLUMNS = {
     "hugging face": ([{"bytes": PNG + bytes([i]), "path": None} for i in range(ROWS)], "image", ""),
     "pictures": ([PIL.Image.new("RGB", (3, 2), (i, 0, 0)) for i in range(ROWS)], "image", ""),
     "names": ([["a", f"b{i}"] for i in range(ROWS)], "left out", "lists of names"),
+    "numbers and marks": ([v if i % 9 else "?" for i, v in enumerate(NUMBERS)], "number", "7 of"),
     "mixture": ([i if i % 2 else f"n{i}" for i in range(ROWS)], "left out", "texts and numbers"),
     "products": ([f"product {i % 8}" for i in range(ROWS)], "category", ""),
     "sellers": ([f"seller {i % 12}" for i in range(ROWS)], "category", ""),
@@ -289,7 +290,7 @@ def test_columns_as_people_have_them_are_guessed_or_warned_of():
     assert all(warning in shown for warning in inferred.warnings)
     # What is not warned of can be read, and is what the schema says.
     mended = frame.assign(**{"one word": frame["one word"].replace("oops", "1.5")})
-    with pytest.warns(UserWarning, match="'placeholders': 7 of 60 cells"):
+    with pytest.warns(UserWarning, match="7 of 60 cells are placeholders"):
         table = read_table(mended, inferred.schema)
     assert table["thousands"].tolist()[:2] == [100100, 101101]
     assert table["percent"].tolist()[:3] == [0.0, 0.01, 0.02]
