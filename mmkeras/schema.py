@@ -97,22 +97,26 @@ class Sequence(_OneColumn):
 
 @dataclass(frozen=True)
 class Tabular:
-    """Numeric and categorical columns that together form one modality.
+    """Columns of numbers, categories and dates that together form one modality.
 
     Args:
         name: The modality's name.
         numeric: Columns of numbers.
         categorical: Columns of categories (strings, integers or booleans).
+        dates: Columns of dates: a model gets year, month, day, weekday and, if there is one, hour.
+        day_first: Whether `03/04/2020` is the 3rd of April; `None` where no date is so written.
     """
 
     kind: ClassVar[str] = "tabular"
     name: str
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    day_first: bool | None = None
 
     def __post_init__(self):
         _check_name(self.name)
-        for field in ("numeric", "categorical"):
+        for field in ("numeric", "categorical", "dates"):
             value = getattr(self, field)
             if isinstance(value, str):
                 raise ValueError(f"`{field}` is a list of columns. Received: {value!r}.")
@@ -122,7 +126,7 @@ class Tabular:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return self.numeric + self.categorical
+        return self.numeric + self.categorical + self.dates
 
 
 Modality = Image | Text | Audio | Video | Sequence | Tabular
@@ -160,30 +164,10 @@ class Label(_OneTarget):
 
 
 @dataclass(frozen=True)
-class Labels(_OneTarget):
-    """Any number of labels for each row (multi-label classification).
+class _Columns:
+    """A target that is in one column, or in several."""
 
-    Args:
-        column: The table's column. A cell is a list of labels, or one text that joins them; an
-            empty cell is a row without labels.
-        separator: What joins the labels of a text.
-        na_is_class: Whether NA, None, null and the like are labels and not empty cells.
-    """
-
-    kind: ClassVar[str] = "labels"
-    separator: str = "|"
-    na_is_class: bool = False
-
-
-@dataclass(frozen=True)
-class Number:
-    """One number for each row, or several at once (regression).
-
-    Args:
-        column: The table's column, or a list of columns: `Number(("x", "y"))`.
-    """
-
-    kind: ClassVar[str] = "number"
+    kind: ClassVar[str]
     column: str | tuple[str, ...]
 
     def __post_init__(self):
@@ -191,7 +175,8 @@ class Number:
             object.__setattr__(self, "column", tuple(self.column))
         if not self.columns or len(set(self.columns)) < len(self.columns):
             raise ValueError(
-                f"A number's columns are one or more, each named once. Received: {self.column!r}."
+                f"The columns of {type(self).__name__} are one or more, each named once. "
+                f"Received: {self.column!r}."
             )
 
     @property
@@ -202,6 +187,48 @@ class Number:
     def name(self) -> str:
         """What reports call it."""
         return ", ".join(self.columns)
+
+
+@dataclass(frozen=True)
+class Labels(_Columns):
+    """Any number of labels for each row (multi-label classification).
+
+    Args:
+        column: The table's column. A cell is a list of labels, or one text that joins them; an
+            empty cell is a row without labels. Or the columns of one label each, which say 0 or 1
+            (false or true): `Labels(("red", "round"))`.
+        separator: What joins the labels of a text.
+        na_is_class: Whether NA, None, null and the like are labels and not empty cells.
+    """
+
+    kind: ClassVar[str] = "labels"
+    separator: str = "|"
+    na_is_class: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        joined = [column for column in self.columns if self.separator in column]
+        if self.by_column and joined:
+            raise ValueError(
+                f"The label {joined[0]!r} has the separator {self.separator!r}. Give another "
+                "`separator`."
+            )
+
+    @property
+    def by_column(self) -> bool:
+        """Whether each label has a column of its own."""
+        return not isinstance(self.column, str)
+
+
+@dataclass(frozen=True)
+class Number(_Columns):
+    """One number for each row, or several at once (regression).
+
+    Args:
+        column: The table's column, or a list of columns: `Number(("x", "y"))`.
+    """
+
+    kind: ClassVar[str] = "number"
 
 
 @dataclass(frozen=True)
@@ -366,9 +393,8 @@ class Schema:
 
 def _described(part: Modality | Target) -> dict[str, Any]:
     values = {"kind": part.kind, **dataclasses.asdict(part)}
-    if not values.get("na_is_class", True):
-        del values["na_is_class"]  # rarely of interest
-    return values
+    rarely = {"na_is_class": False, "dates": (), "day_first": None}  # not said unless they differ
+    return {key: v for key, v in values.items() if key not in rarely or v != rarely[key]}
 
 
 def _of_kind(what: str, classes: Mapping[str, type], data: Mapping[str, Any]):

@@ -104,14 +104,11 @@ frame.head()
 # %% [markdown]
 # ## Which column is what
 #
-# `infer_schema` guesses from the values. Read what it says: here it takes the price for a text because
-# of the one cell that is not a number, and it does not know that a seller's products belong together.
+# `infer_schema` guesses from the values, and says of each column why. Read it: here it warns of the one
+# price that is not a number, and it does not know that a seller's products belong together.
 
 # %%
-schema = mmkeras.infer_schema(
-    pd.read_csv(folder / "products.csv"), target="category", base_dir=folder
-)
-print(schema.to_json())
+print(mmkeras.infer_schema(folder / "products.csv", target="category"))
 
 # %% [markdown]
 # So say it yourself; this is all there is to say. The seller is a *group*: no split will put one

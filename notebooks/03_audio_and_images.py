@@ -400,9 +400,7 @@ pd.DataFrame(rows)
 # are followed by silence, of longer ones the middle is kept. One batch shows what the model would get.
 
 # %%
-tones_schema = mmkeras.infer_schema(
-    pd.read_csv(folder / "tones.csv"), target="direction", base_dir=folder
-)
+tones_schema = mmkeras.infer_schema(folder / "tones.csv", target="direction").schema
 print(*tones_schema.modalities)
 tones = mmkeras.read_table(folder / "tones.csv", tones_schema)
 fitted = mmkeras.fit_preprocessing(

@@ -26,7 +26,6 @@ import pandas as pd
 import tyro
 
 import mmkeras
-from mmkeras.data.tables.read import read_raw
 
 MB = 1_000_000
 
@@ -90,7 +89,7 @@ def measure(config: DoorConfig, path: Path) -> dict[str, float]:
     table_size = int(frame.memory_usage(deep=True).sum())
     del frame
     before = _peak()
-    schema = timed("infer", lambda: mmkeras.infer_schema(read_raw(path), "label"))
+    schema = timed("infer", lambda: mmkeras.infer_schema(path, "label").schema)
     table = timed("read", lambda: mmkeras.read_table(path, schema))
     table, _ = timed("clean", lambda: mmkeras.clean_table(table, schema))
     splits = timed("split", lambda: mmkeras.split_table(table, schema))

@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "read_raw": "tables.read",
         "read_table": "tables.read",
         "infer_schema": "tables.infer",
+        "InferredSchema": "tables.inferred",
         "CleaningReport": "tables.clean",
         "clean_table": "tables.clean",
         "Splits": "tables.splits",

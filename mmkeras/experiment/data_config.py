@@ -14,7 +14,9 @@ from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.tables.classes import limit_classes
 from mmkeras.data.tables.clean import clean_table, group_equal_rows
 from mmkeras.data.tables.columns import did_you_mean
-from mmkeras.data.tables.infer import find_target, infer_schema
+from mmkeras.data.tables.guess_target import find_target
+from mmkeras.data.tables.infer import infer_schema
+from mmkeras.data.tables.inferred import InferredSchema
 from mmkeras.data.tables.read import read_raw, read_table
 from mmkeras.data.tables.splits import (
     Splits,
@@ -85,10 +87,11 @@ class DataConfig:
             if self.schema is not None:
                 schema = Schema.load(self.schema)
             else:
-                schema = self._inferred_schema()
+                inferred = self._inferred_schema()
+                schema = inferred.schema
                 messages.append(
-                    "The schema was inferred; to change it, save it and pass --schema:\n"
-                    + schema.to_json()
+                    "The schema was inferred. To change it, save it (infer_schema(...)."
+                    f"schema.save('my.json')), edit it and pass --schema my.json:\n{inferred}"
                 )
         table = read_table(
             source, schema, base_dir=self.base_dir, allow_unlabelled=self.drop_unlabelled
@@ -183,7 +186,7 @@ class DataConfig:
         _refuse_input(self.fold_column, schema)
         return folds_by_column(table, self.fold_column)
 
-    def _inferred_schema(self) -> Schema:
+    def _inferred_schema(self) -> InferredSchema:
         raw = read_raw(self.data)
         # Which rows are which is nothing to learn from.
         unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
@@ -195,7 +198,8 @@ class DataConfig:
             )
         target: Any = self.target
         if self.task != "auto":
-            target = TARGETS[self.task](target or find_target(list(raw.columns)))
+            columns = find_target(raw, self.target)[0].columns
+            target = TARGETS[self.task](columns[0] if len(columns) == 1 else columns)
         return infer_schema(
             raw.drop(columns=unused),
             target=target,

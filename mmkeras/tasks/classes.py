@@ -45,7 +45,7 @@ class ClassTask(Task):
         """The number of rows (or steps) of each class, the most frequent first."""
         names = [n for labels in cls.label_sets(frame, target) for n in labels if n is not None]
         counts = dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))
-        index = pd.Index(list(counts), name=target.column, dtype=object)
+        index = pd.Index(list(counts), name=target.name, dtype=object)
         return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
 
     @classmethod
@@ -53,11 +53,11 @@ class ClassTask(Task):
         sets = cls.label_sets(frame, target)
         empty = [row for row, labels in enumerate(sets) if None in labels]
         if empty:
-            raise ValueError(f"{row_name(frame, empty[0])}: the target {target.column!r} is empty.")
+            raise ValueError(f"{row_name(frame, empty[0])}: the target {target.name!r} is empty.")
         names = {name for labels in sets for name in labels}
         if len(names) < 2:
             raise ValueError(
-                f"The training rows of column {target.column!r} have {len(names)} class(es) "
+                f"The training rows of column {target.name!r} have {len(names)} class(es) "
                 f"({sorted(names)}); there is nothing to tell apart."
             )
         return cls(target, classes=tuple(sorted(names)))
@@ -81,7 +81,7 @@ class ClassTask(Task):
             for name in labels:
                 place = known.place(name)
                 if name is None or place < 0:
-                    where = f"{row_name(frame, row, id)}, column {self.target.column!r}"
+                    where = f"{row_name(frame, row, id)}, column {self.target.name!r}"
                     if name is None:
                         raise ValueError(f"{where}: the target is empty.")
                     raise ValueError(
@@ -115,7 +115,7 @@ class ClassTask(Task):
 
     def prediction_columns(self, examples, outputs):
         columns = {}
-        if self.target.column in examples:
+        if all(column in examples for column in self.target.columns):
             columns["true"] = self.true(examples)
         columns["predicted"] = self.decode(outputs)
         if self.single_label:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmkeras.data.tables.cells import label_sets
+from mmkeras.data.tables.cells import label_names, label_sets
 from mmkeras.schema import Labels
 from mmkeras.tasks.classes import ClassTask
 from mmkeras.tasks.figures import FIGURES
@@ -33,13 +33,38 @@ class LabelsTask(ClassTask):
     headline = ("samples_f1", "micro_f1", "macro_f1")
 
     @classmethod
+    def cell_role(cls, target):
+        return "flag" if target.by_column else cls.cells
+
+    @classmethod
+    def empty_says(cls, target):
+        return not target.by_column
+
+    @classmethod
     def cell_values(cls, frame, target):
+        if target.by_column:
+            return {column: label_names(frame[column]).to_numpy() for column in target.columns}
         names = [" | ".join(sorted(labels)) for labels in cls.label_sets(frame, target)]
         return {target.column: np.array([name or "no label" for name in names], object)}
 
     @classmethod
     def label_sets(cls, frame, target):
-        return label_sets(frame[target.column], target.separator)
+        if not target.by_column:
+            return label_sets(frame[target.column], target.separator)
+        values = frame[list(target.columns)].to_numpy(np.float64)
+        names = np.array(target.columns, dtype=object)
+        unknown = np.isnan(values).any(axis=1)
+        pairs = zip(values, unknown, strict=True)
+        return [(None,) if empty else tuple(names[row == 1]) for row, empty in pairs]
+
+    def true(self, examples):
+        if not self.target.by_column:
+            return super().true(examples)
+        joined = [
+            None if None in labels else self.target.separator.join(sorted(labels))
+            for labels in self.label_sets(examples, self.target)
+        ]
+        return np.array([*joined, None], dtype=object)[:-1]
 
     @classmethod
     def loss(cls, label_smoothing=0.0):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmkeras.data.scaling import mean_and_deviation
-from mmkeras.data.tables.cells import numbers_of, row_name, to_numbers
+from mmkeras.data.tables.cells import read_numbers, row_name, to_numbers
 from mmkeras.schema import Number
 from mmkeras.tasks.figures import FIGURES
 from mmkeras.tasks.task import Task
@@ -42,7 +42,7 @@ class NumberTask(Task):
 
     @classmethod
     def cell_values(cls, frame, target):
-        return {column: numbers_of(frame[column])[0] for column in target.columns}
+        return {column: read_numbers(frame[column]).values for column in target.columns}
 
     @classmethod
     def fit(cls, frame, target):

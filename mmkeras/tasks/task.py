@@ -28,7 +28,8 @@ class Task(ABC):
     Attributes:
         kind: The target's kind, and the name in `TASKS`.
         words: What the task is called.
-        cells: How `read_table` reads the cells: `"label"`, `"labels"`, `"number"` or `"steps"`.
+        cells: How `read_table` reads the cells: `"label"`, `"labels"`, `"number"` or `"steps"`
+            (`cell_role` says it of a certain target).
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
         single_label: Whether each example has exactly one class.
@@ -62,6 +63,16 @@ class Task(ABC):
     classes: tuple[str, ...] = ()
 
     # Before anything is fitted.
+
+    @classmethod
+    def cell_role(cls, target: Target) -> str:
+        """How `read_table` reads the cells of this target; see `tables.columns`."""
+        return cls.cells
+
+    @classmethod
+    def empty_says(cls, target: Target) -> bool:
+        """Whether an empty cell of this target is an answer."""
+        return cls.may_be_empty
 
     @classmethod
     @abstractmethod

@@ -259,7 +259,7 @@ def test_paths_that_lead_nowhere(kind, cell, reason, tmp_path):
 
 
 @pytest.mark.parametrize("kind", FILES)
-@pytest.mark.parametrize("cell", [7, 2.5, {"path": "a"}, object()], ids=lambda x: type(x).__name__)
+@pytest.mark.parametrize("cell", [7, 2.5, {"file": "a"}, object()], ids=lambda x: type(x).__name__)
 def test_things_that_are_no_medium(kind, cell):
     cls, _, _ = FILES[kind]
     frame = pd.DataFrame({"cell": pd.Series([cell], dtype=object), "label": ["a"]})
@@ -317,11 +317,11 @@ def test_a_label_never_seen_in_training():
         Pipeline(train.assign(label="c"), fitted)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-32"])
 def test_a_csv_that_is_not_utf_8(encoding, tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes("city,label\nKöln,a\nMünchen,b\n".encode(encoding))
-    with pytest.raises(TableError, match=r"table\.csv: not UTF-8.*Save it as UTF-8"):
+    with pytest.raises(TableError, match=r"table\.csv: .*Save it as UTF-8"):
         read_table(path, Schema([Tabular("facts", categorical=["city"])], "label"))
 
 

@@ -14,6 +14,7 @@ from mmkeras.data.kinds.base import FileKind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
+from mmkeras.data.tables.written_lists import written_array
 from mmkeras.data.unprepared import Unprepared, beyond_deviations
 from mmkeras.schema import InputSpec, Sequence
 
@@ -145,7 +146,7 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
     name = noun = "sequence"
     settings, preprocessor = SequenceSettings, SequencePreprocessor
     a_noun = "a feature sequence"
-    forms = "the path of a .npy or .npz file, or an array of (steps, features)"
+    forms = "the path of a .npy or .npz file, or an array of (steps, features), or such a list"
     suffixes = (".npy", ".npz")
     signature = re.compile(rb"\x93NUMPY")
     takes_bytes = False
@@ -163,7 +164,10 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
         return array.ndim == 1 and array.dtype != np.int16
 
     def as_array(self, value: Any) -> Any:
-        # Lists of numbers, too: Parquet gives a matrix back as an array of arrays.
+        # Lists of numbers, too: Parquet gives a matrix back as an array of arrays, CSV as a text.
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            array = written_array(value)
+            return value if array is None else array
         nested = isinstance(value, np.ndarray) and value.dtype == object
         if not (isinstance(value, list | tuple) or nested):
             return value

@@ -20,6 +20,7 @@ from mmkeras.data.scaling import (
     transformed,
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
+from mmkeras.data.tables.dates import DATE_ROLES, date_parts
 from mmkeras.data.tables.names import KnownNames, means_missing
 from mmkeras.data.unprepared import (
     Unprepared,
@@ -66,8 +67,9 @@ class TabularPreprocessor:
 
     The input vector is, column by column: for a number its z-score (0 where missing) and, if a
     training row lacked it, a 1 where it is missing; for a category a one-hot code whose first
-    place means "missing or not seen in training". A number that is further away from those of the
-    training rows than ten times their range counts as one at that distance.
+    place means "missing or not seen in training"; for a date the z-scores of its parts. A number
+    that is further away from those of the training rows than ten times their range counts as one
+    at that distance.
 
     Args:
         settings: Scaling and categories.
@@ -79,6 +81,7 @@ class TabularPreprocessor:
         limits: By numeric column, the least and the largest number that are not far outside.
         knots: By numeric column with the scaling `"quantile"`, equally frequent numbers.
         shared: By column, the rarer categories, which share one input.
+        dates: By column of dates and part of them (year, month, ...): mean, deviation, and limits.
     """
 
     settings: TabularSettings
@@ -90,10 +93,12 @@ class TabularPreprocessor:
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
     knots: dict[str, tuple[float, ...]] = field(default_factory=dict)
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    dates: dict[str, dict[str, tuple[float, float, float, float]]] = field(default_factory=dict)
 
     @property
     def spec(self) -> InputSpec:
         groups = [1 + (column in self.indicated) for column in self.mean]
+        groups += [len(parts) + (c in self.indicated) for c, parts in self.dates.items()]
         groups += [1 + len(names) for names in self.categories.values()]
         return InputSpec((sum(groups),), groups=tuple(groups))
 
@@ -120,6 +125,9 @@ class TabularPreprocessor:
                 fitted.shared[column] = names[settings.max_categories :]
             if counts.sum() < len(frame):
                 indicated.append(column)
+        for column in modality.dates:
+            if fitted._fit_date(column, frame[column]):
+                indicated.append(column)
         return replace(fitted, indicated=tuple(indicated))
 
     def _fit_number(self, column: str, known: np.ndarray) -> None:
@@ -132,6 +140,18 @@ class TabularPreprocessor:
         self.limits[column] = limits_of(known)
         values = transformed(known, method, self.knots.get(column, ()))
         self.mean[column], self.deviation[column] = centre_and_spread(values, method)
+
+    def _fit_date(self, column: str, cells: pd.Series) -> bool:
+        """Fits the parts of dates; says whether a training row has none."""
+        own: dict[str, tuple[float, float, float, float]] = {}
+        for part, values in date_parts(cells).items():
+            known = values[~np.isnan(values)]
+            if not len(known):
+                raise ValueError(f"Column {column!r} is empty in every training row; leave it out.")
+            if part != "hour" or known.any():  # dates without a time are all at midnight
+                own[part] = (*centre_and_spread(known, "standard"), *limits_of(known))
+        self.dates[column] = own
+        return bool(empty_cells(cells).any())
 
     def compact(self, frame: pd.DataFrame) -> np.ndarray:
         """Scaled numbers with their signs of absence, then a code for each category.
@@ -146,8 +166,15 @@ class TabularPreprocessor:
             columns.append(np.where(missing, 0.0, self._scaled(column, values)))
             if column in self.indicated:
                 columns.append(missing)
-        columns += [1 + self._places(frame, column) for column in self.categories]
-        return np.stack(columns, axis=1).astype(np.float32)
+        codes = [1 + self._places(frame, column) for column in self.categories]
+        for column, own in self.dates.items():
+            parts = date_parts(frame[column])
+            for part, (mean, deviation, low, high) in own.items():
+                scaled = (np.clip(parts[part], low, high) - mean) / deviation
+                columns.append(np.where(np.isnan(scaled), 0.0, scaled))
+            if column in self.indicated:
+                columns.append(empty_cells(frame[column]))
+        return np.stack([*columns, *codes], axis=1).astype(np.float32)
 
     def vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """Input vectors, float32 `(rows, width)`."""
@@ -203,6 +230,12 @@ class TabularPreprocessor:
             found.append(shares_an_input(column, unknown & seen))
             if column not in self.indicated:
                 found.append(empty_here_only(column, unknown & empty))
+        for column, own in self.dates.items():
+            parts = date_parts(frame[column])
+            far = [(parts[p] < low) | (parts[p] > high) for p, (_, _, low, high) in own.items()]
+            found.append(far_outside(column, np.any(far, axis=0)))
+            if column not in self.indicated:
+                found.append(empty_here_only(column, empty_cells(frame[column])))
         return [each for each in found if each.cells]
 
 
@@ -215,7 +248,9 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
 
     def column_roles(self, modality: Tabular) -> dict[str, str]:
         roles = dict.fromkeys(modality.numeric, "number")
-        return roles | {column: "label" for column in modality.categorical if column not in roles}
+        role = next(r for r, first in DATE_ROLES.items() if first is modality.day_first)
+        others = dict.fromkeys(modality.categorical, "label") | dict.fromkeys(modality.dates, role)
+        return roles | {column: role for column, role in others.items() if column not in roles}
 
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource

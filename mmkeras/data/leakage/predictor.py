@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import split_words
-from mmkeras.data.tables.cells import label_names, numbers_of
+from mmkeras.data.tables.cells import label_names, read_numbers
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Schema
 
@@ -112,8 +112,8 @@ def _score(truth: np.ndarray, predicted: np.ndarray, regression: bool) -> tuple[
 
 
 def _as_numbers(column: pd.Series) -> np.ndarray | None:
-    numbers, wrong = numbers_of(column)
-    return None if wrong else numbers
+    read = read_numbers(column)
+    return None if read.wrong else read.values
 
 
 def _by_value(column: pd.Series, target: np.ndarray, regression: bool) -> Prediction:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.media.foreign import own_form
 from mmkeras.data.tables.cells import Problem, is_empty, object_series
 
 if TYPE_CHECKING:
@@ -34,20 +37,28 @@ def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Serie
     values: list[Any] = []
     problems: list[Problem] = []
     found: dict[str, bool] = {}
+    located: dict[str, str] = {}
     for row, value in enumerate(cells, start=1):
-        value = kind.as_array(value)
+        try:
+            value = kind.as_array(own_form(value))
+        except ValueError as error:
+            problems.append((row, str(error)))
+            values.append(None)
+            continue
         if is_empty(value):
             value = None
         elif isinstance(value, str | os.PathLike):
-            cell, value = str(value), str(folder / value)
+            cell = str(value)
+            if cell not in located:
+                located[cell] = _located(cell, folder, kind.takes_folders)
+            value = located[cell]
             if value not in found:
                 found[value] = _is_there(value, kind.takes_folders)
             unreadable = kind.path_problem(cell)
             if unreadable:
                 problems.append((row, f"{unreadable}: {cell}"))
             elif not found[value]:
-                what = "a web address; download the file" if "://" in cell else "file not found"
-                problems.append((row, f"{what}: {cell if '://' in cell else value}"))
+                problems.append((row, _why_not_there(cell, value, kind)))
         elif isinstance(value, np.ndarray):
             problem = kind.array_problem(value)
             if problem:
@@ -55,6 +66,10 @@ def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Serie
         elif isinstance(value, bytes | bytearray) and kind.takes_bytes:
             value = bytes(value)
         else:
+            if isinstance(value, list | tuple):
+                problems.append((row, f"a list; give {kind.forms}, each in a column of its own"))
+                values.append(None)
+                continue
             shown = repr(value)
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             kind_of = f" ({type(value).__name__})" if not isinstance(value, str | int) else ""
@@ -64,6 +79,34 @@ def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Serie
         hint = f"none of {len(found)} files is there; paths are relative to {folder}"
         problems.append((None, f"{hint} (`base_dir` names another folder)"))
     return object_series(values, cells), problems
+
+
+def _located(cell: str, folder: Path, folders: bool) -> str:
+    """The path that a cell means: as it stands, or else as other systems write it.
+
+    That is without blanks around it, with the home folder for `~`, with slashes for backslashes,
+    and with accents as one character or two.
+    """
+    plain = str(folder / cell)
+    if _is_there(plain, folders):
+        return plain
+    bare = cell.strip()
+    if bare.startswith("~/"):
+        bare = str(Path(bare).expanduser())
+    spellings = [bare, bare.replace("\\", "/")]
+    for form in ("NFC", "NFD"):
+        spellings += [unicodedata.normalize(form, spelling) for spelling in spellings[:2]]
+    paths = (str(folder / spelling) for spelling in spellings)
+    return next((path for path in paths if _is_there(path, folders)), plain)
+
+
+def _why_not_there(cell: str, path: str, kind: FileKind) -> str:
+    if "://" in cell:
+        return f"a web address; download the file: {cell}"
+    parts = [part.strip().lower() for part in re.split(r"[;|,]", cell)]
+    if len(parts) > 1 and all(part.endswith(kind.suffixes) for part in parts):
+        return f"{len(parts)} files in one cell; give each a column of its own: {cell}"
+    return f"file not found: {path}"
 
 
 def _is_there(path: str, folders: bool) -> bool:

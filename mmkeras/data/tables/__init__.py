@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "read_raw": "read",
         "read_table": "read",
         "infer_schema": "infer",
+        "InferredSchema": "inferred",
         "CleaningReport": "clean",
         "clean_table": "clean",
         "Splits": "splits",

@@ -8,13 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.tables.written_lists import is_written_list, written_list
+from mmkeras.data.tables.written_numbers import read_written
 from mmkeras.schema import Schema
 
 # What pandas.read_csv takes for "no value". Only numeric columns read these words so.
@@ -29,7 +33,7 @@ NUMBERS = (int, float, numbers.Real, np.bool_, Decimal)
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
 _FLOATS = (float, np.floating)
 # What pandas calls columns of one type.
-_ALIKE = ("string", "integer", "floating", "boolean", "empty")
+_ALIKE = ("string", "integer", "floating", "boolean", "datetime64", "empty")
 
 Problem = tuple[int | None, str]  # the row, counted from 1 (None: the whole column), and what
 
@@ -121,7 +125,8 @@ def label_names(series: pd.Series) -> pd.Series:
 def label_sets(series: pd.Series, separator: str = "|") -> list[tuple[str, ...]]:
     """The labels of multi-label cells: `"red|round"` is `("red", "round")`.
 
-    A cell may also be a list, tuple, set or array of labels. An empty cell is `()`: none of the
+    A cell may also be a list, tuple, set or array of labels, or what pandas writes of one to a
+    text file: `"['red', 'round']"`. An empty cell is `()`: none of the
     labels applies to the row.
     """
     return [label_set(value, separator) for value in series]
@@ -131,10 +136,7 @@ def label_set(value: Any, separator: str) -> tuple[str, ...]:
     """The labels of one cell, as in `label_sets`."""
     if is_empty(value):
         return ()
-    if isinstance(value, set | frozenset):
-        value = sorted(value, key=str)
-    cells = value if isinstance(value, list | tuple | np.ndarray) else str(value).split(separator)
-    names = (label_name(cell) for cell in cells)
+    names = (label_name(cell) for cell in _items(value, separator))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -146,8 +148,19 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
     """
     if is_empty(value):
         return ()
-    cells = value if isinstance(value, list | tuple | np.ndarray) else str(value).split(separator)
-    return tuple(label_name(cell) or "" for cell in cells)
+    return tuple(label_name(cell) or "" for cell in _items(value, separator))
+
+
+def _items(value: Any, separator: str) -> Iterable[Any]:
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=str)
+    if isinstance(value, list | tuple | np.ndarray):
+        return value
+    if isinstance(value, str) and is_written_list(value):
+        listed = written_list(value)
+        if listed is not None:
+            return sorted(listed) if value.strip().startswith("{") else listed
+    return str(value).split(separator)
 
 
 def to_number(value: Any) -> float | None:
@@ -155,11 +168,10 @@ def to_number(value: Any) -> float | None:
     if isinstance(value, str):
         if value.strip().lower() in _NO_NUMBER:
             return math.nan
-        if "_" in value:  # Python reads "1_000" as a number; a table means a name
-            return None
-    elif is_empty(value):
+        return read_written([value]).values.get(value)
+    if is_empty(value):
         return math.nan
-    elif not isinstance(value, NUMBERS):
+    if not isinstance(value, NUMBERS):
         return None
     try:
         return float(value)
@@ -168,29 +180,52 @@ def to_number(value: Any) -> float | None:
 
 
 def to_numbers(series: pd.Series) -> np.ndarray:
-    """The cells as `to_number` reads them, float64 `(rows,)`.
+    """The cells as numbers, float64 `(rows,)`.
 
     Raises:
         ValueError: A cell is not a number.
     """
-    values, wrong = numbers_of(series)
-    if wrong:
-        cell = series.iloc[wrong[0]]
-        raise ValueError(f"Column {series.name!r}: {cell!r} is not a number.")
-    return values
+    read = read_numbers(series)
+    for position, why in read.wrong.items():
+        raise ValueError(f"Column {series.name!r}: {series.iloc[position]!r} {why}.")
+    return read.values
 
 
-def numbers_of(series: pd.Series) -> tuple[np.ndarray, list[int]]:
-    """The cells as numbers, float64 `(rows,)`, and the positions of those that are none."""
+@dataclass(frozen=True)
+class ReadNumbers:
+    """A column of numbers.
+
+    Args:
+        values: float64 `(rows,)`; NaN where a cell is empty or no number.
+        wrong: Why cells are no numbers, by position.
+        placeholders: How often words for "unknown" such as `?` stand in for a number.
+    """
+
+    values: np.ndarray
+    wrong: dict[int, str]
+    placeholders: dict[str, int]
+
+
+def read_numbers(series: pd.Series) -> ReadNumbers:
+    """The cells as numbers: plain ones, and texts as `tables.written_numbers` reads them."""
     if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_complex_dtype(series):
-        return series.to_numpy(np.float64, na_value=np.nan), []
+        return ReadNumbers(series.to_numpy(np.float64, na_value=np.nan), {}, {})
     cells = series.to_numpy(object)
     plain = _plain_numbers(cells)
     if plain is not None:
-        return plain, []
-    values = [to_number(value) for value in cells]
-    wrong = [position for position, value in enumerate(values) if value is None]
-    return np.array([math.nan if v is None else v for v in values], np.float64), wrong
+        return ReadNumbers(plain, {}, {})
+    distinct = dict.fromkeys(cell for cell in cells if isinstance(cell, str))
+    texts = read_written(text for text in distinct if text.strip().lower() not in _NO_NUMBER)
+    values = np.full(len(cells), np.nan)
+    wrong: dict[int, str] = {}
+    for position, cell in enumerate(cells):
+        value = texts.values.get(cell, math.nan) if isinstance(cell, str) else to_number(cell)
+        if value is None or (isinstance(cell, str) and cell in texts.wrong):
+            wrong[position] = texts.wrong[cell] if isinstance(cell, str) else "is not a number"
+        else:
+            values[position] = value
+    counts = Counter(c for c in cells if isinstance(c, str) and c in texts.placeholders)
+    return ReadNumbers(values, wrong, dict(counts))
 
 
 def _plain_numbers(cells: np.ndarray) -> np.ndarray | None:

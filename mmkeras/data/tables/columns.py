@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,22 @@ from mmkeras.data.tables.cells import (
     Problem,
     equal_means_same,
     is_empty,
+    label_names,
     label_set,
     label_sets,
-    numbers_of,
     object_series,
+    read_numbers,
     shown_cell,
     step_labels,
 )
+from mmkeras.data.tables.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.names import canonical_names
+from mmkeras.data.tables.written_lists import is_written_list, written_list
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
+
+_FLAGS = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1.0": 1.0}
+_FLAGS["0.0"] = 0.0
 
 
 def column_roles(schema: Schema) -> dict[str, str]:
@@ -35,7 +42,7 @@ def column_roles(schema: Schema) -> dict[str, str]:
         own = KINDS[modality.kind].column_roles(modality)
         roles |= {column: role for column, role in own.items() if column not in roles}
     for column in schema.target_columns:
-        roles[column] = task_class(schema.target).cells
+        roles[column] = task_class(schema.target).cell_role(schema.target)
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")
@@ -68,7 +75,11 @@ def read_column(
         cells = cells.astype(object)  # pandas walks Python objects four times as fast
     if role in KINDS:
         return KINDS[role].read_cells(cells, folder)
-    return _read_numbers(cells) if role == "number" else _read_labels(cells, role, separator)
+    if role in DATE_ROLES:
+        return read_dates(cells, DATE_ROLES[role])
+    if role == "number":
+        return _read_numbers(cells)
+    return _read_flags(cells) if role == "flag" else _read_labels(cells, role, separator)
 
 
 def _read_labels(cells: pd.Series, role: str, separator: str) -> tuple[pd.Series, list[Problem]]:
@@ -89,6 +100,10 @@ def _read_labels(cells: pd.Series, role: str, separator: str) -> tuple[pd.Series
 def _label_problem(value: Any, role: str, separator: str) -> str | None:
     """Why a cell does not hold a label, labels or a label per step, as its role says; or None."""
     several = role in ("labels", "steps")
+    if several and isinstance(value, str) and is_written_list(value):
+        value = written_list(value)
+        if value is None:
+            return "is in brackets, but not a list of labels such as ['a', 'b']"
     if isinstance(value, (bytes, bytearray, dict, *(() if several else CONTAINERS))):
         return f"{shown_cell(value)} is not a label; give a string or an integer"
     if not several or is_empty(value):
@@ -109,11 +124,23 @@ def _label_problem(value: Any, role: str, separator: str) -> str | None:
     return None
 
 
+def _read_flags(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
+    """A column that says of each row whether a label applies, as 1.0 and 0.0."""
+    names = label_names(cells)
+    values = names.map(lambda name: None if name is None else _FLAGS.get(name.lower(), name))
+    wrong = np.flatnonzero([isinstance(value, str) for value in values])
+    if len(wrong):
+        why = "does not say whether the label applies; write 1 or 0"
+        return cells, [(int(p) + 1, f"{shown_cell(cells.iloc[p])} {why}") for p in wrong]
+    return values.astype("float64"), []
+
+
 def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
-    values, wrong = numbers_of(cells)
+    read = read_numbers(cells)
+    values, wrong = read.values, list(read.wrong)
     problems: list[Problem] = []
-    for position in wrong:
-        problems.append((position + 1, f"{shown_cell(cells.iloc[position])} is not a number"))
+    for position, why in read.wrong.items():
+        problems.append((position + 1, f"{shown_cell(cells.iloc[position])} {why}"))
     for position in np.flatnonzero(np.isinf(values)):
         shown = shown_cell(cells.iloc[position])
         problem = f"{shown} is infinite; leave the cell empty or give a finite number"
@@ -122,4 +149,13 @@ def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
         kept = object_series(values.tolist(), cells)
         kept.iloc[wrong] = cells.iloc[wrong]
         return kept, problems
+    if read.placeholders:
+        words = ", ".join(f"{word!r} ({count:,})" for word, count in read.placeholders.items())
+        count = sum(read.placeholders.values())
+        warnings.warn(
+            f"column {cells.name!r}: {count:,} of {len(cells):,} cells are placeholders and read "
+            f"as empty: {words}.",
+            UserWarning,
+            stacklevel=4,
+        )
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64"), []

@@ -18,7 +18,7 @@ from mmkeras.data.tables.cells import (
     is_empty,
     label_name,
     label_set,
-    numbers_of,
+    read_numbers,
     to_number,
 )
 from mmkeras.data.tables.columns import column_roles
@@ -101,7 +101,7 @@ def row_codes(frame: pd.DataFrame, schema: Schema, *, target: bool = True) -> np
 def _meanings(cells: pd.Series, role: str, schema: Schema) -> np.ndarray:
     """A number for each cell, the same for cells that mean the same."""
     if role == "number":
-        return pd.factorize(numbers_of(cells)[0] + 0.0)[0]  # -0.0 equals 0.0
+        return pd.factorize(read_numbers(cells).values + 0.0)[0]  # -0.0 equals 0.0
     if equal_means_same(cells) and role not in _FILES:
         return pd.factorize(cells)[0]
     meanings = [cell_bytes(value, role, schema) for value in cells]

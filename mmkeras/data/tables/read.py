@@ -4,7 +4,7 @@ A table is a `pandas.DataFrame` with one row per sample. `read_table` is the doo
 
 - image cells are absolute path strings, encoded bytes or arrays,
 - text, categories, class labels, ids and groups are `str`,
-- numbers and regression targets are `float64`,
+- numbers, regression targets and labels with a column each are `float64`, dates `datetime64`,
 - an empty cell of an input (a "hole") is `None`, and NaN among numbers.
 
 Rows are counted as a spreadsheet without its header counts them: the first data row is row 1
@@ -13,48 +13,19 @@ Rows are counted as a spreadsheet without its header counts them: the first data
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.tables.cells import NA_WORDS, Problem, empty_cells, missing_cells
+from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
+from mmkeras.data.tables.errors import TableError
+from mmkeras.data.tables.files import check_repeated, load_file
 from mmkeras.data.tables.names import without_na_words
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
-
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
-_SHOWN_PROBLEMS = 20
-
-
-class TableError(ValueError):
-    """A table does not fit its schema.
-
-    Args:
-        problems: Every problem found, one sentence each. The message shows the first 20.
-        of_rows: Whether each is one of a single row, so that the others could be used.
-    """
-
-    def __init__(self, problems: Iterable[str], of_rows: bool = False):
-        self.problems = list(problems)
-        self.of_rows = of_rows
-        super().__init__(self.problems)
-
-    def __str__(self) -> str:
-        count = len(self.problems)
-        lines = self.problems[:_SHOWN_PROBLEMS]
-        if count > _SHOWN_PROBLEMS:
-            lines = lines + [f"... and {count - _SHOWN_PROBLEMS} more"]
-        heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
-        if any(problem.endswith(": the target is empty") for problem in self.problems):
-            lines.append("(To leave rows without a target out: drop_unlabelled.)")
-        if self.of_rows:
-            lines.append("(To leave such rows out: on_error='skip', or --on-error skip.)")
-        return "\n".join([heading, *(f"  {line}" for line in lines)])
 
 
 def read_table(
@@ -75,7 +46,8 @@ def read_table(
     one form wherever the table comes from: see `canonical_names`.
 
     Args:
-        source: A .csv, .tsv (both UTF-8) or .parquet file, or a DataFrame, which is not changed.
+        source: A file or folder of files (CSV and the like, Parquet, JSON lines, Feather, Excel),
+            or a DataFrame, which is not changed.
         schema: Which column is what.
         base_dir: The folder that image paths are relative to. Defaults to the file's own folder,
             and to the working directory for a DataFrame.
@@ -109,9 +81,10 @@ def read_table(
         raw, name, folder = source.copy(), "DataFrame", Path()
     else:
         path = Path(source)
-        raw, name, folder = _load(path, roles), path.name, path.parent
+        raw, name = load_file(path, roles), path.name
+        folder = path if path.is_dir() else path.parent
     folder = (folder if base_dir is None else Path(base_dir)).absolute()
-    _check_repeated(name, list(raw.columns), roles)
+    check_repeated(name, list(raw.columns), roles)
 
     required = list(roles) if require_target else schema.columns
     problems: list[tuple[int | None, str]] = [
@@ -187,61 +160,14 @@ def read_raw(path: str | Path) -> pd.DataFrame:
     This is what `infer_schema` looks at; `read_table` then reads the file by the schema.
 
     Args:
-        path: A .csv, .tsv (both UTF-8) or .parquet file; the suffix may be upper-case.
+        path: A file or folder, as for `read_table`.
 
     Raises:
         TableError: The file is not a well-formed table.
         FileNotFoundError: There is no such file.
         ValueError: The file's kind is not known.
     """
-    return _load(Path(path), None)
-
-
-def _check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
-    repeated = [column for column in roles if columns.count(column) > 1]
-    if repeated:
-        raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])
-
-
-def _load(path: Path, roles: Iterable[str] | None) -> pd.DataFrame:
-    """A file's cells: the columns in `roles` as they are, the others as pandas reads them."""
-    if path.suffix.lower() not in TABLE_SUFFIXES:
-        raise ValueError(
-            f"A table is a file that ends in {', '.join(TABLE_SUFFIXES)}, or a pandas.DataFrame. "
-            f"Received: {path}."
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"No table at {path.absolute()}.")
-    if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path)
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        # pandas would quietly rename the second of two columns with one name.
-        header = pd.read_csv(path, sep=separator, header=None, nrows=1, dtype=str, na_filter=False)
-        names = header.iloc[0].tolist()
-        if roles is None:
-            _check_repeated(path.name, names, dict.fromkeys(name for name in names if name))
-            roles = ()
-        else:
-            _check_repeated(path.name, names, roles)
-        with warnings.catch_warnings():
-            # Rows longer than the header would lose cells, or shift them into an index.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(
-                path,
-                sep=separator,
-                dtype=dict.fromkeys(roles, str),
-                keep_default_na=False,
-                na_values={column: NA_WORDS for column in names if column not in roles},
-                index_col=False,
-                low_memory=False,
-            )
-    except pd.errors.EmptyDataError:
-        raise TableError([f"{path.name}: the file is empty"]) from None
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
-    except UnicodeDecodeError as error:
-        raise TableError([f"{path.name}: not UTF-8 ({error}). Save it as UTF-8"]) from error
+    return load_file(Path(path), None)
 
 
 def _check_keys(
@@ -260,7 +186,7 @@ def _check_keys(
     if (is_target and not allow_unlabelled) or column == schema.group:
         what = "target" if is_target else "group"
         empty = np.flatnonzero(empty_cells(cells))
-        if not (is_target and task_class(schema.target).may_be_empty):
+        if not (is_target and task_class(schema.target).empty_says(schema.target)):
             problems += [(int(position) + 1, f"the {what} is empty") for position in empty]
         elif len(empty) == len(cells):
             problems.append((None, "no row has a label"))

@@ -17,7 +17,7 @@ from mmkeras.data.tables.cells import empty_cells, label_names, object_series, t
 def noise(
     frame: pd.DataFrame, amount: float, random: np.random.Generator, fitted: TabularPreprocessor
 ) -> pd.DataFrame:
-    """Adds Gaussian noise to numbers, and replaces categories.
+    """Adds Gaussian noise to numbers, and replaces categories; dates stay as they are.
 
     A number becomes `x + amount * s * n`, `n ~ N(0, 1)`, with `s` its column's standard deviation
     over the training rows. A category becomes, with probability `amount`, another of the column's
@@ -60,7 +60,7 @@ def missing_values(
         random: Where the cells are drawn from.
         fitted: The modality's preprocessor.
     """
-    columns = [*fitted.mean, *fitted.categories]
+    columns = [*fitted.mean, *fitted.categories, *fitted.dates]
     draws = random.random((len(frame), len(columns)))
     empty = np.stack([empty_cells(frame[column]) for column in columns], axis=1)
     emptied = draws < share
@@ -70,6 +70,8 @@ def missing_values(
     for column, gone in zip(columns, emptied.T, strict=True):
         if column in fitted.mean:
             frame[column] = np.where(gone, np.nan, to_numbers(frame[column]))
+        elif column in fitted.dates:
+            frame[column] = frame[column].mask(gone)
         else:
             cells = zip(frame[column], gone, strict=True)
             frame[column] = object_series(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import PIL.Image
 import pytest
 
 from mmkeras.data.tables.infer import infer_schema
@@ -13,6 +14,7 @@ from mmkeras.schema import (
     Image,
     Label,
     Labels,
+    Number,
     Schema,
     Sequence,
     Tabular,
@@ -21,6 +23,10 @@ from mmkeras.schema import (
 )
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+
+
+def schema_of(*arguments, **options):
+    return infer_schema(*arguments, **options).schema
 
 
 def table_of(rows=40):
@@ -51,7 +57,7 @@ def table_of(rows=40):
 
 
 def test_columns_are_recognised_by_their_values():
-    schema = infer_schema(table_of())
+    schema = schema_of(table_of())
     assert schema == Schema(
         [
             Image("my_photo", "my photo"),
@@ -64,6 +70,7 @@ def test_columns_are_recognised_by_their_values():
                 "table",
                 numeric=["weight", "height", "visits"],
                 categorical=["review", "colour", "stars", "owner", "zip"],
+                dates=["when"],
             ),
         ],
         target=Label("Label"),
@@ -75,7 +82,7 @@ def test_columns_are_recognised_by_their_values():
 
 def test_an_inferred_schema_reads_its_table():
     frame = table_of().drop(columns=["my photo", "图片"])
-    schema = infer_schema(frame)
+    schema = schema_of(frame)
     assert len(read_table(frame, schema)) == len(frame)
 
 
@@ -87,15 +94,15 @@ def test_an_inferred_schema_reads_its_table():
         ([0, 1, 2, 0, 1, 2], "label"),
         ([0, 1, None, 0, 1, 2, 2], "label"),
         ([3, 17, 101, 44], "number"),
-        ([1.0, 2.0, 1.0, 2.0], "number"),
+        ([1.0, 2.0, 1.0, 2.0], "label"),
         ([0.5, 1.5, 2.5, 3.5], "number"),
         ([["a"], ["a", "b"], [], ["b"]], "labels"),
     ],
 )
 def test_the_task_is_recognised(cells, kind):
     frame = pd.DataFrame({"title": [f"thing{i}" for i in range(len(cells))], "y": cells})
-    assert infer_schema(frame).target == TARGETS[kind]("y")
-    assert infer_schema(frame, target=Labels("y")).target == Labels("y")
+    assert schema_of(frame).target == TARGETS[kind]("y")
+    assert schema_of(frame, target=Labels("y")).target == Labels("y")
 
 
 def test_ids_and_groups():
@@ -109,16 +116,16 @@ def test_ids_and_groups():
             "label": [0, 1] * 4,
         }
     )
-    assert infer_schema(frame).id == "visit_id"
-    assert infer_schema(frame).columns == ("note", "patient_id")
-    schema = infer_schema(frame, id="image_id", group="patient_id")
+    assert schema_of(frame).id == "visit_id"
+    assert schema_of(frame).columns == ("note", "patient_id")
+    schema = schema_of(frame, id="image_id", group="patient_id")
     assert (schema.id, schema.group, schema.columns) == ("image_id", "patient_id", ("note",))
-    assert infer_schema(frame.drop(columns=["visit_id", "image_id"])).id == "row"
+    assert schema_of(frame.drop(columns=["visit_id", "image_id"])).id == "row"
 
 
 def test_names_do_not_clash():
     frame = pd.DataFrame({c: ["u v", "w x"] for c in ("a b", "a-b", "a_b", "present", "table")})
-    schema = infer_schema(frame.assign(n=[0.5, 1.5], y=["p", "q"]))
+    schema = schema_of(frame.assign(n=[0.5, 1.5], y=["p", "q"]))
     assert schema.names == ("a_b", "a-b", "a_b_2", "present_2", "table", "table_2")
 
 
@@ -126,8 +133,8 @@ def test_images_without_an_extension_are_recognised_in_their_folder(tmp_path):
     (tmp_path / "0001").write_bytes(PNG)
     (tmp_path / "0002").write_bytes(PNG)
     frame = pd.DataFrame({"photo": ["0001", "0002"], "label": ["a", "b"]})
-    assert infer_schema(frame, base_dir=tmp_path).modalities == (Image("photo"),)
-    assert not isinstance(infer_schema(frame).modalities[0], Image)
+    assert schema_of(frame, base_dir=tmp_path).modalities == (Image("photo"),)
+    assert not isinstance(schema_of(frame).modalities[0], Image)
 
 
 @pytest.mark.parametrize("suffix", [".heic", ".HEIF", ".svg"])
@@ -136,32 +143,32 @@ def test_image_files_that_cannot_be_decoded_are_refused(suffix):
     frame = pd.DataFrame({"photo": photos, "label": list("abab")})
     expected = rf"'photo' .*{suffix.lower()} is not read; convert to PNG or JPEG"
     with pytest.raises(ValueError, match=expected):
-        infer_schema(frame)
+        schema_of(frame)
     with pytest.raises(ValueError, match=expected):
-        infer_schema(frame.assign(photo=[Path(photo) for photo in photos]))
+        schema_of(frame.assign(photo=[Path(photo) for photo in photos]))
     frame["photo"] = ["a drawing in a.svg", "a cat", "a dog", "a bird"]
-    assert infer_schema(frame).modalities == (Text("photo"),)
+    assert schema_of(frame).modalities == (Text("photo"),)
 
 
 def test_inference_says_what_is_wrong():
     frame = pd.DataFrame({"title": ["a b", "c d"], "label": [1, 2], "class": [1, 2]})
     with pytest.raises(ValueError, match=r"Several columns.*'label', 'class'.*Columns: \['title'"):
-        infer_schema(frame)
+        schema_of(frame)
     with pytest.raises(ValueError, match=r"No column is the target.*Columns: \['title'\]"):
-        infer_schema(frame[["title"]])
+        schema_of(frame[["title"]])
     with pytest.raises(ValueError, match=r"'lable' for `target` \(did you mean 'label'\?\)"):
-        infer_schema(frame, "lable")
-    with pytest.raises(ValueError, match=r"can be an input.*'title': 'constant'"):
-        infer_schema(pd.DataFrame({"title": ["same", "same"], "y": ["a", "b"]}))
+        schema_of(frame, "lable")
+    with pytest.raises(ValueError, match=r"can be an input.*'title': 'the same in"):
+        schema_of(pd.DataFrame({"title": ["same", "same"], "y": ["a", "b"]}))
     with pytest.raises(ValueError, match="must be strings"):
-        infer_schema(pd.DataFrame([[1, 2]]))
+        schema_of(pd.DataFrame([[1, 2]]))
 
 
 def test_columns_named_like_parts_of_a_model_get_another_modality_name():
     frame = pd.DataFrame(
         {"output": [f"words number {i}" for i in range(30)], "label": ["a", "b"] * 15}
     )
-    schema = infer_schema(frame)
+    schema = schema_of(frame)
     assert schema.names == ("output_2",) and schema["output_2"].column == "output"
 
 
@@ -194,7 +201,7 @@ LABELS = ["a", "b"] * 4
 )
 def test_media_are_recognised_by_suffix_signature_or_rank(cells, cls):
     frame = pd.DataFrame({"cell": pd.Series(cells, dtype=object), "label": LABELS})
-    assert infer_schema(frame).modalities == (cls("cell"),)
+    assert schema_of(frame).modalities == (cls("cell"),)
 
 
 def test_media_without_a_suffix_are_recognised_by_their_content(tmp_path):
@@ -205,17 +212,140 @@ def test_media_without_a_suffix_are_recognised_by_their_content(tmp_path):
         for i, cell in enumerate(columns[name]):
             (tmp_path / cell).write_bytes(start + bytes([i]))
     frame = pd.DataFrame({**columns, "label": LABELS})
-    schema = infer_schema(frame, base_dir=tmp_path)
+    schema = schema_of(frame, base_dir=tmp_path)
     assert schema.modalities == (Audio("sound"), Video("clip"), Image("scan"))
-    assert all(isinstance(m, Text) for m in infer_schema(frame).modalities)
+    assert all(isinstance(m, Text) for m in schema_of(frame).modalities)
 
 
 def test_a_column_of_several_kinds_is_what_most_of_its_cells_are():
     cells = ["0.wav", "1.wav", "2.wav", "3.wav", "4.wav", "5.mp4", "none", "6.png"]
-    schema = infer_schema(pd.DataFrame({"cell": cells, "label": LABELS}))
+    schema = schema_of(pd.DataFrame({"cell": cells, "label": LABELS}))
     assert schema.modalities == (Audio("cell"),)
 
 
 def test_the_same_sound_in_every_row_is_a_constant():
     frame = pd.DataFrame({"cell": ["a.wav"] * 8, "size": range(10, 18), "label": LABELS})
-    assert infer_schema(frame).names == ("table",)
+    assert schema_of(frame).names == ("table",)
+
+
+ROWS = 60
+NUMBERS = np.random.default_rng(0).normal(size=ROWS).round(3)
+# Columns as people have them: what they hold, what they are taken for, and what is warned of.
+COLUMNS = {
+    "thousands": ([f"{i},{i:03d}" for i in range(100, 160)], "number", ""),
+    "currency": ([f"${value:.2f}" for value in NUMBERS + 9], "number", ""),
+    "percent": ([f"{i}%" for i in range(ROWS)], "number", ""),
+    "placeholders": (
+        [str(v) if i % 9 else "?" for i, v in enumerate(NUMBERS)],
+        "number",
+        "7 of 60",
+    ),
+    "one word": ([str(v) if i else "oops" for i, v in enumerate(NUMBERS)], "number", "'oops' (1)"),
+    "postcodes": ([f"0{i}" for i in range(1000, 1060)], "text", ""),
+    "days": ([f"{1 + i % 28}/{1 + i % 12}/2020" for i in range(ROWS)], "date", ""),
+    "iso": ([f"2020-01-{1 + i % 28:02d} 12:30" for i in range(ROWS)], "date", ""),
+    "stamps": (pd.date_range("2020-01-01", periods=ROWS, tz="UTC"), "date", ""),
+    "unsure": ([f"0{1 + i % 9}/0{1 + i % 7}/2020" for i in range(ROWS)], "left out", "month first"),
+    "vectors": ([f"[{v}, 0.2]" for v in NUMBERS], "sequence", ""),
+    "lists": ([[v, 0.5] for v in NUMBERS], "sequence", ""),
+    "steps": ([np.full((3 + i % 4, 5), i / ROWS) for i in range(ROWS)], "sequence", ""),
+    "signed": ([np.full((4, 5), v) for v in NUMBERS], "sequence", ""),
+    "Unnamed: 0": (np.random.default_rng(0).permutation(ROWS) + 7, "left out", ""),
+    "fold": ([i % 5 for i in range(ROWS)], "left out", ""),
+    "dataSplit": (["a", "b"] * 30, "left out", ""),
+    "phase": (["Training", "val", "TEST"] * 20, "left out", ""),
+    "Clothing ID": ([i // 2 + 767 for i in range(ROWS)], "left out", ""),
+    "productid": ([f"B{i // 2}" for i in range(ROWS)], "left out", ""),
+    "paid": (range(100, 160), "number", ""),
+    "strange files": ([f"scans/{i}.xyz" for i in range(ROWS)], "left out", ".xyz"),
+    "sites": ([f"shop{i}.com" for i in range(ROWS)], "text", ""),
+    "several files": ([f"{i}.png;{i}b.png" for i in range(ROWS)], "left out", "several files"),
+    "list of files": ([[f"{i}.png", f"{i}b.png"] for i in range(ROWS)], "left out", "several"),
+    "hugging face": ([{"bytes": PNG + bytes([i]), "path": None} for i in range(ROWS)], "image", ""),
+    "pictures": ([PIL.Image.new("RGB", (3, 2), (i, 0, 0)) for i in range(ROWS)], "image", ""),
+    "names": ([["a", f"b{i}"] for i in range(ROWS)], "left out", "lists of names"),
+    "numbers and marks": ([v if i % 9 else "?" for i, v in enumerate(NUMBERS)], "number", "7 of"),
+    "mixture": ([i if i % 2 else f"n{i}" for i in range(ROWS)], "left out", "texts and numbers"),
+    "products": ([f"product {i % 8}" for i in range(ROWS)], "category", ""),
+    "sellers": ([f"seller {i % 12}" for i in range(ROWS)], "category", ""),
+}
+
+
+def test_columns_as_people_have_them_are_guessed_or_warned_of():
+    frame = pd.DataFrame({name: pd.Series(list(cells)) for name, (cells, _, _) in COLUMNS.items()})
+    frame["note"] = [f"some words, number {i}" for i in range(ROWS)]
+    frame["label"] = [1.0, 2.0] * 30
+    inferred = infer_schema(frame)
+    assert {c.column: c.use for c in inferred.columns if c.column in COLUMNS} == {
+        name: use for name, (_, use, _) in COLUMNS.items()
+    }
+    for name, (_, _, warning) in COLUMNS.items():
+        assert (warning in inferred[name].warning) if warning else not inferred[name].warning, name
+        assert inferred[name].why
+    assert inferred.schema.target == Label("label")
+    assert set(inferred.left_out) == {n for n, (_, use, _) in COLUMNS.items() if use == "left out"}
+    assert not set(inferred.left_out) & set(inferred.schema.columns)
+    shown = str(inferred)
+    assert all(name in shown for name in COLUMNS) and max(map(len, shown.splitlines())) < 200
+    assert all(warning in shown for warning in inferred.warnings)
+    # What is not warned of can be read, and is what the schema says.
+    mended = frame.assign(**{"one word": frame["one word"].replace("oops", "1.5")})
+    with pytest.warns(UserWarning, match="7 of 60 cells are placeholders"):
+        table = read_table(mended, inferred.schema)
+    assert table["thousands"].tolist()[:2] == [100100, 101101]
+    assert table["percent"].tolist()[:3] == [0.0, 0.01, 0.02]
+    assert table["days"].tolist()[13] == pd.Timestamp(2020, 2, 14)
+    assert table["vectors"][0].tolist() == [NUMBERS[0], 0.2]
+    assert table["pictures"][5].shape == (2, 3, 3) and table["hugging face"][0][:4] == PNG[:4]
+
+
+@pytest.mark.parametrize(
+    "columns, target, expected",
+    [
+        ({"y": ["['a', 'b']", "['a']"] * 9}, None, Labels("y")),
+        ({"y": ["a|b", "a", "b|c", "c|a", "b", "c", "a|b|c", "c", "a"] * 2}, None, Labels("y")),
+        ({"y": ["$3.50", "$4", "$1,000.25"] * 6}, None, Number("y")),
+        ({"y": ["1", "2", "3"] * 6}, None, Label("y")),
+        ({"y": ["01", "02"] * 9}, None, Label("y")),
+        ({"label_x": [0, 1] * 9, "label_y": [1, 1, 0] * 6}, None, Labels(("label_x", "label_y"))),
+        ({"a": [0, 1] * 9, "b": [True, True, False] * 6}, ["a", "b"], Labels(("a", "b"))),
+        ({"a": [0, 1] * 9, "b": [True, True, False] * 6}, "a, b", Labels(("a", "b"))),
+        ({"a": [0.5, 1] * 9, "b": range(18)}, "a,b", Number(("a", "b"))),
+    ],
+)
+def test_targets_as_people_have_them(columns, target, expected):
+    frame = pd.DataFrame(columns)
+    frame["note"] = [f"some words, number {i}" for i in range(18)]
+    inferred = infer_schema(frame, target)
+    assert inferred.schema.target == expected and inferred.schema.columns == ("note",)
+    assert len(read_table(frame, inferred.schema)) == 18
+
+
+def test_the_other_labels_of_a_label_are_no_inputs():
+    frame = pd.DataFrame({"label_a": [0, 1] * 9, "label_b": [1, 1, 0] * 6, "spam": [0, 0, 1] * 6})
+    frame["note"] = [f"some words, number {i}" for i in range(18)]
+    inferred = infer_schema(frame, "label_a")
+    assert inferred.left_out == ("label_b",)
+    inferred = infer_schema(frame, "spam")
+    assert "name both" in inferred["label_b"].warning
+    with pytest.raises(ValueError, match=r"\['note'\] are neither"):
+        infer_schema(frame, "spam,note")
+    with pytest.raises(ValueError, match="holds dates"):
+        infer_schema(frame.assign(when=pd.date_range("2020-01-01", periods=18)), "when")
+
+
+def test_a_file_is_inferred_beside_its_media(tmp_path):
+    (tmp_path / "a").write_bytes(PNG)
+    (tmp_path / "b").write_bytes(PNG + b"x")
+    (tmp_path / "t.csv").write_text("scan;code;label\n" + "a;007;x\nb;012;y\n" * 9)
+    inferred = infer_schema(tmp_path / "t.csv")
+    assert inferred.schema.modalities == (Image("scan"), Tabular("table", categorical=["code"]))
+    table = read_table(tmp_path / "t.csv", inferred.schema)
+    assert table["code"].tolist()[:2] == ["007", "012"]
+
+
+def test_wide_tables_print_on_a_page():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 300)))
+    frame.columns = [f"c{i}" for i in range(300)]
+    shown = str(infer_schema(frame.assign(label=list("aabbaabba"))))
+    assert "300 more columns: 300 as number" in shown and len(shown.splitlines()) < 10

@@ -311,14 +311,14 @@ def test_an_upper_case_parquet_file_is_read(tmp_path):
     pytest.importorskip("pyarrow", exc_type=ImportError)
     frame = pd.DataFrame({"note": ["a cat", "a dog"], "label": ["x", "y"]})
     frame.to_parquet(tmp_path / "data.PARQUET")
-    schema = infer_schema(read_raw(tmp_path / "data.PARQUET"))
+    schema = infer_schema(read_raw(tmp_path / "data.PARQUET")).schema
     assert len(read_table(tmp_path / "data.PARQUET", schema)) == 2
 
 
 def test_raw_reading_refuses_what_it_cannot_read(tmp_path):
-    (tmp_path / "data.xlsx").write_bytes(b"PK\x03\x04\xff")
-    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.parquet"):
-        DataConfig(data=tmp_path / "data.xlsx", target="label").load()
+    (tmp_path / "data.json").write_bytes(b"[]")
+    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.txt, \.parquet"):
+        DataConfig(data=tmp_path / "data.json", target="label").load()
     with pytest.raises(FileNotFoundError, match=r"data\.csv"):
         read_raw(tmp_path / "data.csv")
     path = write(tmp_path, "note,label,note\na,b,c\n", header="")
@@ -327,8 +327,8 @@ def test_raw_reading_refuses_what_it_cannot_read(tmp_path):
 
 
 def test_unknown_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.parquet"):
-        read_table(tmp_path / "data.xlsx", SCHEMA)
+    with pytest.raises(ValueError, match=r"\.csv, \.tsv, \.txt, \.parquet"):
+        read_table(tmp_path / "data.json", SCHEMA)
     with pytest.raises(FileNotFoundError, match=r"data\.csv"):
         read_table(tmp_path / "data.csv", SCHEMA)
 

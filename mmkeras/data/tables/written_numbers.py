@@ -1,0 +1,189 @@
+"""Numbers as people write them: thousands separators, currency signs, percent, placeholders.
+
+One rule for all columns of numbers. Of a cell count
+
+- what Python reads as a number;
+- groups of three digits: `1,234`, `1,234,567.5`, `1 234`, `1'234`, `1.234.567,5`;
+- a decimal comma: `3,5`, `0,125` (`1,234` is 1234, as groups of three are);
+- one currency sign before or after: `$3.50`, `3,50 €`, `-$2`;
+- percent: `12%` is 0.12.
+
+A cell is refused where others of its column show that it may mean two things: `1,234` or `1.5`
+beside decimal commas, plain numbers beside percentages, two currencies. Placeholders such as `?`
+and `unknown` are empty cells, which are counted and said.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+PLACEHOLDERS = frozenset(
+    ["?", "??", "???", "-", "--", "---", "–", "—", ".", "..", "...", "…", "*", "unknown", "unk"]
+    + ["missing", "not available", "not known", "not applicable", "n.a.", "n. a.", "n.d."]
+    + ["unspecified", "undefined", "tbd", "no data", "nodata", "not a number"]
+)
+_CURRENCIES = "$€£¥₹"
+_WRITTEN = re.compile(
+    rf"(?P<sign>[+-]?)\s*(?P<before>[{_CURRENCIES}]?)\s*(?P<inner>[+-]?)"
+    rf"(?P<digits>(?:\d|[.,]\d)[\d.,' \u00a0\u202f’]*?)\s*(?P<after>[{_CURRENCIES}%]?)",
+    re.ASCII,
+)
+_GROUPED = re.compile(r"(\d{1,3})(?:([,.' ])\d{3})(?:\2\d{3})*(?:([.,])(\d+))?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\d*,\d+", re.ASCII)
+
+
+@dataclass
+class _Written:
+    """One cell: its number, how it is written, and what that shows of its column's commas."""
+
+    value: float
+    unit: str = ""  # a currency sign or "%"
+    decimal: str = ""  # what is certainly the decimal mark
+    either: bool = False  # a comma or point that may be a decimal mark or not
+    point: bool = False  # a decimal point, unless points separate thousands
+
+
+@dataclass
+class ReadTexts:
+    """What texts of a column of numbers say.
+
+    Args:
+        values: The number of each text that has one; NaN for a placeholder.
+        wrong: Why the others are no numbers.
+        placeholders: Which texts are placeholders.
+    """
+
+    values: dict[str, float] = field(default_factory=dict)
+    wrong: dict[str, str] = field(default_factory=dict)
+    placeholders: set[str] = field(default_factory=set)
+
+
+def read_written(texts: Iterable[str]) -> ReadTexts:
+    """Reads the different texts of a column as numbers.
+
+    Example:
+
+    >>> read_written(["$1,234.50", "$3", "?"]).values
+    {'$1,234.50': 1234.5, '$3': 3.0, '?': nan}
+    >>> sorted(read_written(["0,5", "1,234"]).wrong)
+    ['1,234']
+    """
+    read = ReadTexts()
+    written: dict[str, _Written] = {}
+    for text in texts:
+        bare = text.strip()
+        if bare.lower() in PLACEHOLDERS:
+            read.values[text] = math.nan
+            read.placeholders.add(text)
+        elif (cell := _parse(bare)) is None:
+            read.wrong[text] = "is not a number"
+        else:
+            written[text] = cell
+            read.values[text] = cell.value
+    _refuse_two_meanings(written, read)
+    return read
+
+
+def _refuse_two_meanings(written: dict[str, _Written], read: ReadTexts) -> None:
+    units = {cell.unit for cell in written.values()}
+    commas = any(cell.decimal == "," for cell in written.values())
+    if not commas and len(units - {""}) <= 1 and "%" not in units:
+        return
+    shares = sum(cell.unit == "%" for cell in written.values())
+    rarer = "%" if 2 * shares < len(written) else ""
+    currencies = sorted(units - {"", "%"})
+    for text, cell in written.items():
+        if commas and (cell.either or cell.point):
+            read.wrong[text] = (
+                "may mean two things: elsewhere in this column a comma is the decimal mark; write "
+                "the numbers of this column with decimal points and without other marks"
+            )
+        elif len(currencies) > 1 and cell.unit in currencies:
+            read.wrong[text] = f"has one of several currencies ({', '.join(currencies)})"
+        elif len(units) > 1 and "%" in units and (cell.unit == "%") == (rarer == "%"):
+            read.wrong[text] = "stands in a column in which some numbers have a % and some none"
+    for text in read.wrong:
+        read.values.pop(text, None)
+
+
+def _parse(text: str) -> _Written | None:
+    if "_" not in text:  # Python reads "1_000" as a number; a table means a name
+        try:
+            point = "." in text
+            return _Written(
+                float(text), point=point, either=bool(re.fullmatch(r"[+-]?\d{1,3}\.\d{3}", text))
+            )
+        except ValueError:
+            pass
+    match = _WRITTEN.fullmatch(text.replace("−", "-"))
+    if not match or (match["before"] and match["after"]) or (match["sign"] and match["inner"]):
+        return None
+    cell = _digits(match["digits"])
+    if cell is None:
+        return None
+    if "-" in (match["sign"], match["inner"]):
+        cell.value = -cell.value
+    cell.unit = match["before"] or match["after"]
+    if cell.unit == "%":
+        cell.value = float(Decimal(repr(cell.value)) / 100)  # so that 12.3% is 0.123
+    return cell
+
+
+def _digits(text: str) -> _Written | None:
+    text = re.sub("[\u00a0\u202f]", " ", text).replace("’", "'")
+    if re.fullmatch(r"\d+\.?\d*|\.\d+", text, re.ASCII):
+        either = bool(re.fullmatch(r"\d{1,3}\.\d{3}", text))
+        return _Written(float(text), point="." in text, either=either)
+    grouped = _GROUPED.fullmatch(text)
+    if grouped and not (grouped[2] == "," and grouped[1] == "0"):
+        mark, decimal = grouped[2], grouped[3] or ""
+        if decimal == mark:
+            return None
+        head = text[: grouped.start(3)] if decimal else text
+        value = float(f"{re.sub(r'[^0-9]', '', head)}.{grouped[4] or 0}")
+        if mark == ".":
+            decimal = ","
+        once = mark == "," and not decimal and text.count(",") == 1
+        return _Written(value, decimal=decimal, either=once, point=mark == "," and not once)
+    if _DECIMAL_COMMA.fullmatch(text):
+        return _Written(float(text.replace(",", ".")), decimal=",")
+    return None
+
+
+def decimal_points(texts: Iterable[str]) -> tuple[dict[str, str], str | None]:
+    """Numbers with decimal commas, as they are written with points, if a column holds such.
+
+    For files that are separated by semicolons, in which commas are decimal marks unless the column
+    has decimal points, or several commas in a number.
+
+    Args:
+        texts: The different texts of a column.
+
+    Returns:
+        What each number becomes (nothing where the column has other texts, or no such commas),
+        and a number that would have meant something else in another file, if there is one.
+    """
+    points: dict[str, str] = {}
+    unsure, sure = None, False
+    for text in texts:
+        if not isinstance(text, str):
+            return {}, None
+        bare = text.strip()
+        cell = None if bare.lower() in PLACEHOLDERS else _parse(bare)
+        if cell is None:
+            if bare and bare.lower() not in PLACEHOLDERS:
+                return {}, None
+            continue
+        if cell.decimal == "." or (cell.point and not cell.decimal):
+            return {}, None
+        if "," in text:
+            sure = sure or cell.decimal == ","
+            unsure = unsure or (text if cell.either else None)
+            points[text] = re.sub(r"[.' \u00a0\u202f’](?=\d{3})", "", text).replace(",", ".")
+        elif cell.decimal == ",":  # 1.234.567
+            points[text] = text.replace(".", "")
+    return points, None if sure else unsure
