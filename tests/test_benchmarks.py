@@ -108,7 +108,7 @@ def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path):
     import torch
     from torch_loader import ImageTextRows, make_loader
 
-    frame, schema = load("image_rows").make_table(tmp_path, rows=12, files=("PNG", 32, 32), seed=0)
+    frame, schema = load("image_rows").make_table(tmp_path, rows=12, files=("PNG", 16, 16), seed=0)
     settings = {
         "image": mmkeras.ImageSettings(size=(16, 16)),
         "text": mmkeras.TextSettings(representation="tokens"),
@@ -127,7 +127,7 @@ def test_the_data_loader_moves_images_as_our_pipeline_does(tmp_path):
             (1, 2, 3)
         )
         assert 0 < mirrored.sum() < 12
-        # Two libraries' anti-aliasing and rounding to 8 bits.
+        # Two libraries' rounding: of places to 1/32 pixel, and of numbers to 8 bits.
         expected = np.where(mirrored[:, None, None, None], ours[:, :, ::-1], ours)
         np.testing.assert_allclose(images, expected, atol=2.5 / 255)
         longest = max(map(len, ids))

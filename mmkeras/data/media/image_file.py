@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
-from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import PIL
 import PIL.Image
 
+from mmkeras.data.media.image_modes import DAMAGE, orientation, read_unusual, strips
 from mmkeras.data.media.opencv import cv2
 from mmkeras.data.media.plain_file import check_plain_file
 from mmkeras.data.media.resize import fit_image, grey, scaled_size
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000
 # Four channels of 16 bits, without compression.
 _MOST_BYTES = 8 * MAX_PIXELS
-_STRIP_PIXELS = 1 << 22
 
 PIL.Image.init()
 # Pillow is given these by name: left to guess, it would also read formats that run other programs.
@@ -32,22 +30,6 @@ _FORMATS = tuple(
     for name in ("PNG", "JPEG", "MPO", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
     if name in PIL.Image.OPEN
 )
-# What Pillow's readers raise on damaged files.
-_DAMAGE = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
-    *(EOFError, struct.error, zlib.error, PIL.Image.DecompressionBombWarning),
-)
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
-    3: PIL.Image.Transpose.ROTATE_180,
-    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
-    5: PIL.Image.Transpose.TRANSPOSE,
-    6: PIL.Image.Transpose.ROTATE_270,
-    7: PIL.Image.Transpose.TRANSVERSE,
-    8: PIL.Image.Transpose.ROTATE_90,
-}
-_DEPTHS = (8, 10, 12, 14, 16, 24, 32)
 _PNG_COLOURS = (0, 2, 6)  # grey, colour, colour with transparency
 # A transparent colour, an orientation, an animation; and texts that may hold an orientation.
 _UNUSUAL_CHUNKS = (b"tRNS", b"eXIf", b"acTL")
@@ -168,15 +150,16 @@ def _read(
                 pixels = _read_plain_jpeg(image, file, settings)
                 if pixels is not None:
                     return pixels, (image.height, image.width)
-                pixels = _read_unusual(image, file, background)
+                pixels = read_unusual(image, file, background)
                 return pixels, (pixels.shape[0], pixels.shape[1])
         except PIL.UnidentifiedImageError as error:
             raise ValueError(
-                f"it starts with {start[:12]!r}, and so is none of {', '.join(_FORMATS)}"
+                f"it starts with {start[:12]!r}; expected an image of the format "
+                f"{', '.join(_FORMATS)}, in one of their usual layouts"
             ) from error
         except PIL.Image.DecompressionBombError as error:
             raise ValueError(f"its header claims too much. {error}") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise ValueError(str(error)) from error
 
 
@@ -230,7 +213,7 @@ def _lay_over(pixels: np.ndarray, background: int) -> np.ndarray:
         uint8 `(height, width, 3)`, red first.
     """
     result = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for rows in _strips(*pixels.shape[:2]):
+    for rows in strips(*pixels.shape[:2]):
         alpha = pixels[rows, :, 3]
         opaque = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB)
         own = cv2.cvtColor(pixels[rows], cv2.COLOR_BGRA2RGB)
@@ -241,19 +224,12 @@ def _lay_over(pixels: np.ndarray, background: int) -> np.ndarray:
     return result
 
 
-def _strips(height: int, width: int) -> Iterator[slice]:
-    """Rows that are converted together: the memory of conversions stays below `_STRIP_PIXELS`."""
-    step = max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, step):
-        yield slice(top, min(top + step, height))
-
-
 def _read_plain_jpeg(
     image: PIL.Image.Image, file: IO[bytes], settings: ImageSettings | None
 ) -> np.ndarray | None:
     """The same for JPEGs, whose header Pillow has read."""
     is_jpeg = image.format in ("JPEG", "MPO")
-    if not is_jpeg or image.mode not in ("L", "RGB") or _orientation(image) != 1:
+    if not is_jpeg or image.mode not in ("L", "RGB") or orientation(image) != 1:
         return None
     file.seek(0)
     flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION | _reduction(image, settings)
@@ -272,82 +248,3 @@ def _reduction(image: PIL.Image.Image, settings: ImageSettings | None) -> int:
         if image.height >= factor * height and image.width >= factor * width:
             return flag
     return 0
-
-
-def _raw_mode(image: PIL.Image.Image) -> str:
-    """How the file stores what Pillow gives in `image.mode`, such as "RGB;16B"."""
-    arguments = image.tile[0][3] if image.tile else ""
-    return arguments[0] if isinstance(arguments, tuple) else str(arguments)
-
-
-def _orientation(image: PIL.Image.Image) -> int:
-    """The EXIF orientation, from 1 to 8; 1 is upright."""
-    try:
-        return image.getexif().get(_ORIENTATION, 1)
-    except _DAMAGE:
-        return 1  # a damaged EXIF block says nothing of the pixels
-
-
-def _read_unusual(image: PIL.Image.Image, file: IO[bytes], background: int) -> np.ndarray:
-    raw_mode = _raw_mode(image)
-    image.load()
-    turn = _UPRIGHT.get(_orientation(image))
-    if image.mode in ("RGB", "RGBA", "LA") and ";16" in raw_mode:
-        deep = _read_deep_colours(file)
-        colours = _to_8_bits(deep[..., :3])
-        if deep.shape[2] == 4:
-            alpha = PIL.Image.fromarray((deep[..., 3] // 257).astype(np.uint8))
-            image = PIL.Image.fromarray(colours)
-            image.putalpha(alpha)
-        else:
-            image = PIL.Image.fromarray(colours)
-    elif image.mode[0] in "IF":
-        numbers = np.asarray(image)
-        clear = image.info.get("transparency")
-        is_clear = numbers == clear if isinstance(clear, int) else None
-        image = PIL.Image.fromarray(_to_8_bits(numbers))
-        if is_clear is not None:
-            image.putalpha(PIL.Image.fromarray(~is_clear))
-    if turn is not None:
-        image = image.transpose(turn)
-    return _to_pixels(image, background)
-
-
-def _read_deep_colours(file: IO[bytes]) -> np.ndarray:
-    """Colours of 16 bits, of which Pillow gives the upper 8 only; `(height, width, 3 | 4)`."""
-    file.seek(0)
-    pixels = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim != 3 or pixels.dtype != np.uint16:
-        raise ValueError("its colours of 16 bits cannot be read; save it with 8 bits")
-    order = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(pixels, order)
-
-
-def _to_8_bits(numbers: np.ndarray) -> np.ndarray:
-    """Scales integers of more bits, or floats, as `read_image` says."""
-    numbers = np.ascontiguousarray(numbers, numbers.dtype.newbyteorder("="))
-    least, most = numbers.min(), numbers.max()
-    is_float = numbers.dtype.kind == "f"
-    if not least >= 0 or not np.isfinite(most) or (is_float and 1 < most < 2):
-        raise ValueError(
-            f"its pixels are numbers from {least:g} to {most:g}; expected floats in [0, 1], or "
-            "numbers from 0 up to a maximum of 2 or more"
-        )
-    whites = (2**depth - 1 for depth in _DEPTHS)
-    white = 1 if is_float and most <= 1 else next((w for w in whites if w >= most), most)
-    return cv2.convertScaleAbs(numbers, alpha=255 / float(white))
-
-
-def _to_pixels(image: PIL.Image.Image, background: int) -> np.ndarray:
-    """8-bit pixels of any of Pillow's modes; a strip at a time, which bounds the memory."""
-    clear = image.has_transparency_data
-    mode = "RGBA" if clear else "L" if image.mode in ("1", "L") else "RGB"
-    pixels = np.empty((image.height, image.width, 1 if mode == "L" else 3), np.uint8)
-    for rows in _strips(image.height, image.width):
-        strip = image.crop((0, rows.start, image.width, rows.stop)).convert(mode)
-        if clear:
-            ground = PIL.Image.new("RGB", strip.size, (background,) * 3)
-            ground.paste(strip, mask=strip.getchannel("A"))
-            strip = ground
-        pixels[rows] = np.asarray(strip).reshape(strip.height, strip.width, -1)
-    return pixels

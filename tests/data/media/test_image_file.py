@@ -266,7 +266,7 @@ def test_the_suffix_does_not_matter(tmp_path):
 
 
 def test_what_is_no_image_says_what_it_starts_with(tmp_path):
-    with pytest.raises(ValueError, match=r"starts with b'<html>.*none of PNG, JPEG"):
+    with pytest.raises(ValueError, match=r"starts with b'<html>.*expected .* PNG, JPEG"):
         read_image(b"<html>no such page</html>" * 9)
     with pytest.raises(ValueError, match="there are no bytes"):
         read_image(b"")
