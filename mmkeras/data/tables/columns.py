@@ -25,9 +25,9 @@ from mmkeras.data.tables.cells import (
     shown_cell,
     step_labels,
 )
-from mmkeras.data.tables.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.names import canonical_names
-from mmkeras.data.tables.written_lists import is_written_list, written_list
+from mmkeras.data.tables.written.dates import DATE_ROLES, read_dates
+from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
-from mmkeras.data.tables.dates import date_order, read_dates
 from mmkeras.data.tables.read import TableError, read_table
-from mmkeras.data.tables.written_lists import written_array, written_list
-from mmkeras.data.tables.written_numbers import read_written
+from mmkeras.data.tables.written.dates import date_order, read_dates
+from mmkeras.data.tables.written.lists import written_array, written_list
+from mmkeras.data.tables.written.numbers import read_written
 from mmkeras.schema import Labels, Number, Schema, Sequence, StepLabels, Tabular, Text
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
-from mmkeras.data.tables.column_names import is_unnamed, names_rows, splits_rows
-from mmkeras.data.tables.dates import date_order
-from mmkeras.data.tables.guess_media import guess_array, guess_medium, guess_paths
-from mmkeras.data.tables.written_lists import is_written_list, written_array, written_list
-from mmkeras.data.tables.written_numbers import PLACEHOLDERS, ReadTexts, read_written
+from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
+from mmkeras.data.tables.guess.names import is_unnamed, names_rows, splits_rows
+from mmkeras.data.tables.written.dates import date_order
+from mmkeras.data.tables.written.lists import is_written_list, written_array, written_list
+from mmkeras.data.tables.written.numbers import PLACEHOLDERS, ReadTexts, read_written
 
 FEW = 20
 LOOKED_AT = 1000  # cells of a column, where a part of them tells

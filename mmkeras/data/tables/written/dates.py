@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, Problem, is_empty, shown_cell
-from mmkeras.data.tables.written_numbers import PLACEHOLDERS
+from mmkeras.data.tables.written.numbers import PLACEHOLDERS
 
 # The roles of columns of dates, and which number is first in 03/04/2020.
 DATE_ROLES: dict[str, bool | None] = {
