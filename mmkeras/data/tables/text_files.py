@@ -33,6 +33,13 @@ _NUMERIC_NAME = re.compile(r"\s*[+-]?0\d")
 
 
 def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.DataFrame:
+    """The cells of a text file, whose quotes are checked; see `files.load_file`.
+
+    Args:
+        path: The file.
+        suffix: Its suffix in lower case, without that of compression: `.tsv` has tabs.
+        roles: How columns will be read, or `None`.
+    """
     encoding = encoding_of(path)
     quoted = _has_quotes(path, encoding)
     with io.TextIOWrapper(opened(path), encoding=encoding, newline="") as file:
@@ -42,6 +49,10 @@ def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.Da
     with opened(path) as file:
         header = pd.read_csv(file, header=None, nrows=1, dtype=str, na_filter=False, **options)
     names = header.iloc[0].tolist()
+    if names[0].strip().lower().startswith("sep="):
+        raise TableError(
+            [f"{path.name}: the first line, {names[0]!r}, is a hint for Excel; remove it"]
+        )
     check_repeated(
         path.name, names, dict.fromkeys(n for n in names if n) if roles is None else roles
     )

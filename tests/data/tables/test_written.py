@@ -95,6 +95,12 @@ def test_dates_that_may_be_two_are_refused():
     assert read_dates(cells[:1], False)[0][0] == pd.Timestamp(2020, 1, 2)
 
 
+def test_placeholders_among_dates_are_said():
+    with pytest.warns(UserWarning, match=r"'when': 2 of 3 cells are placeholders.*'\?' \(2\)"):
+        dates, problems = read_dates(pd.Series(["?", "2020-01-31", "?"], name="when"), None)
+    assert not problems and dates.isna().tolist() == [True, False, True]
+
+
 def test_a_model_gets_the_numbers_of_dates(tmp_path):
     days = pd.date_range("2020-01-01", periods=40, freq="11D")
     frame = pd.DataFrame({"when": days.strftime("%d/%m/%Y"), "label": ["x", "y"] * 20})

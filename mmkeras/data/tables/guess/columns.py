@@ -168,7 +168,10 @@ def _guess_texts(series: pd.Series, base_dir: str | Path | None) -> Guess:
     except ValueError as error:
         return Guess(_LEFT_OUT, str(error), str(error))
     if is_date:
-        return Guess("date", f"dates such as {distinct[0]!r}", day_first=day_first)
+        words = {text for text in distinct if text.strip().lower() in PLACEHOLDERS}
+        example = next(text for text in distinct if not is_placeholder(text))
+        warning = said_of_words(series, ReadTexts(placeholders=words))
+        return Guess("date", f"dates such as {example!r}", warning, day_first)
     if all(is_written_list(text) for text in some):
         if all(written_array(text) is not None for text in some):
             return Guess(*guess_array([written_array(text) for text in some]))
