@@ -90,8 +90,9 @@ class DataConfig:
                 inferred = self._inferred_schema()
                 schema = inferred.schema
                 messages.append(
-                    "The schema was inferred. To change it, save it (infer_schema(...)."
-                    f"schema.save('my.json')), edit it and pass --schema my.json:\n{inferred}"
+                    "The schema was inferred. To change it, save it, edit it and pass --schema "
+                    f"my.json:\n  python -c \"import mmkeras; mmkeras.infer_schema('{self.data}', "
+                    f"{self.target!r}).schema.save('my.json')\"\n{inferred}"
                 )
         table = read_table(
             source, schema, base_dir=self.base_dir, allow_unlabelled=self.drop_unlabelled

@@ -14,7 +14,7 @@ from mmkeras.data.kinds.base import FileKind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
-from mmkeras.data.tables.written_lists import written_array
+from mmkeras.data.tables.written.lists import written_array
 from mmkeras.data.unprepared import Unprepared, beyond_deviations
 from mmkeras.schema import InputSpec, Sequence
 

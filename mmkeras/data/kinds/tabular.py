@@ -20,8 +20,8 @@ from mmkeras.data.scaling import (
     transformed,
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
-from mmkeras.data.tables.dates import DATE_ROLES, date_parts
 from mmkeras.data.tables.names import KnownNames, means_missing
+from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts
 from mmkeras.data.unprepared import (
     Unprepared,
     empty_here_only,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from mmkeras.data.tables.cells import Problem, is_empty, object_series
 if TYPE_CHECKING:
     from mmkeras.data.kinds.base import FileKind
 
+_ONE_EACH = "give each a column of its own"
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".gif", ".bmp"),
     *(".webp", ".tif", ".tiff", ".avif"),
@@ -43,7 +45,7 @@ def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Serie
             value = kind.as_array(own_form(value))
         except ValueError as error:
             problems.append((row, str(error)))
-            values.append(None)
+            values.append(value)
             continue
         if is_empty(value):
             value = None
@@ -66,9 +68,9 @@ def read_media(cells: pd.Series, kind: FileKind, folder: Path) -> tuple[pd.Serie
         elif isinstance(value, bytes | bytearray) and kind.takes_bytes:
             value = bytes(value)
         else:
-            if isinstance(value, list | tuple):
-                problems.append((row, f"a list; give {kind.forms}, each in a column of its own"))
-                values.append(None)
+            if isinstance(value, list | tuple) and _are_files(value, kind):
+                problems.append((row, f"{len(value)} files in one cell; {_ONE_EACH}: {value}"))
+                values.append(value)
                 continue
             shown = repr(value)
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
@@ -103,10 +105,16 @@ def _located(cell: str, folder: Path, folders: bool) -> str:
 def _why_not_there(cell: str, path: str, kind: FileKind) -> str:
     if "://" in cell:
         return f"a web address; download the file: {cell}"
-    parts = [part.strip().lower() for part in re.split(r"[;|,]", cell)]
-    if len(parts) > 1 and all(part.endswith(kind.suffixes) for part in parts):
-        return f"{len(parts)} files in one cell; give each a column of its own: {cell}"
+    parts = re.split(r"[;|,]", cell)
+    if len(parts) > 1 and _are_files(parts, kind):
+        return f"{len(parts)} files in one cell; {_ONE_EACH}: {cell}"
     return f"file not found: {path}"
+
+
+def _are_files(names: Sequence[Any], kind: FileKind) -> bool:
+    """Whether all are called like files of a kind."""
+    texts = [str(name).strip().lower() for name in names]
+    return bool(texts) and all(text.endswith(kind.suffixes) for text in texts)
 
 
 def _is_there(path: str, folders: bool) -> bool:

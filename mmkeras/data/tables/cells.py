@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.tables.written_lists import is_written_list, written_list
-from mmkeras.data.tables.written_numbers import read_written
+from mmkeras.data.tables.written.lists import is_written_list, written_list
+from mmkeras.data.tables.written.numbers import read_written
 from mmkeras.schema import Schema
 
 # What pandas.read_csv takes for "no value". Only numeric columns read these words so.
@@ -207,7 +207,7 @@ class ReadNumbers:
 
 
 def read_numbers(series: pd.Series) -> ReadNumbers:
-    """The cells as numbers: plain ones, and texts as `tables.written_numbers` reads them."""
+    """The cells as numbers: plain ones, and texts as `tables.written.numbers` reads them."""
     if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_complex_dtype(series):
         return ReadNumbers(series.to_numpy(np.float64, na_value=np.nan), {}, {})
     cells = series.to_numpy(object)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ from mmkeras.data.tables.cells import (
     shown_cell,
     step_labels,
 )
-from mmkeras.data.tables.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.names import canonical_names
-from mmkeras.data.tables.written_lists import is_written_list, written_list
+from mmkeras.data.tables.written.dates import DATE_ROLES, read_dates
+from mmkeras.data.tables.written.lists import is_written_list, written_list
+from mmkeras.data.tables.written.numbers import warn_of_placeholders
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -149,13 +149,5 @@ def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
         kept = object_series(values.tolist(), cells)
         kept.iloc[wrong] = cells.iloc[wrong]
         return kept, problems
-    if read.placeholders:
-        words = ", ".join(f"{word!r} ({count:,})" for word, count in read.placeholders.items())
-        count = sum(read.placeholders.values())
-        warnings.warn(
-            f"column {cells.name!r}: {count:,} of {len(cells):,} cells are placeholders and read "
-            f"as empty: {words}.",
-            UserWarning,
-            stacklevel=4,
-        )
+    warn_of_placeholders(cells.name, read.placeholders, len(cells))
     return pd.Series(values, index=cells.index, name=cells.name, dtype="float64"), []

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from mmkeras.data.tables.files import load_file
-from mmkeras.data.tables.guess import Guess, guess_column
-from mmkeras.data.tables.guess_target import check_there, find_target, other_labels
+from mmkeras.data.tables.guess.columns import Guess, guess_column
+from mmkeras.data.tables.guess.target import check_there, find_target, other_labels
 from mmkeras.data.tables.inferred import ColumnChoice, InferredSchema
 from mmkeras.schema import MODALITIES, Modality, Schema, Tabular, Target, is_taken
 
@@ -44,7 +44,7 @@ def infer_schema(
        are the integers 0 to n-1 or 1 to n. The first of them becomes the schema's id (a named one
        before a numbered one), the others are left out, and so is a column called an id with many
        values.
-    5. Numbers, also as texts (see `tables.written_numbers`: `1,234`, `$3.50`, `12%`) and with a few
+    5. Numbers, also as texts (see `tables.written.numbers`: `1,234`, `$3.50`, `12%`) and with a few
        words among them, but not such as "007": categorical when they are booleans, or integers with
        few values; numeric otherwise. Few means: at most 20, each in two rows or more on average.
     6. Dates: timestamps, or texts that all are dates.

@@ -97,6 +97,7 @@ REFUSED = {
         b'n,note,label\n1,"abc,x\n2,24",y\n' + b"3,d,x\n4,e,y\n" * 9,
         r"row 1: a cell holds whole rows",
     ),
+    "excel.csv": (b"sep=;\nnote;label\na;x\n", r"a hint for Excel; remove it"),
     "backslash.csv": (rb"note,label" b'\n"a \\"b\\" c",x\n', r"row 1: .*written twice"),
     "utf32.csv": ("note,label\na,x\n".encode("utf-32"), r"UTF-32. Save it as UTF-8"),
     "latin.csv": ("note,label\nä,x\n".encode("latin-1"), r"not UTF-8.*Save it as UTF-8"),

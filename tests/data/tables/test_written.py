@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
-from mmkeras.data.tables.dates import date_order, read_dates
 from mmkeras.data.tables.read import TableError, read_table
-from mmkeras.data.tables.written_lists import written_array, written_list
-from mmkeras.data.tables.written_numbers import read_written
+from mmkeras.data.tables.written.dates import date_order, read_dates
+from mmkeras.data.tables.written.lists import written_array, written_list
+from mmkeras.data.tables.written.numbers import read_written
 from mmkeras.schema import Labels, Number, Schema, Sequence, StepLabels, Tabular, Text
 
 
@@ -93,6 +93,12 @@ def test_dates_that_may_be_two_are_refused():
     assert [row for row, _ in problems] == [1, 2, 3, 4]
     assert read_dates(cells[:1], True)[0][0] == pd.Timestamp(2020, 2, 1)
     assert read_dates(cells[:1], False)[0][0] == pd.Timestamp(2020, 1, 2)
+
+
+def test_placeholders_among_dates_are_said():
+    with pytest.warns(UserWarning, match=r"'when': 2 of 3 cells are placeholders.*'\?' \(2\)"):
+        dates, problems = read_dates(pd.Series(["?", "2020-01-31", "?"], name="when"), None)
+    assert not problems and dates.isna().tolist() == [True, False, True]
 
 
 def test_a_model_gets_the_numbers_of_dates(tmp_path):

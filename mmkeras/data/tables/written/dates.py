@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, Problem, is_empty, shown_cell
-from mmkeras.data.tables.written_numbers import PLACEHOLDERS
+from mmkeras.data.tables.written.numbers import PLACEHOLDERS, warn_of_placeholders
 
 # The roles of columns of dates, and which number is first in 03/04/2020.
 DATE_ROLES: dict[str, bool | None] = {
@@ -69,6 +70,9 @@ def read_dates(cells: pd.Series, day_first: bool | None) -> tuple[pd.Series, lis
         values.append(value)
     if problems:
         return cells, problems
+    texts = (cell for cell in cells if isinstance(cell, str))
+    counts = Counter(text for text in texts if text.strip().lower() in PLACEHOLDERS)
+    warn_of_placeholders(cells.name, counts, len(cells))
     dates = np.array([np.datetime64("NaT") if v is None else v for v in values], "datetime64[us]")
     return pd.Series(dates, index=cells.index, name=cells.name), []
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -86,6 +87,18 @@ def read_written(texts: Iterable[str]) -> ReadTexts:
             read.values[text] = cell.value
     _refuse_two_meanings(written, read)
     return read
+
+
+def warn_of_placeholders(column: str, counts: Mapping[str, int], rows: int) -> None:
+    """Says how many cells of a column are read as empty, if any are."""
+    if counts:
+        words = ", ".join(f"{word!r} ({count:,})" for word, count in counts.items())
+        warnings.warn(
+            f"column {column!r}: {sum(counts.values()):,} of {rows:,} cells are placeholders and "
+            f"read as empty: {words}.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _refuse_two_meanings(written: dict[str, _Written], read: ReadTexts) -> None:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import CONTAINERS, is_empty, read_numbers
-from mmkeras.data.tables.column_names import TARGET_NAMES, is_flag, label_family, same_family
 from mmkeras.data.tables.columns import did_you_mean
-from mmkeras.data.tables.guess import (
+from mmkeras.data.tables.guess.columns import (
     are_few,
     is_placeholder,
     plain,
@@ -18,7 +17,8 @@ from mmkeras.data.tables.guess import (
     sample_of,
     written_numbers,
 )
-from mmkeras.data.tables.written_lists import is_written_list, written_list
+from mmkeras.data.tables.guess.names import TARGET_NAMES, is_flag, label_family, same_family
+from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.schema import Label, Labels, Number, Target
 
 GuessedTarget = tuple[Target, str, str]  # with why, and a warning
@@ -89,10 +89,8 @@ def _named_target(frame: pd.DataFrame) -> str | tuple[str, ...]:
     if len(found) == 1:
         return found[0]
     family = label_family(columns) if not found else []
-    if len(family) > 1:
+    if len(family) > 1 and all(is_flag(plain(frame[column])) for column in family):
         return tuple(family)
-    if family:
-        return family[0]
     what = f"Several columns could be the target: {found}" if found else "No column is the target"
     raise ValueError(f"{what}. Name the one to predict: infer_schema(frame, target=...). "
                      f"Columns: {columns}.")  # fmt: skip

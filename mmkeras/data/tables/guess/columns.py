@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
-from mmkeras.data.tables.column_names import is_unnamed, names_rows, splits_rows
-from mmkeras.data.tables.dates import date_order
-from mmkeras.data.tables.guess_media import guess_array, guess_medium, guess_paths
-from mmkeras.data.tables.written_lists import is_written_list, written_array, written_list
-from mmkeras.data.tables.written_numbers import PLACEHOLDERS, ReadTexts, read_written
+from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
+from mmkeras.data.tables.guess.names import is_unnamed, names_rows, splits_rows
+from mmkeras.data.tables.written.dates import date_order
+from mmkeras.data.tables.written.lists import is_written_list, written_array, written_list
+from mmkeras.data.tables.written.numbers import PLACEHOLDERS, ReadTexts, read_written
 
 FEW = 20
 LOOKED_AT = 1000  # cells of a column, where a part of them tells
@@ -168,7 +168,10 @@ def _guess_texts(series: pd.Series, base_dir: str | Path | None) -> Guess:
     except ValueError as error:
         return Guess(_LEFT_OUT, str(error), str(error))
     if is_date:
-        return Guess("date", f"dates such as {distinct[0]!r}", day_first=day_first)
+        words = {text for text in distinct if text.strip().lower() in PLACEHOLDERS}
+        example = next(text for text in distinct if not is_placeholder(text))
+        warning = said_of_words(series, ReadTexts(placeholders=words))
+        return Guess("date", f"dates such as {example!r}", warning, day_first)
     if all(is_written_list(text) for text in some):
         if all(written_array(text) is not None for text in some):
             return Guess(*guess_array([written_array(text) for text in some]))

@@ -1,0 +1,1 @@
+"""What people write in the cells of tables: numbers, dates and lists."""
