@@ -51,7 +51,7 @@ def config(tmp_path_factory):
         results=folder / "results",
         settings=Settings(
             model=ModelSettings(hidden=(16,), dropout=0.0),
-            training=TrainingSettings(epochs=1, batch_size=32, learning_rate=0.02),
+            training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.02),
         ),
     )
 
