@@ -1,7 +1,10 @@
-"""Shared by all tests: quiet libraries, and small tables of each kind of modality."""
+"""Shared by all tests: quiet libraries, small tables of each kind of modality, eager training."""
 
 import mmkeras  # noqa: F401, I001  (sets TensorFlow's log level before anything imports it)
 
+from contextlib import contextmanager
+
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,3 +44,26 @@ def small_table() -> tuple[pd.DataFrame, Schema]:
 def shared_table() -> tuple[pd.DataFrame, Schema]:
     """The same table, for fixtures that outlive a test; copy before changing it."""
     return make_small_table()
+
+
+@contextmanager
+def eager_models():
+    """Models train and predict step by step, as `run_eagerly=True` makes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        eager = property(lambda model: True, lambda model, value: None)
+        patch.setattr(keras.Model, "run_eagerly", eager)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Runs a test marked `eager`, and the fixtures that it is the first to need, eagerly.
+
+    TensorFlow traces a graph for each new model, which costs more than a few small steps. Without
+    the mark models are compiled, as for users.
+    """
+    # JAX compiles each operation for each shape: step by step it would be slower.
+    if item.get_closest_marker("eager") is None or keras.backend.backend() != "tensorflow":
+        return (yield)
+    with eager_models():
+        return (yield)

@@ -8,6 +8,7 @@ import wave
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -17,19 +18,27 @@ FIGURE_DPI = 110
 
 
 def figure_png(figure: Figure) -> bytes:
-    """A figure as an optimised PNG file, at `FIGURE_DPI` dots per inch."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=FIGURE_DPI)
-    return _optimised_png(Image.open(drawn).convert("RGB"))
+    """A figure as a PNG file, at `FIGURE_DPI` dots per inch."""
+    canvas, own = FigureCanvasAgg(figure), figure.dpi
+    figure.dpi = FIGURE_DPI
+    try:
+        canvas.draw()
+    finally:
+        figure.dpi = own
+    return pixels_png(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def pixels_png(pixels: np.ndarray) -> bytes:
-    """Pixels as an optimised PNG file.
+    """Pixels as a PNG file.
 
     Args:
         pixels: uint8, `(height, width, 1 | 3)`.
     """
-    return _optimised_png(Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels))
+    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    file = io.BytesIO()
+    # Pillow's `optimize` takes ten times as long for files that are 6 % smaller.
+    image.save(file, "PNG")
+    return file.getvalue()
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:
@@ -64,9 +73,3 @@ def data_uri(kind: str, contents: bytes) -> str:
         Masinter, "The data URL scheme", 1998, https://www.rfc-editor.org/rfc/rfc2397.
     """
     return f"data:{kind};base64,{base64.b64encode(contents).decode('ascii')}"
-
-
-def _optimised_png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()

@@ -88,7 +88,7 @@ def write_report(
         board.graph(model)
         board.text("report", text)
         for picture in report.pictures:
-            board.figure(picture.name, picture.figure)
+            board.picture(picture.name, picture.png)
         _write_embeddings(board, model, pipeline, outputs)
 
 

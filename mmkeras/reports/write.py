@@ -52,7 +52,7 @@ def write_report(report: Report, folder: str | Path) -> Path:
     files += [f"pictures/{name}.png" for name in pictures]
     _remove_earlier(folder, keep=set(files))
     write_json(folder / "audit.json", {**_numbers(report), "files": files})
-    _write_events(folder, report)
+    _write_events(folder, report, pictures)
     write_text(folder / "audit.html", report_html(report))
     return folder / "audit.html"
 
@@ -120,7 +120,7 @@ def _numbers(report: Report) -> dict[str, Any]:
     }
 
 
-def _write_events(folder: Path, report: Report) -> None:
+def _write_events(folder: Path, report: Report, pictures: Mapping[str, bytes]) -> None:
     """One event file; an earlier report's goes, as TensorBoard would show both as one."""
     with TemporaryDirectory(prefix=".events-", dir=folder) as temporary:
         # TensorBoard's HParams tab shows the folder's name.
@@ -135,9 +135,9 @@ def _write_events(folder: Path, report: Report) -> None:
                         text = table_markdown(part)
                         board.text(f"{section.name}/tables/{part.name}", text)
                     elif isinstance(part, Picture):
-                        board.figure(f"{section.name}/pictures/{part.name}", part.figure)
-                for name, strip in _strips(section).items():
-                    board.image(f"{section.name}/pictures/{name}", strip)
+                        board.picture(f"{section.name}/pictures/{part.name}", part.png)
+                for name in _strips(section):
+                    board.picture(f"{section.name}/pictures/{name}", pictures[name])
         for earlier in folder.glob("events.out.tfevents.*.audit"):
             earlier.unlink()
         for events in written.iterdir():

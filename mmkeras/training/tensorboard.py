@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+import PIL.Image
 
 
 class TensorBoardScalars(keras.callbacks.Callback):
@@ -102,18 +100,20 @@ class TensorBoardReport:
         with self._writer.as_default():
             tf.summary.graph(forward.get_concrete_function(inputs).graph.as_graph_def())
 
-    def figure(self, name: str, figure: Figure) -> None:
-        """The Images tab: one picture."""
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        self.image(name, np.asarray(canvas.buffer_rgba())[..., :3])
-
-    def image(self, name: str, pixels: np.ndarray) -> None:
-        """The Images tab: one picture, uint8 `(height, width, 1 | 3)`."""
+    def picture(self, name: str, png: bytes) -> None:
+        """The Images tab: one picture, a PNG file's bytes."""
         import tensorflow as tf
+        from tensorboard.plugins.image import metadata
 
+        width, height = PIL.Image.open(io.BytesIO(png)).size
         with self._writer.as_default():
-            tf.summary.image(name, pixels[np.newaxis], step=0)
+            # Not `tf.summary.image`, which takes pixels and compresses them once more.
+            tf.summary.write(
+                name,
+                tf.constant([str(width).encode(), str(height).encode(), png]),
+                step=0,
+                metadata=metadata.create_summary_metadata(display_name=None, description=None),
+            )
 
     def text(self, name: str, markdown: str) -> None:
         """The Text tab."""

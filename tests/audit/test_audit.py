@@ -21,6 +21,8 @@ from mmkeras.schema import TARGETS, Number, Schema, Sequence, StepLabels, Tabula
 from mmkeras.tasks import FIGURES
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 QUICK = AuditSettings(train="none", noise=False, explain=0, draws=20, swaps=2)
 SMALL = Settings(
     model=ModelSettings(hidden=(8,)),
@@ -28,7 +30,7 @@ SMALL = Settings(
         "sequence": Encoder("mlp", {"units": (8,)}),
         "text": Encoder("bag_of_words", {"units": (8,)}),
     },
-    training=TrainingSettings(epochs=2, patience=0),
+    training=TrainingSettings(epochs=1, patience=0),
 )
 
 
@@ -260,7 +262,7 @@ def test_more_rows_than_asked_for_are_drawn(two_modalities, tmp_path):
     assert "7 of them" in report.facts["rows"]
 
 
-def test_wrong_use_is_told_what_is_wrong(two_modalities, four_modalities, tmp_path):
+def test_wrong_use_is_told_what_is_wrong(two_modalities, tmp_path):
     runs, splits = two_modalities
     run = runs["picture+note"]
     with pytest.raises(ValueError, match="does not say where its rows came from"):

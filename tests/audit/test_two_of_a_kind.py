@@ -18,6 +18,8 @@ from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Image, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 OWN = {
     "front": {"size": (12, 12)},
     "back": {"size": (8, 16), "channels": 1, "encoder": "patches", "encoder_options": {"dim": 8}},

@@ -25,6 +25,8 @@ from mmkeras.models import build_model, compile_model
 from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Text, Video
 from tests.data.media_files import tone, wav_bytes
 
+pytestmark = pytest.mark.eager
+
 NAMES = ("picture", "sound", "clip", "motion", "note", "facts")
 SCHEMA = Schema(
     [

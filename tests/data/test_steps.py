@@ -16,6 +16,8 @@ from mmkeras.schema import Schema, Sequence, StepLabels
 from mmkeras.tasks import StepLabelsTask
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 SCHEMA = Schema([Sequence("voice"), Sequence("words")], StepLabels("mood"), id="name")
 LENGTHS = (3, 5, 1, 4)
 MODEL = Settings(

@@ -17,13 +17,15 @@ from mmkeras.experiment.train import train_run
 from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 SETTINGS = Settings(
     model=ModelSettings(fusion="attention"),
     encoders={
         "image": Encoder("cnn", {"filters": (4, 8), "convs_per_block": 1}),
         "text": Encoder("bag_of_words", {"units": (16,)}),
     },
-    training=TrainingSettings(epochs=2, batch_size=16, patience=0),
+    training=TrainingSettings(epochs=1, batch_size=16, patience=0),
     image=ImageSettings(size=(12, 12)),
 )
 

@@ -11,6 +11,8 @@ import pytest
 
 from mmkeras.schema import Labels, Schema, Tabular
 
+pytestmark = pytest.mark.eager
+
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 QUICK = ["--epochs", "1", "--batch-size", "32", "--dim", "8"]
 

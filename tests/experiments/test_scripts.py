@@ -12,6 +12,8 @@ import pytest
 import mmkeras
 from mmkeras.audit import AuditSettings
 
+pytestmark = pytest.mark.eager
+
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 QUICK_AUDIT = AuditSettings(train="none", noise=False, explain=0, draws=5, swaps=2)
 SMALL = [
@@ -19,7 +21,7 @@ SMALL = [
     "image.size=12,12",
     "image.encoder.filters=4",
     "--epochs",
-    "2",
+    "1",
     "--batch-size",
     "16",
 ]
@@ -64,7 +66,7 @@ def test_training_on_a_csv_compares_each_modality_with_all(trained):
     report = (fused / "report.md").read_text()
     assert "Beside the other models" in report and "| picture" in report
     config = json.loads((fused / "config.json").read_text())
-    assert config["settings"]["training"]["epochs"] == 2
+    assert config["settings"]["training"]["epochs"] == 1
     assert config["settings"]["encoders"]["image"]["options"]["filters"] == [4]
 
 

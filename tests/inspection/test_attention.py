@@ -11,6 +11,8 @@ from mmkeras.experiment.train import make_model
 from mmkeras.inspection.attention import attention_to, image_attention, inputs_of_rows
 from mmkeras.models.parts import attention_model
 
+pytestmark = pytest.mark.eager
+
 ENCODERS = {
     "image": Encoder("cnn", {"filters": (4,), "convs_per_block": 1}),
     "text": Encoder("self_attention"),

@@ -13,6 +13,8 @@ from mmkeras.inspection.integrated_gradients import (
 from mmkeras.models.build import build_model
 from mmkeras.schema import Image, InputSpec, Number, Schema, Sequence, Tabular, Text
 
+pytestmark = pytest.mark.eager
+
 RANDOM = np.random.default_rng(0)
 PHOTOS = RANDOM.random((3, 8, 8, 1)).astype("float32")
 NOTES = np.array([[3, 4, 3, 5], [6, 2, 0, 0], [7, 0, 0, 0]], "int32")

@@ -22,6 +22,8 @@ from mmkeras.studies.comparison.shared_rows import ROWS, fewer_rows, prepare
 from mmkeras.studies.jobs import JobsMissing
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
@@ -49,7 +51,7 @@ def config(tmp_path_factory):
         results=folder / "results",
         settings=Settings(
             model=ModelSettings(hidden=(16,), dropout=0.0),
-            training=TrainingSettings(epochs=3, batch_size=16, learning_rate=0.02),
+            training=TrainingSettings(epochs=2, batch_size=32, learning_rate=0.02),
         ),
     )
 

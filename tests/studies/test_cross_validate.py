@@ -13,6 +13,8 @@ from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.studies.cross_validate import CrossValidationConfig, cross_validate
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def config(tmp_path_factory):
         settings=Settings(
             model=ModelSettings(hidden=(4,)),
             encoders={"sequence": Encoder("mlp", {"units": (4,)})},
-            training=TrainingSettings(epochs=2, batch_size=8),
+            training=TrainingSettings(epochs=1, batch_size=8),
         ),
     )
 
@@ -125,14 +126,16 @@ def test_each_modality_alone_and_all_of_them_are_trained_in_one_call(config, tmp
 
 
 def test_a_model_that_fails_leaves_the_others_and_is_trained_the_next_time(
-    config, tmp_path, monkeypatch, capsys
+    results, config, tmp_path, monkeypatch, capsys
 ):
-    train = trainings.train_run
+    def train(splits, schema, folder, *rest, **options):
+        """What was trained with the same seed before."""
+        return mmkeras.Run(shutil.copytree(config.out / folder.name, folder, dirs_exist_ok=True))
 
     def failing(splits, schema, folder, *rest, **options):
         if folder.name == "seed0-voice":
             raise MemoryError("too large")
-        return train(splits, schema, folder, *rest, **options)
+        return train(splits, schema, folder)
 
     monkeypatch.setattr(trainings, "train_run", failing)
     few = dataclasses.replace(config, seeds=(0,), models=("face", "voice"), out=tmp_path)

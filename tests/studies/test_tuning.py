@@ -22,6 +22,8 @@ from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
 from mmkeras.studies.tuning.worker import open_study
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 SMALL = Settings(
     model=ModelSettings(hidden=(4,)),
     encoders={"text": Encoder("bag_of_words", {"units": (4,)})},

@@ -14,6 +14,8 @@ from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.eager
+
 IMAGES = {"picture": ImageSettings(size=(12, 12))}
 
 

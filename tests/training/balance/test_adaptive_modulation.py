@@ -15,6 +15,8 @@ from tests.training.balance.balance_checks import (
     vectors_model,
 )
 
+pytestmark = pytest.mark.eager
+
 
 def test_shapley_shares_of_three_are_those_of_all_orders():
     import itertools

@@ -20,6 +20,8 @@ from tests.layer_checks import some_always
 from tests.training.balance.balance_checks import CLASSES, vectors_model
 from tests.training.test_fit import Interrupt, assert_same_weights, figures
 
+pytestmark = pytest.mark.eager
+
 SETTINGS = TrainingSettings(
     epochs=3, batch_size=32, auxiliary=0.5, balance_epochs=2, patience=0, learning_rate=0.01
 )

@@ -6,6 +6,8 @@ from mmkeras.models.compile import compile_model
 from mmkeras.training.balance.distillation import distillation_model, teacher_model
 from tests.training.balance.balance_checks import CLASSES, batch, vectors_model
 
+pytestmark = pytest.mark.eager
+
 
 def features(model, name, inputs):
     encoder = model.get_layer(f"{name}_encoder")

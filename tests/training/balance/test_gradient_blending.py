@@ -10,6 +10,8 @@ from mmkeras.training.balance.gradient_blending import (
 )
 from tests.training.balance.balance_checks import CLASSES, batch, one_step, vectors_model
 
+pytestmark = pytest.mark.eager
+
 
 def test_weights_by_hand():
     weights = blending_weights(

@@ -8,6 +8,8 @@ from mmkeras.training.balance.methods import balanced_model
 from tests.layer_checks import run_python
 from tests.training.balance.balance_checks import CLASSES, batch, one_step, owner, vectors_model
 
+pytestmark = pytest.mark.eager
+
 
 def coefficients(scores, strength):
     values = ogm_coefficients(keras.ops.array(scores, "float32"), strength)

@@ -24,6 +24,8 @@ from mmkeras.training.pretraining.pretrain import (
 from mmkeras.training.seeds import set_seed
 from tests.layer_checks import check_layer
 
+pytestmark = pytest.mark.eager
+
 # XLA takes seconds to compile what runs once; on JAX it is the ordinary way.
 JIT = False if keras.config.backend() == "tensorflow" else "auto"
 SCHEMA = Schema([Tabular("zeta", ["a"]), Tabular("alpha", ["b"]), Text("mid")], "label")
