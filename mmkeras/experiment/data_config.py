@@ -14,7 +14,7 @@ from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.tables.classes import limit_classes
 from mmkeras.data.tables.clean import clean_table, group_equal_rows
 from mmkeras.data.tables.columns import did_you_mean
-from mmkeras.data.tables.guess_target import find_target
+from mmkeras.data.tables.guess.target import find_target
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.inferred import InferredSchema
 from mmkeras.data.tables.read import read_raw, read_table
