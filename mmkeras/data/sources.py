@@ -34,13 +34,21 @@ class TensorSource:
         values: Dense or ragged, `(rows, ...)`.
         make_inputs: From some of these rows and a seed to the model's input; by default the rows
             are the input.
+        lengths: How long the rows' cells were before they were cut, `(rows,)`.
 
     Attributes:
         values: As a tensor.
+        lengths: As given.
     """
 
-    def __init__(self, values: np.ndarray | tf.RaggedTensor, make_inputs: InputMaker | None = None):
+    def __init__(
+        self,
+        values: np.ndarray | tf.RaggedTensor,
+        make_inputs: InputMaker | None = None,
+        lengths: np.ndarray | None = None,
+    ):
         self.values = values if isinstance(values, tf.RaggedTensor) else tf.constant(values)
+        self.lengths = lengths
         self._make_inputs = make_inputs
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
@@ -82,3 +90,8 @@ class MediaSource:
     def decoded(self) -> np.ndarray:
         """What the store keeps of these rows, `(rows, ...)`."""
         return self._store.values[self._positions]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How long these rows' cells are before they are cut, `(rows,)`."""
+        return self._store.lengths[self._positions]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.media.decoded import Decoded, cell_key, find, make_room, share
 from mmkeras.data.media.decoding import media_cells
 from mmkeras.progress import ProgressBar
 
@@ -29,7 +30,8 @@ class MediaStore:
 
     What is kept is what the kind decodes to: pixels or samples, before any augmentation. A cell
     that is in many rows, as a picture with many questions, is decoded and kept once, at its
-    place among the distinct cells. From outside, cells are asked for by position.
+    place among the distinct cells. From outside, cells are asked for by position. What another
+    store in memory has decoded in the same way is taken from there.
 
     Args:
         kind: Of the cells: it decodes them.
@@ -40,7 +42,10 @@ class MediaStore:
         cache_dir: The folder for files.
 
     Attributes:
+        decoded: The distinct cells, as stores share them.
         readable: Booleans `(rows,)`: which cells could be decoded; empty ones count as such.
+        lengths: How long each cell is before anything is cut, float64 `(rows,)`, in its kind's
+            unit; 0 where the kind has none, NaN where the cell could not be decoded.
         shape: Of a decoded cell.
         dtype: Of a decoded cell.
     """
@@ -59,19 +64,19 @@ class MediaStore:
         cells = media_cells(column, kind, settings)
         first, self._places = _distinct(cells)
         distinct = [cells[place] for place in first]
-        self._kept: np.ndarray | None = None
+        keys = [cell_key(cell) for cell in distinct]
+        group = json.dumps([kind.name, kind.decoding(settings), kind.decoder()])
         if cache == "file":
-            self._kept, readable = self._from_file(Path(cache_dir), distinct)
+            self.decoded = self._from_file(Path(cache_dir), group, distinct, keys)
         else:
-            if cache == "memory":
-                self._kept = np.empty((len(distinct), *self.shape), self.dtype)
-            readable = self._decode_all(distinct, self._kept)
-        self.readable = readable[self._places]
+            self.decoded = self._from_memory(cache == "memory", group, distinct, keys)
+        self._kept = self.decoded.values
+        self.lengths = self.decoded.lengths[self._places]
+        self.readable = ~np.isnan(self.lengths)
         # Of the encoded cells only those that will be asked about: all would double the cost.
+        unreadable = np.isnan(self.decoded.lengths)
         self._cells = {
-            place: cell
-            for place, cell in enumerate(distinct)
-            if cache is None or not readable[place]
+            place: cell for place, cell in enumerate(distinct) if cache is None or unreadable[place]
         }
 
     @property
@@ -109,24 +114,26 @@ class MediaStore:
             return f"{self._kind.complaint}: {where} ({error})"
         return f"could not be read a first time: {where}"
 
-    def _decode(self, cell: bytes | str | None, out: np.ndarray) -> None:
-        # An empty cell is a hole: whatever is there, the model does not see it.
-        blank = self._kind.blank(self._settings)
-        out[...] = blank if cell is None else self._kind.decode(cell, self._settings)
+    def _decode(self, cell: bytes | str | None, out: np.ndarray) -> float:
+        """Decodes a cell; returns its length."""
+        if cell is None:
+            # A hole: whatever is there, the model does not see it.
+            out[...] = self._kind.blank(self._settings)
+            return 0.0
+        out[...], length = self._kind.decode_measured(cell, self._settings)
+        return length
 
-    def _decode_all(
-        self, cells: Sequence[bytes | str | None], values: np.ndarray | None
-    ) -> np.ndarray:
-        """Decodes every cell into `values`, if given; returns which could be decoded."""
-        readable = np.zeros(len(cells), bool)
+    def _decode_all(self, cells: Sequence[bytes | str | None], decoded: Decoded) -> None:
+        """Decodes every cell that is not known yet."""
+        todo = np.flatnonzero(~decoded.known)
 
         def decode_chunk(start: int) -> int:
             spare = np.empty(self.shape, self.dtype)
-            chunk = range(start, min(start + _CHUNK, len(cells)))
+            chunk = todo[start : start + _CHUNK]
             for place in chunk:
+                out = spare if decoded.values is None else decoded.values[place]
                 try:
-                    self._decode(cells[place], spare if values is None else values[place])
-                    readable[place] = True
+                    decoded.lengths[place] = self._decode(cells[place], out)
                 except _UNREADABLE:
                     continue  # `reason` says why
             return len(chunk)
@@ -134,44 +141,65 @@ class MediaStore:
         # Decoders let go of Python's lock. The threads end here: a process that is forked later
         # would inherit a pool without its threads.
         pool = ThreadPoolExecutor(os.cpu_count())
-        with ProgressBar(f"decoding {self._kind.plural}", len(cells)) as progress:
+        with ProgressBar(f"decoding {self._kind.plural}", len(todo)) as progress:
             try:
-                for count in pool.map(decode_chunk, range(0, len(cells), _CHUNK)):
+                for count in pool.map(decode_chunk, range(0, len(todo), _CHUNK)):
                     progress.add(count)
             finally:
                 pool.shutdown(cancel_futures=True)
-        return readable
+        decoded.known[:] = True
+
+    def _from_memory(
+        self, keep: bool, group: str, cells: Sequence[bytes | str | None], keys: Sequence[bytes]
+    ) -> Decoded:
+        same, alike = find(group, keys)
+        if keep and same is not None:
+            share(same)
+            return same
+        values = None
+        if keep:
+            shape = (len(cells), *self.shape)
+            make_room(int(np.prod(shape)) * self.dtype.itemsize)
+            values = np.empty(shape, self.dtype)
+        decoded = Decoded(group, keys, values)
+        for other in alike:
+            decoded.take_from(other)
+        self._decode_all(cells, decoded)
+        if values is not None:
+            values.flags.writeable = False  # several stores may have it
+        share(decoded)
+        return decoded
 
     def _from_file(
-        self, folder: Path, cells: Sequence[bytes | str | None]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        folder: Path,
+        group: str,
+        cells: Sequence[bytes | str | None],
+        keys: Sequence[bytes],
+    ) -> Decoded:
         folder.mkdir(parents=True, exist_ok=True)
-        decoded_by = [self._kind.decoding(self._settings), self._kind.decoder()]
-        key = hashlib.sha256(json.dumps(decoded_by).encode())
-        for cell in cells:
-            path = Path(cell) if isinstance(cell, str) else None
-            key.update(b"" if cell is None else cell if path is None else cell.encode())
-            if path is not None and path.exists():
-                # A folder does not say when a file in it has changed.
-                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                    status = file.stat()
-                    key.update(f"|{file.name}|{status.st_size}|{status.st_mtime_ns}".encode())
-            key.update(b"\0")
+        key = hashlib.sha256(group.encode() + b"".join(each.ljust(16, b"\0") for each in keys))
         name = folder / f"{self._kind.plural}-{key.hexdigest()[:24]}"
-        values_path, readable_path = Path(f"{name}.npy"), Path(f"{name}-readable.npy")
-        if not (values_path.exists() and readable_path.exists()):
+        values_path, lengths_path = Path(f"{name}.npy"), Path(f"{name}-lengths.npy")
+        if not (values_path.exists() and lengths_path.exists()):
             temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
             values = np.lib.format.open_memmap(
                 temporary, "w+", self.dtype, (len(cells), *self.shape)
             )
-            readable = self._decode_all(cells, values)
+            decoded = Decoded(group, keys, values)
+            for other in find(group, keys)[1]:
+                decoded.take_from(other)
+            self._decode_all(cells, decoded)
             values.flush()
-            del values
-            temporary_readable = Path(f"{name}.{os.getpid()}.readable.tmp.npy")
-            np.save(temporary_readable, readable)
-            temporary_readable.replace(readable_path)
+            temporary_lengths = Path(f"{name}.{os.getpid()}.lengths.tmp.npy")
+            np.save(temporary_lengths, decoded.lengths)
+            temporary_lengths.replace(lengths_path)
             temporary.replace(values_path)
-        return np.load(values_path, mmap_mode="r"), np.load(readable_path)
+        mapped = Decoded(group, keys, np.load(values_path, mmap_mode="r"))
+        mapped.lengths = np.load(lengths_path)
+        mapped.known[:] = True
+        share(mapped)
+        return mapped
 
 
 def _distinct(cells: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarray]:

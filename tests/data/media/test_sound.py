@@ -323,7 +323,7 @@ def test_resampling_keeps_a_tone():
 
 
 def test_threads_get_what_one_thread_gets():
-    settings = AudioSettings(rate=8000)
+    settings = AudioSettings(rate=8000, seconds=1.0)
     files = [encoded(tones(3000, seed=i), 11025, "FLAC") for i in range(40)]
     alone = [decode_sound(contents, settings) for contents in files]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
