@@ -20,6 +20,7 @@ import pandas as pd
 import tyro
 
 from mmkeras.cli import option, parse, run_script
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
@@ -62,6 +63,7 @@ class TrainConfig:
         return f"train-{self.data.name}"
 
 
+@decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
     arguments = sys.argv[1:] if arguments is None else arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -74,12 +75,8 @@ class MediaSource:
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         # A batch a call: `tf.data` makes several batches at once, a thread each.
-        cells = tf.numpy_function(
-            lambda kept: self._store.load(self._positions[kept]),
-            [kept],
-            self._store.dtype,
-            stateful=False,
-        )
+        load = _weak_loader(weakref.ref(self))
+        cells = tf.numpy_function(load, [kept], self._store.dtype, stateful=False)
         cells.set_shape((None, *self._store.shape))
         return cells
 
@@ -95,3 +92,16 @@ class MediaSource:
     def lengths(self) -> np.ndarray:
         """How long these rows' cells are before they are cut, `(rows,)`."""
         return self._store.lengths[self._positions]
+
+    def load_now(self, kept: np.ndarray) -> np.ndarray:
+        """As `load`, outside of `tf.data`."""
+        return self._store.load(self._positions[kept])
+
+
+def _weak_loader(source: weakref.ref[MediaSource]) -> Callable[[np.ndarray], np.ndarray]:
+    """What loads from a source, without keeping it in memory.
+
+    TensorFlow never lets go of a function that it was given in this way. A dataset holds its
+    pipeline, and so the source, for as long as it can be asked for batches.
+    """
+    return lambda kept: source().load_now(kept)  # type: ignore[union-attr]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run
@@ -68,6 +69,7 @@ def schema_of(schema: Schema, model: str) -> Schema:
     return schema if model == FUSED else schema.select([model])
 
 
+@decoded_once()
 def train_subsets(
     splits: Splits, schema: Schema, settings: Settings, folder: str | Path
 ) -> dict[str, Run]:

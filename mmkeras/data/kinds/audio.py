@@ -316,6 +316,11 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         hops = max(1, math.ceil(round(usual / settings.hop, 6)))
         return dataclasses.replace(settings, seconds=round(hops * settings.hop, 6))
 
+    def decoded_bytes(self, rows: int, settings: AudioSettings) -> int:
+        if settings.seconds is None:
+            settings = dataclasses.replace(settings, seconds=_MOST_USUAL)
+        return super().decoded_bytes(rows, settings)
+
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None
     ) -> MediaStore:
