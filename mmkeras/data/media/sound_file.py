@@ -22,6 +22,7 @@ from mmkeras.data.media.sound_track import container_format, decode_track, track
 
 # A film may be this large; of it, no more than its sound track is kept in memory.
 _MOST_BYTES = 2**36
+_MOST_SAMPLES = 8 * MAX_VALUES  # bytes, of files that hold nothing but a sound
 # Larger files are read piece by piece, or only once their header has said what is in them.
 _SMALL = 2**24
 _HEADER = 2**16
@@ -144,9 +145,12 @@ def _look(source: bytes | str) -> tuple[bytes | str, str | None]:
     if not size:
         raise ValueError("The sound is of zero bytes.")
     container = container_format(start, size)
+    if container is None and size > _MOST_SAMPLES:
+        raise ValueError(f"The file has {size} bytes. Of a sound at most {_MOST_SAMPLES} are read.")
     place = None if container else check_riff(start, size)
     if place is not None:
-        with _open(source):  # a sound, at least by its header
+        with _open(source) as file:
+            check_length(file.frames, file.channels, file.samplerate)
             contents = source if isinstance(source, bytes) else _read_whole(source, MAX_VALUES)
         source = with_known_size(contents, place)
     return source, container
@@ -160,7 +164,7 @@ def _start(source: bytes | str, size: int) -> bytes:
 
 
 def _read_whole(path: str, values: int) -> bytes:
-    """The contents of a file that holds as many samples as this."""
+    """The contents of a file that holds so many numbers, coded, and little else."""
     check_plain_file(path, 8 * min(values, MAX_VALUES // 4) + _MOST_EXTRA)
     return Path(path).read_bytes()
 
@@ -262,7 +266,9 @@ def _any_shape() -> Any:
 
 def _decode_soundfile(file: soundfile.SoundFile) -> np.ndarray:
     try:
-        return file.read(dtype="float32", always_2d=True)
+        # Without a count, it reads up to the end, which it looks for by seeking.
+        frames = -1 if file.seekable() else file.frames
+        return file.read(frames, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise ValueError(
             f"The {file.format} file is damaged or was cut off: its samples cannot be read. "

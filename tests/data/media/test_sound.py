@@ -53,6 +53,8 @@ def container(fmt, codec, samples, rate=48000, video=None, path=None):
             stream = output.add_stream(codec, rate=rate, layout="stereo")
             if stream.codec_context.format.name == "s16":
                 values = np.round(samples * 32767).astype(np.int16).reshape(1, -1)
+            elif not stream.codec_context.format.is_planar:
+                values = samples.astype(np.float32).reshape(1, -1)
             else:
                 values = np.ascontiguousarray(samples.T, np.float32)
             frame = av.AudioFrame.from_ndarray(
