@@ -20,7 +20,7 @@ import pandas as pd
 import tyro
 
 from mmkeras.cli import option, parse, run_script
-from mmkeras.data.media.stores import decoding_once
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
@@ -63,6 +63,7 @@ class TrainConfig:
         return f"train-{self.data.name}"
 
 
+@decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -86,20 +87,19 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         folder = new_folder(config.runs / config.experiment / time_stamp(), f"-{FUSED}")
         stamp = folder.name.removesuffix(f"-{FUSED}")
     runs = {}
-    with decoding_once():
-        for name in models_of(schema) if config.models == "all" else (FUSED,):
-            own = schema_of(schema, name)
-            runs[name] = train_run(
-                splits,
-                own,
-                config.runs / config.experiment / f"{stamp}-{name}",
-                config.settings.select(own),
-                findings=findings,
-                compare_with=dict(runs),
-                details={"experiment": to_json(config), "stamp": stamp},
-                cache_dir=config.runs / "cache",
-                label=name,
-            )
+    for name in models_of(schema) if config.models == "all" else (FUSED,):
+        own = schema_of(schema, name)
+        runs[name] = train_run(
+            splits,
+            own,
+            config.runs / config.experiment / f"{stamp}-{name}",
+            config.settings.select(own),
+            findings=findings,
+            compare_with=dict(runs),
+            details={"experiment": to_json(config), "stamp": stamp},
+            cache_dir=config.runs / "cache",
+            label=name,
+        )
     comparison = comparison_table({name: run.metrics for name, run in runs.items()}, task)
     print(f"\nOn the {len(splits.test):,} test rows:\n\n{format_table(comparison)}\n")
     print(f"report:  {runs[FUSED].path / 'report.md'}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmkeras.audit.model_inputs import Rows, predict_arrays
-from mmkeras.data.media.stores import decoding_once
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
@@ -53,7 +53,7 @@ def subset_runs(
         if _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
     wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
-    with decoding_once():
+    with decoded_once():
         for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
             if modalities not in found:
                 found[modalities] = train_run(

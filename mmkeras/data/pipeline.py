@@ -31,6 +31,7 @@ import tensorflow as tf
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import FedRows, Source, Store
+from mmkeras.data.media.decoded import CACHE_BUDGET
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
@@ -39,7 +40,6 @@ from mmkeras.data.tf_options import in_order
 from mmkeras.schema import Schema
 
 CACHES = ("auto", "memory", "file", None)
-CACHE_BUDGET = 2 << 30  # bytes
 
 # Keras warns of every dataset that it cannot see being shuffled; this one shuffles row numbers.
 warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed")
@@ -73,8 +73,8 @@ class Pipeline:
     Attributes:
         frame: The rows that are fed, in the order of `evaluate()`.
         skipped: A message for each row that was dropped.
-        unprepared: By column, how many cells nothing in the training rows prepared the model for;
-            a warning says so, too.
+        unprepared: By column, how many cells nothing in the training rows prepared the model for,
+            and how many are cut; a warning says so, too.
         steps: Batches an epoch.
 
     Raises:
@@ -151,7 +151,7 @@ class Pipeline:
         ]
         if self.unprepared:
             shown = "\n  ".join(map(str, self.unprepared))
-            message = f"The training rows did not prepare the model for some cells:\n  {shown}"
+            message = f"The model does not take some cells as they are:\n  {shown}"
             warnings.warn(message, UserWarning, stacklevel=2)
         if preprocessing.presence:
             self._sources["present"] = TensorSource(present)

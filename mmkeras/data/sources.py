@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -34,13 +35,21 @@ class TensorSource:
         values: Dense or ragged, `(rows, ...)`.
         make_inputs: From some of these rows and a seed to the model's input; by default the rows
             are the input.
+        lengths: How long the rows' cells were before they were cut, `(rows,)`.
 
     Attributes:
         values: As a tensor.
+        lengths: As given.
     """
 
-    def __init__(self, values: np.ndarray | tf.RaggedTensor, make_inputs: InputMaker | None = None):
+    def __init__(
+        self,
+        values: np.ndarray | tf.RaggedTensor,
+        make_inputs: InputMaker | None = None,
+        lengths: np.ndarray | None = None,
+    ):
         self.values = values if isinstance(values, tf.RaggedTensor) else tf.constant(values)
+        self.lengths = lengths
         self._make_inputs = make_inputs
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
@@ -66,12 +75,8 @@ class MediaSource:
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         # A batch a call: `tf.data` makes several batches at once, a thread each.
-        cells = tf.numpy_function(
-            lambda kept: self._store.load(self._positions[kept]),
-            [kept],
-            self._store.dtype,
-            stateful=False,
-        )
+        load = _weak_loader(weakref.ref(self))
+        cells = tf.numpy_function(load, [kept], self._store.dtype, stateful=False)
         cells.set_shape((None, *self._store.shape))
         return cells
 
@@ -82,3 +87,21 @@ class MediaSource:
     def decoded(self) -> np.ndarray:
         """What the store keeps of these rows, `(rows, ...)`."""
         return self._store.values[self._positions]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """How long these rows' cells are before they are cut, `(rows,)`."""
+        return self._store.lengths[self._positions]
+
+    def load_now(self, kept: np.ndarray) -> np.ndarray:
+        """As `load`, outside of `tf.data`."""
+        return self._store.load(self._positions[kept])
+
+
+def _weak_loader(source: weakref.ref[MediaSource]) -> Callable[[np.ndarray], np.ndarray]:
+    """What loads from a source, without keeping it in memory.
+
+    TensorFlow never lets go of a function that it was given in this way. A dataset holds its
+    pipeline, and so the source, for as long as it can be asked for batches.
+    """
+    return lambda kept: source().load_now(kept)  # type: ignore[union-attr]

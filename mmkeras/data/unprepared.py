@@ -1,4 +1,4 @@
-"""Cells that nothing in the training rows prepared a model for: counted, and said."""
+"""Cells that a model does not take as they are: new to it, or cut. Counted, and said."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Unprepared:
-    """Cells of one column that no training row prepared the model for.
+    """Cells of one column that no training row prepared the model for, or that lose much.
 
     Args:
         column: The column.
@@ -67,6 +67,30 @@ def beyond_deviations(column: str, cells: np.ndarray, limit: float) -> Unprepare
     """Sequences with numbers far from all training rows'."""
     what = f"have numbers that are cut at {limit:,.0f} of the training rows' standard deviations"
     return _counted(column, cells, what)
+
+
+def cut_short(
+    column: str, lengths: np.ndarray, most: float, unit: str, setting: str
+) -> list[Unprepared]:
+    """Cells that are too long for the model's input, and lose more than a tenth of themselves.
+
+    Fewer than one cell in a hundred are not worth a word, nor is a text that loses its last one.
+
+    Args:
+        column: The column.
+        lengths: How long its cells are, `(rows,)`.
+        most: What of a cell is kept.
+        unit: What lengths are counted in.
+        setting: What keeps more of them.
+    """
+    cells = 0.9 * lengths > most
+    if not cells.any() or cells.mean() < 0.01:
+        return []
+    what = (
+        f"have more than {most:g} {unit} and are cut (the longest has {lengths.max():g}); "
+        f"{setting} says how much is kept"
+    )
+    return [_counted(column, cells, what)]
 
 
 def _counted(column: str, cells: np.ndarray, what: str) -> Unprepared:

@@ -133,7 +133,9 @@ PRESETS: dict[str, Settings] = {
     "avmnist": _AVMNIST,
     "avmnist-full": _AVMNIST,
     "avmnist-speakers": _AVMNIST,
-    "fsdd": dataclasses.replace(_AVMNIST, audio=AudioSettings(rate=8000, time_masks=1)),
+    "fsdd": dataclasses.replace(
+        _AVMNIST, audio=AudioSettings(rate=8000, seconds=1.0, time_masks=1)
+    ),
     "mosi": _MOSI,
     "mosi-utterance": _MOSI,
     "synthetic": _SYNTHETIC,

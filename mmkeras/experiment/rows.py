@@ -14,6 +14,7 @@ import pandas as pd
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.check import check_leakage, format_findings
 from mmkeras.data.leakage.finding import Finding
+from mmkeras.data.media.decoded import CACHE_BUDGET
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
@@ -135,7 +136,11 @@ def drop_unreadable(
     keep, messages = np.ones(len(frame), bool), []
     by_name = settings.preprocessing(schema)
     for modality in schema.modalities:
-        store = KINDS[modality.kind].open_store(frame[modality.columns[0]], by_name[modality.name])
+        kind, own = KINDS[modality.kind], by_name[modality.name]
+        # What is decoded here the models need not decode again, where it fits.
+        fits = kind.decoded_bytes(len(frame), own) <= CACHE_BUDGET
+        column = frame[modality.columns[0]]
+        store = kind.open_store(column, own, cache="memory" if fits else None)
         if store is None:
             continue
         for position in np.flatnonzero(~store.readable):

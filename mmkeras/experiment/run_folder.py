@@ -122,8 +122,8 @@ class Run:
         Returns:
             A row for each row predicted, with its index: see `predictions_frame`. Its `attrs`
             say, as `"skipped"`, why rows were left out, and count, as `"unprepared"`, the cells
-            that nothing in the training rows prepared the model for, by column; a warning says so,
-            too.
+            that nothing in the training rows prepared the model for, or that are cut, by column; a
+            warning says so, too.
         """
         schema = self.preprocessing.schema
         frame = read_table(rows, schema, base_dir=base_dir, require_target=False, on_error=on_error)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.leakage.finding import Finding
-from mmkeras.data.media.stores import decoding_once
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
@@ -284,7 +284,7 @@ def fitted_pipelines(
     """
     presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
     presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
-    with decoding_once():
+    with decoded_once():
         preprocessing = fit_preprocessing(
             splits.train, schema, settings.preprocessing(schema), presence=presence
         )

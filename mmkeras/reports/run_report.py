@@ -284,7 +284,7 @@ def _data(findings: Sequence[Finding], metrics: Mapping[str, Any]) -> Section:
     notes += [f"skipped, {message}" for message in skipped[:_MOST_SKIPPED]]
     if len(skipped) > _MOST_SKIPPED:
         notes.append(f"... and {len(skipped) - _MOST_SKIPPED} more rows skipped")
-    notes += [f"not prepared for, {message}" for message in metrics.get("unprepared", ())]
+    notes += [f"not as they are, {message}" for message in metrics.get("unprepared", ())]
     found = f"{count_of(len(findings), 'thing')} to look at" if findings else "nothing"
     return Section(
         "data",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from mmkeras.data.media.stores import decoding_once
+from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run
@@ -69,6 +69,7 @@ def schema_of(schema: Schema, model: str) -> Schema:
     return schema if model == FUSED else schema.select([model])
 
 
+@decoded_once()
 def train_subsets(
     splits: Splits, schema: Schema, settings: Settings, folder: str | Path
 ) -> dict[str, Run]:
@@ -84,11 +85,10 @@ def train_subsets(
         The runs by modalities: `"image"`, `"text"`, `"image+text"`.
     """
     runs = {}
-    with decoding_once():
-        for model in models_of(schema):
-            part = schema_of(schema, model)
-            name = "+".join(part.names)
-            runs[name] = train_run(splits, part, Path(folder) / name, settings.select(part))
+    for model in models_of(schema):
+        part = schema_of(schema, model)
+        name = "+".join(part.names)
+        runs[name] = train_run(splits, part, Path(folder) / name, settings.select(part))
     return runs
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,14 +15,19 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import MediaKind, check_choice, resized
+from mmkeras.data.media.full_scale import full_scale
+from mmkeras.data.unprepared import Unprepared, cut_short
 from mmkeras.schema import Audio, InputSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from mmkeras.data.media.stores import MediaStore
     from mmkeras.data.sources import InputMaker
 
 _MOST_SOUNDS = 2000  # evenly drawn; more would move the means by less than their own noise
+_USUAL = 0.95  # this share of the training sounds is as long as the input, or shorter
+_MOST_USUAL = 10.0  # seconds; longer inputs only on demand
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,8 @@ class AudioSettings:
 
     Args:
         rate: Samples per second (Hz).
-        seconds: The length of every input, in seconds.
+        seconds: The length of every input, in seconds; `None` for one that 95 % of the training
+            sounds fit into, but at most 10 seconds. Sounds that lose much are counted, and said.
         features: `"waveform"`, `"spectrogram"` (the power of the short-time Fourier transform, in
             decibels), `"log_mel"` (the same in mel bands) or `"mfcc"` (the cosine transform of
             the log-mel energies).
@@ -56,7 +65,7 @@ class AudioSettings:
     """
 
     rate: int = 16000
-    seconds: float = 1.0
+    seconds: float | None = None
     features: str = "log_mel"
     window: float = 0.025
     hop: float = 0.010
@@ -80,15 +89,17 @@ class AudioSettings:
         check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "none"))
         check_choice("AudioSettings", "deltas", self.deltas, (0, 1, 2))
         for name in ("rate", "seconds", "window", "hop", "mel_bands", "coefficients"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not (value is None and name == "seconds") and not value > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {value}.")
         for name in ("low_hz", "high_hz", "shift", "time_masks", "band_masks", "fft_length"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
         for name in ("time_mask", "band_mask"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
-        if self.hop_samples < 1 or self.samples < self.hop_samples:
+        longest = self.hop_samples if self.seconds is None else self.samples
+        if self.hop_samples < 1 or longest < self.hop_samples:
             raise ValueError(
                 f"`hop` must be at least a sample and at most `seconds`. Received: hop={self.hop} "
                 f"and seconds={self.seconds} at {self.rate} Hz."
@@ -119,6 +130,11 @@ class AudioSettings:
     @property
     def samples(self) -> int:
         """Samples of every sound."""
+        if self.seconds is None:
+            raise ValueError(
+                "`seconds` is chosen from the training sounds: take the settings of the fitted "
+                "preprocessing, or set it."
+            )
         return round(self.rate * self.seconds)
 
     @property
@@ -168,14 +184,16 @@ class AudioPreprocessor:
     def fit(
         cls, frame: pd.DataFrame, modality: Audio, settings: AudioSettings
     ) -> AudioPreprocessor:
+        kind = AudioKind()
+        column = _drawn(frame[modality.column])
+        settings = kind.with_length(settings, column)
         if settings.scaling == "none":
             return cls(settings)
         # Imports TensorFlow, which tables without sounds need not wait for.
+        from mmkeras.data.media.decoded import keep_with
         from mmkeras.data.media.spectrogram import sound_features
 
-        chosen = np.linspace(0, len(frame) - 1, min(len(frame), _MOST_SOUNDS)).round().astype(int)
-        column = frame[modality.column].iloc[chosen]
-        store = AudioKind().open_store(column, settings, cache="memory")
+        store = kind.open_store(column, settings, cache="memory")
         waves = store.values[store.readable]
         if not len(waves):
             raise ValueError(f"No training row has a sound in column {modality.column!r}.")
@@ -188,7 +206,9 @@ class AudioPreprocessor:
             count += features.shape[0] * features.shape[1]
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0.0))
-        return cls(settings, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-3).tolist()))
+        fitted = cls(settings, tuple(mean.tolist()), tuple(np.maximum(deviation, 1e-3).tolist()))
+        keep_with(fitted, store.decoded)
+        return fitted
 
     def input_maker(self) -> InputMaker:
         """What makes batches of samples model inputs: augmented by a seed, as scaled features."""
@@ -229,6 +249,12 @@ class AudioPreprocessor:
         return make_inputs
 
 
+def _drawn(column: pd.Series) -> pd.Series:
+    """Of many cells some, evenly."""
+    chosen = np.linspace(0, len(column) - 1, min(len(column), _MOST_SOUNDS)).round().astype(int)
+    return column.iloc[chosen]
+
+
 class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
     """Sounds, decoded to int16 `(samples,)`."""
 
@@ -259,12 +285,47 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         most = np.abs(array).max()
         if not np.isfinite(most):
             return "an array with NaN or infinite samples is not a sound; fill or drop them"
-        if most > 1:
-            return f"an array of floats up to {most:g} is not a sound; floats are in [-1, 1]"
-        return None
+        try:
+            is_sound = most <= 1 or full_scale(array) > 1
+        except ValueError:
+            is_sound = False
+        if is_sound:
+            return None
+        return (
+            f"an array of floats up to {most:g} is not a sound; floats are in [-1, 1], or in the "
+            "range of 16-bit integers"
+        )
 
     def is_array(self, array: np.ndarray) -> bool:
-        return array.ndim == 1 and array.dtype == np.int16
+        few_channels = array.ndim == 2 and array.shape[1] <= min(8, len(array) // 100)
+        return array.dtype == np.int16 and (array.ndim == 1 or few_channels)
+
+    def with_length(self, settings: AudioSettings, column: pd.Series) -> AudioSettings:
+        """The settings with `seconds`: their own, or what suits the sounds of a column."""
+        if settings.seconds is not None:
+            return settings
+        from mmkeras.data.media.decoding import media_cells
+
+        cells = [cell for cell in media_cells(_drawn(column), self, settings) if cell is not None]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            lengths = [found for found in pool.map(_seconds, cells) if found is not None]
+        if not lengths:
+            raise ValueError(f"No training row has a sound in column {column.name!r}.")
+        usual = min(float(np.quantile(lengths, _USUAL, method="higher")), _MOST_USUAL)
+        # Whole hops; without the rounding of 0.57 / 0.01, which is a little above 57.
+        hops = max(1, math.ceil(round(usual / settings.hop, 6)))
+        return dataclasses.replace(settings, seconds=round(hops * settings.hop, 6))
+
+    def decoded_bytes(self, rows: int, settings: AudioSettings) -> int:
+        if settings.seconds is None:
+            settings = dataclasses.replace(settings, seconds=_MOST_USUAL)
+        return super().decoded_bytes(rows, settings)
+
+    def open_store(
+        self, column, settings, *, fitted=None, cache=None, cache_dir=None
+    ) -> MediaStore:
+        settings = self.with_length(settings, column)
+        return super().open_store(column, settings, fitted=fitted, cache=cache, cache_dir=cache_dir)
 
     def shape(self, settings: AudioSettings) -> tuple[int, ...]:
         return (settings.samples,)
@@ -283,14 +344,24 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         return file.getvalue()
 
     def decode(self, cell: bytes | str, settings: AudioSettings) -> np.ndarray:
-        from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
-        from mmkeras.data.media.sound import decode_sound
-        from mmkeras.data.media.sound_file import read_sound_file
+        return self.decode_measured(cell, settings)[0]
 
-        contents = cell if isinstance(cell, bytes) else read_sound_file(cell)
-        if is_plain_wav(contents, settings.rate):
-            return decode_plain_wav(contents, settings)
-        return decode_sound(contents, settings)
+    def decode_measured(
+        self, cell: bytes | str, settings: AudioSettings
+    ) -> tuple[np.ndarray, float]:
+        from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
+        from mmkeras.data.media.sound import fit_sound
+        from mmkeras.data.media.sound_file import load_sound_file, read_sound
+
+        source = cell if isinstance(cell, bytes) else load_sound_file(cell)
+        if isinstance(source, bytes) and is_plain_wav(source, settings.rate):
+            return decode_plain_wav(source, settings)
+        samples, rate = read_sound(source)
+        return fit_sound(samples, rate, settings), len(samples) / rate
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        seconds = fitted.settings.seconds
+        return cut_short(modality.column, source.lengths, seconds, "seconds", "`seconds`")
 
     def pictures(self, column: pd.Series, settings: AudioSettings) -> np.ndarray:
         """Spectrograms, with time from left to right and high frequencies at the top."""
@@ -298,6 +369,7 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
 
         from mmkeras.data.media.spectrogram import sound_features
 
+        settings = self.with_length(settings, column)
         samples = self.open_store(column, settings, cache="memory").values
         # Whatever the model reads of a sound, this is what people can read.
         if settings.features in ("log_mel", "mfcc"):
@@ -316,3 +388,13 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
     def upright(self, values: np.ndarray) -> np.ndarray:
         # Time runs to the right, low bands are at the bottom.
         return values.T[::-1]
+
+
+def _seconds(cell: bytes | str) -> float | None:
+    """How long a sound is; `None` if it cannot be read, which decoding will say."""
+    from mmkeras.data.media.sound_file import load_sound_file, sound_seconds
+
+    try:
+        return sound_seconds(cell if isinstance(cell, bytes) else load_sound_file(cell))
+    except (ValueError, OSError, MemoryError):
+        return None

@@ -247,6 +247,10 @@ class MediaKind(FileKind[S, M]):
             ValueError: It cannot be decoded; the message is the reason. OSErrors count as well.
         """
 
+    def decode_measured(self, cell: bytes | str, settings: S) -> tuple[np.ndarray, float]:
+        """As `decode`; and how long the cell is before it is cut, 0 where the kind cuts nothing."""
+        return self.decode(cell, settings), 0.0
+
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None
     ) -> MediaStore:

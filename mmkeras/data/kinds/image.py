@@ -97,13 +97,17 @@ class ImagePreprocessor:
         decoder = ImageKind().decoder()
         if settings.scaling == "unit":
             return cls(settings, decoder=decoder)
+        from mmkeras.data.media.decoded import keep_with
+
         store = ImageKind().open_store(frame[modality.column], settings, cache="memory")
         pixels = store.values[store.readable].reshape(-1, settings.channels) / np.float32(255)
         if not len(pixels):
             raise ValueError(f"No training row has an image in column {modality.column!r}.")
         deviation = np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-6)
         mean = pixels.mean(axis=0, dtype=np.float64)
-        return cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder)
+        fitted = cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder)
+        keep_with(fitted, store.decoded)
+        return fitted
 
     def input_maker(self) -> InputMaker:
         """What makes batches of decoded images model inputs: augmented by a seed, then scaled."""
@@ -205,7 +209,23 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         return f"{suffix} is not read; convert to PNG or JPEG"
 
     def is_array(self, array: np.ndarray) -> bool:
-        return array.ndim in (2, 3)
+        """Whether it has the shape and the numbers of pixels; others are sequences.
+
+        Channels are 1, 3 or 4, and a side has at least 8 pixels, or they are bytes. Floats are in
+        [0, 1]: what has others is a sequence, unless they are whole numbers in [0, 255], which
+        were pixels once.
+        """
+        channels_first = array.ndim == 3 and array.shape[0] in (1, 3, 4) and array.shape[2] > 4
+        sides = array.shape[1:] if channels_first else array.shape[:2]
+        least_side = 1 if array.dtype == np.uint8 else 8
+        if array.ndim not in (2, 3) or array.dtype.kind not in "buif" or min(sides) < least_side:
+            return False
+        if array.ndim == 3 and not channels_first and array.shape[2] not in (1, 3, 4):
+            return False
+        if array.dtype.kind != "f":
+            return True
+        least, most = array.min(), array.max()
+        return least >= 0 and (most <= 1 or (most <= 255 and bool((array % 1 == 0).all())))
 
     def shape(self, settings: ImageSettings) -> tuple[int, ...]:
         return (*settings.size, settings.channels)

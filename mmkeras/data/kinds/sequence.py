@@ -15,7 +15,7 @@ from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
 from mmkeras.data.tables.written.lists import written_array
-from mmkeras.data.unprepared import Unprepared, beyond_deviations
+from mmkeras.data.unprepared import Unprepared, beyond_deviations, cut_short
 from mmkeras.schema import InputSpec, Sequence
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
         return "a feature sequence is a .npy or .npz file"
 
     def is_array(self, array: np.ndarray) -> bool:
-        return array.ndim == 1 and array.dtype != np.int16
+        # Asked after images and sounds: what is one of these is no sequence.
+        return 1 <= array.ndim <= 3 and array.dtype != np.int16
 
     def as_array(self, value: Any) -> Any:
         # Lists of numbers, too: Parquet gives a matrix back as an array of arrays, CSV as a text.
@@ -172,7 +173,7 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
         if not (isinstance(value, list | tuple) or nested):
             return value
         try:
-            return np.array([np.asarray(step, np.float32) for step in value], np.float32)
+            return _numbers(value)
         except (ValueError, TypeError):
             return value
 
@@ -185,8 +186,10 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
-        steps = fitted.ragged_steps([store.values[position] for position in rows.positions])
-        return TensorSource(steps, fitted.input_maker(rows.padded_steps))
+        values = [store.values[position] for position in rows.positions]
+        lengths = np.array([len(value) for value in values])
+        steps = fitted.ragged_steps(values)
+        return TensorSource(steps, fitted.input_maker(rows.padded_steps), lengths)
 
     def raw_values(self, frame, modality, fitted, source) -> list[np.ndarray]:
         return SequenceStore(frame[modality.column], fitted.features).values
@@ -201,9 +204,21 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
         rows = np.zeros(len(frame), bool)
         rows[steps.value_rowids().numpy()[clipped]] = True
         found = beyond_deviations(modality.column, rows, MOST_DEVIATIONS)
-        return [found] if found.cells else []
+        most = fitted.settings.max_length
+        cut = cut_short(modality.column, source.lengths, most, "steps", "`max_length`")
+        return [found, *cut] if found.cells else cut
 
     def common_length(self, values: list[np.ndarray], fitted: SequencePreprocessor) -> int:
         from mmkeras.data.sources import padded_length
 
         return padded_length(min(max(map(len, values)), fitted.settings.max_length))
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Numbers in lists and arrays that hold each other, to any depth, as one array."""
+    try:
+        return np.asarray(value, np.float32)
+    except (ValueError, TypeError):
+        if not isinstance(value, list | tuple | np.ndarray):
+            raise
+        return np.array([_numbers(each) for each in value], np.float32)

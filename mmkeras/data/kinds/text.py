@@ -17,7 +17,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.tables.cells import Problem, empty_cells, object_series, shown_cell
-from mmkeras.data.unprepared import Unprepared, without_known_words
+from mmkeras.data.unprepared import Unprepared, cut_short, without_known_words
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec, Text
@@ -120,10 +120,10 @@ class TextPreprocessor:
     def _index(self) -> dict[str, int]:
         return {word: FIRST_WORD + place for place, word in enumerate(self.vocabulary)}
 
-    def token_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
+    def whole_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
         """Word numbers of each text: 0 is padding, 1 an unknown word, 2 the most frequent word.
 
-        Sequences are cut at `max_length`; bags are whole and leave unknown words out.
+        Bags leave unknown words out.
         """
         index = self._index
         sequences = (
@@ -131,14 +131,23 @@ class TextPreprocessor:
             for terms in _analyzed("reading texts", texts, self.settings)
         )
         if self.settings.representation == "tokens":
-            return [ids[: self.settings.max_length] for ids in sequences]
+            return list(sequences)
         return [[i for i in ids if i != UNKNOWN] for ids in sequences]
 
-    def ragged_ids(self, texts: Sequence[str | None]) -> tf.RaggedTensor:
-        """`token_ids` as a tensor, int32 `(texts, None)`."""
+    def token_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
+        """`whole_ids`; sequences are cut at `max_length`."""
+        return self._cut(self.whole_ids(texts))
+
+    def _cut(self, ids: list[list[int]]) -> list[list[int]]:
+        if self.settings.representation == "tokens":
+            return [each[: self.settings.max_length] for each in ids]
+        return ids
+
+    def ragged_ids(self, whole: list[list[int]]) -> tf.RaggedTensor:
+        """`whole_ids`, cut, as a tensor, int32 `(texts, None)`."""
         import tensorflow as tf
 
-        ids = self.token_ids(texts)
+        ids = self._cut(whole)
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         values = np.fromiter(itertools.chain.from_iterable(ids), np.int32, lengths.sum())
         return tf.RaggedTensor.from_row_lengths(values, lengths)
@@ -215,18 +224,23 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
-        ids = fitted.ragged_ids(list(rows.frame[modality.column]))
-        return TensorSource(ids, fitted.input_maker())
+        whole = fitted.whole_ids(list(rows.frame[modality.column]))
+        lengths = np.fromiter(map(len, whole), np.int64, len(whole))
+        return TensorSource(fitted.ragged_ids(whole), fitted.input_maker(), lengths)
 
     def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
         ids = source.values
         known = np.zeros(len(frame), bool)
         known[ids.value_rowids().numpy()[ids.values.numpy() != UNKNOWN]] = True
         found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
-        return [found] if found.cells else []
+        cut = []
+        if fitted.settings.representation == "tokens":
+            most = fitted.settings.max_length
+            cut = cut_short(modality.column, source.lengths, most, "words", "`max_length`")
+        return [found, *cut] if found.cells else cut
 
     def raw_values(self, frame, modality, fitted, source) -> list[str | None]:
         return list(frame[modality.column])
 
     def inputs_of(self, values, fitted, length) -> np.ndarray:
-        return fitted.input_maker()(fitted.ragged_ids(values), None).numpy()
+        return fitted.input_maker()(fitted.ragged_ids(fitted.whole_ids(values)), None).numpy()

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mmkeras.data.kinds.base import MediaKind, resized
 from mmkeras.data.kinds.image import ImageSettings, augmented, pixel_problem
+from mmkeras.data.unprepared import Unprepared, cut_short
 from mmkeras.schema import InputSpec, Video
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
 class VideoSettings:
     """How videos become inputs: a fixed number of frames, each an image.
 
-    Frames are taken as they are stored; a rotation that a phone wrote next to them is not applied.
+    Frames stand as players show them: a rotation that a phone wrote next to them is applied.
 
     Args:
         frames: How many frames.
-        rate: Frames per second, from the start; a clip that ends earlier holds its last frame. 0
-            spreads the frames evenly over the whole clip.
+        rate: Frames per second, from the start; a clip that ends earlier holds its last frame, one
+            that lasts longer is cut, which is counted and said. 0 spreads the frames evenly over
+            the whole clip: samples of all of it, however long it is.
         size: Height and width in pixels.
         channels: 1 (grey) or 3 (colour).
         resize: `"stretch"`, `"pad"` or `"crop"`, as for images.
@@ -152,16 +154,28 @@ class VideoKind(MediaKind[VideoSettings, VideoPreprocessor]):
         return file.getvalue()
 
     def decode(self, cell: bytes | str, settings: VideoSettings) -> np.ndarray:
+        return self.decode_measured(cell, settings)[0]
+
+    def decode_measured(
+        self, cell: bytes | str, settings: VideoSettings
+    ) -> tuple[np.ndarray, float]:
         from mmkeras.data.media.resize import fit_image, grey, scaled_size
         from mmkeras.data.media.video import read_frames
 
-        frames = read_frames(cell, settings)
-        scaled = scaled_size(frames.shape[1:3], settings.size, settings.resize)
-        fitted = np.empty(self.shape(settings), np.uint8)
-        for frame, result in zip(frames, fitted, strict=True):
+        def fit(frame: np.ndarray) -> np.ndarray:
+            scaled = scaled_size(frame.shape[:2], settings.size, settings.resize)
             pixels = grey(frame) if settings.channels == 1 else frame
-            result[...] = fit_image(pixels, settings.size, scaled, 0)
-        return fitted
+            return fit_image(pixels, settings.size, scaled, 0)
+
+        return read_frames(cell, settings, fit)
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        settings = fitted.settings
+        if not settings.rate:
+            return []
+        seconds = settings.frames / settings.rate
+        names = "`frames` / `rate`"
+        return cut_short(modality.column, source.lengths, seconds, "seconds", names)
 
     def pictures(self, column: pd.Series, settings: VideoSettings) -> np.ndarray:
         """The middle frames."""

@@ -20,6 +20,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "shift_sounds": "augment_sound",
         "read_frames": "video",
         "media_cells": "decoding",
-        "decoding_once": "stores",
+        "decoded_once": "decoded",
     },
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmkeras.data.media.sound_file import MAX_SECONDS
+from mmkeras.data.media.sound_limits import MAX_SECONDS
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.audio import AudioSettings
@@ -40,11 +40,11 @@ def is_plain_wav(contents: bytes, rate: int) -> bool:
     return False
 
 
-def decode_plain_wav(contents: bytes, settings: AudioSettings) -> np.ndarray:
+def decode_plain_wav(contents: bytes, settings: AudioSettings) -> tuple[np.ndarray, float]:
     """The samples of a file that `is_plain_wav`, as `decode_sound` gives them.
 
     Returns:
-        int16 `(settings.samples,)`.
+        int16 `(settings.samples,)`; and how long the whole sound is, in seconds.
     """
     channels = contents[22]
     samples = np.frombuffer(contents, "<i2", offset=_HEADER).reshape(-1, channels)
@@ -54,4 +54,4 @@ def decode_plain_wav(contents: bytes, settings: AudioSettings) -> np.ndarray:
     mono = (kept / 32768.0).mean(axis=1)
     fitted = np.zeros(settings.samples, np.int16)
     fitted[: len(mono)] = np.rint(mono * 32767.0)
-    return fitted
+    return fitted, len(samples) / settings.rate

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.media.plain_file import check_plain_file
 from mmkeras.data.tables.cells import is_empty
 from mmkeras.progress import ProgressBar
 
-# What numpy raises for damaged files, besides ValueError and OSError: a header that claims more
-# numbers than memory holds, or that is no Python literal; a broken or encrypted archive.
+# What numpy raises for damaged files, besides ValueError and OSError: a header that is no Python
+# literal; a broken or encrypted archive.
 _DAMAGED = (EOFError, MemoryError, SyntaxError, RuntimeError, tokenize.TokenError)
-_MOST_BYTES = 2**31
 _DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
+# Numbers of one sequence: 1 GiB once read.
+MAX_NUMBERS = 2**28
+_MOST_BYTES = 2**40  # of a file; no more of it is read than its numbers take
 
 
 def sequence_array_problem(array: np.ndarray) -> str | None:
     """Why an array is not a feature sequence, or None."""
-    if array.ndim not in (1, 2) or array.dtype.kind not in "buif":
+    if not array.ndim or array.dtype.kind not in "buif":
         return (
             f"an array of shape {array.shape} and type {array.dtype} is not a feature sequence; "
             "give numbers of shape (steps, features), or (features,) for one step"
         )
     if not np.isfinite(array).all():
-        step = int(np.flatnonzero(~np.isfinite(np.atleast_2d(array)).all(axis=1))[0])
+        finite = np.isfinite(as_steps(array)).all(axis=1)
+        step = int(np.flatnonzero(~finite)[0])
         return f"step {step + 1} has NaN or infinite features; fill them or drop the row"
     return None
+
+
+def as_steps(array: np.ndarray) -> np.ndarray:
+    """An array `(steps, ...)` as `(steps, features)`; one of `(features,)` is one step.
+
+    Example:
+        >>> as_steps(np.zeros((30, 20, 3))).shape  # 20 points of a body, in 30 pictures
+        (30, 60)
+    """
+    if array.ndim < 2:
+        return np.atleast_2d(array)
+    return array.reshape(len(array), int(np.prod(array.shape[1:])))
 
 
 class SequenceStore:
@@ -40,7 +57,8 @@ class SequenceStore:
 
     Args:
         column: Cells: paths of `.npy` files, or of `.npz` files with one array, arrays
-            `(steps, features)` or `(features,)` (one step), or `None`.
+            `(steps, features)` or `(features,)` (one step), or `None`. Of more dimensions, all
+            after the first are features.
         features: How many features a step has; by default as many as in most cells.
 
     Attributes:
@@ -87,7 +105,7 @@ def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
         return None, None
     if isinstance(cell, str):
         try:
-            cell = _load(Path(cell))
+            cell = _load(cell)
         except FileNotFoundError:
             return None, "file not found"
         except (ValueError, OSError, *_DAMAGED, *_DAMAGED_ARCHIVE) as error:
@@ -96,28 +114,64 @@ def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
     if problem:
         return None, problem
     with np.errstate(over="ignore"):
-        value = np.atleast_2d(np.asarray(cell, np.float32))
+        # A mapped file is copied, and let go.
+        value = as_steps(np.array(cell, np.float32, copy=isinstance(cell, np.memmap)))
     if not np.isfinite(value).all():
         return None, "numbers beyond the range of float32"
     return (value, None) if value.size else (None, "it has no steps")
 
 
-def _load(path: Path) -> np.ndarray:
-    with path.open("rb") as file:
+def _load(path: str) -> np.ndarray:
+    check_plain_file(path, _MOST_BYTES)
+    with Path(path).open("rb") as file:
         start = file.read(8)
-    if not start.startswith((b"\x93NUMPY", b"PK")):
-        what = f"it starts with {start!r}" if start else "it has zero bytes"
-        raise ValueError(f"no .npy or .npz file: {what}")
-    if start.startswith(b"PK"):
-        with zipfile.ZipFile(path) as archive:
-            claimed = sum(member.file_size for member in archive.infolist())
-        if claimed > _MOST_BYTES:
-            raise ValueError(f"it unpacks to {claimed} bytes; at most {_MOST_BYTES} are read")
-    # A pickle inside such a file could run code.
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if len(loaded.files) != 1:
-            raise ValueError(f"it holds {len(loaded.files)} arrays ({loaded.files}), not one")
-        return loaded[loaded.files[0]]
+        if start.startswith(b"\x93NUMPY"):
+            file.seek(0)
+            return _map(file, Path(path).stat().st_size)
+        if not start.startswith(b"PK"):
+            what = f"it starts with {start!r}" if start else "it has zero bytes"
+            raise ValueError(f"no .npy or .npz file: {what}")
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+            if len(members) != 1:
+                names = [member.filename.removesuffix(".npy") for member in members]
+                raise ValueError(f"it holds {len(members)} arrays ({names}), not one")
+            with archive.open(members[0]) as member:
+                read_npy_header(member, members[0].file_size)
+            with archive.open(members[0]) as member:
+                # A pickle inside such a file could run code.
+                return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _map(file: IO[bytes], size: int) -> np.ndarray:
+    """The numbers of an open `.npy` file, mapped: only those are read that are looked at."""
+    shape, fortran_order, dtype = read_npy_header(file, size)
+    if not np.prod(shape):
+        return np.empty(shape, dtype)
+    order: Literal["F", "C"] = "F" if fortran_order else "C"
+    return np.memmap(file, dtype, "r", file.tell(), shape, order)
+
+
+def read_npy_header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an array of `.npy` format; `size` bytes are there.
+
+    Raises:
+        ValueError: It is not of numbers, was cut off, or has more than `MAX_NUMBERS`.
+    """
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"version {version} of .npy, which plain numbers do not need")
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which could run code; save plain numbers")
+    count = math.prod(shape)
+    if count > MAX_NUMBERS:
+        raise ValueError(f"it claims {count} numbers; at most {MAX_NUMBERS} are read")
+    claimed, there = count * dtype.itemsize, size - file.tell()
+    if claimed > there:
+        raise ValueError(f"it was cut off: it claims {claimed} bytes of numbers and has {there}")
+    return shape, fortran_order, dtype

@@ -61,13 +61,14 @@ def _low_pass(factor: int) -> np.ndarray:
     return scipy.signal.firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0))
 
 
-def decode_sound(contents: bytes, settings: AudioSettings) -> np.ndarray:
+def decode_sound(source: bytes | str, settings: AudioSettings) -> np.ndarray:
     """Decodes a sound and brings it to the settings: `read_sound`, then `fit_sound`.
 
     Safe to call from several threads.
 
     Args:
-        contents: A whole file: a sound, or a video with a sound track.
+        source: A whole file: a sound, or a video with a sound track; or the path of one, of
+            `load_sound_file`.
         settings: The rate and the length to bring it to.
 
     Returns:
@@ -76,7 +77,7 @@ def decode_sound(contents: bytes, settings: AudioSettings) -> np.ndarray:
     Raises:
         ValueError: As `read_sound`.
     """
-    return fit_sound(*read_sound(contents), settings)
+    return fit_sound(*read_sound(source), settings)
 
 
 def mix_at_snr(signal: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:

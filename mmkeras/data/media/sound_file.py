@@ -7,25 +7,28 @@ import io
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from mmkeras.data.media.plain_file import read_plain_file
+from mmkeras.data.media.full_scale import full_scale
+from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.riff import check_riff, riff_chunks, with_known_size
+from mmkeras.data.media.sound_limits import MAX_VALUES, check_length, check_rate, to_float
+from mmkeras.data.media.sound_track import container_format, decode_track, track_seconds
 
-MAX_RATE = 768_000
-MAX_SECONDS = 4 * 3600
-# 2 GiB once decoded. A few kilobytes of FLAC can hold hours of silence.
-MAX_VALUES = 2**29
-# As many values of 64 bits, without compression.
-_MOST_BYTES = 8 * MAX_VALUES
-
-# Formats of FFmpeg, by the bytes that a file starts with. They are given to FFmpeg by name: left
-# to guess, it would also take a playlist, and open whatever files or addresses are in it.
-_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+# A film may be this large; of it, no more than its sound track is kept in memory.
+_MOST_BYTES = 2**36
+_MOST_SAMPLES = 8 * MAX_VALUES  # bytes, of files that hold nothing but a sound
+# Larger files are read piece by piece, or only once their header has said what is in them.
+_SMALL = 2**24
+_HEADER = 2**16
+# What a file may have besides its samples: titles, pictures, padding.
+_MOST_EXTRA = 2**26
+_FLOATS = ("FLOAT", "DOUBLE")
 
 # What tensorflow-io is given to read, by libsndfile's names for format and coding, with the type
 # to ask it for. It takes 32-bit integers for floats, and 64-bit floats not at all. It reads FLAC
@@ -61,21 +64,29 @@ def tensorflow_io_audio() -> ModuleType | None:
         return tensorflow_io.audio
 
 
-def read_sound_file(path: str) -> bytes:
-    """The contents of a plain file that may be a sound; see `check_plain_file`."""
-    return read_plain_file(path, _MOST_BYTES)
+def load_sound_file(path: str) -> bytes | str:
+    """The contents of a plain file that may be a sound; of a large one its path, to be read later.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no plain file, or too large; see `check_plain_file`.
+    """
+    check_plain_file(path, _MOST_BYTES)
+    file = Path(path)
+    return path if file.stat().st_size > _SMALL else file.read_bytes()
 
 
-def read_sound(contents: bytes) -> tuple[np.ndarray, int]:
+def read_sound(source: bytes | str) -> tuple[np.ndarray, int]:
     """Decodes a sound, or the sound track of a video.
 
     WAV and Ogg/Vorbis are read by tensorflow-io where it loads; these, FLAC, MP3, Ogg/Opus, AIFF,
     AU, CAF and others by libsndfile; M4A, AAC, MP4, MOV, WebM, MKV and AVI by FFmpeg. WAV comes
     out the same bit for bit from tensorflow-io and from libsndfile; Vorbis has the same number of
-    samples, which differ by less than 1e-5.
+    samples, which differ by less than 1e-5. Of floats in the range of 16-bit integers, 32768 is
+    full scale; see `mmkeras.data.media.full_scale`.
 
     Args:
-        contents: A whole file.
+        source: A whole file, or the path of a large one, of `load_sound_file`.
 
     Returns:
         Samples, float32, `(samples, channels)`, of full scale [-1, 1] (lossy codings and files of
@@ -93,71 +104,69 @@ def read_sound(contents: bytes) -> tuple[np.ndarray, int]:
         >>> samples.ravel().tolist(), rate
         ([0.0, 0.5, -0.5], 8000)
     """
-    contents = bytes(contents)
-    if not contents:
-        raise ValueError("The sound is of zero bytes.")
-    container = _ffmpeg_format(contents)
-    if container:
-        samples, rate = _decode_ffmpeg(contents, container)
-    else:
-        samples, rate = _decode_audio(_check_riff(contents))
+    source, container = _look(source)
+    decoded = decode_track(source, container) if container else _decode_audio(source)
+    samples, rate, is_float = decoded
     if not len(samples):
         raise ValueError("The sound lasts 0 seconds, or the file was cut off before it began.")
-    if not np.isfinite(samples).all():
-        raise ValueError("The sound has samples that are not finite numbers (NaN or infinity).")
+    # All have a peak, and so all are looked at: it is finite if every sample is.
+    peak = max(float(samples.max()), -float(samples.min()))
+    if (is_float and peak > 1) or not np.isfinite(peak):
+        scale = full_scale(samples)
+        samples = samples if scale == 1 else samples / np.float32(scale)
     return samples, rate
 
 
-def _ffmpeg_format(contents: bytes) -> str | None:
-    if contents[4:8] in _MP4_BOXES:
-        return "mov"
-    if contents.startswith(b"\x1a\x45\xdf\xa3"):
-        return "matroska"
-    if contents[:4] == b"RIFF" and contents[8:12] == b"AVI ":
-        (size,) = struct.unpack_from("<I", contents, 4)
-        if len(contents) < size + 8 < 2**32:
-            raise ValueError(
-                f"The AVI file was cut off: its header announces {size + 8} bytes, and "
-                f"{len(contents)} are there. Fetch it again."
-            )
-        return "avi"
-    # AAC's frames start as MP3's do, but with 0 for the layer.
-    if len(contents) > 1 and contents[0] == 0xFF and contents[1] & 0xF6 == 0xF0:
-        return "aac"
-    return None
+def sound_seconds(source: bytes | str) -> float:
+    """How long a sound is, by its header where that says it: nothing is decoded then.
+
+    Args:
+        source: As for `read_sound`, which raises the same errors.
+    """
+    source, container = _look(source)
+    seconds = None
+    if container:
+        seconds = track_seconds(source, container)
+    else:
+        with _open(source) as file:
+            if file.frames <= 2**36:
+                seconds = file.frames / file.samplerate
+    if seconds is None:
+        samples, rate = read_sound(source)
+        seconds = len(samples) / rate
+    return seconds
 
 
-def _check_riff(contents: bytes) -> bytes:
-    """Compares a WAV file's sizes with its length, as libsndfile does not; mends unknown ones."""
-    order = {b"RIFF": "<", b"RIFX": ">"}.get(contents[:4])
-    if order is None or contents[8:12] != b"WAVE":
-        return contents
-    for name, start, size in _riff_chunks(contents, order):
-        if name != b"data":
-            continue
-        there = len(contents) - start
-        (whole,) = struct.unpack_from(order + "I", contents, 4)
-        # A writer to a pipe cannot go back to fill in the length: FFmpeg leaves all ones, SoX
-        # nearly 2 GiB, others 0. An empty file says 0 too, but knows its own length.
-        is_unknown = size == 0xFFFFFFFF or 0x7FFFE000 <= size <= 0x7FFFF000
-        if is_unknown or (size == 0 and there and whole + 8 < len(contents)):
-            return contents[: start - 4] + struct.pack(order + "I", there) + contents[start:]
-        if size > there:
-            raise ValueError(
-                f"The WAV file was cut off: its header announces {size} bytes of samples, and "
-                f"{there} are there. Fetch it again."
-            )
-        break
-    return contents
+def _look(source: bytes | str) -> tuple[bytes | str, str | None]:
+    """A sound with its WAV sizes mended, and FFmpeg's name for the format if it is FFmpeg's."""
+    source = source if isinstance(source, str) else bytes(source)
+    size = Path(source).stat().st_size if isinstance(source, str) else len(source)
+    start = _start(source, _HEADER)
+    if not size:
+        raise ValueError("The sound is of zero bytes.")
+    container = container_format(start, size)
+    if container is None and size > _MOST_SAMPLES:
+        raise ValueError(f"The file has {size} bytes. Of a sound at most {_MOST_SAMPLES} are read.")
+    place = None if container else check_riff(start, size)
+    if place is not None:
+        with _open(source) as file:
+            check_length(file.frames, file.channels, file.samplerate)
+            contents = source if isinstance(source, bytes) else _read_whole(source, MAX_VALUES)
+        source = with_known_size(contents, place)
+    return source, container
 
 
-def _riff_chunks(contents: bytes, order: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place of the contents and size of each chunk."""
-    start = 20
-    while start <= len(contents):
-        (size,) = struct.unpack_from(order + "I", contents, start - 4)
-        yield contents[start - 8 : start - 4], start, size
-        start += size + size % 2 + 8
+def _start(source: bytes | str, size: int) -> bytes:
+    if isinstance(source, bytes):
+        return source[:size]
+    with Path(source).open("rb") as file:
+        return file.read(size)
+
+
+def _read_whole(path: str, values: int) -> bytes:
+    """The contents of a file that holds so many numbers, coded, and little else."""
+    check_plain_file(path, 8 * min(values, MAX_VALUES // 4) + _MOST_EXTRA)
+    return Path(path).read_bytes()
 
 
 def _is_plain_wav(contents: bytes, file: soundfile.SoundFile) -> bool:
@@ -169,7 +178,7 @@ def _is_plain_wav(contents: bytes, file: soundfile.SoundFile) -> bool:
     if contents[:4] != b"RIFF":
         return False
     has_format = False
-    for name, start, size in _riff_chunks(contents, "<"):
+    for name, start, size in riff_chunks(contents, "<"):
         if name == b"data":
             return has_format
         if size % 2:
@@ -184,35 +193,41 @@ def _is_plain_wav(contents: bytes, file: soundfile.SoundFile) -> bool:
     return False
 
 
-def _decode_audio(contents: bytes) -> tuple[np.ndarray, int]:
+def _open(source: bytes | str) -> soundfile.SoundFile:
     try:
-        file = soundfile.SoundFile(io.BytesIO(contents))
-    except (soundfile.SoundFileError, RuntimeError) as error:
+        return soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source)
+    # A TypeError: of files whose name says that they have no header.
+    except (soundfile.SoundFileError, RuntimeError, TypeError) as error:
         raise ValueError(
             f"Not a sound that can be read, or its header is damaged or cut off; it starts with "
-            f"the bytes {contents[:12]!r}. Expected WAV, FLAC, MP3, Ogg, M4A or another common "
-            "format."
+            f"the bytes {_start(source, 12)!r}. Expected WAV, FLAC, MP3, Ogg, M4A or another "
+            "common format."
         ) from error
-    with file:
-        _check_rate(file.samplerate)
+
+
+def _decode_audio(source: bytes | str) -> tuple[np.ndarray, int, bool]:
+    with _open(source) as file:
+        check_rate(file.samplerate)
         if file.format == "FLAC" and file.frames > 2**36:
             # A FLAC file written to a pipe does not know its length.
-            return _decode_ffmpeg(contents, "flac")
-        _check_length(file.frames, file.channels, file.samplerate)
-        samples = _decode_native(contents, file)
+            return decode_track(source, "flac")
+        check_length(file.frames, file.channels, file.samplerate)
+        if isinstance(source, str) and file.format == "OGG":
+            source = _read_whole(source, file.frames * file.channels)
+        samples = _decode_native(source, file) if isinstance(source, bytes) else None
         if samples is None:
             samples = _decode_soundfile(file)
         announced = file.frames
         if file.format == "MP3":
             # Without a count in its first frame, the number of samples is a guess from the size.
             # With one, the last frame may miss.
-            announced = file.frames - 2304 if _mp3_has_count(contents) else 0
+            announced = file.frames - 2304 if _mp3_has_count(source) else 0
         if len(samples) < announced:
             raise ValueError(
                 f"The {file.format} file was cut off: its header announces {file.frames} samples, "
                 f"and {len(samples)} are there. Fetch it again."
             )
-        return samples, file.samplerate
+        return samples, file.samplerate, file.subtype in _FLOATS
 
 
 def _decode_native(contents: bytes, file: soundfile.SoundFile) -> np.ndarray | None:
@@ -238,7 +253,7 @@ def _decode_native(contents: bytes, file: soundfile.SoundFile) -> np.ndarray | N
     # What they disagree on is libsndfile's to judge.
     if samples.shape != (file.frames, file.channels):
         return None
-    return _to_float(samples.numpy())
+    return to_float(samples.numpy())
 
 
 @functools.cache
@@ -251,7 +266,9 @@ def _any_shape() -> Any:
 
 def _decode_soundfile(file: soundfile.SoundFile) -> np.ndarray:
     try:
-        return file.read(dtype="float32", always_2d=True)
+        # Without a count, it reads up to the end, which it looks for by seeking.
+        frames = -1 if file.seekable() else file.frames
+        return file.read(frames, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise ValueError(
             f"The {file.format} file is damaged or was cut off: its samples cannot be read. "
@@ -259,87 +276,13 @@ def _decode_soundfile(file: soundfile.SoundFile) -> np.ndarray:
         ) from error
 
 
-def _mp3_has_count(contents: bytes) -> bool:
-    start = 0
-    if contents[:3] == b"ID3" and len(contents) > 10:
-        a, b, c, d = contents[6:10]
-        start = 10 + (a << 21) + (b << 14) + (c << 7) + d
-    first_frame = contents[start : start + 64]
+def _mp3_has_count(source: bytes | str) -> bool:
+    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        tag = file.read(10)
+        start = 0
+        if tag[:3] == b"ID3" and len(tag) == 10:
+            a, b, c, d = tag[6:]
+            start = 10 + (a << 21) + (b << 14) + (c << 7) + d
+        file.seek(start)
+        first_frame = file.read(64)
     return b"Xing" in first_frame or b"Info" in first_frame
-
-
-def _decode_ffmpeg(contents: bytes, container: str) -> tuple[np.ndarray, int]:
-    # Here, as it loads all of FFmpeg, and most data has no need of it.
-    import av
-
-    parts: list[np.ndarray] = []
-    count, ends, duration = 0, 0.0, 0.0
-    try:
-        # Titles in another encoding than UTF-8 are not a reason to refuse a sound.
-        with av.open(io.BytesIO(contents), format=container, metadata_errors="ignore") as file:
-            if not file.streams.audio:
-                raise ValueError(
-                    "The video has no sound track. If that is right, give the sounds a column of "
-                    "their own and leave this cell empty."
-                )
-            stream = file.streams.audio[0]
-            if stream.codec_context is None:
-                raise ValueError(
-                    "The sound track has an unknown coding. Convert it, for example to FLAC."
-                )
-            rate, channels = stream.rate, stream.codec_context.channels
-            _check_rate(rate)
-            if stream.duration and stream.time_base:
-                duration = float(((stream.start_time or 0) + stream.duration) * stream.time_base)
-                _check_length(int(stream.duration * stream.time_base * rate), channels, rate)
-            for frame in file.decode(stream):
-                if (frame.rate, frame.layout.nb_channels) != (rate, channels):
-                    raise ValueError(
-                        f"The sound changes from {rate} Hz and {channels} channel(s) to "
-                        f"{frame.rate} Hz and {frame.layout.nb_channels} midway. Convert it "
-                        "to one of them."
-                    )
-                values = frame.to_ndarray()
-                # Planar: a row for each channel. Otherwise one row, channels in turn.
-                values = values.T if frame.format.is_planar else values.reshape(-1, channels)
-                parts.append(_to_float(values))
-                count += len(values)
-                ends = (frame.time or 0.0) + len(values) / rate
-                _check_length(count, channels, rate)
-    except av.FFmpegError as error:
-        raise ValueError(
-            f"The file looks like {container}, but is damaged or was cut off: its sound cannot be "
-            "read. Fetch it again."
-        ) from error
-    # Only here is the track's length written down; elsewhere it is a guess from the file's size.
-    if container == "mov" and ends < duration - 0.5:
-        raise ValueError(
-            f"The file was cut off: its sound track announces {duration:.1f} seconds and "
-            f"ends after {ends:.1f}. Fetch it again."
-        )
-    samples = np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
-    return samples, rate
-
-
-def _to_float(samples: np.ndarray) -> np.ndarray:
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if samples.dtype.kind == "i":
-        return samples.astype(np.float32) / np.float32(2 ** (8 * samples.itemsize - 1))
-    return np.ascontiguousarray(samples, np.float32)
-
-
-def _check_rate(rate: int) -> None:
-    if not 1 <= rate <= MAX_RATE:
-        raise ValueError(
-            f"The sound's header announces {rate} samples per second. Expected 1 to {MAX_RATE}."
-        )
-
-
-def _check_length(count: int, channels: int, rate: int) -> None:
-    if count > MAX_SECONDS * rate or count * channels > MAX_VALUES:
-        raise ValueError(
-            f"The sound has {count} samples of {channels} channel(s), {count / rate:.0f} seconds. "
-            f"At most {MAX_SECONDS} seconds and {MAX_VALUES} values are read: cut it into shorter "
-            "files."
-        )

@@ -32,7 +32,7 @@ def sound_features(waves: tf.Tensor, settings: AudioSettings) -> tf.Tensor:
 
     Example:
         >>> from mmkeras import AudioSettings
-        >>> settings = AudioSettings(rate=8000, features="mfcc", coefficients=13, deltas=1)
+        >>> settings = AudioSettings(8000, 1.0, features="mfcc", coefficients=13, deltas=1)
         >>> sound_features(tf.zeros((2, 8000)), settings).shape
         TensorShape([2, 101, 26])
     """

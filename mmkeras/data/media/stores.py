@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.media.decoded import Decoded, cell_key, find, make_room, share
 from mmkeras.data.media.decoding import media_cells
 from mmkeras.progress import ProgressBar
 
@@ -23,27 +23,6 @@ if TYPE_CHECKING:
 _CHUNK = 16  # cells that a thread decodes before it reports
 # What decoders raise on cells that they cannot read; anything else is a mistake in the code.
 _UNREADABLE = (ValueError, OSError, MemoryError)
-_HOLE = -1
-_MOST_SHARED = 2 << 30  # bytes
-_shared: dict[str, tuple[np.ndarray, np.ndarray]] | None = None
-
-
-@contextmanager
-def decoding_once() -> Iterator[None]:
-    """Within this block, stores in memory decode equal columns once, and share the result.
-
-    For several models of the same rows: what was decoded is kept to the end of the outermost block,
-    up to 2 GiB.
-    """
-    global _shared
-    if _shared is not None:
-        yield
-        return
-    _shared = {}
-    try:
-        yield
-    finally:
-        _shared = None
 
 
 class MediaStore:
@@ -51,7 +30,8 @@ class MediaStore:
 
     What is kept is what the kind decodes to: pixels or samples, before any augmentation. A cell
     that is in many rows, as a picture with many questions, is decoded and kept once, at its
-    place among the distinct cells. From outside, cells are asked for by position.
+    place among the distinct cells. From outside, cells are asked for by position. What another
+    store in memory has decoded in the same way is taken from there.
 
     Args:
         kind: Of the cells: it decodes them.
@@ -62,7 +42,10 @@ class MediaStore:
         cache_dir: The folder for files.
 
     Attributes:
+        decoded: The distinct cells, as stores share them.
         readable: Booleans `(rows,)`: which cells could be decoded; empty ones count as such.
+        lengths: How long each cell is before anything is cut, float64 `(rows,)`, in its kind's
+            unit; 0 where the kind has none, NaN where the cell could not be decoded.
         shape: Of a decoded cell.
         dtype: Of a decoded cell.
     """
@@ -78,28 +61,29 @@ class MediaStore:
         self._kind = kind
         self._settings = settings
         self.shape, self.dtype = kind.shape(settings), np.dtype(kind.dtype)
-        distinct, self._places = _distinct(media_cells(column, kind, settings))
-        self._kept: np.ndarray | None = None
+        cells = media_cells(column, kind, settings)
+        first, self._places = _distinct(cells)
+        distinct = [cells[place] for place in first]
+        keys = [cell_key(cell) for cell in distinct]
+        group = json.dumps([kind.name, kind.decoding(settings), kind.decoder()])
         if cache == "file":
-            self._kept, readable = self._from_file(Path(cache_dir), distinct)
-        elif cache == "memory":
-            self._kept, readable = self._in_memory(distinct)
+            self.decoded = self._from_file(Path(cache_dir), group, distinct, keys)
         else:
-            readable = self._decode_all(distinct, None)
-        self.readable = np.append(readable, True)[self._places]
+            self.decoded = self._from_memory(cache == "memory", group, distinct, keys)
+        self._kept = self.decoded.values
+        self.lengths = self.decoded.lengths[self._places]
+        self.readable = ~np.isnan(self.lengths)
         # Of the encoded cells only those that will be asked about: all would double the cost.
+        unreadable = np.isnan(self.decoded.lengths)
         self._cells = {
-            place: cell
-            for place, cell in enumerate(distinct)
-            if cache is None or not readable[place]
+            place: cell for place, cell in enumerate(distinct) if cache is None or unreadable[place]
         }
 
     @property
     def values(self) -> np.ndarray:
         """What was decoded and kept, `(rows, ...)`."""
-        if np.array_equal(self._places, np.arange(len(self._kept))):
-            return self._kept
-        return self.load(np.arange(len(self._places)))
+        kept = self._kept
+        return kept if len(kept) == len(self._places) else kept[self._places]
 
     def load(self, positions: np.ndarray) -> np.ndarray:
         """The decoded cells at these positions, `(positions, ...)`; a copy.
@@ -107,17 +91,15 @@ class MediaStore:
         Safe to call from several threads.
         """
         places = self._places[positions]
-        is_there = places != _HOLE
-        if self._kept is not None and is_there.all():
+        if self._kept is not None:
             return self._kept[places]
         values = np.empty((len(places), *self.shape), self.dtype)
-        # Whatever is in a hole, the model does not see it.
-        values[~is_there] = self._kind.blank(self._settings)
-        if self._kept is not None:
-            values[is_there] = self._kept[places[is_there]]
-            return values
-        for place in np.unique(places[is_there]).tolist():
-            values[places == place] = self._kind.decode(self._cells[place], self._settings)
+        known: dict[int, int] = {}
+        for row, place in enumerate(places.tolist()):
+            if known.setdefault(place, row) == row:
+                self._decode(self._cells[place], values[row])
+            else:
+                values[row] = values[known[place]]
         return values
 
     def reason(self, position: int) -> str:
@@ -132,18 +114,26 @@ class MediaStore:
             return f"{self._kind.complaint}: {where} ({error})"
         return f"could not be read a first time: {where}"
 
-    def _decode_all(self, cells: Sequence[bytes | str], values: np.ndarray | None) -> np.ndarray:
-        """Decodes every cell into `values`, if given; returns which could be decoded."""
-        readable = np.zeros(len(cells), bool)
+    def _decode(self, cell: bytes | str | None, out: np.ndarray) -> float:
+        """Decodes a cell; returns its length."""
+        if cell is None:
+            # A hole: whatever is there, the model does not see it.
+            out[...] = self._kind.blank(self._settings)
+            return 0.0
+        out[...], length = self._kind.decode_measured(cell, self._settings)
+        return length
+
+    def _decode_all(self, cells: Sequence[bytes | str | None], decoded: Decoded) -> None:
+        """Decodes every cell that is not known yet."""
+        todo = np.flatnonzero(~decoded.known)
 
         def decode_chunk(start: int) -> int:
-            chunk = range(start, min(start + _CHUNK, len(cells)))
+            spare = np.empty(self.shape, self.dtype)
+            chunk = todo[start : start + _CHUNK]
             for place in chunk:
+                out = spare if decoded.values is None else decoded.values[place]
                 try:
-                    value = self._kind.decode(cells[place], self._settings)
-                    if values is not None:
-                        values[place] = value
-                    readable[place] = True
+                    decoded.lengths[place] = self._decode(cells[place], out)
                 except _UNREADABLE:
                     continue  # `reason` says why
             return len(chunk)
@@ -151,66 +141,74 @@ class MediaStore:
         # Decoders let go of Python's lock. The threads end here: a process that is forked later
         # would inherit a pool without its threads.
         pool = ThreadPoolExecutor(os.cpu_count())
-        with ProgressBar(f"decoding {self._kind.plural}", len(cells)) as progress:
+        with ProgressBar(f"decoding {self._kind.plural}", len(todo)) as progress:
             try:
-                for count in pool.map(decode_chunk, range(0, len(cells), _CHUNK)):
+                for count in pool.map(decode_chunk, range(0, len(todo), _CHUNK)):
                     progress.add(count)
             finally:
                 pool.shutdown(cancel_futures=True)
-        return readable
+        decoded.known[:] = True
 
-    def _in_memory(self, cells: Sequence[bytes | str]) -> tuple[np.ndarray, np.ndarray]:
-        key = "" if _shared is None else self._fingerprint(cells)
-        if _shared is not None and key in _shared:
-            return _shared[key]
-        values = np.empty((len(cells), *self.shape), self.dtype)
-        readable = self._decode_all(cells, values)
-        if _shared is not None:
-            held = sum(values.nbytes for values, _ in _shared.values())
-            if held + values.nbytes <= _MOST_SHARED:
-                _shared[key] = values, readable
-        return values, readable
-
-    def _fingerprint(self, cells: Sequence[bytes | str]) -> str:
-        """A name for what decoding these cells gives; another one when a file has changed."""
-        decoded_by = [self._kind.decoding(self._settings), self._kind.decoder()]
-        key = hashlib.sha256(json.dumps(decoded_by).encode())
-        for cell in cells:
-            path = Path(cell) if isinstance(cell, str) else None
-            key.update(cell.encode() if isinstance(cell, str) else cell)
-            if path is not None and path.exists():
-                # A folder does not say when a file in it has changed.
-                for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                    status = file.stat()
-                    key.update(f"|{file.name}|{status.st_size}|{status.st_mtime_ns}".encode())
-            key.update(b"\0")
-        return f"{self._kind.plural}-{key.hexdigest()[:24]}"
+    def _from_memory(
+        self, keep: bool, group: str, cells: Sequence[bytes | str | None], keys: Sequence[bytes]
+    ) -> Decoded:
+        same, alike = find(group, keys)
+        if keep and same is not None:
+            share(same)
+            return same
+        values = None
+        if keep:
+            shape = (len(cells), *self.shape)
+            make_room(int(np.prod(shape)) * self.dtype.itemsize)
+            values = np.empty(shape, self.dtype)
+        decoded = Decoded(group, keys, values)
+        for other in alike:
+            decoded.take_from(other)
+        self._decode_all(cells, decoded)
+        if values is not None:
+            values.flags.writeable = False  # several stores may have it
+        share(decoded)
+        return decoded
 
     def _from_file(
-        self, folder: Path, cells: Sequence[bytes | str]
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self,
+        folder: Path,
+        group: str,
+        cells: Sequence[bytes | str | None],
+        keys: Sequence[bytes],
+    ) -> Decoded:
         folder.mkdir(parents=True, exist_ok=True)
-        name = folder / self._fingerprint(cells)
-        values_path, readable_path = Path(f"{name}.npy"), Path(f"{name}-readable.npy")
-        if not (values_path.exists() and readable_path.exists()):
+        key = hashlib.sha256(group.encode() + b"".join(each.ljust(16, b"\0") for each in keys))
+        name = folder / f"{self._kind.plural}-{key.hexdigest()[:24]}"
+        values_path, lengths_path = Path(f"{name}.npy"), Path(f"{name}-lengths.npy")
+        if not (values_path.exists() and lengths_path.exists()):
             temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
             values = np.lib.format.open_memmap(
                 temporary, "w+", self.dtype, (len(cells), *self.shape)
             )
-            readable = self._decode_all(cells, values)
+            decoded = Decoded(group, keys, values)
+            for other in find(group, keys)[1]:
+                decoded.take_from(other)
+            self._decode_all(cells, decoded)
             values.flush()
-            del values
-            temporary_readable = Path(f"{name}.{os.getpid()}.readable.tmp.npy")
-            np.save(temporary_readable, readable)
-            temporary_readable.replace(readable_path)
+            temporary_lengths = Path(f"{name}.{os.getpid()}.lengths.tmp.npy")
+            np.save(temporary_lengths, decoded.lengths)
+            temporary_lengths.replace(lengths_path)
             temporary.replace(values_path)
-        return np.load(values_path, mmap_mode="r"), np.load(readable_path)
+        mapped = Decoded(group, keys, np.load(values_path, mmap_mode="r"))
+        mapped.lengths = np.load(lengths_path)
+        mapped.known[:] = True
+        share(mapped)
+        return mapped
 
 
-def _distinct(
-    cells: Sequence[bytes | str | None],
-) -> tuple[list[bytes | str], np.ndarray]:
-    """The distinct cells, and for each position its cell's place among these, or `_HOLE`."""
-    known: dict[bytes | str, int] = {}
-    places = [_HOLE if cell is None else known.setdefault(cell, len(known)) for cell in cells]
-    return list(known), np.array(places, np.int64)
+def _distinct(cells: Sequence[bytes | str | None]) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct cells, and which of them each row has.
+
+    Returns:
+        The position at which each distinct cell stands first, `(distinct cells,)`, and for each
+        position its cell's place among these, `(rows,)`.
+    """
+    known: dict[bytes | str | None, int] = {}
+    places = np.array([known.setdefault(cell, len(known)) for cell in cells], np.int64)
+    return np.unique(places, return_index=True)[1], places

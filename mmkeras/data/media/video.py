@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,24 @@ import av
 import numpy as np
 
 from mmkeras.data.media.cells import IMAGE_SUFFIXES
-from mmkeras.data.media.image_file import MAX_PIXELS, read_image
+from mmkeras.data.media.image_file import read_image
 from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.sequences import read_npy_header
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.video import VideoSettings
 
-_MOST_TOGETHER = 4 * MAX_PIXELS
+# Of a frame: twice as many as 8K television has. Decoders keep several frames.
+MAX_PIXELS = 2**26
 _MOST_BYTES = 2**36
 _NPY = b"\x93NUMPY"
 # FFmpeg's readers of containers. Left to guess, it would also draw a text file as pictures, and
 # take a playlist and open whatever files or addresses are in it.
-_CONTAINERS = "mov,matroska,avi"
+_CONTAINERS = "mov,matroska,avi,gif"
+Fit = Callable[[np.ndarray], np.ndarray]
 
 
-def read_frames(cell: bytes | str, settings: VideoSettings) -> np.ndarray:
+def read_frames(cell: bytes | str, settings: VideoSettings, fit: Fit) -> tuple[np.ndarray, float]:
     """Reads the frames that `settings` ask for.
 
     With a `rate`, frame `k` is the one shown `k / rate` seconds after the start, and the last one
@@ -35,12 +38,18 @@ def read_frames(cell: bytes | str, settings: VideoSettings) -> np.ndarray:
     frame in the middle of each is taken (as TSN does for testing). A folder of images and an
     array have no clock; there only the second way is possible.
 
+    Frames are turned and mirrored as the file says next to them, to the nearest quarter turn, so
+    that they stand as players show them; images of a folder as their EXIF orientation says.
+
     Args:
         cell: A path, the bytes of a video file, or those of a `.npy` file of frames.
         settings: How many frames, at which rate.
+        fit: From a frame, uint8 `(height, width, 3)` of the video's own size, to what is kept of
+            it. It is called as soon as the frame is decoded: no two are in memory at once.
 
     Returns:
-        uint8 `(settings.frames, height, width, 3)`, of the video's own size.
+        What was kept, `(settings.frames, ...)`; and how long the video is in seconds, 0 where
+        there is no clock.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -51,29 +60,32 @@ def read_frames(cell: bytes | str, settings: VideoSettings) -> np.ndarray:
     """
     if isinstance(cell, str):
         if Path(cell).is_dir():
-            return _from_folder(Path(cell), settings)
+            return _from_folder(Path(cell), settings, fit), 0.0
         check_plain_file(cell, _MOST_BYTES)
-        return _from_file(cell, settings)
+        return _from_file(cell, settings, fit)
     if not cell:
         raise ValueError("there are no bytes")
     if cell.startswith(_NPY):
         if settings.rate:
             raise ValueError("an array of frames has no clock; set `rate` to 0")
-        return _from_array(cell, settings)
-    return _from_file(io.BytesIO(cell), settings)
+        return _from_array(cell, settings, fit), 0.0
+    return _from_file(io.BytesIO(cell), settings, fit)
 
 
-def _from_array(contents: bytes, settings: VideoSettings) -> np.ndarray:
+def _from_array(contents: bytes, settings: VideoSettings, fit: Fit) -> np.ndarray:
+    file = io.BytesIO(contents)
     try:
-        frames = np.load(io.BytesIO(contents), allow_pickle=False)
-    except (ValueError, EOFError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+        shape, fortran_order, dtype = read_npy_header(file, len(contents))
+    except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise ValueError(f"a damaged .npy file: {error}") from error
-    if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or not frames.size:
+    if len(shape) != 4 or shape[3] != 3 or dtype != np.uint8 or not all(shape):
         raise ValueError(
-            f"an array of shape {frames.shape} and type {frames.dtype}; frames are uint8, of shape "
+            f"an array of shape {shape} and type {dtype}; frames are uint8, of shape "
             "(frames, height, width, 3)"
         )
-    return frames[_spread(len(frames), settings)]
+    order = "F" if fortran_order else "C"
+    frames = np.ndarray(shape, dtype, contents, file.tell(), order=order)
+    return np.stack([fit(frames[place]) for place in _spread(shape[0], settings)])
 
 
 def _spread(available: int, settings: VideoSettings) -> np.ndarray:
@@ -82,7 +94,7 @@ def _spread(available: int, settings: VideoSettings) -> np.ndarray:
     return np.minimum(middles.astype(np.int64), available - 1)
 
 
-def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
+def _from_folder(folder: Path, settings: VideoSettings, fit: Fit) -> np.ndarray:
     if settings.rate:
         raise ValueError("a folder of frames has no clock; set `rate` to 0")
     names = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
@@ -92,33 +104,26 @@ def _from_folder(folder: Path, settings: VideoSettings) -> np.ndarray:
     )
     if not names:
         raise ValueError(f"the folder holds no frame ({', '.join(IMAGE_SUFFIXES)})")
-    frames = []
+    kept: list[np.ndarray] = []
+    first = None
     for place in _spread(len(names), settings):
         try:
             frame = read_image(str(names[place]), background=0)
         except (OSError, ValueError) as error:
             raise ValueError(f"frame {names[place].name}: {error}") from error
-        _check_size(frame.shape[1], frame.shape[0], settings.frames)
-        frames.append(np.broadcast_to(frame, (*frame.shape[:2], 3)))
-        if frames[-1].shape != frames[0].shape:
+        first = first or frame.shape[:2]
+        if frame.shape[:2] != first:
             raise ValueError(
-                f"frames differ in size: {names[place].name} has {frames[-1].shape[:2]}, the "
-                f"first {frames[0].shape[:2]} (height, width)"
+                f"frames differ in size: {names[place].name} has {frame.shape[:2]}, the "
+                f"first {first} (height, width)"
             )
-    return np.stack(frames)
+        kept.append(fit(frame if frame.shape[2] == 3 else frame.repeat(3, axis=2)))
+    return np.stack(kept)
 
 
-def _check_size(width: int, height: int, frames: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"frames of {width}×{height} pixels; at most {MAX_PIXELS} are read")
-    if frames * width * height > _MOST_TOGETHER:
-        raise ValueError(
-            f"{frames} frames of {width}×{height} pixels; at most {_MOST_TOGETHER} pixels are read "
-            "at once. Ask for fewer frames, or make the video smaller"
-        )
-
-
-def _from_file(source: str | io.BytesIO, settings: VideoSettings) -> np.ndarray:
+def _from_file(
+    source: str | io.BytesIO, settings: VideoSettings, fit: Fit
+) -> tuple[np.ndarray, float]:
     try:
         with av.open(source, mode="r", options={"format_whitelist": _CONTAINERS}) as container:
             if not container.streams.video:
@@ -127,13 +132,21 @@ def _from_file(source: str | io.BytesIO, settings: VideoSettings) -> np.ndarray:
             codec = stream.codec_context
             if codec is None:
                 raise ValueError("its pictures are coded in a way that this FFmpeg cannot read")
-            _check_size(codec.width or 0, codec.height or 0, settings.frames)
+            if codec.width * codec.height > MAX_PIXELS:
+                raise ValueError(
+                    f"frames of {codec.width}×{codec.height} pixels; at most {MAX_PIXELS} are read"
+                )
+            # What is coded may be larger than what the container says.
+            codec.options = {"max_pixels": str(MAX_PIXELS)}
             times, keys = _clock(container, stream)
-            wanted = _wanted(times, float(stream.time_base), settings)
-            return _decode(container, stream, wanted, keys)
+            unit = float(stream.time_base)
+            wanted = _wanted(times, unit, settings)
+            # The last frame is on show for as long as the others.
+            seconds = (times[-1] - times[0]) * unit * len(times) / max(1, len(times) - 1)
+            return _decode(container, stream, wanted, keys, fit), seconds
     except av.FFmpegError as error:
         raise ValueError(
-            f"damaged, or not MP4, MOV, WebM, MKV or AVI ({error.strerror})"
+            f"damaged, or not MP4, MOV, WebM, MKV, AVI or GIF ({error.strerror})"
         ) from error
 
 
@@ -161,7 +174,7 @@ def _wanted(times: Sequence[int], unit: float, settings: VideoSettings) -> list[
     return [times[place] for place in places]
 
 
-def _decode(container, stream, wanted: Sequence[int], keys: Sequence[int]) -> np.ndarray:
+def _decode(container, stream, wanted: Sequence[int], keys: Sequence[int], fit: Fit) -> np.ndarray:
     frames: list[np.ndarray] = []
     position, decoded, current = None, None, None
     for time in wanted:
@@ -180,5 +193,19 @@ def _decode(container, stream, wanted: Sequence[int], keys: Sequence[int]) -> np
             raise ValueError(
                 f"the file ends early: {len(frames)} of {len(wanted)} frames could be read"
             )
-        frames.append(current.to_ndarray(format="rgb24"))
+        frames.append(fit(_upright(current)))
     return np.stack(frames)
+
+
+def _upright(frame: av.VideoFrame) -> np.ndarray:
+    """A frame's colours, turned and mirrored as its display matrix says."""
+    pixels = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    # A pixel at (x, y) is shown at (a x + c y, b x + d y).
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(pixels)

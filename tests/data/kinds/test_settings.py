@@ -50,7 +50,7 @@ def test_settings_survive_a_dict_and_cannot_be_changed(kind):
         (AudioSettings, {"shift": -1.0}, "`shift` must not be negative"),
         (AudioSettings, {"time_mask": 1.0}, r"`time_mask`.*\[0, 1\)"),
         (AudioSettings, {"hop": 1e-6}, r"`hop` must be at least a sample.*hop=1e-06"),
-        (AudioSettings, {"hop": 2.0}, "at most `seconds`"),
+        (AudioSettings, {"hop": 2.0, "seconds": 1.0}, "at most `seconds`"),
         (AudioSettings, {"fft_length": 256}, "window's 400 samples.*256"),
         (AudioSettings, {"high_hz": 9000.0}, "half of `rate`, 8000 Hz"),
         (AudioSettings, {"low_hz": 4000.0, "high_hz": 300.0}, "low_hz=4000.0"),
@@ -87,7 +87,7 @@ def test_impossible_settings_are_refused(cls, options, message):
     ],
 )
 def test_the_shape_of_a_sounds_features(options, shape):
-    settings = AudioSettings(rate=8000, **options)
+    settings = AudioSettings(**{"rate": 8000, "seconds": 1.0, **options})
     assert settings.shape == shape
     assert settings.window_samples == 200
     assert settings.fft_points == (settings.fft_length or 256)

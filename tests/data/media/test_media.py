@@ -1,4 +1,3 @@
-import dataclasses
 import gc
 import io
 import sys
@@ -12,7 +11,7 @@ import tensorflow as tf
 from mmkeras.data.kinds import KINDS, ImageSettings
 from mmkeras.data.media.augment_image import augment_images
 from mmkeras.data.media.decoding import media_cells
-from mmkeras.data.media.stores import MediaStore, decoding_once
+from mmkeras.data.media.stores import MediaStore
 
 
 def encoded(array, mode=None, fmt="PNG", **options):
@@ -183,33 +182,3 @@ def test_a_picture_that_stands_in_many_rows_is_decoded_once(cache, tmp_path, mon
         assert store.values.shape == (8, 6, 6, 3)
         np.testing.assert_array_equal(store.values[positions], batch)
     assert batch[:, 0, 0, 0].tolist() == [40, 80, 0, 0]
-
-
-def test_models_of_one_experiment_share_what_was_decoded(tmp_path, monkeypatch):
-    """By column, however the holes lie; a file that has changed is decoded again."""
-    (tmp_path / "a.png").write_bytes(encoded(np.full((4, 4, 3), 10, np.uint8)))
-    cells, settings = [str(tmp_path / "a.png"), encoded(noise(6, 6, 3))], ImageSettings(size=(4, 4))
-    decoded = []
-    monkeypatch.setattr(
-        type(KINDS["image"]),
-        "decode",
-        lambda self, cell, settings: decoded.append(cell) or np.full((4, 4, 3), len(decoded)),
-    )
-
-    def values(*rows, **other):
-        column = pd.Series([None if row is None else cells[row] for row in rows], dtype=object)
-        own = dataclasses.replace(settings, **other)
-        return MediaStore(KINDS["image"], column, own, "memory").values[:, 0, 0, 0].tolist()
-
-    with decoding_once():
-        first = values(0, 1)
-        with decoding_once():
-            assert values(0, None, 1, 0) == [first[0], 255, first[1], first[0]]
-        assert values(0, 1) == first and len(decoded) == 2
-        values(0, 1, background=0)
-        assert len(decoded) == 4
-        (tmp_path / "a.png").write_bytes(encoded(noise(9, 9, 3)))
-        values(0, 1)
-        assert len(decoded) == 6
-    values(0, 1)
-    assert len(decoded) == 8

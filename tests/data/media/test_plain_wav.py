@@ -26,7 +26,8 @@ def noise(*shape):
 def test_a_plain_wav_gives_the_very_samples_of_the_decoder(samples, channels):
     contents = wav(noise(samples, channels))
     assert is_plain_wav(contents, 8000)
-    decoded = decode_plain_wav(contents, SETTINGS)
+    decoded, seconds = decode_plain_wav(contents, SETTINGS)
+    assert seconds == samples / 8000
     np.testing.assert_array_equal(decoded, decode_sound(contents, SETTINGS))
 
 

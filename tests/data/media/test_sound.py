@@ -53,6 +53,8 @@ def container(fmt, codec, samples, rate=48000, video=None, path=None):
             stream = output.add_stream(codec, rate=rate, layout="stereo")
             if stream.codec_context.format.name == "s16":
                 values = np.round(samples * 32767).astype(np.int16).reshape(1, -1)
+            elif not stream.codec_context.format.is_planar:
+                values = samples.astype(np.float32).reshape(1, -1)
             else:
                 values = np.ascontiguousarray(samples.T, np.float32)
             frame = av.AudioFrame.from_ndarray(
@@ -323,7 +325,7 @@ def test_resampling_keeps_a_tone():
 
 
 def test_threads_get_what_one_thread_gets():
-    settings = AudioSettings(rate=8000)
+    settings = AudioSettings(rate=8000, seconds=1.0)
     files = [encoded(tones(3000, seed=i), 11025, "FLAC") for i in range(40)]
     alone = [decode_sound(contents, settings) for contents in files]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:

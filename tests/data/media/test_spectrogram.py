@@ -13,9 +13,16 @@ from mmkeras.data.media.spectrogram import (
 )
 
 SIZES = [
-    {"rate": 8000},
+    {"rate": 8000, "seconds": 1.0},
     {"rate": 16000, "seconds": 0.5, "window": 0.032, "hop": 0.008},
-    {"rate": 16000, "fft_length": 700, "mel_bands": 40, "low_hz": 50.0, "high_hz": 7000.0},
+    {
+        "rate": 16000,
+        "seconds": 1.0,
+        "fft_length": 700,
+        "mel_bands": 40,
+        "low_hz": 50.0,
+        "high_hz": 7000.0,
+    },
     {"rate": 22050, "seconds": 0.73, "fft_length": 2048, "hop": 0.0232, "mel_bands": 128},
     # An odd window, in an even transform.
     {"rate": 11025, "seconds": 0.6, "window": 0.02277},
@@ -136,14 +143,14 @@ def test_window_longer_than_the_sound():
 
 @pytest.mark.parametrize("hertz", [200.0, 1000.0, 3000.0, 7000.0])
 def test_a_tone_is_loudest_in_the_band_around_it(hertz):
-    settings = AudioSettings()
+    settings = AudioSettings(seconds=1.0)
     tone = 0.5 * np.sin(2 * np.pi * hertz * np.arange(16000) / 16000)
     features = sound_features(tone[np.newaxis].astype(np.float32), settings).numpy()[0]
     band = int(features[50].argmax())
     mels = np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), 66)
     mel = 0.015 * hertz if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
     assert mels[band] < mel < mels[band + 2]
-    bins = AudioSettings(features="spectrogram")
+    bins = AudioSettings(features="spectrogram", seconds=1.0)
     power = sound_features(tone[np.newaxis].astype(np.float32), bins).numpy()[0, 50]
     assert power.argmax() == round(hertz / 16000 * 512)
 
@@ -181,11 +188,11 @@ def test_bands_between_two_frequencies_are_refused():
 
 def test_waves_of_another_length_are_refused():
     with pytest.raises(ValueError, match=r"\(batch, 16000\).*\(2, 8000\)"):
-        sound_features(tf.zeros((2, 8000)), AudioSettings())
+        sound_features(tf.zeros((2, 8000)), AudioSettings(seconds=1.0))
 
 
 def test_a_row_does_not_depend_on_its_neighbours():
-    settings = AudioSettings(features="mfcc", deltas=2)
+    settings = AudioSettings(features="mfcc", deltas=2, seconds=1.0)
     sounds = waves(settings)
     alone = sound_features(sounds[1:2], settings)[0]
     np.testing.assert_allclose(sound_features(sounds, settings)[1], alone, rtol=0, atol=2e-3)

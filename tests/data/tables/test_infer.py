@@ -36,7 +36,7 @@ def table_of(rows=40):
             "sample_id": [f"s{i}" for i in range(rows)],
             "my photo": [f"images/{i}.JPG" for i in range(rows)],
             "scan": [PNG + bytes([i]) for i in range(rows)],
-            "pixels": list(np.random.default_rng(0).random((rows, 2, 2))),
+            "pixels": list(np.random.default_rng(0).random((rows, 8, 8))),
             "title": [f"thing{i}" for i in range(rows)],
             "review": ["it was so good", "it was not good", "it was fine", "so so"] * (rows // 4),
             "body": [f"a longer text of number {i % 30}" for i in range(rows)],

@@ -54,7 +54,7 @@ def guess_medium(column: str, some: Sequence[Any], base_dir: str | Path | None) 
     raw, some = some, [_as_own(cell) for cell in some]
     arrays = [cell for cell in some if isinstance(cell, np.ndarray) and cell.dtype.kind in "buif"]
     if len(arrays) > len(some) / 2:
-        return guess_array(arrays, lists=not all(a is b for a, b in zip(raw, some, strict=True)))
+        return guess_array(arrays, lists=any(_is_nested(cell) for cell in raw))
     kinds = Counter(_medium(cell, base_dir) for cell in some)
     likeliest = max(_FILES, key=lambda kind: kinds[kind])
     if kinds[likeliest] > len(some) / 2:
@@ -116,11 +116,16 @@ def _as_own(cell: Any) -> Any:
         cell = own_form(cell)
     except ValueError:
         return cell
-    nested = isinstance(cell, np.ndarray) and cell.dtype == object
-    if nested or isinstance(cell, list | tuple):
+    if _is_nested(cell):
         steps = next(kind for kind in _FILES.values() if kind.varying_length)
         return steps.as_array(cell)
     return cell
+
+
+def _is_nested(cell: Any) -> bool:
+    """Whether a cell is a list, or an array of arrays, as Parquet gives lists back."""
+    of_arrays = isinstance(cell, np.ndarray) and cell.dtype == object
+    return of_arrays or isinstance(cell, list | tuple)
 
 
 def _names_several(text: str) -> bool:
