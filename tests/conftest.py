@@ -46,6 +46,16 @@ def shared_table() -> tuple[pd.DataFrame, Schema]:
     return make_small_table()
 
 
+@pytest.fixture
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    """One-hot targets and a model's outputs for 200 rows of four classes."""
+    rng = np.random.default_rng(0)
+    # Rounded, so that scores have ties.
+    outputs = np.round(rng.dirichlet(np.ones(4), 200), 1) + 1e-3
+    outputs /= outputs.sum(axis=1, keepdims=True)
+    return np.eye(4)[rng.integers(0, 4, 200)], outputs
+
+
 @contextmanager
 def eager_models():
     """Models train and predict step by step, as `run_eagerly=True` makes them."""

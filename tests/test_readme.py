@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import PIL.Image
+import pytest
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -14,6 +15,7 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
 
 
+@pytest.mark.eager
 def test_the_example_goes_from_a_csv_to_predictions(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

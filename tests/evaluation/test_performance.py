@@ -14,15 +14,6 @@ CLASSES = LabelTask(Label("kind"), tuple("abcd"))
 LABELS = LabelsTask(Labels("tags"), ("a", "b"))
 
 
-@pytest.fixture
-def answers():
-    rng = np.random.default_rng(0)
-    # Rounded, so that scores have ties.
-    outputs = np.round(rng.dirichlet(np.ones(4), 200), 1) + 1e-3
-    outputs /= outputs.sum(axis=1, keepdims=True)
-    return np.eye(4)[rng.integers(0, 4, 200)], outputs
-
-
 def test_areas_with_ties_are_those_of_scikit_learn(answers):
     targets, outputs = answers
     found = class_curves(targets, outputs)

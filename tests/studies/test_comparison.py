@@ -167,7 +167,7 @@ def test_trials_choose_settings_on_validation_rows(config, tmp_path):
 def test_vectorized_seeds_find_what_only_both_modalities_tell(config, tmp_path):
     pytest.importorskip("jax")
     before = os.environ.get("KERAS_BACKEND")
-    training = dataclasses.replace(config.settings.training, epochs=40)
+    training = dataclasses.replace(config.settings.training, epochs=40, batch_size=16)
     done = compare(
         dataclasses.replace(
             config, fusions=("concat",), seeds=3, vectorized=True, workers=1, out=tmp_path,

@@ -9,15 +9,6 @@ from mmkeras.tasks import LabelTask, StepLabelsTask, task_class
 TASK = LabelTask(Label("kind"), tuple("abcd"))
 
 
-@pytest.fixture
-def answers():
-    rng = np.random.default_rng(0)
-    # Rounded, so that scores have ties.
-    outputs = np.round(rng.dirichlet(np.ones(4), 200), 1) + 1e-3
-    outputs /= outputs.sum(axis=1, keepdims=True)
-    return np.eye(4)[rng.integers(0, 4, 200)], outputs
-
-
 def test_figures_are_those_of_scikit_learn(answers):
     targets, outputs = answers
     true, guess = targets.argmax(1), outputs.argmax(1)
