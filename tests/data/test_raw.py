@@ -8,6 +8,8 @@ from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.raw import RawModality
 from mmkeras.schema import Audio, Schema, Sequence, StepLabels, Text, Video
 
+pytestmark = pytest.mark.filterwarnings("ignore:The model does not take some cells")
+
 
 @pytest.fixture(scope="module")
 def everything(shared_table):

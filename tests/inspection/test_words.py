@@ -22,6 +22,8 @@ FRAME = pd.DataFrame(
         "when": ["day", "night", "night", "day", "night"],
     }
 )
+
+pytestmark = pytest.mark.filterwarnings("ignore:The model does not take some cells")
 ROWS = [3, 0, 2]
 
 

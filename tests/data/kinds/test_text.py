@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mmkeras.data.kinds import TextSettings
@@ -42,6 +43,7 @@ def test_vocabulary_is_the_most_frequent_words_by_number_of_texts():
     assert set(fitted.vocabulary) == {"apple", "pear", "red"}
 
 
+@pytest.mark.filterwarnings("ignore:The model does not take some cells")
 def test_tokens_are_padded_cut_and_unknown_words_marked():
     frame = pd.DataFrame({"note": ["one two three", "one"], "label": ["a", "b"]})
     schema = Schema([Text("note")], "label")
@@ -63,6 +65,7 @@ def test_reading_many_texts_shows_progress(monkeypatch, capsys):
     assert "counting words 2/2 (100 %)" in shown and "reading texts 3/3 (100 %)" in shown
 
 
+@pytest.mark.filterwarnings("ignore:The model does not take some cells")
 def test_a_batch_of_empty_token_sequences_is_padding_only():
     frame = pd.DataFrame({"t": ["known words", "!?", "…"], "label": ["a", "b", "a"]})
     schema = Schema([Text("t")], "label")

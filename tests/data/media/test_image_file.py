@@ -245,6 +245,7 @@ def test_arrays_become_pngs_that_hold_them():
         np.testing.assert_array_equal(pixels, array.reshape(HEIGHT, WIDTH, -1)[..., :3])
 
 
+@pytest.mark.filterwarnings("ignore:Truncated File Read:UserWarning:PIL")
 @pytest.mark.parametrize(
     "name", ["PNG colour", "PNG palette", "JPEG colour", "GIF", "BMP colour", "TIFF colour", "WebP"]
 )
@@ -292,6 +293,7 @@ def test_a_sparse_file_is_not_read_whole(tmp_path, start, size):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("side", [10_100, 60_000])
 def test_a_header_that_claims_too_much_is_refused(side):
     assert side * side > MAX_PIXELS

@@ -197,6 +197,7 @@ def test_a_hole_is_a_sequence_of_padding():
     assert inputs["speech"].shape == (1, 4, 2)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not take some cells")
 def test_long_sequences_are_cut_at_their_end():
     frame = table_of(steps(9), steps(2))
     settings = SequenceSettings(max_length=6, scaling="none")

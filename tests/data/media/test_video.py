@@ -165,6 +165,7 @@ def test_ffmpeg_is_not_left_to_follow_playlists_or_to_draw_texts(tmp_path):
             read(tmp_path / name, frames=2)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not take some cells")
 def test_the_sound_track_of_a_clip_can_be_a_second_modality(tmp_path):
     for name in ("a", "b"):
         make_clip(tmp_path / f"{name}.mp4", frames=5, sound=True)
