@@ -35,7 +35,7 @@ def main(
         raise ValueError(f"--out must end in .csv or .parquet. Received: {out}.")
     predictions = mmkeras.Run(run).predict(rows, on_error=on_error)
     if out.suffix == ".csv":
-        predictions.to_csv(out, index_label="row")
+        predictions.to_csv(out, index_label="index")
     else:
         predictions.to_parquet(out)
     print(predictions.iloc[:10].to_string(max_cols=4, float_format="{:.3f}".format))

@@ -305,6 +305,9 @@ class Schema:
             raise ValueError(
                 f"A target with a label for each step needs sequences only; {others} have no steps."
             )
+        for use, column in (("id", self.id), ("group", self.group)):
+            if column is not None and column in self.target_columns:
+                raise ValueError(f"The target column {column!r} cannot be the {use}, too.")
         for column in self.target_columns:
             users = [m.name for m in self.modalities if column in m.columns]
             if users:
@@ -386,7 +389,8 @@ class Schema:
         if not path.is_file():
             raise FileNotFoundError(f"No schema file at {path}.")
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls.from_dict(data.get("schema", data))  # a run's config.json holds one
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path} is not a valid schema: {error}") from error
 

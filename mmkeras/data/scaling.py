@@ -14,7 +14,7 @@ _MANY_ROWS = 20  # with fewer, what looks like a heavy tail may be one row
 _HEAVY = 5.0  # deviation of all values over that of the middle 90 %; 1.3 for a normal distribution
 _LIGHT = 3.0
 _KNOTS = 101
-_LARGEST = np.finfo(np.float64).max / 64
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,11 +64,17 @@ def choose_scaling(values: np.ndarray) -> str:
 
 
 def _tails(values: np.ndarray) -> float:
-    low, high = np.quantile(values, (0.05, 0.95))
+    low, high = _quantiles(values, (0.05, 0.95))
     core = values[(values >= low) & (values <= high)]
     (whole, middle) = (mean_and_deviation(each)[1] for each in (values, core))
     # Where most values are equal, the others are no tail: there is nothing to measure them by.
-    return 1.0 if np.ptp(core) == 0 else float(whole / middle)
+    return 1.0 if core.min() == core.max() else float(whole / middle)
+
+
+def _quantiles(values: np.ndarray, shares: np.ndarray | tuple[float, ...]) -> np.ndarray:
+    """`numpy.quantile`, which interpolates by differences, where these would overflow, too."""
+    unit = 16.0 if np.abs(values).max() > _LARGEST / 4 else 1.0
+    return np.quantile(values / unit, shares) * unit
 
 
 def _log(values: np.ndarray) -> np.ndarray:
@@ -80,13 +86,13 @@ def limits_of(values: np.ndarray) -> tuple[float, float]:
     """The smallest and the largest number that are not far outside of the training rows'."""
     low, high = float(values.min()), float(values.max())
     width = high / 2 - low / 2 or max(abs(low), 1.0) / 2  # half of it: the whole may overflow
-    reach = min(2 * FAR * width, _LARGEST)
+    reach = 2 * FAR * width  # may be infinite
     return max(low - reach, -_LARGEST), min(high + reach, _LARGEST)
 
 
 def knots_of(values: np.ndarray) -> tuple[float, ...]:
     """Equally frequent values, for the scaling `"quantile"`."""
-    return tuple(np.quantile(values, np.linspace(0, 1, _KNOTS)).tolist())
+    return tuple(_quantiles(values, np.linspace(0, 1, _KNOTS)).tolist())
 
 
 def transformed(values: np.ndarray, method: str, knots: tuple[float, ...] = ()) -> np.ndarray:
@@ -115,8 +121,8 @@ def centre_and_spread(values: np.ndarray, method: str) -> tuple[float, float]:
     normal distribution's deviation, where that range is not empty.
     """
     if method == "robust":
-        first, median, third = np.quantile(values, (0.25, 0.5, 0.75))
-        spread = (third - first) / 1.349
+        first, median, third = _quantiles(values, (0.25, 0.5, 0.75))
+        spread = third / 1.349 - first / 1.349
         if spread > 0:
             return float(median), float(spread)
     if method == "quantile":

@@ -76,8 +76,12 @@ class DataConfig:
     def name(self) -> str:
         return self.data.stem if self.data else self.dataset
 
-    def load(self) -> tuple[pd.DataFrame, Schema, list[str]]:
-        """The validated, cleaned table, its schema, and what was inferred and dropped, in words."""
+    def load(self, on_error: str = "raise") -> tuple[pd.DataFrame, Schema, list[str]]:
+        """The validated, cleaned table, its schema, and what was inferred and dropped, in words.
+
+        Args:
+            on_error: `"skip"` leaves rows out that have a problem.
+        """
         self._refuse_without_effect()
         messages = []
         if self.data is None:
@@ -90,13 +94,17 @@ class DataConfig:
                 inferred = self._inferred_schema()
                 schema = inferred.schema
                 messages.append(
-                    "The schema was inferred. To change it, save it, edit it and pass --schema "
-                    f"my.json:\n  python -c \"import mmkeras; mmkeras.infer_schema('{self.data}', "
-                    f"{self.target!r}).schema.save('my.json')\"\n{inferred}"
+                    "The schema was inferred. To change it, copy the run's config.json, edit its "
+                    f'"schema", and pass the file as --schema:\n{inferred}'
                 )
         table = read_table(
-            source, schema, base_dir=self.base_dir, allow_unlabelled=self.drop_unlabelled
+            source,
+            schema,
+            base_dir=self.base_dir,
+            allow_unlabelled=self.drop_unlabelled,
+            on_error=on_error,
         )
+        messages += [f"skipped: {problem}" for problem in table.attrs.pop("skipped", ())]
         table, cleaning = clean_table(
             table,
             schema,
@@ -191,6 +199,12 @@ class DataConfig:
         raw = read_raw(self.data)
         # Which rows are which is nothing to learn from.
         unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
+        for column in (self.target, self.id, self.group):
+            if column is not None and column in unused:
+                raise ValueError(
+                    f"The column {column!r} cannot be the target, id or group and also be ignored, "
+                    "or name the split or the folds."
+                )
         missing = [column for column in unused if column not in raw.columns]
         if missing:
             raise ValueError(
@@ -200,6 +214,8 @@ class DataConfig:
         target: Any = self.target
         if self.task != "auto":
             columns = find_target(raw, self.target)[0].columns
+            if len(columns) > 1 and self.task not in ("labels", "number"):
+                raise ValueError(f"--task {self.task} has one target column. Received: {columns}.")
             target = TARGETS[self.task](columns[0] if len(columns) == 1 else columns)
         return infer_schema(
             raw.drop(columns=unused),

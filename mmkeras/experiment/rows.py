@@ -113,7 +113,7 @@ def open_fold(
 
 def open_table(data: DataConfig, settings: Settings) -> tuple[pd.DataFrame, Schema, list[str]]:
     """The table before it is split, its schema, and what was done to it, in words."""
-    table, schema, messages = data.load()
+    table, schema, messages = data.load(settings.on_error)
     settings.preprocessing(schema)  # settings without effect are refused before any work
     if settings.on_error == "skip":
         # Before splitting, so that models of other modalities are compared on the same rows.

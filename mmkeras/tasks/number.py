@@ -80,7 +80,18 @@ class NumberTask(Task):
 
     def encode(self, frame, id=None):
         values = self._numbers(frame)
-        return ((values - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+        with np.errstate(over="ignore"):
+            encoded = ((values - self.mean) / np.array(self.deviation)).astype(np.float32)
+        beyond = np.argwhere(np.isinf(encoded))
+        if len(beyond):
+            row, place = beyond[0]
+            raise ValueError(
+                f"{row_name(frame, row, id)}: the target {self.target.columns[place]!r} is "
+                f"{values[row, place]:g}, too far from the training rows' mean of "
+                f"{self.mean[place]:g} for the numbers that models compute with. Correct the cell "
+                "or leave the row out."
+            )
+        return encoded
 
     def _numbers(self, frame) -> np.ndarray:
         return np.stack([to_numbers(frame[column]) for column in self.target.columns], axis=1)

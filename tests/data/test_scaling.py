@@ -27,6 +27,8 @@ def fit(values, **settings):
         np.append(np.random.default_rng(0).normal(5, 2, 199), 1e200),
         np.exp(np.random.default_rng(0).normal(6, 3, 500)),
         np.append(np.arange(50.0), [1.7e308, -1.7e308]),
+        np.full(40, 1e308),
+        np.array([1e308, -1e308] * 20),
         np.arange(10) * 1e-301,
         np.append(np.zeros(95), np.arange(5) + 10.0),
         np.array([3.0]),
@@ -107,3 +109,15 @@ def test_what_training_did_not_prepare_for_is_counted_by_column_and_said():
     ]
     with pytest.warns(UserWarning, match=r"'colour': 1 of 6 cells have one of the rarer"):
         Pipeline(frame, fitted)
+
+
+def test_training_rows_are_never_far_outside_and_targets_that_overflow_are_refused():
+    for values in (np.full(40, 1e308), np.array([1e308, -1e308] * 20)):
+        fitted = fit(values)
+        assert not fitted.unprepared(pd.DataFrame({"x": values}))
+        assert np.abs(fitted.vectors(pd.DataFrame({"x": values}))).max() <= 1
+    schema = Schema([COLUMN], target=Number("y"))
+    train = pd.DataFrame({"x": np.arange(4.0), "y": np.arange(4.0)})
+    task = fit_preprocessing(train, schema).task
+    with pytest.raises(ValueError, match=r"index 1: the target 'y' is 1e\+300, too far"):
+        task.encode(pd.DataFrame({"y": [1.0, 1e300]}))

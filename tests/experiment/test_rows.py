@@ -131,3 +131,28 @@ def test_official_folds_are_tested_once_each_and_are_no_inputs(tmp_path):
 def test_settings_of_rows_without_effect_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         DataConfig(**wrong).load()
+
+
+def test_rows_that_cannot_be_read_are_skipped_in_training_too(tmp_path):
+    frame = pd.DataFrame({"x": [*map(str, np.arange(20) * 0.37)], "label": ["a", "b"] * 10})
+    frame.loc[[3, 8], "x"] = "much"
+    frame.loc[5, "label"] = None
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    Schema([Tabular("t", numeric=["x"])], "label").save(tmp_path / "own.json")
+    data = DataConfig(data=tmp_path / "own.csv", schema=tmp_path / "own.json")
+    shares = {"validation": 0.2, "test": 0.2, "seed": 0}
+    with pytest.raises(ValueError, match="--on-error skip"):
+        open_rows(data, Settings(), **shares)
+    rows = open_rows(data, Settings(on_error="skip"), **shares)
+    assert sorted(set(range(20)) - set(rows.table.index)) == [3, 5, 8]
+    assert sum(message.startswith("skipped: own.csv, row") for message in rows.messages) == 3
+
+
+def test_a_column_has_one_use(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(20) * 0.37, "g": 1, "label": ["a", "b"] * 10})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    own = {"data": tmp_path / "own.csv", "target": "label"}
+    with pytest.raises(ValueError, match=r"'g' cannot be the target, id or group and also be"):
+        DataConfig(**own, group="g", ignore=("g",)).load()
+    with pytest.raises(ValueError, match="cannot be the group, too"):
+        DataConfig(**own, group="label").load()

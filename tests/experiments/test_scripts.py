@@ -112,7 +112,7 @@ def test_predicting_writes_a_file_beside_the_rows(trained, table, capsys):
     rows = table.with_name("new.csv")
     pd.read_csv(table).drop(columns="when")[:7].to_csv(rows, index=False)
     script("predict").main(fused, rows)
-    predictions = pd.read_csv(rows.with_name("new.predictions.csv"), index_col="row")
+    predictions = pd.read_csv(rows.with_name("new.predictions.csv"), index_col="index")
     assert len(predictions) == 7 and set(predictions["predicted"]) <= {"day", "night"}
     assert "7 rows" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"\.csv or \.parquet"):

@@ -204,7 +204,8 @@ class TabularPreprocessor:
             values = np.clip(values, *self.limits[column])
         method = self.methods.get(column, "standard")
         values = transformed(values, method, self.knots.get(column, ()))
-        scaled = (values - self.mean[column]) / self.deviation[column]
+        with np.errstate(over="ignore"):  # what overflows is cut
+            scaled = (values - self.mean[column]) / self.deviation[column]
         return np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
     def _places(self, frame: pd.DataFrame, column: str) -> np.ndarray:

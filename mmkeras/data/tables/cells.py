@@ -11,6 +11,7 @@ import numbers
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +33,7 @@ _NO_NUMBER = frozenset(word.lower() for word in NA_WORDS)
 NUMBERS = (int, float, numbers.Real, np.bool_, Decimal)
 CONTAINERS = (list, tuple, set, frozenset, np.ndarray)
 _FLOATS = (float, np.floating)
+EXACT = 2**53  # from here on, floats do not tell neighbouring integers apart
 # What pandas calls columns of one type.
 _ALIKE = ("string", "integer", "floating", "boolean", "datetime64", "empty")
 
@@ -91,8 +93,10 @@ def label_name(value: Any) -> str | None:
     """The class name of one cell, as in `label_names`."""
     if is_empty(value):
         return None
-    if isinstance(value, _FLOATS) and float(value).is_integer():
+    if isinstance(value, _FLOATS) and float(value).is_integer() and abs(value) < EXACT:
         value = int(value)
+    if isinstance(value, datetime) and value.time() == time():
+        value = value.date()  # as a file says it
     return str(value).strip()
 
 
@@ -160,7 +164,8 @@ def _items(value: Any, separator: str) -> Iterable[Any]:
         listed = written_list(value)
         if listed is not None:
             return sorted(listed) if value.strip().startswith("{") else listed
-    return str(value).split(separator)
+    # A lone number, such as 1.0 of a column with holes, is one label.
+    return value.split(separator) if isinstance(value, str) else [value]
 
 
 def to_number(value: Any) -> float | None:

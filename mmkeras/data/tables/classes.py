@@ -46,6 +46,11 @@ def limit_classes(
     task = None if schema.target is None else task_class(schema.target)
     if task is None or not task.has_classes or task.per_step:
         raise ValueError(f"Rare classes need a target with classes. Received: {schema.target}.")
+    if len(schema.target_columns) > 1:
+        raise ValueError(
+            f"The target has a column for each label, {list(schema.target_columns)}: leave the "
+            "columns of rare labels out of it."
+        )
     sets = task.label_sets(frame, schema.target)
     counts = Counter(name for labels in sets for name in labels if name is not None)
     few = {name: count for name, count in counts.items() if count < min_rows}

@@ -73,6 +73,8 @@ def read_column(
     """
     if isinstance(cells.dtype, pd.StringDtype):
         cells = cells.astype(object)  # pandas walks Python objects four times as fast
+    if (role == "text" or role not in KINDS) and (found := _with_nul(cells)):
+        return cells, found
     if role in KINDS:
         return KINDS[role].read_cells(cells, folder)
     if role in DATE_ROLES:
@@ -93,8 +95,19 @@ def _read_labels(cells: pd.Series, role: str, separator: str) -> tuple[pd.Series
         joined = (None if is_empty(v) else separator.join(step_labels(v, separator)) for v in cells)
         return object_series(joined, cells), []
     if role == "labels":
-        return object_series((separator.join(s) for s in label_sets(cells, separator)), cells), []
+        sets = label_sets(cells, separator)
+        each = pd.Series([name for names in sets for name in names], dtype=object)
+        form = dict(zip(each, canonical_names(each), strict=True))
+        return object_series((separator.join(form[n] for n in names) for names in sets), cells), []
     return canonical_names(cells), []
+
+
+def _with_nul(cells: pd.Series) -> list[Problem]:
+    """Texts with a NUL, at which some readers end a text, so that two names become one."""
+    if pd.api.types.is_numeric_dtype(cells):
+        return []
+    places = [row for row, value in enumerate(cells, 1) if isinstance(value, str) and "\0" in value]
+    return [(row, f"{shown_cell(cells.iloc[row - 1])} has a NUL character") for row in places]
 
 
 def _label_problem(value: Any, role: str, separator: str) -> str | None:

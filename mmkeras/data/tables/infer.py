@@ -82,8 +82,9 @@ def infer_schema(
     (Image(name='my_photo', column='my photo'),)
     """
     if not isinstance(table, pd.DataFrame):
-        base_dir = Path(table).parent if base_dir is None else base_dir
-        table = load_file(Path(table), None)
+        table = Path(table).expanduser()
+        base_dir = table.parent if base_dir is None else base_dir
+        table = load_file(table, None)
     columns = list(table.columns)
     _check_names(columns)
     for argument, column in (("id", id), ("group", group)):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.tables.cells import NA_WORDS, label_names
+from mmkeras.data.tables.cells import EXACT, NA_WORDS, label_names
 
 _BOOLEANS = {"true": "True", "false": "False"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -66,7 +66,7 @@ def _number_name(name: str) -> str:
     value = float(name)
     if not math.isfinite(value):
         return name
-    return str(int(value)) if value.is_integer() else repr(value)
+    return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
 
 
 class KnownNames:
@@ -90,11 +90,15 @@ class KnownNames:
         self._exact = {name: place for place, name in enumerate(names)}
         by_meaning = defaultdict(list)
         for place, name in enumerate(names):
-            by_meaning[_meaning(name)].append(place)
+            meaning = _meaning(name)
+            by_meaning[meaning].append(place)
+            if isinstance(meaning, int) and abs(meaning) >= EXACT:
+                # pandas makes a float of it where the column has holes.
+                by_meaning[("float", float(meaning))].append(place)
         self._by_meaning = {
             meaning: places[0]
             for meaning, places in by_meaning.items()
-            if meaning is not None and len(places) == 1
+            if meaning is not None and len(set(places)) == 1
         }
         if missing_is_known:
             self._by_meaning.pop("missing", None)
@@ -133,4 +137,9 @@ def _meaning(name: str | None) -> Any:
         return "missing"
     if name.lower() in _BOOLEANS:
         return _BOOLEANS[name.lower()]
-    return float(name) if _NUMBER.fullmatch(name) else None
+    if not _NUMBER.fullmatch(name):
+        return None
+    if name.lstrip("+-").isdigit():
+        return int(name)  # exact: floats cannot tell long numbers apart
+    value = float(name)
+    return ("float", value) if abs(value) >= EXACT else value

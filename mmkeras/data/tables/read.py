@@ -13,6 +13,7 @@ Rows are counted as a spreadsheet without its header counts them: the first data
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,17 @@ def read_table(
     if isinstance(source, pd.DataFrame):
         raw, name, folder = source.copy(), "DataFrame", Path()
     else:
-        path = Path(source)
+        if not isinstance(source, str | os.PathLike):
+            raise ValueError(
+                "A table is a file or a pandas.DataFrame. Received: "
+                f"{type(source).__module__}.{type(source).__name__}."
+            )
+        path = Path(source).expanduser()
         raw, name = load_file(path, roles), path.name
         folder = path if path.is_dir() else path.parent
-    folder = (folder if base_dir is None else Path(base_dir)).absolute()
+    folder = (folder if base_dir is None else Path(base_dir).expanduser()).absolute()
+    if isinstance(raw.columns, pd.MultiIndex):
+        raise TableError([f"{name}: columns have names of several levels; give each one name"])
     check_repeated(name, list(raw.columns), roles)
 
     required = list(roles) if require_target else schema.columns

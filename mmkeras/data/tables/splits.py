@@ -36,9 +36,12 @@ _PARTS = {
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
+    "eval": "validation",
+    "validate": "validation",
     "test": "test",
     "testing": "test",
 }
+_YES, _NO = ("true", "1", "yes", "y"), ("false", "0", "no", "n")
 # Folds from which a share of whole groups is put together; more folds meet the share more
 # exactly and stratify each of them worse.
 _GROUP_FOLDS = 10
@@ -105,7 +108,7 @@ def split_table(
     >>> {name: len(part) for name, part in splits.items()}
     {'train': 6, 'validation': 2, 'test': 2}
     """
-    if min(validation, test) < 0 or validation + test >= 1:
+    if not (validation >= 0 and test >= 0 and validation + test < 1):
         raise ValueError(
             "`validation` and `test` are shares of the rows that leave some to train on. "
             f"Received: validation={validation}, test={test}."
@@ -172,11 +175,12 @@ def _part_words(column: str, found: set[str]) -> dict[str, str]:
     """What the words found in a split column mean."""
     if found == {"0", "1", "2"}:
         return {"0": "train", "1": "validation", "2": "test"}
-    named = {_PARTS[word] for word in re.findall(r"[a-z]+", column.lower()) if word in _PARTS}
-    if found <= {"true", "false", "0", "1"} and len(named) == 1:
+    words = re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", column).lower())
+    named = {_PARTS[word] for word in words if word in _PARTS}
+    if found <= {*_YES, *_NO} and len(named) == 1:
         (yes,) = named
         no = "test" if yes == "train" else "train"
-        return {"true": yes, "1": yes, "false": no, "0": no}
+        return dict.fromkeys(_YES, yes) | dict.fromkeys(_NO, no)
     return _PARTS
 
 

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
+from mmkeras.data.tables.cells import label_names
 from mmkeras.data.tables.names import KnownNames, canonical_names
 from mmkeras.data.tables.read import read_table
-from mmkeras.schema import Label, Schema, Tabular
+from mmkeras.schema import Label, Labels, Schema, Tabular, Text
 
 # What a CSV file says in its cells; the other side is what pandas.read_csv makes of the same file.
 COLUMNS = {
@@ -93,3 +94,28 @@ def test_words_for_no_value_are_no_classes_unless_the_target_says_so(tmp_path):
     schema = Schema([table], target=Label("label", na_is_class=True))
     assert read_table(path, schema)["label"].tolist() == ["a", "NA", "b", "null"]
     assert Schema.from_json(schema.to_json()) == schema
+
+
+def test_long_numbers_are_told_apart_by_each_digit_and_found_as_floats():
+    known = KnownNames(["12345678901234567", "5"])
+    assert known.places(["12345678901234568", "12345678901234567", "5.0"]).tolist() == [-1, 0, 1]
+    (name,) = label_names(pd.Series([12345678901234567.0]))
+    assert known.place(name) == 0, "as pandas reads it in a column with holes"
+
+
+def test_names_with_a_nul_are_refused_by_row():
+    frame = pd.DataFrame({"c": ["a", "a\0b", "a\0c"], "label": list("xyx")})
+    for kind in (Tabular("t", categorical=("c",)), Text("c")):
+        with pytest.raises(ValueError, match=r"row 2, column 'c': .*NUL"):
+            read_table(frame, Schema([kind], "label"))
+
+
+def test_labels_have_one_form_and_dates_one_name(tmp_path):
+    path = tmp_path / "table.csv"
+    frame = pd.DataFrame({"note": list("abc"), "tags": ["1", "2", ""]})
+    frame.to_csv(path, index=False)
+    schema = Schema([Text("note")], target=Labels("tags"))
+    for source in (path, pd.read_csv(path)):
+        assert read_table(source, schema)["tags"].tolist() == ["1", "2", ""]
+    days = pd.Series([pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-01 12:00")])
+    assert list(label_names(days)) == ["2020-01-01", "2020-01-01 12:00:00"]

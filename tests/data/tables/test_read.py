@@ -366,3 +366,15 @@ def test_rows_with_a_problem_are_left_out_on_demand_with_their_reasons(tmp_path)
     with pytest.raises(TableError, match="no column 'label'") as refused:
         read_table(path, schema, on_error="skip")
     assert "--on-error" not in str(refused.value)
+
+
+@pytest.mark.parametrize("source", [[1, 2], {"a": [1]}, None])
+def test_what_is_no_table_is_refused_in_a_line(source):
+    with pytest.raises(ValueError, match=r"A table is a file or a pandas.DataFrame. Received:"):
+        read_table(source, SCHEMA)
+
+
+def test_columns_of_several_levels_are_refused():
+    columns = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    with pytest.raises(TableError, match="several levels"):
+        read_table(pd.DataFrame([[1, 2]], columns=columns), SCHEMA)

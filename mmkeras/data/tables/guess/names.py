@@ -70,8 +70,9 @@ def same_family(column: str, others: list[str]) -> list[str]:
 
 
 def is_flag(series: pd.Series) -> bool:
-    """Whether a column says 0 or 1 (false or true) in every row."""
-    if series.isna().any() or not len(series):
+    """Whether a column says 0 or 1 (false or true) in every row that says anything."""
+    series = series.dropna()
+    if not len(series):
         return False
     distinct = series.unique() if series.dtype != object else {str(v) for v in series}
     names = {str(value).strip().lower() for value in distinct}

@@ -140,6 +140,11 @@ def _one_column(series: pd.Series) -> GuessedTarget:
         return Labels(name), "lists of labels that a file holds as text", ""
     read = written_numbers(distinct) if distinct else None
     few = are_few(len(distinct), len(cells))
+    unknown = [text for text in distinct if is_placeholder(text)]
+    if few and unknown:
+        target, why, warning = _of_classes(name, cells)
+        said = f"{unknown[0]!r} is a class like any other; empty such cells if it means unknown"
+        return target, why, warning or said
     if read is not None and not (few and read.wrong):
         values = [read.values[cell] for cell in cells if cell in read.values]
         values = np.array([value for value in values if not np.isnan(value)])
