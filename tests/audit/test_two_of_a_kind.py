@@ -18,7 +18,10 @@ from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Image, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
-pytestmark = pytest.mark.eager
+pytestmark = [
+    pytest.mark.eager,
+    pytest.mark.filterwarnings("ignore:The model does not take some cells"),
+]
 
 OWN = {
     "front": {"size": (12, 12)},
