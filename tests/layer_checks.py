@@ -256,7 +256,7 @@ def run_python(code, *arguments, backend):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
