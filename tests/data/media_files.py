@@ -25,7 +25,7 @@ def make_clip(path, frames=10, rate=10, codec="mpeg4", size=16, sound=False, pic
             stream.gop_size = 4
         track = container.add_stream("aac", rate=16000) if sound else None
         for place in range(frames if picture else 0):
-            grey = np.full((size, size, 3), place * GREY_STEP, np.uint8)
+            grey = np.full((size, size, 3), place * GREY_STEP % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
             frame.pts = place
             container.mux(stream.encode(frame))

@@ -115,7 +115,8 @@ def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
         return None, problem
     with np.errstate(over="ignore"):
         # A mapped file is copied, and let go.
-        value = as_steps(np.array(cell, np.float32, copy=isinstance(cell, np.memmap)))
+        read = np.array if isinstance(cell, np.memmap) else np.asarray
+        value = as_steps(read(cell, np.float32))
     if not np.isfinite(value).all():
         return None, "numbers beyond the range of float32"
     return (value, None) if value.size else (None, "it has no steps")

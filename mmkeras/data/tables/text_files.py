@@ -70,8 +70,6 @@ def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.Da
             dtype=dict.fromkeys(as_they_stand, str),
             keep_default_na=False,
             na_values=na_words,
-            # Exact to the last digit where the numbers are kept, at half the speed.
-            float_precision=None if roles is None else "round_trip",
             **options,
         )
     if roles is None:

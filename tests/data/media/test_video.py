@@ -29,7 +29,7 @@ def store_of(*cells, settings=SMALL):
 def make_folder(folder, names, shape=(6, 5)):
     folder.mkdir()
     for place, name in enumerate(names):
-        grey = np.full((*shape, 3), place * GREY_STEP, np.uint8)
+        grey = np.full((*shape, 3), place * GREY_STEP % 256, np.uint8)
         (folder / name).write_bytes(image_bytes(grey))
     return folder
 
