@@ -233,7 +233,9 @@ class Pipeline:
             )
             return self._batches(order, [seed, epoch] if augment else None)
 
-        dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(one_epoch)
+        dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(
+            tf.autograph.experimental.do_not_convert(one_epoch)
+        )
         size = (epochs - first_epoch) * self.steps
         dataset = in_order(dataset).prefetch(tf.data.AUTOTUNE)
         return dataset.apply(tf.data.experimental.assert_cardinality(size))
@@ -254,8 +256,12 @@ class Pipeline:
             return self._with_targets(inputs, kept)
 
         batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
+        # The functions hold no Python control flow over tensors: reading their source for it would
+        # take seconds.
         return batches.enumerate().map(
-            assemble, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            tf.autograph.experimental.do_not_convert(assemble),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
         )
 
     def _fold_in(

@@ -112,7 +112,7 @@ def test_a_model_gets_the_numbers_of_dates(tmp_path):
     fitted = Preprocessing.from_dict(fit_preprocessing(table, schema).to_dict())
     own = fitted.modalities["t"]
     vectors = own.vectors(table)
-    parts = np.stack([days.year, days.month, days.day, days.weekday], axis=1)
+    parts = np.stack([days.year, days.month, days.day, days.day_of_week], axis=1)
     np.testing.assert_allclose(vectors, (parts - parts.mean(0)) / parts.std(0), atol=1e-5)
     assert own.spec.groups == (4,) and fitted.inputs["t"].shape == (4,)
     new = read_table(pd.DataFrame({"when": ["01/01/9999", None], "label": ["x", "y"]}),

@@ -164,7 +164,7 @@ def date_parts(dates: pd.Series) -> dict[str, np.ndarray]:
         "year": known.year,
         "month": known.month,
         "day": known.day,
-        "weekday": known.weekday,
+        "weekday": known.day_of_week,
         "hour": hour,
     }
     return {name: values.to_numpy(np.float64, na_value=np.nan) for name, values in parts.items()}
