@@ -166,7 +166,7 @@ class TabularPreprocessor:
             columns.append(np.where(missing, 0.0, self._scaled(column, values)))
             if column in self.indicated:
                 columns.append(missing)
-        codes = [1 + self._places(frame, column) for column in self.categories]
+        codes = [1 + self._places(label_names(frame[c]), c) for c in self.categories]
         for column, own in self.dates.items():
             parts = date_parts(frame[column])
             for part, (mean, deviation, low, high) in own.items():
@@ -208,10 +208,9 @@ class TabularPreprocessor:
             scaled = (values - self.mean[column]) / self.deviation[column]
         return np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
-    def _places(self, frame: pd.DataFrame, column: str) -> np.ndarray:
+    def _places(self, names: pd.Series, column: str) -> np.ndarray:
         """The place of each row's category among those with an input of their own; or -1."""
-        known = KnownNames(self.categories[column], column in self.indicated)
-        return known.places(label_names(frame[column]))
+        return KnownNames(self.categories[column], column in self.indicated).places(names)
 
     def unprepared(self, frame: pd.DataFrame) -> list[Unprepared]:
         """The cells that no training row prepared for, by column."""
@@ -224,7 +223,7 @@ class TabularPreprocessor:
                 found.append(empty_here_only(column, np.isnan(values)))
         for column in self.categories:
             names = label_names(frame[column])
-            unknown = self._places(frame, column) < 0
+            unknown = self._places(names, column) < 0
             empty = np.array([means_missing(name) for name in names], bool)
             seen = names.isin(self.shared.get(column, ())).to_numpy()
             found.append(in_no_training_row(column, unknown & ~empty & ~seen))

@@ -22,7 +22,7 @@ from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.data.tables.written.numbers import read_written
 from mmkeras.schema import Schema
 
-# What pandas.read_csv takes for "no value". Only numeric columns read these words so.
+# What pandas.read_csv takes for "no value". Numeric columns and targets read these so.
 NA_WORDS = (
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"]
     + ["<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
