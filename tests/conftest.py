@@ -67,11 +67,14 @@ def eager_models():
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
-    """Runs a test marked `eager`, and the fixtures that it is the first to need, eagerly.
+    """Every test starts from one seed; one marked `eager`, and its new fixtures, runs eagerly.
+
+    Weights, and with them what a tolerance has to bear, are then the same in each run of a test.
 
     TensorFlow traces a graph for each new model, which costs more than a few small steps. Without
     the mark models are compiled, as for users.
     """
+    keras.utils.set_random_seed(0)
     # JAX compiles each operation for each shape: step by step it would be slower.
     if item.get_closest_marker("eager") is None or keras.backend.backend() != "tensorflow":
         return (yield)

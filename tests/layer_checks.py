@@ -150,7 +150,7 @@ def check_float16(make_layer, full, arguments, expected):
         keras.config.set_dtype_policy(policy)
     assert outputs.dtype == "float16"
     assert all(w.dtype == "float32" for w in half.trainable_weights)
-    np.testing.assert_allclose(outputs, expected, rtol=0.05, atol=0.05)
+    check_close(outputs, expected, tolerance=0.05)
 
 
 def check_close(outputs, expected, tolerance=1e-5, name=""):
