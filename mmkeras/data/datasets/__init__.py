@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
 # A name's module, and the options of its `load`.
 DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "3sources": ("multiview", {"name": "3sources"}),
     "avmnist": ("avmnist", {}),
     "avmnist-full": ("avmnist", {"variant": "full"}),
     "avmnist-speakers": ("avmnist", {"speakers": True}),
+    "bbcsport": ("multiview", {"name": "bbcsport"}),
+    "cub": ("multiview", {"name": "cub"}),
     "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
     "fsdd": ("fsdd", {}),
     "glyphs": ("glyphs", {}),
+    "mfeat": ("multiview", {"name": "mfeat"}),
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
     "synthetic": ("synthetic", {}),
