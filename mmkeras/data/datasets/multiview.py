@@ -22,6 +22,7 @@ Diagonal Dominance in Kernel Document Clustering", ICML 2006 (bbcsport).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +31,6 @@ import pandas as pd
 import scipy.io
 import scipy.sparse
 
-from mmkeras.data.download import provided_dir
 from mmkeras.schema import Label, Schema, Tabular
 
 
@@ -118,11 +118,12 @@ def load(name: str = "mfeat") -> tuple[pd.DataFrame, Schema]:
 
 
 def _folder() -> Path:
-    folder = provided_dir("multiview")
-    if folder is None:
+    root = os.environ.get("MMKERAS_DATA")
+    folder = Path(root or "$MMKERAS_DATA").expanduser() / "multiview"
+    if not (root and folder.is_dir()):
         raise FileNotFoundError(
-            "$MMKERAS_DATA/multiview does not exist. These files have no stated licence and are "
-            "not downloaded; mmkeras/data/datasets/multiview.py says where they come from. Put "
-            "them into a folder `multiview`, and set MMKERAS_DATA to the folder around it."
+            f"{folder} does not exist. These files have no stated licence and are not downloaded; "
+            "mmkeras/data/datasets/multiview.py says where they come from. Put them into a folder "
+            "`multiview`, and set MMKERAS_DATA to the folder around it."
         )
     return folder
