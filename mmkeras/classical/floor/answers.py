@@ -42,6 +42,12 @@ class Answers:
     outputs: dict[str, np.ndarray]
     seconds: float = 0.0
 
+    @property
+    def words(self) -> str:
+        """Which model it is, in a few words."""
+        parts = f" ({self.setting})" if ":" in self.setting else ""
+        return f"{self.method}{parts} on {' + '.join(self.views)}"
+
 
 def answer(
     method: Method,
