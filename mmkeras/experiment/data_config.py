@@ -14,6 +14,7 @@ from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.tables.classes import limit_classes
 from mmkeras.data.tables.clean import clean_table, group_equal_rows
 from mmkeras.data.tables.columns import did_you_mean
+from mmkeras.data.tables.guess.names import is_flag
 from mmkeras.data.tables.guess.target import find_target
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.inferred import InferredSchema
@@ -216,7 +217,9 @@ class DataConfig:
             columns = find_target(raw, self.target)[0].columns
             if len(columns) > 1 and self.task not in ("labels", "number"):
                 raise ValueError(f"--task {self.task} has one target column. Received: {columns}.")
-            target = TARGETS[self.task](columns[0] if len(columns) == 1 else columns)
+            # A flag is a label of its own: cells of 0 and 1 name no labels.
+            own = self.task == "labels" and is_flag(raw[columns[0]])
+            target = TARGETS[self.task](columns if own or len(columns) > 1 else columns[0])
         return infer_schema(
             raw.drop(columns=unused),
             target=target,

@@ -41,6 +41,11 @@ class ClassTask(Task):
         """The confidence of each answer, and whether it is right; each label is an answer."""
 
     @classmethod
+    def tells_apart(cls, sets: list[tuple[str, ...]]) -> bool:
+        """Whether the rows' labels differ, so that there is something to learn."""
+        return len({name for labels in sets for name in labels}) > 1
+
+    @classmethod
     def class_counts(cls, frame: pd.DataFrame, target: Any) -> pd.Series:
         """The number of rows (or steps) of each class, the most frequent first."""
         names = [n for labels in cls.label_sets(frame, target) for n in labels if n is not None]
@@ -55,7 +60,7 @@ class ClassTask(Task):
         if empty:
             raise ValueError(f"{row_name(frame, empty[0])}: the target {target.name!r} is empty.")
         names = {name for labels in sets for name in labels}
-        if len(names) < 2:
+        if not cls.tells_apart(sets):
             raise ValueError(
                 f"The training rows of column {target.name!r} have {len(names)} class(es) "
                 f"({sorted(names)}); there is nothing to tell apart."

@@ -156,3 +156,11 @@ def test_a_column_has_one_use(tmp_path):
         DataConfig(**own, group="g", ignore=("g",)).load()
     with pytest.raises(ValueError, match="cannot be the group, too"):
         DataConfig(**own, group="label").load()
+
+
+def test_a_flag_that_is_said_to_be_labels_is_one_label(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(6) * 0.3, "sold": [0, 1] * 3, "tags": ["a|b", "b"] * 3})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    for column, expected in (("sold", ("sold",)), ("tags", "tags")):
+        data = DataConfig(data=tmp_path / "own.csv", target=column, task="labels")
+        assert data.load()[1].target.column == expected
