@@ -36,6 +36,7 @@ from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
 from mmkeras.data.tables.cells import missing_cells, row_name
+from mmkeras.data.tables.errors import first_of
 from mmkeras.data.tf_options import in_order
 from mmkeras.schema import Schema
 
@@ -103,14 +104,14 @@ class Pipeline:
         readable, self.skipped = _find_unreadable(frame, schema, stores)
         if self.skipped and on_error == "raise":
             raise ValueError(
-                f"{len(self.skipped)} cell(s) cannot be read:\n  {_some(self.skipped)}\n"
+                f"{len(self.skipped)} cell(s) cannot be read:\n  {_lines(self.skipped)}\n"
                 "Repair or remove them, or pass on_error='skip' to leave their rows out."
             )
         complete, absences = _find_complete(frame, preprocessing)
         if absences and on_error == "raise":
             raise ValueError(
                 f"{len(absences)} row(s) lack a modality, but the preprocessing was fitted on rows "
-                f"without holes:\n  {_some(absences)}\n"
+                f"without holes:\n  {_lines(absences)}\n"
                 "Fit it with presence=True (and build the model so), drop such rows: "
                 "clean_table(frame, schema, drop_holes=True), or pass on_error='skip'."
             )
@@ -348,9 +349,8 @@ def _find_unreadable(
     return readable, messages
 
 
-def _some(messages: list[str]) -> str:
-    more = f"\n  ... and {len(messages) - 20} more" if len(messages) > 20 else ""
-    return "\n  ".join(messages[:20]) + more
+def _lines(messages: list[str]) -> str:
+    return "\n  ".join(first_of(messages))
 
 
 def _find_complete(

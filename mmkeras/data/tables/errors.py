@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-_SHOWN_PROBLEMS = 20
+
+def first_of(messages: Sequence[str], most: int = 20) -> list[str]:
+    """The first messages, and a line that says how many more there are.
+
+    >>> first_of(["a", "b", "c"], 1)
+    ['a', '... and 2 more']
+    """
+    more = len(messages) - most
+    return [*messages[:most], *([f"... and {more:,} more"] if more > 0 else [])]
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """The first names in one line, and how many more there are.
+
+    >>> listed(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 class TableError(ValueError):
@@ -22,9 +40,7 @@ class TableError(ValueError):
 
     def __str__(self) -> str:
         count = len(self.problems)
-        lines = self.problems[:_SHOWN_PROBLEMS]
-        if count > _SHOWN_PROBLEMS:
-            lines = lines + [f"... and {count - _SHOWN_PROBLEMS} more"]
+        lines = first_of(self.problems)
         heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
         if any(problem.endswith(": the target is empty") for problem in self.problems):
             lines.append("(To leave rows without a target out: drop_unlabelled.)")

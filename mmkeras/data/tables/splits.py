@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 )
 
 from mmkeras.data.tables.cells import empty_cells, label_names
+from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.names import canonical_names
 from mmkeras.data.tables.stratify import stratified_parts
 from mmkeras.schema import Schema
@@ -449,9 +450,8 @@ def _warn_of_missing_classes(labels: np.ndarray, parts: dict[str, np.ndarray]) -
     for name, rows in parts.items():
         missing = sorted(set(counts) - set(labels[rows])) if len(rows) else []
         if missing:
-            shown = ", ".join(f"{label!r} ({counts[label]} rows)" for label in missing[:10])
-            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-            lines.append(f"{name} has no row of {shown}{more}")
+            shown = listed([f"{label!r} ({counts[label]} rows)" for label in missing])
+            lines.append(f"{name} has no row of {shown}")
     if lines:
         warnings.warn(
             f"Some classes have too few rows (or groups) to be in every part: {'; '.join(lines)}.",

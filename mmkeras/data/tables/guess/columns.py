@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
+from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
 from mmkeras.data.tables.guess.names import is_unnamed, names_rows, splits_rows
 from mmkeras.data.tables.written.dates import date_order
@@ -235,9 +236,8 @@ def said_of_words(series: pd.Series, read: ReadTexts) -> str:
         if texts:
             rows = series[series.isin(list(texts))]
             counts = rows.value_counts()
-            shown = ", ".join(f"{text!r} ({count:,})" for text, count in counts[:5].items())
-            more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
-            parts.append(f"{len(rows):,} of {len(series):,} cells are {what}: {shown}{more}")
+            shown = listed([f"{text!r} ({count:,})" for text, count in counts.items()], 5)
+            parts.append(f"{len(rows):,} of {len(series):,} cells are {what}: {shown}")
     return "; ".join(parts)
 
 
