@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+# Problems that `clean_table` can mend.
+TARGET_EMPTY, ALL_EMPTY = "the target is empty", "all inputs are empty"
+
 
 def first_of(messages: Sequence[str], most: int = 20) -> list[str]:
     """The first messages, and a line that says how many more there are.
@@ -30,7 +33,7 @@ class TableError(ValueError):
 
     Args:
         problems: Every problem found, one sentence each. The message shows the first 20.
-        of_rows: Whether each is one of a single row, so that the others could be used.
+        of_rows: Whether each is one of a single row, and there are others that could be used.
     """
 
     def __init__(self, problems: Iterable[str], of_rows: bool = False):
@@ -42,8 +45,10 @@ class TableError(ValueError):
         count = len(self.problems)
         lines = first_of(self.problems)
         heading = "The table has 1 problem:" if count == 1 else f"The table has {count} problems:"
-        if any(problem.endswith(": the target is empty") for problem in self.problems):
+        if any(problem.endswith(TARGET_EMPTY) for problem in self.problems):
             lines.append("(To leave rows without a target out: drop_unlabelled.)")
+        if any(ALL_EMPTY in problem for problem in self.problems):
+            lines.append("(To leave rows without an input out: drop_holes.)")
         if self.of_rows:
             lines.append("(To leave such rows out: on_error='skip', or --on-error skip.)")
         return "\n".join([heading, *(f"  {line}" for line in lines)])

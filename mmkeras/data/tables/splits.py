@@ -203,6 +203,12 @@ def split_officially(
         seed: Draws them.
     """
     splits = split_by_column(frame, column)
+    if not len(splits.test):
+        raise ValueError(
+            f"Column {column!r} names no row for testing: {len(splits.train):,} are for training "
+            f"and {len(splits.validation):,} for validation. Write 'test' into the rows to test "
+            "on, or split without the column, which draws test rows from all."
+        )
     if len(splits.validation) or not validation:
         return splits
     inner = split_table(splits.train, schema, validation=validation, test=0.0, seed=seed)
