@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 # Problems that `clean_table` can mend.
 TARGET_EMPTY, ALL_EMPTY = "the target is empty", "all inputs are empty"
@@ -52,3 +54,11 @@ class TableError(ValueError):
         if self.of_rows:
             lines.append("(To leave such rows out: on_error='skip', or --on-error skip.)")
         return "\n".join([heading, *(f"  {line}" for line in lines)])
+
+
+def check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
+    """Refuses a table in which one of the columns `roles` occurs twice."""
+    counts = Counter(columns)
+    repeated = [column for column in roles if counts[column] > 1]
+    if repeated:
+        raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])

@@ -22,10 +22,9 @@ import pandas as pd
 
 from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
-from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError
+from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError, check_repeated
 from mmkeras.data.tables.files import load_file
 from mmkeras.data.tables.names import without_na_words
-from mmkeras.data.tables.text_files import check_repeated
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
