@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import label_names, row_name
-from mmkeras.data.tables.names import KnownNames
+from mmkeras.data.tables.names import KnownNames, are_numbers, warn_of_one_meaning
 from mmkeras.schema import Label, Labels, StepLabels
 from mmkeras.tasks.task import Task
 
@@ -65,6 +65,7 @@ class ClassTask(Task):
                 f"The training rows of column {target.name!r} have {len(names)} class(es) "
                 f"({sorted(names)}); there is nothing to tell apart."
             )
+        warn_of_one_meaning(target.name, sorted(names))
         return cls(target, classes=tuple(sorted(names)))
 
     @classmethod
@@ -79,16 +80,22 @@ class ClassTask(Task):
         return len(self.classes)
 
     def encode(self, frame, id=None):
-        known = self._known
+        known, numbers = self._known, are_numbers(frame, self.target.columns[0])
         examples = self._examples(self.label_sets(frame, self.target))
         encoded = np.zeros((len(examples), len(self.classes)), np.float32)
         for line, (row, labels) in enumerate(examples):
             for name in labels:
-                place = known.place(name)
+                place = known.place(name, numbers)
                 if name is None or place < 0:
                     where = f"{row_name(frame, row, id)}, column {self.target.name!r}"
                     if name is None:
                         raise ValueError(f"{where}: the target is empty.")
+                    if either := known.candidates(name):
+                        raise ValueError(
+                            f"{where}: the number {name} may be any of the labels {list(either)}. "
+                            "Give labels as texts, in a DataFrame by pandas.read_csv(..., "
+                            f"dtype={{{self.target.name!r}: str}})."
+                        )
                     raise ValueError(
                         f"{where}: the label {name!r} is not in any training row. Known labels: "
                         f"{list(self.classes)[:20]}. Merge rare classes, leave their rows out, or "

@@ -16,6 +16,7 @@ from mmkeras.data.tables.cells import (
     Problem,
     equal_means_same,
     is_empty,
+    label_items,
     label_names,
     label_set,
     label_sets,
@@ -24,7 +25,7 @@ from mmkeras.data.tables.cells import (
     shown_cell,
     step_labels,
 )
-from mmkeras.data.tables.names import canonical_names
+from mmkeras.data.tables.names import canonical_names, stand_for_numbers
 from mmkeras.data.tables.written.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.data.tables.written.numbers import warn_of_placeholders
@@ -47,6 +48,24 @@ def column_roles(schema: Schema) -> dict[str, str]:
         if column is not None:
             roles.setdefault(column, "label")
     return roles
+
+
+def names_may_differ(cells: pd.Series, read: pd.Series, role: str, separator: str) -> bool:
+    """Whether the names in a column stand for numbers, see `tables.names.stand_for_numbers`.
+
+    Args:
+        cells, role, separator: As `read_column` was given them.
+        read: As it returned the cells.
+    """
+    if role == "label":
+        return stand_for_numbers(cells, read)
+    if role not in ("labels", "steps"):
+        return False
+    listed = (label_items(value, separator) for value in cells if not is_empty(value))
+    items = pd.Series([item for each in listed for item in each], dtype=object)
+    return stand_for_numbers(
+        items, canonical_names(items) if role == "labels" else label_names(items)
+    )
 
 
 def did_you_mean(column: str, columns: Iterable[Any]) -> str:

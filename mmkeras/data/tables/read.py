@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
-from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
+from mmkeras.data.tables.columns import column_roles, did_you_mean, names_may_differ, read_column
 from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError, check_repeated
 from mmkeras.data.tables.files import load_file
-from mmkeras.data.tables.names import without_na_words
+from mmkeras.data.tables.names import are_numbers, mark_numbers, without_na_words
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -148,14 +148,19 @@ def _read_cells(
 ) -> tuple[pd.DataFrame, list[tuple[str, int | None, str]]]:
     """The table with its columns read by their roles, and the problems: column, row and what."""
     read: dict[str, pd.Series] = {}
-    problems = []
+    problems, numbers = [], []
     for column, role in roles.items():
         if column not in raw.columns:
             continue
         cells, is_target = raw[column], column in schema.target_columns
         if is_target and not schema.na_is_class:
             cells = without_na_words(cells)
+        came = cells
         cells, found = read_column(cells, role, folder, schema.separator)
+        if are_numbers(raw, column) or (
+            not found and names_may_differ(came, cells, role, schema.separator)
+        ):
+            numbers.append(column)
         if require_target:
             found += _check_keys(column, cells, schema, allow_unlabelled)
         elif is_target and found:
@@ -166,7 +171,9 @@ def _read_cells(
         return raw, problems
     # All columns at once: one by one, wide tables take minutes.
     cells = [read.get(c, raw.iloc[:, place]) for place, c in enumerate(raw.columns)]
-    return pd.concat(cells, axis=1), problems
+    frame = pd.concat(cells, axis=1)
+    mark_numbers(frame, numbers)
+    return frame, problems
 
 
 def read_raw(path: str | Path) -> pd.DataFrame:
