@@ -119,4 +119,9 @@ def _load_json_lines(path: Path) -> pd.DataFrame:
 
 def _json_column(values: list[Any]) -> pd.Series:
     column = pd.Series(values, dtype=object)
-    return column if any(isinstance(v, list | dict) for v in values) else column.infer_objects()
+    if any(isinstance(v, list | dict) for v in values):
+        return column
+    try:
+        return column.infer_objects()
+    except UnicodeEncodeError:  # half a character: `read_table` says in which row
+        return column

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import label_names
 from mmkeras.data.tables.names import KnownNames, canonical_names
 from mmkeras.data.tables.read import read_table
-from mmkeras.schema import Label, Labels, Schema, Tabular, Text
+from mmkeras.schema import Image, Label, Labels, Schema, Tabular, Text
 
 # What a CSV file says in its cells; the other side is what pandas.read_csv makes of the same file.
 COLUMNS = {
@@ -159,3 +161,23 @@ def test_labels_that_share_a_number_are_told_apart_in_lists_too():
     assert task.encode(read_table(frame, schema)).tolist() == [[1, 0, 1], [0, 1, 0]]
     with pytest.raises(ValueError, match=r"index 1, .* 1 may be any of the labels \['01', '1'\]"):
         task.encode(read_table(frame.assign(tags=[["x"], [1]]), schema))
+
+
+def test_texts_with_half_a_character_are_refused_by_row(tmp_path):
+    half = "\ud83d"
+    cells = ["x", f"a {half}", "y"]
+    tags = [["x"], [half], ["y"]]
+    frame = pd.DataFrame({"c": cells, "label": list("xyx"), "tags": tags}, dtype=object)
+    for kind in (Image("c"), Text("c"), Tabular("t", ["c"]), Tabular("t", dates=["c"])):
+        with pytest.raises(ValueError, match=r"row 2, column 'c': .*has half a character"):
+            read_table(frame, Schema([kind], "label"))
+    schema = Schema([Text("label")], Labels("tags"))
+    with pytest.raises(ValueError, match=r"row 2, column 'tags': .*has half a character"):
+        read_table(frame, schema)
+    assert read_table(frame, schema, on_error="skip").index.tolist() == [0, 2]
+    lines = [json.dumps({"c": cell, "label": cell[0]}) for cell in [*cells, "whole \N{OWL}"]]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"t\.jsonl, row 2, column 'c': .*has half a character"):
+        read_table(tmp_path / "t.jsonl", Schema([Text("c")], "label"))
+    with pytest.raises(ValueError, match="Rename it"):
+        Schema([Text("note", half)])
