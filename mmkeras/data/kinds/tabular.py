@@ -21,7 +21,7 @@ from mmkeras.data.scaling import (
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
 from mmkeras.data.tables.names import KnownNames, are_numbers, means_missing, warn_of_one_meaning
-from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts
+from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts, have_zone
 from mmkeras.data.unprepared import (
     Unprepared,
     empty_here_only,
@@ -83,6 +83,7 @@ class TabularPreprocessor:
         knots: By numeric column with the scaling `"quantile"`, equally frequent numbers.
         shared: By column, the rarer categories, which share one input.
         dates: By column of dates and part of them (year, month, ...): mean, deviation, and limits.
+        zoned: The columns of dates whose cells have a time zone: their parts are those of UTC.
     """
 
     settings: TabularSettings
@@ -95,6 +96,7 @@ class TabularPreprocessor:
     knots: dict[str, tuple[float, ...]] = field(default_factory=dict)
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dates: dict[str, dict[str, tuple[float, float, float, float]]] = field(default_factory=dict)
+    zoned: tuple[str, ...] = ()
 
     @property
     def spec(self) -> InputSpec:
@@ -130,7 +132,8 @@ class TabularPreprocessor:
         for column in modality.dates:
             if fitted._fit_date(column, frame[column]):
                 indicated.append(column)
-        return replace(fitted, indicated=tuple(indicated))
+        zoned = tuple(column for column in modality.dates if have_zone(frame[column]))
+        return replace(fitted, indicated=tuple(indicated), zoned=zoned)
 
     def _fit_number(self, column: str, known: np.ndarray) -> None:
         method = self.settings.scaling
@@ -170,7 +173,7 @@ class TabularPreprocessor:
                 columns.append(missing)
         codes = [1 + self._places(frame, c) for c in self.categories]
         for column, own in self.dates.items():
-            parts = date_parts(frame[column])
+            parts = self._date_parts(frame[column])
             for part, (mean, deviation, low, high) in own.items():
                 scaled = (np.clip(parts[part], low, high) - mean) / deviation
                 columns.append(np.where(np.isnan(scaled), 0.0, scaled))
@@ -210,6 +213,16 @@ class TabularPreprocessor:
             scaled = (values - self.mean[column]) / self.deviation[column]
         return np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
+    def _date_parts(self, dates: pd.Series) -> dict[str, np.ndarray]:
+        zone, expected = have_zone(dates), dates.name in self.zoned
+        if zone is not None and zone != expected:
+            have, lack = ("have a", "none") if expected else ("have no", "one")
+            raise ValueError(
+                f"Column {dates.name!r}: the dates of the training rows {have} time zone, and "
+                f"these have {lack}. Write them as those were written."
+            )
+        return date_parts(dates)
+
     def _known(self, column: str) -> KnownNames:
         return KnownNames(self.categories[column], column in self.indicated)
 
@@ -240,7 +253,7 @@ class TabularPreprocessor:
             if column not in self.indicated:
                 found.append(empty_here_only(column, unknown & empty))
         for column, own in self.dates.items():
-            parts = date_parts(frame[column])
+            parts = self._date_parts(frame[column])
             far = [(parts[p] < low) | (parts[p] > high) for p, (_, _, low, high) in own.items()]
             found.append(far_outside(column, np.any(far, axis=0)))
             if column not in self.indicated:

@@ -262,7 +262,7 @@ def _guess_objects(series: pd.Series, looks: str, base_dir: str | Path | None) -
             numbers = numbers.astype("Int64")
         return _guess_numbers(numbers)
     if looks in ("date", "datetime", "datetime64"):
-        return _guess_values(pd.to_datetime(series), base_dir)
+        return _guess_values(pd.to_datetime(series, utc=True), base_dir)
     if all(isinstance(cell, (str, *NUMBERS)) for cell in cells):
         texts = [cell for cell in cells if isinstance(cell, str)]
         read = read_numbers(series)
