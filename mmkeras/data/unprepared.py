@@ -41,6 +41,12 @@ def in_no_training_row(column: str, cells: np.ndarray) -> Unprepared:
     return _counted(column, cells, "were in no training row; they all count as one unknown value")
 
 
+def may_be_several(column: str, cells: np.ndarray) -> Unprepared:
+    """Numbers that several categories are written with, as 1 is that of 01 and 1."""
+    what = "are numbers that may be one of several categories, such as 01 and 1, and count as "
+    return _counted(column, cells, f"{what}unknown; give them as texts")
+
+
 def shares_an_input(column: str, cells: np.ndarray) -> Unprepared:
     """Categories beyond `max_categories`."""
     what = "have one of the rarer categories, which share one input (raise `max_categories`)"
