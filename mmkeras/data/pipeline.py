@@ -316,7 +316,9 @@ def _open_stores(
     modalities = preprocessing.schema.modalities
     if cache == "auto":
         needed = sum(
-            KINDS[m.kind].decoded_bytes(len(frame), preprocessing.modalities[m.name].settings)
+            KINDS[m.kind].decoded_bytes(
+                frame[m.columns[0]], preprocessing.modalities[m.name].settings
+            )
             for m in modalities
         )
         cache = "memory" if needed <= cache_budget else None if cache_dir is None else "file"

@@ -99,5 +99,27 @@ def cut_short(
     return [_counted(column, cells, what)]
 
 
+def left_out(
+    column: str, lengths: np.ndarray, most: int, plural: str, setting: str
+) -> list[Unprepared]:
+    """Cells that hold more media than the model takes of one; the last ones are left out.
+
+    Args:
+        column: The column.
+        lengths: How many its cells hold, `(rows,)`.
+        most: How many the model takes.
+        plural: What they are.
+        setting: What limits it, beside the training rows.
+    """
+    cells = lengths > most
+    if not cells.any():
+        return []
+    what = (
+        f"have more than {most} {plural}, and those after them are left out (the longest has "
+        f"{lengths.max()}); {most} are the most of a training row, or {setting}"
+    )
+    return [_counted(column, cells, what)]
+
+
 def _counted(column: str, cells: np.ndarray, what: str) -> Unprepared:
     return Unprepared(column, int(cells.sum()), len(cells), what)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds import KINDS
+from mmkeras.data.kinds import KINDS, READERS
 from mmkeras.data.tables.cells import (
     CONTAINERS,
     Problem,
@@ -92,10 +92,10 @@ def read_column(
     """
     if isinstance(cells.dtype, pd.StringDtype):
         cells = cells.astype(object)  # pandas walks Python objects four times as fast
-    if found := _broken_texts(cells, with_nul=role == "text" or role not in KINDS):
+    if found := _broken_texts(cells, with_nul=role == "text" or role not in READERS):
         return cells, found
-    if role in KINDS:
-        return KINDS[role].read_cells(cells, folder)
+    if role in READERS:
+        return READERS[role](cells, folder)
     if role in DATE_ROLES:
         return read_dates(cells, DATE_ROLES[role])
     if role == "number":

@@ -32,8 +32,8 @@ class Guess:
     """What a column looks like.
 
     Args:
-        use: A kind of input, `"number"`, `"category"`, `"date"`, `"id"`, `"row number"` or
-            `"left out"`.
+        use: A kind of input, `"images"` (several a cell), `"number"`, `"category"`, `"date"`,
+            `"id"`, `"row number"` or `"left out"`.
         why: The reason, in words.
         warning: What to look at.
         day_first: Of dates, whether the day is before the month.
