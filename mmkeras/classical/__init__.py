@@ -4,6 +4,9 @@ from mmkeras.lazy import lazy_names
 
 # Every estimator, with the submodule that defines it. Each passes scikit-learn's own checks.
 ESTIMATORS = {
+    # Supervised.
+    "MultipleKernelClassifier": "kernels.machines",
+    "MultipleKernelRegressor": "kernels.machines",
     # Retrieval: every modality in one space.
     "CorrelationMatching": "retrieval",
     "SemanticCorrelationMatching": "retrieval",
