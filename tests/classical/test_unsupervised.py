@@ -2,6 +2,7 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from mmkeras.classical.clustering import MultiviewKMeans, MultiviewSpectralClustering
 from mmkeras.classical.decomposition import (
     GCCA,
     MultiviewKernelPCA,
@@ -17,6 +18,9 @@ ESTIMATORS = [
     GCCA(1),
     MultiviewKernelPCA(1),
     MultiviewLSA(1),
+    MultiviewKMeans(2, n_init=1),
+    MultiviewSpectralClustering(2, n_neighbors=5),
+    MultiviewSpectralClustering(2, affinity="cosine", combine="graphs"),
 ]
 
 

@@ -77,7 +77,8 @@ class MultiviewLSA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def transform(self, X: Any) -> np.ndarray:
         """The topics of rows, `(rows, n_components)`, of length 1."""
-        return normalize(self.svd_.transform(self._weighted(self._views_of(X))))
+        views = self._views_of(X)
+        return normalize(self.svd_.transform(self._weighted(views)))
 
     def _weighted(self, views: list[Any]) -> scipy.sparse.csr_array:
         return scipy.sparse.hstack(

@@ -78,8 +78,8 @@ class MultiviewPCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def transform(self, X: Any) -> np.ndarray:
         """The coordinates of rows, `(rows, n_components)`."""
-        scaled = self.scaler_.transform(np.concatenate(self._views_of(X), axis=1))
-        return self.pca_.transform(scaled)
+        X = np.concatenate(self._views_of(X), axis=1)
+        return self.pca_.transform(self.scaler_.transform(X))
 
     @property
     def _n_features_out(self) -> int:
