@@ -105,6 +105,19 @@ class TabularPreprocessor:
         groups += [1 + len(names) for names in self.categories.values()]
         return InputSpec((sum(groups),), groups=tuple(groups))
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What the places of the input vector hold, in their order."""
+        names = []
+        for column in self.mean:
+            names += [column, *[f"{column} empty"] * (column in self.indicated)]
+        for column, parts in self.dates.items():
+            names += [f"{column} {part}" for part in parts]
+            names += [f"{column} empty"] * (column in self.indicated)
+        for column, known in self.categories.items():
+            names += [f"{column} unknown", *(f"{column}={name}" for name in known)]
+        return tuple(names)
+
     @classmethod
     def fit(
         cls, frame: pd.DataFrame, modality: Tabular, settings: TabularSettings
