@@ -227,8 +227,8 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
             "examples",
             examples,
             f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
-            "spectrograms, videos by their middle frame. Look for what the mistakes have in "
-            "common, and for labels that are wrong themselves.",
+            "spectrograms, videos by their middle frame, several images of a row as one square. "
+            "Look for what the mistakes have in common, and for labels that are wrong themselves.",
         )
     )
     sections = [Section("answers", "What it gets right and wrong", conclusion, parts)]
