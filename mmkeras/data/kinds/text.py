@@ -220,7 +220,7 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         empty, values = empty_cells(cells), cells.to_numpy(object, copy=True)
         values[empty] = None
         # pandas makes floats of whole numbers where there are holes, and only there.
-        whole = pd.api.types.is_float_dtype(cells) and empty.any()
+        whole = pd.api.types.is_float_dtype(cells) and bool(empty.any())
         if pd.api.types.is_numeric_dtype(cells) and not all(
             _is_whole(value, whole) for value in values[~empty]
         ):
