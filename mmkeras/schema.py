@@ -306,9 +306,9 @@ class Schema:
                 f"A target with a label for each step needs sequences only; {others} have no steps."
             )
         own = filter(None, (self.id, self.group))
-        for column in (*self.columns, *self.target_columns, *own):
-            if any("\ud800" <= character <= "\udfff" for character in column):
-                raise ValueError(f"A column is named {column!r}: half a character. Rename it.")
+        for named in (*self.columns, *self.target_columns, *own):
+            if any("\ud800" <= character <= "\udfff" for character in named):
+                raise ValueError(f"A column is named {named!r}: half a character. Rename it.")
         for use, column in (("id", self.id), ("group", self.group)):
             if column is not None and column in self.target_columns:
                 raise ValueError(f"The target column {column!r} cannot be the {use}, too.")
