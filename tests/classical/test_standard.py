@@ -1,6 +1,7 @@
 """Every estimator does what scikit-learn expects of one."""
 
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mmkeras import classical
@@ -8,7 +9,15 @@ from mmkeras import classical
 # Settings for the tests, where the defaults take long or need wider views.
 SETTINGS = {
     "CorrelationMatching": {"n_components": 1},
+    "LateFusionClassifier": {
+        "estimator": DecisionTreeClassifier(random_state=0),
+        "rule": "weights",
+        "cv": 2,
+    },
+    "LateFusionRegressor": {"rule": "weights", "cv": 2},
     "SemanticCorrelationMatching": {"n_components": 1},
+    "StackingViewsClassifier": {"estimator": DecisionTreeClassifier(random_state=0), "cv": 2},
+    "StackingViewsRegressor": {"cv": 2},
 }
 ESTIMATORS = [
     getattr(classical, name)(**SETTINGS.get(name, {})) for name in sorted(classical.ESTIMATORS)
