@@ -2,7 +2,11 @@
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mmkeras.classical.clustering import MultiviewKMeans, MultiviewSpectralClustering
+from mmkeras.classical.clustering import (
+    MultiviewKMeans,
+    MultiviewSpectralClustering,
+    SelfOrganizingMap,
+)
 from mmkeras.classical.decomposition import (
     GCCA,
     MultiviewKernelPCA,
@@ -19,6 +23,7 @@ ESTIMATORS = [
     MultiviewKernelPCA(1),
     MultiviewLSA(1),
     MultiviewKMeans(2, n_init=1),
+    SelfOrganizingMap((2, 3), epochs=3),
     MultiviewSpectralClustering(2, n_neighbors=5),
     MultiviewSpectralClustering(2, affinity="cosine", combine="graphs"),
 ]

@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy_names(
         "MultiviewSpectralClustering": "spectral",
         "SelfOrganizingMap": "som",
         "choose_clusters": "choose",
+        "map_figure": "drawing",
     },
 )

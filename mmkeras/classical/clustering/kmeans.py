@@ -84,7 +84,8 @@ class MultiviewKMeans(ViewsMixin, ClusterMixin, BaseEstimator):
         found = KMeans(self.n_clusters, n_init=self.n_init, random_state=self.random_state).fit(
             X * scale
         )
-        for self.n_iter_ in range(1, self.max_iter + 1):
+        for turn in range(1, self.max_iter + 1):
+            self.n_iter_ = turn
             centres = found.cluster_centers_ / scale
             columns = ((X - centres[found.labels_]) ** 2).sum(axis=0)
             starts = np.cumsum([0, *self._widths[:-1]])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Literal
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
+from scipy.sparse.linalg import eigsh
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import spectral_clustering
+from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 
 from mmkeras.classical.decomposition.scaled import ScaledViews
 from mmkeras.classical.views import Views, ViewsMixin
@@ -19,6 +20,8 @@ from mmkeras.classical.views import Views, ViewsMixin
 # A row's scale is its distance to this neighbour (Zelnik-Manor & Perona).
 _SCALE_NEIGHBOUR = 7
 _BATCH = 1_000
+# Up to so many rows all eigenvectors are computed together, which none can be missed in.
+_DENSE_ROWS = 3_000
 
 
 class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
@@ -111,12 +114,10 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         neighbours = min(self.n_neighbors, rows - 1)
         graphs = [_graph(part, self.affinity, neighbours) for part in parts]
         self.affinity_matrix_ = sum(graphs[1:], start=graphs[0]) / len(graphs)
-        with warnings.catch_warnings():
-            # A graph in pieces is no fault: pieces are what is looked for.
-            warnings.filterwarnings("ignore", message="Graph is not fully connected")
-            self.labels_ = spectral_clustering(
-                self.affinity_matrix_, n_clusters=self.n_clusters, random_state=self.random_state
-            )
+        random = check_random_state(self.random_state)
+        vectors = _eigenvectors(self.affinity_matrix_, self.n_clusters, random)
+        means = KMeans(self.n_clusters, n_init=10, random_state=random)
+        self.labels_ = means.fit_predict(vectors)
         return self
 
 
@@ -164,3 +165,24 @@ def _scales(X: Any) -> np.ndarray:
         for batch in gen_batches(X.shape[0], _BATCH)
     ])  # fmt: skip
     return np.maximum(scales, max(1e-6 * scales.mean(), 1e-12))
+
+
+def _eigenvectors(
+    graph: scipy.sparse.csr_array, number: int, random: np.random.RandomState
+) -> np.ndarray:
+    """Those of the random walk on the graph with the largest eigenvalues, `(rows, number)`.
+
+    Unlike scikit-learn's, right for graphs in pieces: pieces are what is looked for.
+    """
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    roots = np.sqrt(np.where(degrees > 0, degrees, 1.0))
+    scale = scipy.sparse.diags_array(1 / roots)
+    normalised = scale @ graph @ scale
+    rows = len(roots)
+    if rows <= max(_DENSE_ROWS, number + 1):
+        _, vectors = scipy.linalg.eigh(
+            normalised.toarray(), subset_by_index=[rows - number, rows - 1]
+        )
+    else:
+        _, vectors = eigsh(normalised, number, which="LA", v0=random.uniform(-1, 1, rows))
+    return vectors / roots[:, None]
