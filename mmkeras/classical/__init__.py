@@ -1,1 +1,16 @@
-"""Classical models of multimodal features, with scikit-learn's interface."""
+"""Classical models of multimodal features, as scikit-learn estimators; see docs/classical.md."""
+
+from mmkeras.lazy import lazy_names
+
+# Every estimator, with the submodule that defines it. Each passes scikit-learn's own checks.
+ESTIMATORS = {
+    # Supervised.
+    "MultipleKernelClassifier": "kernels.machines",
+    "MultipleKernelRegressor": "kernels.machines",
+    # Retrieval: every modality in one space.
+    "CorrelationMatching": "retrieval",
+    "SemanticCorrelationMatching": "retrieval",
+    "SemanticMatching": "retrieval",
+}
+
+__getattr__, __dir__, __all__ = lazy_names(__name__, ESTIMATORS)

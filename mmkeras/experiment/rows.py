@@ -138,8 +138,8 @@ def drop_unreadable(
     for modality in schema.modalities:
         kind, own = KINDS[modality.kind], by_name[modality.name]
         # What is decoded here the models need not decode again, where it fits.
-        fits = kind.decoded_bytes(len(frame), own) <= CACHE_BUDGET
         column = frame[modality.columns[0]]
+        fits = kind.decoded_bytes(column, own) <= CACHE_BUDGET
         store = kind.open_store(column, own, cache="memory" if fits else None)
         if store is None:
             continue

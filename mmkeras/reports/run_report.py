@@ -13,6 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.tables.errors import first_of
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
@@ -281,9 +282,7 @@ def _weakest(by_class: pd.DataFrame) -> str:
 def _data(findings: Sequence[Finding], metrics: Mapping[str, Any]) -> Section:
     notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings]
     skipped = metrics["skipped"]
-    notes += [f"skipped, {message}" for message in skipped[:_MOST_SKIPPED]]
-    if len(skipped) > _MOST_SKIPPED:
-        notes.append(f"... and {len(skipped) - _MOST_SKIPPED} more rows skipped")
+    notes += first_of([f"skipped, {message}" for message in skipped], _MOST_SKIPPED)
     notes += [f"not as they are, {message}" for message in metrics.get("unprepared", ())]
     found = f"{count_of(len(findings), 'thing')} to look at" if findings else "nothing"
     return Section(

@@ -64,7 +64,7 @@ def test_components_are_those_of_views_divided_by_their_first_singular_value(X):
 def test_of_two_views_gcca_is_the_mean_of_the_canonical_variates(X):
     left, right = X[:, :6], X[:, 6:]
     found = GCCA(3, ridge=0.0, views=VIEWS).fit(X)
-    ours = CorrelationMatching(3, ridge=0.0).fit([left, right])
+    ours = CorrelationMatching(3, ridge=0.0, views=VIEWS).fit(X)
     np.testing.assert_allclose(2 * found.agreements_ - 1, ours.correlations_, atol=1e-9)
     a, b = CCA(3, max_iter=5000, tol=1e-12).fit(left, right).transform(left, right)
     means = a / a.std(axis=0) + b / b.std(axis=0)

@@ -140,7 +140,7 @@ def label_set(value: Any, separator: str) -> tuple[str, ...]:
     """The labels of one cell, as in `label_sets`."""
     if is_empty(value):
         return ()
-    names = (label_name(cell) for cell in _items(value, separator))
+    names = (label_name(cell) for cell in label_items(value, separator))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -152,10 +152,11 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
     """
     if is_empty(value):
         return ()
-    return tuple(label_name(cell) or "" for cell in _items(value, separator))
+    return tuple(label_name(cell) or "" for cell in label_items(value, separator))
 
 
-def _items(value: Any, separator: str) -> Iterable[Any]:
+def label_items(value: Any, separator: str) -> Iterable[Any]:
+    """What stands for labels in one cell that is not empty, as it came."""
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
     if isinstance(value, list | tuple | np.ndarray):

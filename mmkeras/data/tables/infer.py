@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.kinds.image import SEVERAL
 from mmkeras.data.tables.files import load_file
 from mmkeras.data.tables.guess.columns import Guess, guess_column
 from mmkeras.data.tables.guess.target import check_there, find_target, other_labels
 from mmkeras.data.tables.inferred import ColumnChoice, InferredSchema
-from mmkeras.schema import MODALITIES, Modality, Schema, Tabular, Target, is_taken
+from mmkeras.schema import MODALITIES, Image, Modality, Schema, Tabular, Target, is_taken
 
+# What makes the modality of one column, by its use.
+_MAKERS: dict[str, Callable[[str, str], Modality]] = {
+    **MODALITIES,
+    SEVERAL: partial(Image, several=True),
+}
 _OTHER_LABEL = "a label like the target: the model would be given the answer"
 
 
@@ -36,8 +43,10 @@ def infer_schema(
        (.png, .wav, .mp4, .npy, ...), bytes that start like them, Hugging Face's
        `{"bytes", "path"}`, PIL images, or arrays: of rank 2 or 3 for images, of rank 4 for videos,
        of rank 1 for sounds (int16) and sequences (floats); arrays that are no images for their
-       range, and lists of numbers (`"[0.1, 0.2]"`, too), are sequences. Names of other files are
-       left out. A video's sound track is a second modality that is to be added by hand.
+       range, and lists of numbers (`"[0.1, 0.2]"`, too), are sequences. Lists of images, and texts
+       that join their paths (`a.png;b.png`), are several images of one modality; of other media,
+       one a cell is read. Names of other files are left out. A video's sound track is a second
+       modality that is to be added by hand.
     3. Columns that say which rows are for training (`split`, `fold`, or the words train and test),
        and columns without a name, are left out.
     4. Id: all values differ and the name ends in "id" (`user_id`, `Clothing ID`, `userId`), or they
@@ -170,9 +179,9 @@ def _modalities(guesses: Mapping[str, Guess]) -> list[Modality]:
     names: set[str] = set()
     modalities: list[Modality] = []
     for column, guess in guesses.items():
-        if guess.use in MODALITIES:
+        if guess.use in _MAKERS:
             name = _modality_name(column, guess.use, names)
-            modalities.append(MODALITIES[guess.use](name, column))
+            modalities.append(_MAKERS[guess.use](name, column))
     day_first = _day_first(guesses)
     numeric, categorical = _guessed(guesses, "number"), _guessed(guesses, "category")
     dates = [c for c in _guessed(guesses, "date") if not _is_other_order(guesses[c], day_first)]

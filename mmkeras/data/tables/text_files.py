@@ -12,8 +12,7 @@ import lzma
 import re
 import warnings
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS
-from mmkeras.data.tables.errors import TableError
+from mmkeras.data.tables.errors import TableError, check_repeated
 from mmkeras.data.tables.written.numbers import decimal_points
 
 _SEPARATORS = (",", ";", "\t", "|")
@@ -77,14 +76,6 @@ def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.Da
     if separator == ";":
         frame = _with_decimal_points(frame, path.name, roles)
     return frame
-
-
-def check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
-    """Refuses a table in which one of the columns `roles` occurs twice."""
-    counts = Counter(columns)
-    repeated = [column for column in roles if counts[column] > 1]
-    if repeated:
-        raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])
 
 
 def opened(path: Path) -> BinaryIO:

@@ -1,14 +1,16 @@
 """Files of tables of every kind, made here, read to the same cells."""
 
+import datetime
 import gzip
 import io
+import sys
 import zipfile
-from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_raw, read_table
 from mmkeras.schema import Label, Schema, Tabular, Text
 
@@ -139,20 +141,60 @@ def test_a_zip_of_two_files_an_address_and_an_empty_folder_are_refused(tmp_path)
         read_raw(tmp_path / "none")
 
 
-def test_excel_files_are_read_or_named(tmp_path):
+@pytest.fixture
+def workbook(tmp_path):
+    """Two sheets with cells; numbers as text, a hole in each column, dates, an empty row."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.create_sheet("table", 1)
+    for row in (
+        [None] * 6,
+        ["code", "n", "day", "flag", 2020, "label"],
+        ["007", 1, datetime.datetime(2020, 1, 2), True, 1.5, "a"],
+        ["7", None, datetime.datetime(2020, 3, 2, 12), None, "NA", "b"],
+        [None] * 6,
+        [None, 3, None, False, "1,234", "a"],
+    ):
+        book["table"].append(row)
+    book.create_sheet("notes").append(["made in March"])
+    book.save(tmp_path / "t.xlsx")
+    return tmp_path / "t.xlsx"
+
+
+def test_an_excel_file_is_read_as_the_same_table_in_a_text_file_is(workbook):
+    numbers, names = ["n", "2020"], ["code", "flag"]
+    schema = Schema([Tabular("t", numbers, names, ["day"])], "label")
+    with pytest.warns(UserWarning) as said:
+        frame = read_table(workbook, schema)
+    words = " ".join(str(warning.message) for warning in said)
+    assert "the first is read" in words and "['table', 'notes']" in words
+    assert "empty rows do not count: 1, 5 of the sheet" in words
+    text = "code,n,day,flag,2020,label\n007,1,2020-01-02,true,1.5,a\n"
+    text += '7,,2020-03-02 12:00,,NA,b\n,3,,false,"1,234",a\n'
+    workbook.with_suffix(".csv").write_text(text)
+    pd.testing.assert_frame_equal(frame, read_table(workbook.with_suffix(".csv"), schema))
+    with pytest.warns(UserWarning):
+        inferred = infer_schema(workbook)
+    assert inferred.schema.target.column == "label" and "day" in inferred.schema.columns
+
+
+def test_odd_excel_files_are_refused_in_words(tmp_path, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
     path = tmp_path / "t.xlsx"
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        path.write_bytes(b"PK")
-        with pytest.raises(ValueError, match=r"needs openpyxl.*t\.xlsx"):
-            read_raw(path)
-        return
-    frame = FRAME.assign(when=date(2020, 1, 31))
-    frame.to_excel(path, index=False)
-    table = read_table(path, SCHEMA)
-    assert table["code"].tolist() == FRAME["code"].tolist()
-    assert table["note"].tolist() == FRAME["note"].tolist()
+    path.write_bytes(b"\xd0\xcf\x11\xe0 of an old kind")
+    with pytest.raises(TableError, match=r"t\.xlsx: not an Excel file.*password"):
+        infer_schema(path)
+    book = openpyxl.Workbook()
+    book.save(path)
+    with pytest.raises(TableError, match=r"t\.xlsx: the file is empty"):
+        infer_schema(path)
+    book.active.append(["x", "x", "label"])
+    book.save(path)
+    with pytest.raises(TableError, match="several columns are called 'x'"):
+        infer_schema(path)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ValueError, match=r"needs openpyxl.*`excel`.*t\.xlsx"):
+        infer_schema(path)
 
 
 def test_a_quoted_text_with_lines_and_separators_is_one_cell(tmp_path):

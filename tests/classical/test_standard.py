@@ -1,0 +1,27 @@
+"""Every estimator does what scikit-learn expects of one."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mmkeras import classical
+
+# Settings for the tests, where the defaults take long or need wider views.
+SETTINGS = {
+    "CorrelationMatching": {"n_components": 1},
+    "SemanticCorrelationMatching": {"n_components": 1},
+}
+ESTIMATORS = [
+    getattr(classical, name)(**SETTINGS.get(name, {})) for name in sorted(classical.ESTIMATORS)
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_estimators_do_what_scikit_learn_expects(estimator, check):
+    check(estimator)
+
+
+def test_every_name_is_that_of_an_estimator_with_views():
+    assert set(SETTINGS) <= set(classical.ESTIMATORS)
+    for estimator in ESTIMATORS:
+        assert estimator.get_params()["views"] is None
