@@ -8,15 +8,15 @@ from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
-from mmkeras.classical.clustering import (
+from mmkeras.classical import (
     MultiviewKMeans,
     MultiviewSpectralClustering,
+    ScaledViews,
     SelfOrganizingMap,
-    choose_clusters,
-    map_figure,
-    spectral,
 )
-from mmkeras.classical.decomposition import ScaledViews
+from mmkeras.classical.clustering import spectral
+from mmkeras.classical.clustering.choose import choose_clusters
+from mmkeras.classical.clustering.drawing import map_figure
 
 
 @pytest.fixture(scope="module")

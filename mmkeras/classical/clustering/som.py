@@ -44,6 +44,7 @@ class SelfOrganizingMap(
         radius: s in the first epoch and in the last, in cells; by default from a quarter of the
             longer side to 0.5.
         weights: What each view counts, a list or a dict by view's name; by default alike.
+        standardise: As of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
 
     Attributes:
@@ -83,6 +84,7 @@ class SelfOrganizingMap(
         epochs: int = 30,
         radius: tuple[float, float] | None = None,
         weights: Sequence[float] | Mapping[str, float] | None = None,
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
     ):
         self.shape = shape
@@ -90,16 +92,17 @@ class SelfOrganizingMap(
         self.epochs = epochs
         self.radius = radius
         self.weights = weights
+        self.standardise = standardise
         self.views = views
 
     def fit(self, X: Any, y: Any = None) -> SelfOrganizingMap:
         """Learns the prototypes from `X` of `(rows, features)`."""
-        views = self._fit_views(X, ensure_min_samples=2)
+        self._fit_views(X, ensure_min_samples=2)
         self._check()
-        widths = [view.shape[1] for view in views]
-        self.scaler_ = ScaledViews(widths)
+        self.scaler_ = ScaledViews(self.views, standardise=self.standardise)
+        widths = [len(columns) for columns in self.views_.values()]
         self._scale = np.repeat(np.sqrt(self._view_weights()), widths)
-        X = self.scaler_.fit_transform(np.concatenate(views, axis=1)) * self._scale
+        X = self.scaler_.fit_transform(X) * self._scale
         self._make_grid(X)
         start, end = self.radius or (max(max(self.shape_) / 4, 0.5), 0.5)
         squares = euclidean_distances(self.positions_, squared=True)
@@ -127,8 +130,8 @@ class SelfOrganizingMap(
 
     def scaled(self, X: Any) -> np.ndarray:
         """Rows on the scale of the prototypes, `(rows, columns)`."""
-        views = self._views_of(X)
-        return self.scaler_.transform(np.concatenate(views, axis=1)) * self._scale
+        check_is_fitted(self)
+        return self.scaler_.transform(X) * self._scale
 
     def hits(self, X: Any) -> np.ndarray:
         """How many of the rows are in each cell, `(cells,)`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_random_state, gen_batches
 
-from mmkeras.classical.decomposition.scaled import ScaledViews
+from mmkeras.classical.decomposition.scaled import ScaledViews, standardised
 from mmkeras.classical.views import Views, ViewsMixin
 
 # A row's scale is its distance to this neighbour (Zelnik-Manor & Perona).
@@ -29,7 +30,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
 
     Two rows of the views are compared by an affinity:
 
-    - `"local"`, of standardised numbers: `exp(-d(i, j)^2 / (s_i s_j))`, s_i being the distance of
+    - `"local"`, of numbers: `exp(-d(i, j)^2 / (s_i s_j))`, s_i being the distance of
       row i to its 7th neighbour, so that sparse and dense clusters are both held together. d is the
       Euclidean distance, each view scaled to the same total variance.
     - `"cosine"`, of counts or weights of words: the cosine of the rows' TF-IDF weights, at least 0.
@@ -49,6 +50,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         n_neighbors: How many edges a row keeps; it may have more, of rows that keep it.
         affinity: local or cosine.
         combine: distances or graphs.
+        standardise: For the local affinity, as of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
         random_state: Of k-means on the eigenvectors.
 
@@ -83,6 +85,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         n_neighbors: int = 20,
         affinity: Literal["local", "cosine"] = "local",
         combine: Literal["distances", "graphs"] = "distances",
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -90,6 +93,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.affinity = affinity
         self.combine = combine
+        self.standardise = standardise
         self.views = views
         self.random_state = random_state
 
@@ -107,7 +111,14 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
             )
         if self.n_neighbors < 1:
             raise ValueError(f"`n_neighbors` is at least 1. Received: {self.n_neighbors}.")
-        parts = [_prepared(view, self.affinity) for view in views]
+        if self.affinity == "cosine":
+            parts = [TfidfTransformer().fit_transform(view) for view in views]
+        else:
+            chosen = standardised(self.standardise, self.views_)
+            parts = [
+                ScaledViews(standardise=name in chosen).fit_transform(view)
+                for name, view in zip(self.views_, views, strict=True)
+            ]
         if self.combine == "distances":
             stack = scipy.sparse.hstack if scipy.sparse.issparse(parts[0]) else np.hstack
             parts = [stack(parts)]
@@ -122,13 +133,6 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
 
 
 _CHOICES = {"affinity": ("local", "cosine"), "combine": ("distances", "graphs")}
-
-
-def _prepared(view: Any, affinity: str) -> Any:
-    """The view such that inner products, or distances, are those that the affinity is of."""
-    if affinity == "cosine":
-        return TfidfTransformer().fit_transform(view)
-    return ScaledViews().fit_transform(view)
 
 
 def _graph(X: Any, affinity: str, neighbours: int) -> scipy.sparse.csr_array:
