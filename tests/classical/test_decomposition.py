@@ -7,14 +7,14 @@ from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
-from mmkeras.classical.decomposition import (
+from mmkeras.classical import (
     GCCA,
+    CorrelationMatching,
     MultiviewKernelPCA,
     MultiviewLSA,
     MultiviewPCA,
     ScaledViews,
 )
-from mmkeras.classical.retrieval import CorrelationMatching
 
 VIEWS = {"wide": slice(0, 6), "narrow": slice(6, 9)}
 
@@ -38,10 +38,24 @@ def test_views_of_any_width_have_the_same_total_variance(X):
     scaled = ScaledViews(views).fit(constant)
     variances = scaled.transform(constant).var(axis=0)
     np.testing.assert_allclose([variances[:3].sum(), variances[3:].sum()], 1)
-    assert scaled.divisors_ == {"narrow": np.sqrt(3), "wide": np.sqrt(6)}  # 6 columns vary
+    # 6 columns vary.
+    assert scaled.divisors_ == pytest.approx({"narrow": np.sqrt(3), "wide": np.sqrt(6)})
     sparse = scaled.fit_transform(scipy.sparse.csr_array(constant)).toarray()
     np.testing.assert_allclose(sparse.var(axis=0), variances, atol=1e-12)
     assert (sparse[:, -1] == sparse[0, -1]).all() and sparse[0, -1] > 0
+
+
+def test_a_view_that_is_not_standardised_is_divided_as_a_whole(X):
+    X = X * np.arange(1.0, 10.0)
+    scaled = ScaledViews(VIEWS, standardise=["narrow"]).fit_transform(X)
+    centred = X[:, :6] - X[:, :6].mean(axis=0)
+    np.testing.assert_allclose(scaled[:, :6], centred / np.sqrt(centred.var(axis=0).sum()))
+    np.testing.assert_allclose(scaled[:, 6:].std(axis=0), 1 / np.sqrt(3))
+    sparse = ScaledViews(VIEWS, standardise=False).fit_transform(scipy.sparse.csr_array(X))
+    np.testing.assert_allclose(sparse.toarray()[:, :6].var(axis=0).sum(), 1)
+    for wrong in ("narrow", ["high"]):
+        with pytest.raises(ValueError, match=r"some of the views \['wide', 'narrow'\]"):
+            ScaledViews(VIEWS, standardise=wrong).fit(X)
 
 
 def test_components_are_those_of_views_divided_by_their_first_singular_value(X):

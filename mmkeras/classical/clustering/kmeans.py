@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
+from sklearn.utils.validation import check_is_fitted
 
 from mmkeras.classical.decomposition.scaled import ScaledViews
 from mmkeras.classical.views import Views, ViewsMixin
@@ -30,6 +32,7 @@ class MultiviewKMeans(ViewsMixin, ClusterMixin, BaseEstimator):
         p: The exponent, above 1.
         n_init: How often k-means starts anew; the best counts.
         max_iter: The most turns.
+        standardise: As of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
         random_state: Of k-means' starts.
 
@@ -61,6 +64,7 @@ class MultiviewKMeans(ViewsMixin, ClusterMixin, BaseEstimator):
         p: float = 2.0,
         n_init: int = 10,
         max_iter: int = 50,
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -68,27 +72,27 @@ class MultiviewKMeans(ViewsMixin, ClusterMixin, BaseEstimator):
         self.p = p
         self.n_init = n_init
         self.max_iter = max_iter
+        self.standardise = standardise
         self.views = views
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> MultiviewKMeans:
         """Learns clusters and weights from `X` of `(rows, features)`."""
-        views = self._fit_views(X)
+        self._fit_views(X)
         if not self.p > 1:
             raise ValueError(f"`p` is above 1. Received: {self.p}.")
-        self._widths = [view.shape[1] for view in views]
-        self.scaler_ = ScaledViews(self._widths)
-        X = self.scaler_.fit_transform(np.concatenate(views, axis=1))
-        self.weights_ = np.full(len(views), 1 / len(views))
+        self.scaler_ = ScaledViews(self.views, standardise=self.standardise)
+        X = self.scaler_.fit_transform(X)
+        self.weights_ = np.full(len(self.views_), 1 / len(self.views_))
         scale = self._scale()
         found = KMeans(self.n_clusters, n_init=self.n_init, random_state=self.random_state).fit(
             X * scale
         )
-        for iteration in range(1, self.max_iter + 1):
-            self.n_iter_ = iteration
+        for turn in range(1, self.max_iter + 1):
+            self.n_iter_ = turn
             centres = found.cluster_centers_ / scale
             columns = ((X - centres[found.labels_]) ** 2).sum(axis=0)
-            starts = np.cumsum([0, *self._widths[:-1]])
+            starts = np.cumsum([0, *self._widths])[:-1]
             scatter = np.maximum(np.add.reduceat(columns, starts), 1e-12)
             before = self.weights_
             self.weights_ = scatter ** (1 / (1 - self.p))
@@ -102,8 +106,12 @@ class MultiviewKMeans(ViewsMixin, ClusterMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The cluster of each row, `(rows,)`: the one with the nearest mean."""
-        X = np.concatenate(self._views_of(X), axis=1)
+        check_is_fitted(self)
         return self.kmeans_.predict(self.scaler_.transform(X) * self._scale())
+
+    @property
+    def _widths(self) -> list[int]:
+        return [len(columns) for columns in self.views_.values()]
 
     def _scale(self) -> np.ndarray:
         """What each column is multiplied by, so that distances weigh views by w^p."""

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
+from scipy.sparse.linalg import eigsh
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import spectral_clustering
+from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 
-from mmkeras.classical.decomposition.scaled import ScaledViews
+from mmkeras.classical.decomposition.scaled import ScaledViews, standardised
 from mmkeras.classical.views import Views, ViewsMixin
 
 # A row's scale is its distance to this neighbour (Zelnik-Manor & Perona).
 _SCALE_NEIGHBOUR = 7
 _BATCH = 1_000
+# Up to so many rows all eigenvectors are computed together, which none can be missed in.
+_DENSE_ROWS = 3_000
 
 
 class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
@@ -26,7 +30,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
 
     Two rows of the views are compared by an affinity:
 
-    - `"local"`, of standardised numbers: `exp(-d(i, j)^2 / (s_i s_j))`, s_i being the distance of
+    - `"local"`, of numbers: `exp(-d(i, j)^2 / (s_i s_j))`, s_i being the distance of
       row i to its 7th neighbour, so that sparse and dense clusters are both held together. d is the
       Euclidean distance, each view scaled to the same total variance.
     - `"cosine"`, of counts or weights of words: the cosine of the rows' TF-IDF weights, at least 0.
@@ -46,6 +50,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         n_neighbors: How many edges a row keeps; it may have more, of rows that keep it.
         affinity: local or cosine.
         combine: distances or graphs.
+        standardise: For the local affinity, as of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
         random_state: Of k-means on the eigenvectors.
 
@@ -80,6 +85,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         n_neighbors: int = 20,
         affinity: Literal["local", "cosine"] = "local",
         combine: Literal["distances", "graphs"] = "distances",
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -87,6 +93,7 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.affinity = affinity
         self.combine = combine
+        self.standardise = standardise
         self.views = views
         self.random_state = random_state
 
@@ -104,30 +111,28 @@ class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
             )
         if self.n_neighbors < 1:
             raise ValueError(f"`n_neighbors` is at least 1. Received: {self.n_neighbors}.")
-        parts = [_prepared(view, self.affinity) for view in views]
+        if self.affinity == "cosine":
+            parts = [TfidfTransformer().fit_transform(view) for view in views]
+        else:
+            chosen = standardised(self.standardise, self.views_)
+            parts = [
+                ScaledViews(standardise=name in chosen).fit_transform(view)
+                for name, view in zip(self.views_, views, strict=True)
+            ]
         if self.combine == "distances":
             stack = scipy.sparse.hstack if scipy.sparse.issparse(parts[0]) else np.hstack
             parts = [stack(parts)]
         neighbours = min(self.n_neighbors, rows - 1)
         graphs = [_graph(part, self.affinity, neighbours) for part in parts]
         self.affinity_matrix_ = sum(graphs[1:], start=graphs[0]) / len(graphs)
-        with warnings.catch_warnings():
-            # A graph in pieces is no fault: pieces are what is looked for.
-            warnings.filterwarnings("ignore", message="Graph is not fully connected")
-            self.labels_ = spectral_clustering(
-                self.affinity_matrix_, n_clusters=self.n_clusters, random_state=self.random_state
-            )
+        random = check_random_state(self.random_state)
+        vectors = _eigenvectors(self.affinity_matrix_, self.n_clusters, random)
+        means = KMeans(self.n_clusters, n_init=10, random_state=random)
+        self.labels_ = means.fit_predict(vectors)
         return self
 
 
 _CHOICES = {"affinity": ("local", "cosine"), "combine": ("distances", "graphs")}
-
-
-def _prepared(view: Any, affinity: str) -> Any:
-    """The view such that inner products, or distances, are those that the affinity is of."""
-    if affinity == "cosine":
-        return TfidfTransformer().fit_transform(view)
-    return ScaledViews().fit_transform(view)
 
 
 def _graph(X: Any, affinity: str, neighbours: int) -> scipy.sparse.csr_array:
@@ -164,3 +169,24 @@ def _scales(X: Any) -> np.ndarray:
         for batch in gen_batches(X.shape[0], _BATCH)
     ])  # fmt: skip
     return np.maximum(scales, max(1e-6 * scales.mean(), 1e-12))
+
+
+def _eigenvectors(
+    graph: scipy.sparse.csr_array, number: int, random: np.random.RandomState
+) -> np.ndarray:
+    """Those of the random walk on the graph with the largest eigenvalues, `(rows, number)`.
+
+    Unlike scikit-learn's, right for graphs in pieces: pieces are what is looked for.
+    """
+    degrees = np.asarray(graph.sum(axis=1)).ravel()
+    roots = np.sqrt(np.where(degrees > 0, degrees, 1.0))
+    scale = scipy.sparse.diags_array(1 / roots)
+    normalised = scale @ graph @ scale
+    rows = len(roots)
+    if rows <= max(_DENSE_ROWS, number + 1):
+        _, vectors = scipy.linalg.eigh(
+            normalised.toarray(), subset_by_index=[rows - number, rows - 1]
+        )
+    else:
+        _, vectors = eigsh(normalised, number, which="LA", v0=random.uniform(-1, 1, rows))
+    return vectors / roots[:, None]

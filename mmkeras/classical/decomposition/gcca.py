@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import svd_flip
 
+from mmkeras.classical.decomposition.scaled import standardised
 from mmkeras.classical.views import Views, ViewsMixin
 
 
@@ -30,8 +32,7 @@ class GCCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         ridge: r_v, in units of the sum of squares of the view's centred entries (the view's
             total variance times the rows) per row. Without it, a view with as many columns as
             rows predicts anything.
-        standardise: Whether columns are divided by their standard deviations first. Not for words'
-            weights, of which rare ones would become as large as frequent ones.
+        standardise: As of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
 
     Attributes:
@@ -60,7 +61,7 @@ class GCCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self,
         n_components: int = 10,
         ridge: float = 0.1,
-        standardise: bool = True,
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
     ):
         self.n_components = n_components
@@ -76,7 +77,11 @@ class GCCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if not self.ridge >= 0:
             raise ValueError(f"`ridge` must not be negative. Received: {self.ridge}.")
         rows = len(views[0])
-        self.scalers_ = [StandardScaler(with_std=self.standardise).fit(view) for view in views]
+        chosen = standardised(self.standardise, self.views_)
+        self.scalers_ = [
+            StandardScaler(with_std=name in chosen).fit(view)
+            for name, view in zip(self.views_, views, strict=True)
+        ]
         bases, backs = [], []
         for scaler, view in zip(self.scalers_, views, strict=True):
             left, values, right = np.linalg.svd(scaler.transform(view), full_matrices=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.decomposition import PCA
+from sklearn.utils.validation import check_is_fitted
 
 from mmkeras.classical.decomposition.scaled import ScaledViews
 from mmkeras.classical.views import Views, ViewsMixin
 
 
 class MultiviewPCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Principal components of standardised views, each divided by its first singular value.
+    """Principal components of views, each divided by its first singular value.
 
     In a plain PCA of all columns the first components belong to the view with the most columns that
     say the same. Here no view can give the first component more than any other could: of X_v, the
@@ -23,6 +25,7 @@ class MultiviewPCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     Args:
         n_components: How many; `None` for as many as there are rows or columns.
+        standardise: As of `ScaledViews`.
         views: Which columns are which view; see `mmkeras.classical.views`.
         random_state: Of scikit-learn's PCA, which draws numbers for large matrices.
 
@@ -49,10 +52,12 @@ class MultiviewPCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def __init__(
         self,
         n_components: int | None = None,
+        standardise: bool | Sequence[str] = True,
         views: Views = None,
         random_state: int | np.random.RandomState | None = None,
     ):
         self.n_components = n_components
+        self.standardise = standardise
         self.views = views
         self.random_state = random_state
 
@@ -63,22 +68,21 @@ class MultiviewPCA(ViewsMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
         """Learns them, and returns the rows' coordinates, `(rows, n_components)`."""
-        views = self._fit_views(X, ensure_min_samples=2)
-        widths = [view.shape[1] for view in views]
-        self.scaler_ = ScaledViews(widths, weigh="spread")
-        scaled = self.scaler_.fit_transform(np.concatenate(views, axis=1))
+        self._fit_views(X, ensure_min_samples=2)
+        self.scaler_ = ScaledViews(self.views, "spread", self.standardise)
+        scaled = self.scaler_.fit_transform(X)
         self.pca_ = PCA(self.n_components, random_state=self.random_state)
         found = self.pca_.fit_transform(scaled)
         self.components_ = self.pca_.components_
         self.explained_variance_ = self.pca_.explained_variance_
         self.explained_variance_ratio_ = self.pca_.explained_variance_ratio_
-        starts = np.cumsum([0, *widths[:-1]])
+        starts = np.cumsum([0, *(len(columns) for columns in self.views_.values())])[:-1]
         self.contributions_ = np.add.reduceat(self.components_**2, starts, axis=1)
         return found
 
     def transform(self, X: Any) -> np.ndarray:
         """The coordinates of rows, `(rows, n_components)`."""
-        X = np.concatenate(self._views_of(X), axis=1)
+        check_is_fitted(self)
         return self.pca_.transform(self.scaler_.transform(X))
 
     @property
