@@ -14,6 +14,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.raw import RawModality
 from mmkeras.data.tables.fingerprint import fingerprint, row_codes
+from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.corruptions import CORRUPTIONS
@@ -90,6 +91,22 @@ def test_pictures_in_memory_are_read_and_other_things_named(folder):
         table([["a.png", 7]], base_dir=folder)
     skipped = table(["a.png", "gone.png|b.png"], base_dir=folder, on_error="skip")
     assert len(skipped) == 1 and "row 2" in skipped.attrs["skipped"][0]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_lists_mean_the_same_from_every_file(suffix, folder):
+    lists = [["a.png", "b.png"], ["b.png"], ["a.png"]]
+    frame = pd.DataFrame({"views": lists, "label": ["x", "y", "x"]})
+    path = folder / f"table.{suffix}"
+    if suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        getattr(frame, f"to_{suffix}")(path, index=False)
+    expected = [tuple(str(folder / name) for name in names) for names in lists]
+    assert read_table(path, SCHEMA)["views"].tolist() == expected
+    inferred = infer_schema(path, "label")
+    assert inferred.schema.modalities == SCHEMA.modalities
+    assert "all 3 cells looked at are images, up to 2 in one cell" in str(inferred)
 
 
 def test_a_schema_that_speaks_of_one_picture_says_what_to_write(folder):
