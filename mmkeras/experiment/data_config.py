@@ -78,11 +78,14 @@ class DataConfig:
     def name(self) -> str:
         return self.data.stem if self.data else self.dataset
 
-    def load(self, on_error: str = "raise") -> tuple[pd.DataFrame, Schema, list[str]]:
+    def load(
+        self, on_error: str = "raise", need_target: bool = True
+    ) -> tuple[pd.DataFrame, Schema, list[str]]:
         """The validated, cleaned table, its schema, and what was inferred and dropped, in words.
 
         Args:
             on_error: `"skip"` leaves rows out that have a problem.
+            need_target: Whether the schema has to have a target, and each row a cell in it.
         """
         self._refuse_without_effect()
         messages, together = [], self.group_equal_rows
@@ -96,7 +99,7 @@ class DataConfig:
                 schema = ungrouped(given)
                 together |= schema != given
             else:
-                inferred = self._inferred_schema()
+                inferred = self._inferred_schema(need_target)
                 schema = inferred.schema
                 messages.append(
                     "The schema was inferred. To change it, copy the run's config.json, edit its "
@@ -106,7 +109,7 @@ class DataConfig:
             source,
             schema,
             base_dir=self.base_dir,
-            allow_unlabelled=self.drop_unlabelled,
+            allow_unlabelled=self.drop_unlabelled or not need_target,
             allow_holes=self.drop_holes,
             on_error=on_error,
         )
@@ -201,7 +204,7 @@ class DataConfig:
         _refuse_input(self.fold_column, schema)
         return folds_by_column(table, self.fold_column)
 
-    def _inferred_schema(self) -> InferredSchema:
+    def _inferred_schema(self, need_target: bool) -> InferredSchema:
         raw = read_raw(self.data)
         # Which rows are which is nothing to learn from.
         unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
@@ -231,6 +234,7 @@ class DataConfig:
             id=self.id,
             group=self.group,
             base_dir=self.base_dir or self.data.parent,
+            need_target=need_target,
         )
 
 

@@ -111,9 +111,14 @@ def open_fold(
     return Rows(table, schema, splits, messages)
 
 
-def open_table(data: DataConfig, settings: Settings) -> tuple[pd.DataFrame, Schema, list[str]]:
-    """The table before it is split, its schema, and what was done to it, in words."""
-    table, schema, messages = data.load(settings.on_error)
+def open_table(
+    data: DataConfig, settings: Settings, need_target: bool = True
+) -> tuple[pd.DataFrame, Schema, list[str]]:
+    """The table before it is split, its schema, and what was done to it, in words.
+
+    `need_target` is that of `DataConfig.load`.
+    """
+    table, schema, messages = data.load(settings.on_error, need_target)
     settings.preprocessing(schema)  # settings without effect are refused before any work
     if settings.on_error == "skip":
         # Before splitting, so that models of other modalities are compared on the same rows.

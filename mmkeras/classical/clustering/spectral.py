@@ -22,7 +22,7 @@ from mmkeras.classical.views import Views, ViewsMixin
 _SCALE_NEIGHBOUR = 7
 _BATCH = 1_000
 # Up to so many rows all eigenvectors are computed together, which none can be missed in.
-_DENSE_ROWS = 3_000
+_DENSE_ROWS = 1_000
 
 
 class MultiviewSpectralClustering(ViewsMixin, ClusterMixin, BaseEstimator):
@@ -188,5 +188,6 @@ def _eigenvectors(
             normalised.toarray(), subset_by_index=[rows - number, rows - 1]
         )
     else:
-        _, vectors = eigsh(normalised, number, which="LA", v0=random.uniform(-1, 1, rows))
+        start, most = random.uniform(-1, 1, rows), min(rows, max(2 * number + 1, 50))
+        _, vectors = eigsh(normalised, number, which="LA", v0=start, ncv=most)
     return vectors / roots[:, None]

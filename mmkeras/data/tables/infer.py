@@ -13,6 +13,7 @@ import pandas as pd
 from mmkeras.data.kinds.image import SEVERAL
 from mmkeras.data.tables.files import load_file
 from mmkeras.data.tables.guess.columns import Guess, guess_column
+from mmkeras.data.tables.guess.names import names_target
 from mmkeras.data.tables.guess.target import check_there, find_target, other_labels
 from mmkeras.data.tables.inferred import ColumnChoice, InferredSchema
 from mmkeras.schema import MODALITIES, Image, Modality, Schema, Tabular, Target, is_taken
@@ -32,6 +33,7 @@ def infer_schema(
     id: str | None = None,
     group: str | None = None,
     base_dir: str | Path | None = None,
+    need_target: bool = True,
 ) -> InferredSchema:
     """Guesses a schema from the values of a table, and says why.
 
@@ -76,6 +78,8 @@ def infer_schema(
         base_dir: The folder that paths are relative to; that of a file by default. When known,
             files are looked at, so that media are recognised by their content where their names
             have no extension.
+        need_target: Where no target is given and no column is called so: whether that is an error,
+            or the schema has no target, as for clustering.
 
     Returns:
         An `InferredSchema`: the `schema`, and what was chosen of each column and why.
@@ -98,12 +102,16 @@ def infer_schema(
     _check_names(columns)
     for argument, column in (("id", id), ("group", group)):
         check_there(columns, () if column is None else (column,), argument)
-    target, why, warning = find_target(table, target)
-    said = {column: ColumnChoice(column, "target", why, warning) for column in target.columns}
+    said: dict[str, ColumnChoice] = {}
+    family: Sequence[str] = ()
+    beside: Sequence[str] = ()
+    if need_target or target is not None or names_target(columns):
+        target, why, warning = find_target(table, target)
+        said |= {column: ColumnChoice(column, "target", why, warning) for column in target.columns}
+        family, beside = other_labels(table, target)
     for use, column in (("group", group), ("id", id)):
         if column is not None and column not in said:
             said[column] = ColumnChoice(column, use, "as you said")
-    family, beside = other_labels(table, target)
     guesses = {}
     for column in columns:
         if column in family and column not in said:
@@ -115,8 +123,9 @@ def infer_schema(
     modalities = _modalities(guesses)
     if not modalities:
         looks = {column: guess.why for column, guess in guesses.items()}
+        own = () if target is None else target.columns
         raise ValueError(
-            f"No column of the table can be an input of a model. Target: {target.columns}; the "
+            f"No column of the table can be an input of a model. Target: {own}; the "
             f"others, and what they look like: {looks}. Write the schema by hand."
         )
     choices = [

@@ -371,6 +371,19 @@ def test_the_other_labels_of_a_label_are_no_inputs():
         infer_schema(frame.assign(when=pd.date_range("2020-01-01", periods=18)), "when")
 
 
+def test_a_schema_needs_no_target_where_nothing_is_predicted():
+    frame = pd.DataFrame({"size": [1.5, 2.5, 3.5], "note": ["a cat", "a dog", "an owl"]})
+    with pytest.raises(ValueError, match="No column is the target"):
+        infer_schema(frame)
+    schema = infer_schema(frame, need_target=False).schema
+    assert schema.target is None and set(schema.names) == {"table", "note"}
+    # A column that is called like an answer is none of the inputs.
+    answered = infer_schema(frame.assign(label=["x", "y", "x"]), need_target=False).schema
+    assert answered.target == Label("label") and answered.names == schema.names
+    with pytest.raises(ValueError, match=r"can be an input of a model. Target: \(\)"):
+        infer_schema(frame[["size"]].assign(size=1.0), need_target=False)
+
+
 def test_a_file_is_inferred_beside_its_media(tmp_path):
     (tmp_path / "a").write_bytes(PNG)
     (tmp_path / "b").write_bytes(PNG + b"x")
