@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import Tags
+from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 # What an estimator's argument `views` may be; see `resolve_views`.
@@ -97,10 +97,11 @@ class ViewsMixin:
 
     def _fit_views(self, X: Any, y: Any = None, **checks: Any) -> Any:
         """Checks training rows; returns the views, or `(views, y)` where a `y` is given."""
+        unlabelled = y is None and not get_tags(self).target_tags.required
         checked = validate_data(
-            self, X, **({} if y is None else {"y": y}), **{**self._checks(), **checks}
+            self, X, **({} if unlabelled else {"y": y}), **{**self._checks(), **checks}
         )
-        X, y = (checked, None) if y is None else checked
+        X, y = (checked, None) if unlabelled else checked
         self.views_ = resolve_views(
             self.views, X.shape[1], getattr(self, "feature_names_in_", None)
         )

@@ -58,7 +58,7 @@ def train_run(
     folder: str | Path,
     settings: Settings | None = None,
     *,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     compare_with: Mapping[str, Run] | None = None,
     floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
@@ -77,7 +77,8 @@ def train_run(
         schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
         folder: The run's folder.
         settings: How; the defaults are sensible for a few thousand rows.
-        findings: What the leakage check found, for the report.
+        findings: What the leakage check found in these splits, for the report and `leakage.json`;
+            `None` where it was not made.
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
@@ -123,7 +124,8 @@ def train_run(
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
             metrics["floor"] = floor.against(said, pipelines["test"].groups).to_dict()
         _write_run(folder, preprocessing, pipelines["test"], trained)
-        save_findings(folder, findings)
+        if findings is not None:
+            save_findings(folder, findings)
         write_report(
             folder,
             model=trained.model,

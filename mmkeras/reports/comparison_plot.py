@@ -50,11 +50,13 @@ def plot_comparison(
     names.set_yticks(range(len(table)), numbered, fontsize=8)
     names.set_ylim(len(table) - 0.4, -0.6)
     names.set(xlabel=f"{label}, with 95 % interval")
-    costs.set(xlabel="seconds per epoch (log scale)", ylabel=label, xscale="log")
+    costs.set(xlabel="seconds per epoch", ylabel=label)
     costs.margins(0.08, 0.1)
-    costs.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    costs.xaxis.set_minor_locator(LogLocator(subs=()))
+    if (cost[table.index] > 0).all():
+        costs.set(xlabel="seconds per epoch (log scale)", xscale="log")
+        costs.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        costs.xaxis.set_minor_locator(LogLocator(subs=()))
     if len(single):
         line = {"color": "#57606a", "linestyle": ":", "linewidth": 1}
         names.axvline(single.max(), **line)

@@ -201,14 +201,15 @@ def methods(
             [np.concatenate([x[name].numpy() for x, *_ in rows.evaluate()]) for name in names]
             for rows in (train, test)
         )
-        components = min(7, *(view.shape[1] for view in views))
+        widths = [view.shape[1] for view in views]
+        components = min(7, *widths)
         for method, model in (
-            ("CCA", CorrelationMatching(components)),
-            ("SM", SemanticMatching()),
-            ("SCM", SemanticCorrelationMatching(components)),
+            ("CCA", CorrelationMatching(components, views=widths)),
+            ("SM", SemanticMatching(views=widths)),
+            ("SCM", SemanticCorrelationMatching(components, views=widths)),
         ):
-            vectors = model.fit(views, labels).transform(searched)
-            yield method, "", {"test": dict(zip(names, vectors, strict=True))}
+            vectors = model.fit(np.hstack(views), labels).transform(np.hstack(searched))
+            yield method, "", {"test": dict(zip(names, np.hsplit(vectors, 2), strict=True))}
     for seed, positives in itertools.product(config.seeds, config.positives):
         keras.utils.clear_session()
         set_seed(seed)

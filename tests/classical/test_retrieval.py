@@ -23,9 +23,13 @@ def views():
     return [left, 3 + 10 * right], np.where(common[:, 0] > 0, "up", "down")
 
 
+WIDTHS = [6, 4]
+
+
 def test_canonical_variates_are_uncorrelated_and_correlate_as_they_say(views):
-    matching = CorrelationMatching(3, ridge=0.0).fit(views[0])
-    left, right = matching.project(views[0])
+    X = np.hstack(views[0])
+    matching = CorrelationMatching(3, ridge=0.0, views=WIDTHS).fit(X)
+    left, right = np.hsplit(matching.project(X), 2)
     every = np.corrcoef(left, right, rowvar=False)
     np.testing.assert_allclose(every[:3, :3], np.eye(3), atol=1e-10)
     np.testing.assert_allclose(every[3:, 3:], np.eye(3), atol=1e-10)
@@ -33,7 +37,8 @@ def test_canonical_variates_are_uncorrelated_and_correlate_as_they_say(views):
 
 
 def test_without_a_ridge_they_are_those_of_scikit_learn(views):
-    ours = CorrelationMatching(2, ridge=0.0).fit(views[0]).project(views[0])
+    X = np.hstack(views[0])
+    ours = np.hsplit(CorrelationMatching(2, ridge=0.0, views=WIDTHS).fit(X).project(X), 2)
     theirs = CCA(2, max_iter=5000, tol=1e-12).fit(*views[0]).transform(*views[0])
     for mine, other in zip(ours, theirs, strict=True):
         for component in range(2):
@@ -43,23 +48,26 @@ def test_without_a_ridge_they_are_those_of_scikit_learn(views):
 
 def test_a_ridge_shrinks_what_noise_correlates():
     random = np.random.default_rng(1)
-    noise = [random.normal(size=(60, 40)), random.normal(size=(60, 10))]
-    free, held = (CorrelationMatching(5, ridge).fit(noise).correlations_ for ridge in (0.0, 1.0))
+    noise = random.normal(size=(60, 50))
+    free, held = (
+        CorrelationMatching(5, ridge, [40, 10]).fit(noise).correlations_ for ridge in (0.0, 1.0)
+    )
     assert free.min() > 0.8 and held.max() < 0.6
 
 
 def test_constant_and_repeated_features_do_no_harm(views):
     left, right = views[0]
-    more = np.hstack([left, left[:, :1], np.ones((len(left), 1))])
-    plain = CorrelationMatching(2, ridge=0.0).fit([left, right])
-    repeated = CorrelationMatching(2, ridge=0.0).fit([more, right])
+    more = np.hstack([left, left[:, :1], np.ones((len(left), 1)), right])
+    plain = CorrelationMatching(2, ridge=0.0, views=WIDTHS).fit(np.hstack([left, right]))
+    repeated = CorrelationMatching(2, ridge=0.0, views=[8, 4]).fit(more)
     np.testing.assert_allclose(repeated.correlations_, plain.correlations_, atol=1e-10)
 
 
 def test_semantic_matching_compares_class_probabilities(views):
     (left, right), labels = views
-    unit = SemanticMatching(C=0.1).fit([left, right], labels).transform([left[:5], right[:5]])
-    for features, got in zip((left, right), unit, strict=True):
+    X = np.hstack([left, right])
+    unit = SemanticMatching(C=0.1, views=WIDTHS).fit(X, labels).transform(X[:5])
+    for features, got in zip((left, right), np.hsplit(unit, 2), strict=True):
         scaled = (features - features.mean(axis=0)) / features.std(axis=0)
         model = LogisticRegression(C=0.1, max_iter=1000).fit(scaled, labels)
         centred = model.predict_proba(scaled[:5]) - 0.5
@@ -71,9 +79,9 @@ def test_semantic_matching_compares_class_probabilities(views):
     "method", [CorrelationMatching(2), SemanticMatching(), SemanticCorrelationMatching(2)]
 )
 def test_each_finds_rows_of_the_class_in_the_other_view(views, method):
-    (left, right), labels = views
-    fitted = clone(method).fit([left[:200], right[:200]], labels[:200])
-    queries, items = fitted.transform([left[200:], right[200:]])
+    X, labels = np.hstack(views[0]), views[1]
+    fitted = clone(method).set_params(views=WIDTHS).fit(X[:200], labels[:200])
+    queries, items = np.hsplit(fitted.transform(X[200:]), 2)
     np.testing.assert_allclose(np.linalg.norm(queries, axis=1), 1.0, rtol=1e-9)
     relevant = same_class(labels[200:], labels[200:])
     chance = chance_metrics(relevant)["map"]
@@ -81,17 +89,34 @@ def test_each_finds_rows_of_the_class_in_the_other_view(views, method):
     assert retrieval_metrics(items @ queries.T, relevant)["map"] > chance + 0.15
 
 
+def test_one_view_is_compared_with_itself(views):
+    X = views[0][0]
+    scaled = (X - X.mean(axis=0)) / X.std(axis=0)
+    ours = CorrelationMatching(2, ridge=0.0).fit(X[:, :2]).project(X[:, :2])
+    np.testing.assert_allclose(ours.T @ ours / len(X), np.eye(2), atol=1e-10)
+    ridged = CorrelationMatching(2, ridge=0.5).fit(X)
+    variances = np.linalg.eigvalsh(scaled.T @ scaled / len(X))[::-1][:2]
+    np.testing.assert_allclose(ridged.correlations_, variances / (variances + 0.5))
+
+
+def test_columns_are_named_by_view_so_that_the_next_estimator_finds_them(views):
+    X = np.hstack(views[0])
+    first = CorrelationMatching(2, views={"image": slice(6), "text": slice(6, 10)})
+    Z = first.set_output(transform="pandas").fit_transform(X)
+    assert list(Z.columns) == ["image__0", "image__1", "text__0", "text__1"]
+    second = SemanticMatching(views="names").fit(Z, views[1])
+    assert list(second.views_) == ["image", "text"]
+
+
 def test_mistakes_say_what_was_expected(views):
-    (left, right), labels = views
+    X = np.hstack(views[0])
     with pytest.raises(ValueError, match="smaller view's 4 features"):
-        CorrelationMatching(5).fit([left, right])
+        CorrelationMatching(5, views=WIDTHS).fit(X)
     with pytest.raises(ValueError, match="Received: 3 views"):
-        CorrelationMatching(2).fit([left, right, right])
-    with pytest.raises(ValueError, match=r"same rows. Received: shapes \[\(400, 6\), \(9, 4\)\]"):
-        SemanticMatching().fit([left, right[:9]], labels)
-    with pytest.raises(ValueError, match="9 for 400 rows"):
-        SemanticMatching().fit([left, right], labels[:9])
+        CorrelationMatching(2, views=[3, 3, 4]).fit(X)
     with pytest.raises(ValueError, match="`ridge` must not be negative"):
-        CorrelationMatching(2, ridge=-1.0).fit([left, right])
+        CorrelationMatching(2, ridge=-1.0, views=WIDTHS).fit(X)
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        SemanticMatching(views=WIDTHS).fit(X, None)
     with pytest.raises(NotFittedError):
-        SemanticMatching().transform([left, right])
+        SemanticMatching(views=WIDTHS).transform(X)

@@ -1,0 +1,1 @@
+"""Support vector machines on several kernels: what is alike in each view, weighed and added up."""
