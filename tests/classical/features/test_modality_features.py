@@ -22,7 +22,8 @@ from mmkeras.classical.views import ViewsMixin, split_views
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.schema import Audio, Schema, Sequence, Video
+from mmkeras.data.tables.read import read_table
+from mmkeras.schema import Audio, Image, Schema, Sequence, Video
 
 SETTINGS = {"hum": AudioSettings(rate=2000, seconds=0.2)}
 SMALL = {"image": ImageFeatures(size=16), "note": TextFeatures(components=3)}
@@ -176,6 +177,18 @@ def test_a_kind_without_features_has_its_inputs(small_table):
     assert [view.shape[1] for view in views.values()] == [4 * 4 * 3, 19, 5, 2]
     assert np.all(views["note"].sum(axis=1) == 5)
     np.testing.assert_array_equal(views["walk"], [[7, 7], [8, 8]])
+
+
+def test_cells_may_hold_several_images(small_table):
+    frame, schema = small_table
+    several = [tuple(frame["picture"].iloc[row : row + 1 + row % 3]) for row in range(60)]
+    schema = Schema([Image("picture", several=True)], schema.target)
+    table = read_table(frame.assign(picture=several), schema)
+    features = ModalityFeatures(schema).fit(table)
+    one = ModalityFeatures(Schema([Image("picture")], "when"))
+    one.fit(frame).extractors_["picture"].scales_ = features.extractors_["picture"].scales_
+    found, alone = features.transform(table), one.transform(frame)
+    np.testing.assert_allclose(found[4], alone[4:6].mean(axis=0), rtol=1e-5, atol=1e-7)
 
 
 def test_mistakes_are_told(small_table):
