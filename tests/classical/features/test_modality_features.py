@@ -18,6 +18,7 @@ from mmkeras.classical.features import (
     PreparedFeatures,
     TextFeatures,
 )
+from mmkeras.classical.filters import ViewFilter
 from mmkeras.classical.views import ViewsMixin, split_views
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
@@ -177,6 +178,24 @@ def test_a_kind_without_features_has_its_inputs(small_table):
     assert [view.shape[1] for view in views.values()] == [4 * 4 * 3, 19, 5, 2]
     assert np.all(views["note"].sum(axis=1) == 5)
     np.testing.assert_array_equal(views["walk"], [[7, 7], [8, 8]])
+
+
+def test_features_are_filtered_by_view(with_holes):
+    frame, schema = with_holes
+    selected = ViewFilter("mutual_information", keep=3)
+    features = ModalityFeatures(schema, filter=selected).set_output(transform="pandas")
+    X = features.fit_transform(frame, frame["when"])
+    assert {name: columns.stop - columns.start for name, columns in features.views_.items()} == {
+        "picture": 4,
+        "note": 4,
+        "facts": 3,
+    }
+    assert "facts__warmth" in X and "note__present" in X and "note__hill" not in X
+    again = ModalityFeatures(schema).set_output(transform="pandas").fit_transform(frame)
+    pd.testing.assert_frame_equal(X, again[X.columns])
+    pd.testing.assert_frame_equal(features.transform(frame[:7]), X[:7])
+    with pytest.raises(ValueError, match="requires y"):
+        ModalityFeatures(schema, filter=selected).fit(frame)
 
 
 def test_cells_may_hold_several_images(small_table):
