@@ -125,24 +125,41 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs, prints and saves all; returns one row per set, method and seed."""
     config = tyro.cli(ClustersConfig, args=arguments, description=__doc__)
     config.out.mkdir(parents=True, exist_ok=True)
-    rows, neighbors, numbers = [], {}, {}
     for name in config.sets:
         data = load_views(name)
         number = len(np.unique(data.y))
-        rows += _judge_all(name, data, number, config)
-        neighbors[name] = {
-            k: clustering_metrics(
-                data.y, spectral(data, number, n_neighbors=k).fit_predict(data.X)
-            )["acc"]
-            for k in NEIGHBORS
-        }
-        numbers[name] = {"classes": number} | _chosen(data, config)
-    results = pd.DataFrame(rows)
-    write_text(config.out / "clusters.csv", results.to_csv(index=False))
-    text = _markdown(results, pd.DataFrame(neighbors), pd.DataFrame(numbers).T)
-    write_text(config.out / "clusters.md", text)
+        results = _update(config.out / "clusters.csv", _judge_all(name, data, number, config))
+        neighbors = _update(
+            config.out / "clusters_neighbors.csv",
+            [
+                {
+                    "set": name,
+                    "neighbors": k,
+                    **clustering_metrics(
+                        data.y, spectral(data, number, n_neighbors=k).fit_predict(data.X)
+                    ),
+                }
+                for k in NEIGHBORS
+            ],
+        )
+        numbers = _update(
+            config.out / "clusters_numbers.csv",
+            [{"set": name, "classes": number, **_chosen(data, config)}],
+        )
+        text = _markdown(results, neighbors, numbers)
+        write_text(config.out / "clusters.md", text)
     print("\n" + text)
     return results
+
+
+def _update(path: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Replaces a set's rows in a file of results; those of other sets stay."""
+    new = pd.DataFrame(rows)
+    old = pd.read_csv(path) if path.is_file() else new[:0]
+    both = pd.concat([old[~old["set"].isin(new["set"])], new])
+    both = both.sort_values("set", key=lambda names: names.map(list(SETS).index), kind="stable")
+    write_text(path, both.to_csv(index=False))
+    return both
 
 
 def _judge_all(
@@ -170,7 +187,11 @@ def _chosen(data: ViewsAndClasses, config: ClustersConfig) -> dict[str, int]:
     found = choose_clusters(
         data.X, spectral(data, 2), range(2, config.most + 1), space=space, draws=3
     )
-    return {"by silhouette": found.n_clusters, "by stability": found.by_stability}
+    return {
+        "chosen": found.n_clusters,
+        "by silhouette alone": found.by_silhouette,
+        "by stability alone": found.by_stability,
+    }
 
 
 def _weighted(data: ViewsAndClasses) -> scipy.sparse.csr_array:
@@ -181,22 +202,31 @@ def _weighted(data: ViewsAndClasses) -> scipy.sparse.csr_array:
 
 def _markdown(results: pd.DataFrame, neighbors: pd.DataFrame, numbers: pd.DataFrame) -> str:
     blocks = ["# Clusters of several views", __doc__.split("\n\n")[2].replace("\n", " ")]
-    for metric in METRICS[:3]:
+    methods = sorted(results["method"].unique(), key=_place)
+    for metric in METRICS:
         by = results.groupby(["method", "set"], sort=False)[metric]
         shown = (100 * by.mean()).map("{:.1f}".format)
         spread = (100 * by.std()).map(" ± {:.1f}".format).where(by.count() > 1, "")
-        table = (shown + spread).unstack().reindex(results["method"].unique()).fillna("")
-        table = table[list(results["set"].unique())]
-        blocks += [f"## {metric.upper()}, %", format_table(table)]
+        table = (shown + spread).unstack().reindex(methods).fillna("")
+        blocks += [f"## {metric.upper()}, %", format_table(table[list(results["set"].unique())])]
+    shown = (100 * neighbors.pivot(index="neighbors", columns="set", values="acc")).map(
+        "{:.1f}".format
+    )
     blocks += [
         "## Other numbers of neighbours",
         f"ACC of {MAIN}, %, seed 0; the default is 20, as in Wang et al. (2014).",
-        format_table((100 * neighbors).map("{:.1f}".format).rename_axis("neighbours")),
+        format_table(shown[list(neighbors["set"].unique())]),
         "## Numbers of clusters",
-        f"Of {MAIN}, 2 to {numbers.attrs.get('most', 12)} tried.",
-        format_table(numbers.rename_axis("set")),
+        f"Chosen without labels for {MAIN}: the highest silhouette of the numbers that are nearly "
+        "as stable as the most stable one; beside it, what silhouette and stability say alone.",
+        format_table(numbers.set_index("set")),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _place(method: str) -> tuple[bool, bool, bool]:
+    """Single views first, then all views, spectral clustering, the floors."""
+    return "k-means" not in method, "spectral" not in method, "one view" not in method
 
 
 if __name__ == "__main__":
