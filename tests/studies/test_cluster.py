@@ -1,5 +1,8 @@
 """Clustering of tables without labels, which only judge where there are any."""
 
+import importlib
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,7 @@ from mmkeras.studies.cluster_features import cell_words, make_features, row_pict
 
 pytestmark = pytest.mark.eager
 
+EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 WORDS = ["red ripe apple tree", "fast blue car road", "old stone house door"]
 
 
@@ -50,11 +54,13 @@ def test_a_table_without_a_target_is_clustered(table, tmp_path, capsys):
     assert "60 rows; note (" in capsys.readouterr().out
 
 
-def test_a_column_judges_and_is_no_input(table, tmp_path):
+def test_a_column_judges_and_is_no_input(table, tmp_path, monkeypatch):
     table.loc[:4, "kind"] = None
     table.to_csv(tmp_path / "own.csv", index=False)
-    own = config(tmp_path / "own.csv", tmp_path / "out", clusters=3, seeds=(0,), judge="kind")
-    results = cluster(own).set_index("method")
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    arguments = ["--data", f"{tmp_path}/own.csv", "--judge", "kind", "--out", f"{tmp_path}/out"]
+    arguments += ["--clusters", "3", "--seeds", "0", "--neighbors", "8"]
+    results = importlib.import_module("cluster").main(arguments).set_index("method")
     assert results.loc[MAIN, "acc"] == 1 and results.loc["k-means, table alone", "acc"] < 0.9
     said = (tmp_path / "out/summary.md").read_text()
     assert "55 known values of kind, of 3 kinds" in said and "| one cluster" in said
