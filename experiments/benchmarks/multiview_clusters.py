@@ -9,8 +9,8 @@ labels, which only judge. Each method has the same settings on all sets, but tha
 standardised. Every method starts from three seeds; the table has means and standard deviations.
 Spectral clustering has the library's defaults, which are those of its papers (the 7th neighbour,
 20 neighbours). Both were settled after a look at figures of these sets, though: the table of other
-numbers of neighbours says how much depends on them. Last, which number of clusters would have been chosen
-without labels.
+numbers of neighbours says how much depends on them. Last, which number of clusters would have been
+chosen without labels.
 """
 
 from __future__ import annotations
