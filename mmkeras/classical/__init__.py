@@ -5,8 +5,13 @@ from mmkeras.lazy import lazy_names
 # Every estimator, with the submodule that defines it. Each passes scikit-learn's own checks.
 ESTIMATORS = {
     # Supervised.
+    "LateFusionClassifier": "late",
+    "LateFusionRegressor": "late",
     "MultipleKernelClassifier": "kernels.machines",
     "MultipleKernelRegressor": "kernels.machines",
+    "MultiviewNaiveBayes": "naive_bayes",
+    "StackingViewsClassifier": "stacking",
+    "StackingViewsRegressor": "stacking",
     # Retrieval: every modality in one space.
     "CorrelationMatching": "retrieval",
     "SemanticCorrelationMatching": "retrieval",

@@ -37,6 +37,7 @@ from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
 from mmkeras.data.tables.cells import missing_cells, row_name
 from mmkeras.data.tables.errors import first_of
+from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.data.tf_options import in_order
 from mmkeras.schema import Schema
 
@@ -97,6 +98,7 @@ class Pipeline:
         cache_budget: int = CACHE_BUDGET,
     ):
         _check_arguments(frame, batch_size, on_error, cache, cache_dir)
+        _check_decimal_marks(frame, preprocessing)
         self.preprocessing = preprocessing
         self.batch_size = batch_size
         schema = preprocessing.schema
@@ -303,6 +305,17 @@ def _check_arguments(
         raise ValueError(f"`batch_size` must be at least 1. Received: {batch_size}.")
     if not len(frame):
         raise ValueError("There are no rows to feed.")
+
+
+def _check_decimal_marks(frame: pd.DataFrame, preprocessing: Preprocessing) -> None:
+    """Refuses numbers that were read by another decimal mark than the training rows'."""
+    marks, expected = noted(frame, DECIMAL_MARKS) or {}, preprocessing.decimal_marks
+    if other := [c for c, mark in marks.items() if expected.get(c, mark) != mark]:
+        raise ValueError(
+            f"Column {other[0]!r}: the numbers were read with the decimal mark "
+            f"{marks[other[0]]!r}, those of the training rows with {expected[other[0]]!r}. Read "
+            "the table as those: read_table(..., decimal_marks=preprocessing.decimal_marks)."
+        )
 
 
 def _open_stores(

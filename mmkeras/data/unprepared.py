@@ -109,14 +109,14 @@ def left_out(
         lengths: How many its cells hold, `(rows,)`.
         most: How many the model takes.
         plural: What they are.
-        setting: What limits it, beside the training rows.
+        setting: What limits that, beside the training rows.
     """
     cells = lengths > most
     if not cells.any():
         return []
     what = (
         f"have more than {most} {plural}, and those after them are left out (the longest has "
-        f"{lengths.max()}); {most} are the most of a training row, or {setting}"
+        f"{lengths.max()}); a model takes as many as a training row has, and at most {setting}"
     )
     return [_counted(column, cells, what)]
 

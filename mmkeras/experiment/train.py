@@ -55,7 +55,7 @@ def train_run(
     folder: str | Path,
     settings: Settings | None = None,
     *,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     compare_with: Mapping[str, Run] | None = None,
     details: Mapping[str, Any] | None = None,
     cache_dir: str | Path | None = None,
@@ -73,7 +73,8 @@ def train_run(
         schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
         folder: The run's folder.
         settings: How; the defaults are sensible for a few thousand rows.
-        findings: What the leakage check found, for the report.
+        findings: What the leakage check found in these splits, for the report and `leakage.json`;
+            `None` where it was not made.
         compare_with: Finished runs on the same test rows, by name, for the report.
         details: More for `config.json`.
         cache_dir: Where `cache="file"` keeps decoded images; by default inside the folder.
@@ -115,7 +116,8 @@ def train_run(
         )
         metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
         _write_run(folder, preprocessing, pipelines["test"], trained)
-        save_findings(folder, findings)
+        if findings is not None:
+            save_findings(folder, findings)
         write_report(
             folder,
             model=trained.model,

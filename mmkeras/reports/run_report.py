@@ -50,7 +50,7 @@ def write_report(
     history: pd.DataFrame,
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     comparison: pd.DataFrame | None = None,
 ) -> None:
     """Writes `report.md`, `pictures/*.png` and TensorBoard's summaries of a trained model.
@@ -63,7 +63,7 @@ def write_report(
         history: One row per epoch.
         metrics: The run's metrics.
         config: The run's configuration.
-        findings: What the leakage check found.
+        findings: What the leakage check found; `None` where it was not made.
         comparison: A table of this and other models on the same test rows.
     """
     folder = Path(folder)
@@ -227,8 +227,8 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
             "examples",
             examples,
             f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
-            "spectrograms, videos by their middle frame. Look for what the mistakes have in "
-            "common, and for labels that are wrong themselves.",
+            "spectrograms, videos by their middle frame, several images of a row as one square. "
+            "Look for what the mistakes have in common, and for labels that are wrong themselves.",
         )
     )
     sections = [Section("answers", "What it gets right and wrong", conclusion, parts)]
@@ -279,19 +279,22 @@ def _weakest(by_class: pd.DataFrame) -> str:
     )
 
 
-def _data(findings: Sequence[Finding], metrics: Mapping[str, Any]) -> Section:
-    notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings]
+def _data(findings: Sequence[Finding] | None, metrics: Mapping[str, Any]) -> Section:
+    notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings or ()]
     skipped = metrics["skipped"]
     notes += first_of([f"skipped, {message}" for message in skipped], _MOST_SKIPPED)
     notes += [f"not as they are, {message}" for message in metrics.get("unprepared", ())]
     found = f"{count_of(len(findings), 'thing')} to look at" if findings else "nothing"
+    checked = f"The leakage check found {found}"
+    if findings is None:
+        checked = "These splits were not checked for leakage (mmkeras.check_leakage does)"
     return Section(
         "data",
         "Data",
-        f"The leakage check found {found}; {count_of(len(skipped))} could not be read and "
+        f"{checked}; {count_of(len(skipped))} could not be read and "
         f"{'was' if len(skipped) == 1 else 'were'} skipped."
         if skipped
-        else f"The leakage check found {found}.",
+        else f"{checked}.",
         [Note(text) for text in notes],
     )
 

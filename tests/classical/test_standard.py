@@ -1,6 +1,7 @@
 """Every estimator does what scikit-learn expects of one."""
 
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mmkeras import classical
@@ -15,7 +16,15 @@ SETTINGS = {
     "MultiviewSpectralClustering": {"n_clusters": 2, "n_neighbors": 5},
     "SelfOrganizingMap": {"shape": (2, 3), "epochs": 3},
     "CorrelationMatching": {"n_components": 1},
+    "LateFusionClassifier": {
+        "estimator": DecisionTreeClassifier(random_state=0),
+        "rule": "weights",
+        "cv": 2,
+    },
+    "LateFusionRegressor": {"rule": "weights", "cv": 2},
     "SemanticCorrelationMatching": {"n_components": 1},
+    "StackingViewsClassifier": {"estimator": DecisionTreeClassifier(random_state=0), "cv": 2},
+    "StackingViewsRegressor": {"cv": 2},
 }
 ESTIMATORS = [
     getattr(classical, name)(**SETTINGS.get(name, {})) for name in sorted(classical.ESTIMATORS)

@@ -65,5 +65,6 @@ def test_padding_changes_neither_outputs_nor_batch_statistics():
 def test_encoders_of_one_image_are_as_they_were():
     spec = InputSpec(SPEC.shape[1:])
     assert not isinstance(get_encoder("image", "cnn", spec), EachImage)
+    assert not hasattr(EachImage(keras.layers.Dense(2)), "token_grid")
     with pytest.raises(ValueError, match=r"of one number and size.*\(None, 32, 32, 3\)"):
         get_encoder("image", "cnn", SPEC)(keras.Input(spec.shape))

@@ -85,7 +85,11 @@ class _Reader:
 
     def read_several(self, cell: Any) -> tuple[tuple[Any, ...] | None, str | None]:
         """As `read`, of a cell that may hold several; the problem is that of the first with one."""
-        parts = split_cell(cell, self._kind.suffixes, lambda path: bool(self._place(path)))
+        parts = split_cell(
+            cell,
+            self._kind.suffixes,
+            lambda path: is_there(str(self._folder / path), self._kind.takes_folders),
+        )
         read = [self.read(part) for part in parts]
         media = tuple(value for value, _ in read if value is not None)
         problems = [
@@ -95,27 +99,20 @@ class _Reader:
         ]
         return media or None, next(iter(problems), None)
 
-    def _place(self, cell: str) -> str | None:
-        """The path that a cell means, where there is such a file."""
-        if cell not in self._located:
-            self._located[cell] = _located(cell, self._folder, self._kind.takes_folders)
-        path = self._located[cell]
-        return path if _is_there(path, self._kind.takes_folders) else None
-
     def _read_path(self, cell: str) -> tuple[str, str | None]:
         kind = self._kind
         if cell not in self._located:
             self._located[cell] = _located(cell, self._folder, kind.takes_folders)
         value = self._located[cell]
         if value not in self.found:
-            self.found[value] = _is_there(value, kind.takes_folders)
+            self.found[value] = is_there(value, kind.takes_folders)
         if unreadable := kind.path_problem(cell):
             return value, f"{unreadable}: {cell}"
         return value, None if self.found[value] else _why_not_there(cell, value, kind)
 
 
 def split_cell(
-    cell: Any, suffixes: tuple[str, ...], is_there: Callable[[str], bool] = lambda path: False
+    cell: Any, suffixes: tuple[str, ...], exists: Callable[[str], bool] = lambda path: False
 ) -> list[Any]:
     """The media of a cell that may hold several, as they came.
 
@@ -123,7 +120,7 @@ def split_cell(
         cell: A list or array of them, or such a list written as text (`"['a.png', 'b.png']"`), or
             a text that joins paths which all end as such files do. Anything else is one medium.
         suffixes: How the names of their files end.
-        is_there: Whether a name is that of a file; then that file is meant.
+        exists: Whether a name is that of a file; then that file is meant.
 
     Example:
 
@@ -139,7 +136,7 @@ def split_cell(
         joined = [part.strip() for part in cell.split(separator) if part.strip()]
         if parts is None and separator in cell and joined and _end_with(joined, suffixes):
             parts = joined
-    return [cell] if parts is None or is_there(cell) else list(parts)
+    return [cell] if parts is None or exists(cell) else list(parts)
 
 
 def _is_list(cell: Any) -> bool:
@@ -173,7 +170,7 @@ def _located(cell: str, folder: Path, folders: bool) -> str:
     and with accents as one character or two.
     """
     plain = str(folder / cell)
-    if _is_there(plain, folders):
+    if is_there(plain, folders):
         return plain
     bare = cell.strip()
     if bare.startswith("~/"):
@@ -182,7 +179,7 @@ def _located(cell: str, folder: Path, folders: bool) -> str:
     for form in ("NFC", "NFD"):
         spellings += [unicodedata.normalize(form, spelling) for spelling in spellings[:2]]
     paths = (str(folder / spelling) for spelling in spellings)
-    return next((path for path in paths if _is_there(path, folders)), plain)
+    return next((path for path in paths if is_there(path, folders)), plain)
 
 
 def _why_not_there(cell: str, path: str, kind: FileKind) -> str:
@@ -203,7 +200,8 @@ def _end_with(names: Sequence[str], suffixes: tuple[str, ...]) -> bool:
     return all(name.lower().endswith(suffixes) for name in names)
 
 
-def _is_there(path: str, folders: bool) -> bool:
+def is_there(path: str, folders: bool) -> bool:
+    """Whether there is a file, or if `folders` a folder, of this name."""
     try:
         return Path(path).is_file() or (folders and Path(path).is_dir())
     except (OSError, ValueError):  # a text that is too long for a file name, a null character

@@ -54,7 +54,8 @@ class SeveralStore:
         """Why the cell at `position` cannot be read: of its first medium that cannot."""
         start, count = self._starts[position], self._counts[position]
         place = int(np.argmin(self.media.readable[start : start + count]))
-        return f"number {place + 1} of {count}: {self.media.reason(start + place)}"
+        where = f"number {place + 1} of {count}: " if count > 1 else ""
+        return where + self.media.reason(start + place)
 
 
 class SeveralSource(MediaSource):
@@ -86,14 +87,14 @@ def padded(media: tf.RaggedTensor, most: int) -> tf.Tensor:
     A medium that is all zeros itself is given a number next to zero: encoders take zeros for
     padding.
     """
-    values = media.values
-    axes = tuple(range(1, len(values.shape)))
-    filled = tf.reduce_any(values != 0, axis=axes, keepdims=True)
-    values = tf.where(filled, values, NOT_PADDING)
-    shape = (None, most, *values.shape[1:])
-    result = media.with_values(values).to_tensor(shape=shape)
-    result.set_shape(shape)
-    return result
+    values, (count, *shape) = media.values, (tf.shape(media.values)[0], *media.values.shape[1:])
+    zeros = tf.zeros((1, *shape))
+    numbers = tf.reshape(values, (count, int(np.prod(shape))))
+    is_filled = tf.reduce_any(tf.cast(numbers, tf.bool), axis=1)
+    # By place, not by value: a ragged tensor of so many numbers is slow to pad.
+    places = media.with_values(tf.where(is_filled, tf.range(count), count + 1))
+    table = tf.concat([values, zeros, zeros + NOT_PADDING], axis=0)
+    return tf.gather(table, places.to_tensor(count, shape=(None, most)))
 
 
 def as_loaded(values: np.ndarray | list[np.ndarray]) -> tf.Tensor | tf.RaggedTensor:

@@ -76,7 +76,7 @@ def did_you_mean(column: str, columns: Iterable[Any]) -> str:
 
 
 def read_column(
-    cells: pd.Series, role: str, folder: Path, separator: str
+    cells: pd.Series, role: str, folder: Path, separator: str, marks: dict[str, str]
 ) -> tuple[pd.Series, list[Problem]]:
     """Reads the cells of one column, and finds what is wrong with them.
 
@@ -85,6 +85,8 @@ def read_column(
         role: What they hold, as `column_roles` says it.
         folder: The folder that image paths are relative to.
         separator: What separates the labels of a multi-label cell.
+        marks: The decimal marks of columns, where they are known; those that numbers show here
+            are added.
 
     Returns:
         The cells as `read_table` promises them, and the problems. With problems, the cells are
@@ -99,7 +101,7 @@ def read_column(
     if role in DATE_ROLES:
         return read_dates(cells, DATE_ROLES[role])
     if role == "number":
-        return _read_numbers(cells)
+        return _read_numbers(cells, marks)
     return _read_flags(cells) if role == "flag" else _read_labels(cells, role, separator)
 
 
@@ -191,8 +193,10 @@ def _read_flags(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
     return values.astype("float64"), []
 
 
-def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
-    read = read_numbers(cells)
+def _read_numbers(cells: pd.Series, marks: dict[str, str]) -> tuple[pd.Series, list[Problem]]:
+    read = read_numbers(cells, marks.get(str(cells.name), ""))
+    if read.mark:
+        marks.setdefault(str(cells.name), read.mark)
     values, wrong = read.values, list(read.wrong)
     problems: list[Problem] = []
     for position, why in read.wrong.items():

@@ -31,7 +31,9 @@ _FORMS = (
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 
 
-def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
+def load_file(
+    path: Path, roles: Mapping[str, str] | None, marks: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The cells of a file.
 
     Args:
@@ -39,6 +41,7 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
         roles: How columns will be read (`column_roles`). Of a text file their cells stay texts as
             they stand, apart from numbers; the other columns are of the types that pandas gives
             them. With `None`, all are, but numbers that begin with a zero ("007") stay texts.
+        marks: The decimal marks of columns, where training rows have shown them.
 
     Raises:
         TableError: The file is not a well-formed table.
@@ -63,7 +66,7 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
             return load_excel(path, roles)
         if suffix in _JSON_LINES:
             return _load_json_lines(path)
-        return load_text(path, suffix, roles)
+        return load_text(path, suffix, roles, marks or {})
     except pd.errors.EmptyDataError:
         raise TableError([f"{path.name}: the file is empty"]) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:

@@ -18,12 +18,12 @@ import pandas as pd
 
 from mmkeras.data.tables.cells import EXACT, NA_WORDS, label_names
 from mmkeras.data.tables.errors import listed
+from mmkeras.data.tables.notes import NUMBERS_AS_NAMES, noted
 
 _BOOLEANS = {"true": "True", "false": "False"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 # What no number is written like: postcodes such as 01234, versions such as 1.10.
 _PADDED = re.compile(r"[+-]?0\d.*|[+-]?\d*\.\d+0", re.ASCII)
-_OF_NUMBERS = "names of numbers"  # in a table's attrs
 _MISSING = frozenset(word for word in NA_WORDS if word)
 
 
@@ -91,15 +91,9 @@ def stand_for_numbers(cells: pd.Series, names: pd.Series) -> bool:
     return not written <= {"", *names.unique()}
 
 
-def mark_numbers(frame: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Notes in a table's attrs in which columns names stand for numbers."""
-    if columns := tuple(columns):
-        frame.attrs[_OF_NUMBERS] = columns
-
-
 def are_numbers(frame: pd.DataFrame, column: str) -> bool:
     """Whether the names in a column of a table that `read_table` has read stand for numbers."""
-    return column in frame.attrs.get(_OF_NUMBERS, ())
+    return column in noted(frame, NUMBERS_AS_NAMES)
 
 
 def warn_of_one_meaning(column: str, names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ Rows are counted as a spreadsheet without its header counts them: the first data
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
 from mmkeras.data.tables.columns import column_roles, did_you_mean, names_may_differ, read_column
 from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError, check_repeated
 from mmkeras.data.tables.files import load_file
-from mmkeras.data.tables.names import are_numbers, mark_numbers, without_na_words
+from mmkeras.data.tables.names import are_numbers, without_na_words
+from mmkeras.data.tables.notes import DECIMAL_MARKS, NUMBERS_AS_NAMES, note, noted
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -38,6 +40,7 @@ def read_table(
     allow_unlabelled: bool = False,
     allow_holes: bool = False,
     on_error: str = "raise",
+    decimal_marks: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Reads a table and checks all of it against its schema at once.
 
@@ -60,6 +63,8 @@ def read_table(
         allow_holes: Whether a row may lack all inputs, for `clean_table(..., drop_holes=True)`.
         on_error: `"raise"`, or `"skip"` to leave rows out that have a problem; what was wrong with
             them is in the result's `attrs`, as `"skipped"`.
+        decimal_marks: For new rows, `Preprocessing.decimal_marks`: "," or "." by column, by which
+            numbers were read in training. Otherwise those that this table shows.
 
     Returns:
         A DataFrame with the rows and columns of the source (columns that the schema does not name
@@ -89,7 +94,7 @@ def read_table(
                 f"{type(source).__module__}.{type(source).__name__}."
             )
         path = Path(source).expanduser()
-        raw, name = load_file(path, roles), path.name
+        raw, name = load_file(path, roles, decimal_marks), path.name
         folder = path if path.is_dir() else path.parent
     folder = (folder if base_dir is None else Path(base_dir).expanduser()).absolute()
     if isinstance(raw.columns, pd.MultiIndex):
@@ -108,7 +113,8 @@ def read_table(
     ]
     if not len(raw):
         problems.append((None, f"{name}: the table has no rows"))
-    frame, found = _read_cells(raw, schema, roles, folder, require_target, allow_unlabelled)
+    marks = {**(noted(raw, DECIMAL_MARKS) or {}), **(decimal_marks or {})}
+    frame, found = _read_cells(raw, schema, roles, folder, require_target, allow_unlabelled, marks)
     for column, row, problem in found:
         place = f"row {row}, column" if row else "column"
         problems.append((row, f"{name}, {place} {column!r}: {problem}"))
@@ -133,6 +139,7 @@ def read_table(
         require_target=require_target,
         allow_unlabelled=allow_unlabelled,
         allow_holes=allow_holes,
+        decimal_marks=marks,
     )
     frame.attrs["skipped"] = [text for _, text in problems]
     return frame
@@ -145,6 +152,7 @@ def _read_cells(
     folder: Path,
     require_target: bool,
     allow_unlabelled: bool,
+    marks: dict[str, str],
 ) -> tuple[pd.DataFrame, list[tuple[str, int | None, str]]]:
     """The table with its columns read by their roles, and the problems: column, row and what."""
     read: dict[str, pd.Series] = {}
@@ -156,7 +164,7 @@ def _read_cells(
         if is_target and not schema.na_is_class:
             cells = without_na_words(cells)
         came = cells
-        cells, found = read_column(cells, role, folder, schema.separator)
+        cells, found = read_column(cells, role, folder, schema.separator, marks)
         if are_numbers(raw, column) or (
             not found and names_may_differ(came, cells, role, schema.separator)
         ):
@@ -172,7 +180,8 @@ def _read_cells(
     # All columns at once: one by one, wide tables take minutes.
     cells = [read.get(c, raw.iloc[:, place]) for place, c in enumerate(raw.columns)]
     frame = pd.concat(cells, axis=1)
-    mark_numbers(frame, numbers)
+    note(frame, NUMBERS_AS_NAMES, numbers)
+    note(frame, DECIMAL_MARKS, marks)
     return frame, problems
 
 

@@ -14,6 +14,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.raw import RawModality
 from mmkeras.data.tables.fingerprint import fingerprint, row_codes
+from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.corruptions import CORRUPTIONS
@@ -30,7 +31,8 @@ PICTURES[3][:] = 0
 
 def table(cells=PICTURES, schema=SCHEMA, **options):
     labels = (["a", "b"] * len(cells))[: len(cells)]
-    cells = pd.Series([list(c) if isinstance(c, np.ndarray) else c for c in cells], dtype=object)
+    cells = [list(c) if isinstance(c, np.ndarray) and c.ndim == 4 else c for c in cells]
+    cells = pd.Series(cells, dtype=object)
     return read_table(pd.DataFrame({"views": cells, "label": labels}), schema, **options)
 
 
@@ -91,6 +93,22 @@ def test_pictures_in_memory_are_read_and_other_things_named(folder):
     assert len(skipped) == 1 and "row 2" in skipped.attrs["skipped"][0]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_lists_mean_the_same_from_every_file(suffix, folder):
+    lists = [["a.png", "b.png"], ["b.png"], ["a.png"]]
+    frame = pd.DataFrame({"views": lists, "label": ["x", "y", "x"]})
+    path = folder / f"table.{suffix}"
+    if suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        getattr(frame, f"to_{suffix}")(path, index=False)
+    expected = [tuple(str(folder / name) for name in names) for names in lists]
+    assert read_table(path, SCHEMA)["views"].tolist() == expected
+    inferred = infer_schema(path, "label")
+    assert inferred.schema.modalities == SCHEMA.modalities
+    assert "all 3 cells looked at are images, up to 2 in one cell" in str(inferred)
+
+
 def test_a_schema_that_speaks_of_one_picture_says_what_to_write(folder):
     one = Schema([Image("views")], "label")
     for cell in ("a.png;b.png", ["a.png", "b.png"], np.array(["a.png"], dtype=object)):
@@ -104,7 +122,8 @@ def test_a_schema_that_speaks_of_one_picture_says_what_to_write(folder):
 def test_batches_are_padded_with_zeros_and_a_black_picture_is_none(cache, tmp_path):
     fitted = fit_preprocessing(table(), SCHEMA, SETTINGS)
     assert fitted.inputs["views"].shape == (3, 6, 6, 3) and fitted.inputs["views"].several
-    assert Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+    saved = json.loads(json.dumps(fitted.to_dict()))
+    assert Preprocessing.from_dict(saved) == fitted
     pipeline = Pipeline(table(), fitted, batch_size=4, cache=cache, cache_dir=tmp_path)
     ((inputs, _),) = pipeline.evaluate().as_numpy_iterator()
     views = inputs["views"]
@@ -116,6 +135,16 @@ def test_batches_are_padded_with_zeros_and_a_black_picture_is_none(cache, tmp_pa
     raw = RawModality(pipeline, "views") if cache else None
     if raw is not None:
         np.testing.assert_array_equal(raw.inputs(), views)
+
+
+def test_what_was_saved_before_cells_could_hold_several_is_of_one_image():
+    one = Schema([Image("views")], "label")
+    fitted = fit_preprocessing(table([p[0] for p in PICTURES], schema=one), one, SETTINGS)
+    saved = fitted.to_dict()
+    state = saved["modalities"]["views"]
+    del state["images"], state["settings"]["max_images"]
+    assert Preprocessing.from_dict(saved) == fitted
+    assert fitted.inputs["views"].shape == (6, 6, 3) and not fitted.inputs["views"].several
 
 
 def test_pictures_beyond_those_of_the_training_rows_are_counted():

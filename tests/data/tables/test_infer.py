@@ -288,6 +288,7 @@ COLUMNS = {
         ([f"['{i}.png', 'a.png']" for i in range(8)], "up to 2"),
         ([np.array([f"{i}.png", "a.png"], dtype=object) for i in range(8)], "up to 2"),
         ([[PIL.Image.new("L", (9, 9), i)] * 2 for i in range(8)], "up to 2"),
+        ([";".join(f"{i}-{k}.png" for k in range(90)) for i in range(8)], "up to 90"),
         ([f"{i}, b.png" for i in range(8)], None),
         ([f"{i}, a.png" for i in range(8)] + ["a.png;b.png"], "up to 2"),
     ],

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.image import SEVERAL
-from mmkeras.data.media.cells import split_cell
+from mmkeras.data.media.cells import is_there, split_cell
 from mmkeras.data.media.foreign import own_form
 from mmkeras.data.tables.cells import is_empty
 
@@ -108,7 +108,7 @@ def _parts(cell: Any, base_dir: str | Path | None, suffixes: tuple[str, ...]) ->
     if isinstance(cell, np.ndarray) and not _is_nested(cell):
         return [cell]  # of numbers: a clip, rather than several images
     folder = Path() if base_dir is None else Path(base_dir)
-    parts = split_cell(cell, suffixes, lambda path: (folder / path).is_file())
+    parts = split_cell(cell, suffixes, lambda path: is_there(str(folder / path), folders=False))
     return [part for part in parts if not is_empty(part)]
 
 
