@@ -30,7 +30,7 @@ def plot_comparison(
 
     Args:
         table: `Comparison.table`.
-        cost: By model, seconds per epoch.
+        cost: By model, seconds per epoch; NaN where there are no epochs.
         kinds: By model, the group that it is coloured by.
         label: What the score is called.
     """
@@ -74,8 +74,10 @@ def _number(axes: Axes, points: np.ndarray, colors: list[str]) -> None:
     """Writes 1, 2, ... next to points, each at the nearest place that is still free."""
     scale = axes.figure.dpi / 72
     places = axes.transData.transform(points) / scale
-    taken = [*places]
+    taken = [*places[~np.isnan(places).any(axis=1)]]
     for number, (point, place, color) in enumerate(zip(points, places, colors, strict=True), 1):
+        if np.isnan(place).any():
+            continue
         distances = [
             min(np.hypot(*((place + offset - other) / (1.3, 1.0))) for other in taken)
             for offset in _PLACES

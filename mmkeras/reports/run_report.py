@@ -78,7 +78,10 @@ def write_report(
     report = Report(
         f"{schema.target.name} from {', '.join(schema.names)}",
         _subtitle(pipeline, metrics, config),
-        [f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}."],
+        [
+            f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}.",
+            *([metrics["floor"]["sentence"]] if "floor" in metrics else []),
+        ],
         _facts(config),
         sections,
     )
@@ -98,6 +101,8 @@ def comparison_table(
 ) -> pd.DataFrame:
     """One row for each model: the task's headline on the test rows, parameters, seconds.
 
+    The classical floor of the last of them that has one is a row of its own.
+
     Args:
         results: `metrics.json` by the model's name.
         task: The target's task.
@@ -111,7 +116,13 @@ def comparison_table(
         }
         for name, metrics in results.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    floors = [metrics["floor"] for metrics in results.values() if "floor" in metrics]
+    for floor in floors[-1:]:
+        figures = {figure: floor["test"][figure] for figure in task.headline}
+        rows["classical floor"] = {**figures, "seconds": floor["seconds"]}
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    # Whole numbers, also where the floor has none.
+    return frame.astype({"parameters": "Int64", "best epoch": "Int64"}) if floors else frame
 
 
 def _subtitle(pipeline: Pipeline, metrics: Mapping[str, Any], config: Mapping[str, Any]) -> str:
