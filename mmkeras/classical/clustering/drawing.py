@@ -94,7 +94,7 @@ def _contents(
     half = 0.42
     for cell, (x, y) in enumerate(som.positions_):
         if cell in pictures:
-            picture = pictures[cell]
+            picture = np.squeeze(pictures[cell])  # grey ones may have an axis of one channel
             axes.imshow(
                 picture,
                 extent=(x - half, x + half, y + half, y - half),
