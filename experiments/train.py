@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 import pandas as pd
 import tyro
 
+from mmkeras.classical.floor.budget import FloorChoice, wants_floor
 from mmkeras.cli import option, parse, run_script
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
@@ -26,7 +27,7 @@ from mmkeras.experiment.folders import new_folder, time_stamp
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
 from mmkeras.experiment.run_folder import CONFIG, read_json
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import train_run
+from mmkeras.experiment.train import floor_of, train_run
 from mmkeras.reports.markdown import format_table
 from mmkeras.reports.run_report import comparison_table
 from mmkeras.studies.trainings import FUSED, models_of, schema_of
@@ -44,6 +45,8 @@ class TrainConfig:
             set has its own test rows).
         test: Share of the rows that are looked at once, at the end.
         split_seed: Decides which rows are which, whatever `seed` is.
+        floor: Whether classical models are trained on the same rows, as the line to beat: auto
+            where it takes less than a minute.
         runs: Where run folders go.
         resume: Continue the experiment that this run folder belongs to; give it alone.
         settings: Model, training and preprocessing.
@@ -54,6 +57,7 @@ class TrainConfig:
     validation: float = 0.15
     test: float = 0.15
     split_seed: int = 0
+    floor: FloorChoice = "auto"
     runs: Path = Path("runs")
     resume: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
@@ -86,6 +90,9 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     if stamp is None:
         folder = new_folder(config.runs / config.experiment / time_stamp(), f"-{FUSED}")
         stamp = folder.name.removesuffix(f"-{FUSED}")
+    floor = None
+    if wants_floor(config.floor, schema, len(splits.train)):
+        floor = floor_of(splits, schema, config.settings)
     runs = {}
     for name in models_of(schema) if config.models == "all" else (FUSED,):
         own = schema_of(schema, name)
@@ -96,12 +103,15 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
             config.settings.select(own),
             findings=findings,
             compare_with=dict(runs),
+            floor=floor if name == FUSED else None,
             details={"experiment": to_json(config), "stamp": stamp},
             cache_dir=config.runs / "cache",
             label=name,
         )
     comparison = comparison_table({name: run.metrics for name, run in runs.items()}, task)
     print(f"\nOn the {len(splits.test):,} test rows:\n\n{format_table(comparison)}\n")
+    if "floor" in runs[FUSED].metrics:
+        print(runs[FUSED].metrics["floor"]["sentence"])
     print(f"report:  {runs[FUSED].path / 'report.md'}")
     print(f"look:    tensorboard --logdir {config.runs}")
     print(f"predict: python experiments/predict.py {runs[FUSED].path} new_rows.csv")
@@ -127,6 +137,7 @@ def read_config(folder: Path, arguments: list[str]) -> tuple[TrainConfig, str]:
         validation=values["validation"],
         test=values["test"],
         split_seed=values["split_seed"],
+        floor=values.get("floor", "off"),
         runs=folder.resolve().parents[1],
         settings=Settings.from_dict(values["settings"]),
     )

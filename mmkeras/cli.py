@@ -90,7 +90,7 @@ for settings of kinds, single modalities, encoders and fusions (--help-all lists
 of your own."""
 
 # What an experiment's configuration says besides its rows and settings.
-_SHARED = ("models", "validation", "test", "split_seed", "folds", "fold_seed")
+_SHARED = ("models", "validation", "test", "split_seed", "folds", "fold_seed", "floor")
 
 
 def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:

@@ -51,9 +51,22 @@ class _OneColumn:
 
 @dataclass(frozen=True)
 class Image(_OneColumn):
-    """A column of images: file paths, encoded bytes, or arrays `(height, width, channels)`."""
+    """A column of images: file paths, encoded bytes, or arrays `(height, width, channels)`.
+
+    Args:
+        name: The modality's name; it names the model's input and its encoder.
+        column: The table's column. Defaults to `name`.
+        several: Whether a cell may hold several images: a list of them, or one text that joins
+            their paths (`a.png;b.png`, also with `|` or `,`). An empty list is an empty cell.
+
+    Example:
+
+    >>> Schema([Image("views", several=True)], target="label")["views"].several
+    True
+    """
 
     kind: ClassVar[str] = "image"
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -305,6 +318,10 @@ class Schema:
             raise ValueError(
                 f"A target with a label for each step needs sequences only; {others} have no steps."
             )
+        own = filter(None, (self.id, self.group))
+        for name in (*self.columns, *self.target_columns, *own):
+            if any("\ud800" <= character <= "\udfff" for character in name):
+                raise ValueError(f"A column is named {name!r}: half a character. Rename it.")
         for use, column in (("id", self.id), ("group", self.group)):
             if column is not None and column in self.target_columns:
                 raise ValueError(f"The target column {column!r} cannot be the {use}, too.")
@@ -397,7 +414,8 @@ class Schema:
 
 def _described(part: Modality | Target) -> dict[str, Any]:
     values = {"kind": part.kind, **dataclasses.asdict(part)}
-    rarely = {"na_is_class": False, "dates": (), "day_first": None}  # not said unless they differ
+    # Not said unless they differ.
+    rarely = {"na_is_class": False, "dates": (), "day_first": None, "several": False}
     return {key: v for key, v in values.items() if key not in rarely or v != rarely[key]}
 
 
@@ -462,6 +480,8 @@ class InputSpec:
         groups: For a vector made of several columns: the width of each, in order.
         max_length: The most steps or tokens that a batch has, where there is such a limit.
         is_waveform: Whether the inputs are a sound's samples.
+        several: Whether the first axis is that of several images, which are padded with images of
+            zeros; an encoder then reads each of them by itself.
     """
 
     shape: tuple[int | None, ...]
@@ -470,3 +490,4 @@ class InputSpec:
     groups: tuple[int, ...] | None = None
     max_length: int | None = None
     is_waveform: bool = False
+    several: bool = False

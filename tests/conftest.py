@@ -35,6 +35,14 @@ def make_small_table() -> tuple[pd.DataFrame, Schema]:
     return frame, schema
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_floor_unless_asked_for():
+    """Classical models beside every small run would take longer than the run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmkeras.classical.floor.budget.AUTO_SECONDS", 0.0)
+        yield
+
+
 @pytest.fixture
 def small_table() -> tuple[pd.DataFrame, Schema]:
     return make_small_table()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mmkeras.classical.floor.budget import FloorChoice
+
 
 @dataclass(frozen=True)
 class AuditSettings:
@@ -13,6 +15,8 @@ class AuditSettings:
     Args:
         train: Which models of fewer modalities to train where there are none next to the run: none,
             each modality alone, or all subsets.
+        floor: Whether classical models are trained on the run's rows, as the line to beat: auto
+            where it takes less than a minute.
         by: Columns whose values are looked at apart, as subgroups.
         noise: Whether to corrupt the inputs (the longest part).
         explain: How many rows to explain: the most confident right and wrong answers.
@@ -25,6 +29,7 @@ class AuditSettings:
     """
 
     train: Literal["none", "alone", "subsets"] = "alone"
+    floor: FloorChoice = "auto"
     by: tuple[str, ...] = ()
     noise: bool = True
     explain: int = 12

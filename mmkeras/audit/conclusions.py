@@ -16,6 +16,8 @@ _FEW = 0.01
 def conclusions(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
     """Sentences that follow from the sections' numbers, the most important first."""
     sentences = [sections["performance"].conclusion]
+    if "floor" in sections:
+        sentences.append(sections["floor"].conclusion)
     if "contribution" in sections:
         useful = sections["performance"].values["above_guessing"]
         sentences += _modalities(sections["contribution"].values, useful)

@@ -12,10 +12,10 @@ from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.source import splits_of
 from mmkeras.audit.subject import Subject, row_names
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
-from mmkeras.schema import Schema
 
 
 def open_subject(
@@ -49,7 +49,7 @@ def open_subject(
             if rows is None:
                 raise
     schema = run.preprocessing.schema
-    frame = splits.test if rows is None else _read_labelled(rows, schema, base_dir)
+    frame = splits.test if rows is None else _read_labelled(rows, run.preprocessing, base_dir)
     absent = [column for column in settings.by if column not in frame]
     if absent:
         raise ValueError(
@@ -84,9 +84,10 @@ def open_subject(
 
 
 def _read_labelled(
-    rows: str | Path | pd.DataFrame, schema: Schema, base_dir: str | Path | None
+    rows: str | Path | pd.DataFrame, preprocessing: Preprocessing, base_dir: str | Path | None
 ) -> pd.DataFrame:
-    frame = read_table(rows, schema, base_dir=base_dir, require_target=False)
+    schema, marks = preprocessing.schema, preprocessing.decimal_marks
+    frame = read_table(rows, schema, base_dir=base_dir, require_target=False, decimal_marks=marks)
     absent = [column for column in schema.target_columns if column not in frame]
     if absent:
         raise ValueError(

@@ -16,6 +16,7 @@ from mmkeras.audit.sections.calibration import calibration_section
 from mmkeras.audit.sections.contribution import contribution_section
 from mmkeras.audit.sections.data import data_section
 from mmkeras.audit.sections.explanations import explanations_section
+from mmkeras.audit.sections.floor import floor_section
 from mmkeras.audit.sections.missing import missing_section
 from mmkeras.audit.sections.noise import noise_section
 from mmkeras.audit.sections.performance import performance_section
@@ -129,7 +130,7 @@ def _facts(subject: Subject, where: str) -> dict[str, str]:
 
 def _questions(subject: Subject, other: Run | None) -> list[Callable[[Subject], Section | None]]:
     several = len(subject.names) > 1
-    questions = [performance_section]
+    questions = [performance_section, floor_section]
     if several:
         questions += [contribution_section, missing_section]
     if subject.settings.noise:

@@ -16,6 +16,16 @@ ESTIMATORS = {
     "CorrelationMatching": "retrieval",
     "SemanticCorrelationMatching": "retrieval",
     "SemanticMatching": "retrieval",
+    # Decomposition: a few numbers per row.
+    "GCCA": "decomposition.gcca",
+    "MultiviewKernelPCA": "decomposition.kernel_pca",
+    "MultiviewLSA": "decomposition.lsa",
+    "MultiviewPCA": "decomposition.pca",
+    "ScaledViews": "decomposition.scaled",
+    # Clustering.
+    "MultiviewKMeans": "clustering.kmeans",
+    "MultiviewSpectralClustering": "clustering.spectral",
+    "SelfOrganizingMap": "clustering.som",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, ESTIMATORS)

@@ -204,6 +204,8 @@ def _download_with_retries(url: str, partial: Path, path: Path) -> str:
             ssl.SSLError,
         ) as error:
             status = getattr(error, "code", None)
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
             if status in (404, 410):
                 raise FileNotFoundError(
                     f"{url} does not exist (HTTP {status}). The source has moved or the name is "

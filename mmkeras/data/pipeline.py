@@ -36,10 +36,13 @@ from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
 from mmkeras.data.tables.cells import missing_cells, row_name
+from mmkeras.data.tables.errors import first_of
+from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.data.tf_options import in_order
 from mmkeras.schema import Schema
 
 CACHES = ("auto", "memory", "file", None)
+_DROPS = ", drop such rows: clean_table(frame, schema, drop_holes=True), or pass on_error='skip'"
 
 # Keras warns of every dataset that it cannot see being shuffled; this one shuffles row numbers.
 warnings.filterwarnings("ignore", message=".*`shuffle=True` was passed")
@@ -95,6 +98,7 @@ class Pipeline:
         cache_budget: int = CACHE_BUDGET,
     ):
         _check_arguments(frame, batch_size, on_error, cache, cache_dir)
+        _check_decimal_marks(frame, preprocessing)
         self.preprocessing = preprocessing
         self.batch_size = batch_size
         schema = preprocessing.schema
@@ -102,20 +106,21 @@ class Pipeline:
         stores = _open_stores(frame, preprocessing, cache, cache_dir, cache_budget)
         readable, self.skipped = _find_unreadable(frame, schema, stores)
         if self.skipped and on_error == "raise":
+            skip = ", or pass on_error='skip' to leave their rows out" if readable.any() else ""
             raise ValueError(
-                f"{len(self.skipped)} cell(s) cannot be read:\n  {_some(self.skipped)}\n"
-                "Repair or remove them, or pass on_error='skip' to leave their rows out."
+                f"{len(self.skipped)} cell(s) cannot be read:\n  {_lines(self.skipped)}\n"
+                f"Repair or remove them{skip}."
             )
         complete, absences = _find_complete(frame, preprocessing)
+        readable &= complete
         if absences and on_error == "raise":
+            drops = _DROPS if readable.any() else ""
             raise ValueError(
                 f"{len(absences)} row(s) lack a modality, but the preprocessing was fitted on rows "
-                f"without holes:\n  {_some(absences)}\n"
-                "Fit it with presence=True (and build the model so), drop such rows: "
-                "clean_table(frame, schema, drop_holes=True), or pass on_error='skip'."
+                f"without holes:\n  {_lines(absences)}\n"
+                f"Fit it with presence=True (and build the model so){drops}."
             )
         self.skipped += absences
-        readable &= complete
         if not readable.any():
             raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
         self.frame = frame[readable]
@@ -302,6 +307,17 @@ def _check_arguments(
         raise ValueError("There are no rows to feed.")
 
 
+def _check_decimal_marks(frame: pd.DataFrame, preprocessing: Preprocessing) -> None:
+    """Refuses numbers that were read by another decimal mark than the training rows'."""
+    marks, expected = noted(frame, DECIMAL_MARKS) or {}, preprocessing.decimal_marks
+    if other := [c for c, mark in marks.items() if expected.get(c, mark) != mark]:
+        raise ValueError(
+            f"Column {other[0]!r}: the numbers were read with the decimal mark "
+            f"{marks[other[0]]!r}, those of the training rows with {expected[other[0]]!r}. Read "
+            "the table as those: read_table(..., decimal_marks=preprocessing.decimal_marks)."
+        )
+
+
 def _open_stores(
     frame: pd.DataFrame,
     preprocessing: Preprocessing,
@@ -313,7 +329,9 @@ def _open_stores(
     modalities = preprocessing.schema.modalities
     if cache == "auto":
         needed = sum(
-            KINDS[m.kind].decoded_bytes(len(frame), preprocessing.modalities[m.name].settings)
+            KINDS[m.kind].decoded_bytes(
+                frame[m.columns[0]], preprocessing.modalities[m.name].settings
+            )
             for m in modalities
         )
         cache = "memory" if needed <= cache_budget else None if cache_dir is None else "file"
@@ -348,9 +366,8 @@ def _find_unreadable(
     return readable, messages
 
 
-def _some(messages: list[str]) -> str:
-    more = f"\n  ... and {len(messages) - 20} more" if len(messages) > 20 else ""
-    return "\n  ".join(messages[:20]) + more
+def _lines(messages: list[str]) -> str:
+    return "\n  ".join(first_of(messages))
 
 
 def _find_complete(

@@ -19,6 +19,7 @@ import pandas as pd
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import Fitted
 from mmkeras.data.tables.cells import missing_cells
+from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.files import write_json
 from mmkeras.nested import tuples
 from mmkeras.schema import InputSpec, Schema
@@ -34,12 +35,15 @@ class Preprocessing:
         modalities: A fitted preprocessor for each modality.
         fitted_target: What is fitted of the target; `None` without a target.
         presence: Whether the model is told which modalities a row has.
+        decimal_marks: By column, the decimal mark that the table's numbers were written with,
+            where they show one: new rows are read by it.
     """
 
     schema: Schema
     modalities: dict[str, Fitted] = field(repr=False)
     fitted_target: Task | None = field(repr=False)
     presence: bool = False
+    decimal_marks: dict[str, str] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, InputSpec]:
@@ -65,6 +69,7 @@ class Preprocessing:
         return {
             "schema": self.schema.to_dict(),
             "presence": self.presence,
+            "decimal_marks": self.decimal_marks,
             "target": None if self.schema.target is None else self.task.to_dict(),
             "modalities": {
                 name: dataclasses.asdict(fitted)  # type: ignore[call-overload]
@@ -85,7 +90,8 @@ class Preprocessing:
         task = None
         if schema.target is not None:
             task = task_class(schema.target).from_dict(schema.target, data["target"])
-        return cls(schema, modalities, task, data["presence"])
+        marks = data.get("decimal_marks", {})
+        return cls(schema, modalities, task, data["presence"], dict(marks))
 
     def save(self, path: str | Path) -> None:
         write_json(path, self.to_dict())
@@ -153,4 +159,7 @@ def fit_preprocessing(
     task = None
     if schema.target is not None:
         task = task_class(schema.target).fit(train, schema.target)
-    return Preprocessing(schema, modalities, task, presence)
+    marks = noted(train, DECIMAL_MARKS) or {}
+    own = (*schema.columns, *schema.target_columns)
+    marks = {column: mark for column, mark in marks.items() if column in own}
+    return Preprocessing(schema, modalities, task, presence, marks)

@@ -42,7 +42,8 @@ class RawModality:
     def values(self) -> Any:
         """The decoded cells, one per row.
 
-        Images uint8 `(rows, height, width, channels)`, videos `(rows, frames, height, width,
+        Images uint8 `(rows, height, width, channels)`, or where a row may have several a list of
+        uint8 `(images, height, width, channels)`; videos uint8 `(rows, frames, height, width,
         channels)`, sounds int16 `(rows, samples)`; texts a list of `str` or `None`; sequences a
         list of float32 `(steps, features)`; tables a DataFrame of their columns.
         """

@@ -75,7 +75,7 @@ class MediaSource:
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         # A batch a call: `tf.data` makes several batches at once, a thread each.
-        load = _weak_loader(weakref.ref(self))
+        load = weak_loader(weakref.ref(self))
         cells = tf.numpy_function(load, [kept], self._store.dtype, stateful=False)
         cells.set_shape((None, *self._store.shape))
         return cells
@@ -98,7 +98,7 @@ class MediaSource:
         return self._store.load(self._positions[kept])
 
 
-def _weak_loader(source: weakref.ref[MediaSource]) -> Callable[[np.ndarray], np.ndarray]:
+def weak_loader(source: weakref.ref[MediaSource]) -> Callable[[np.ndarray], np.ndarray]:
     """What loads from a source, without keeping it in memory.
 
     TensorFlow never lets go of a function that it was given in this way. A dataset holds its

@@ -41,6 +41,12 @@ def in_no_training_row(column: str, cells: np.ndarray) -> Unprepared:
     return _counted(column, cells, "were in no training row; they all count as one unknown value")
 
 
+def may_be_several(column: str, cells: np.ndarray) -> Unprepared:
+    """Numbers that several categories are written with, as 1 is that of 01 and 1."""
+    what = "are numbers that may be one of several categories, such as 01 and 1, and count as "
+    return _counted(column, cells, f"{what}unknown; give them as texts")
+
+
 def shares_an_input(column: str, cells: np.ndarray) -> Unprepared:
     """Categories beyond `max_categories`."""
     what = "have one of the rarer categories, which share one input (raise `max_categories`)"
@@ -89,6 +95,28 @@ def cut_short(
     what = (
         f"have more than {most:g} {unit} and are cut (the longest has {lengths.max():g}); "
         f"{setting} says how much is kept"
+    )
+    return [_counted(column, cells, what)]
+
+
+def left_out(
+    column: str, lengths: np.ndarray, most: int, plural: str, setting: str
+) -> list[Unprepared]:
+    """Cells that hold more media than the model takes of one; the last ones are left out.
+
+    Args:
+        column: The column.
+        lengths: How many its cells hold, `(rows,)`.
+        most: How many the model takes.
+        plural: What they are.
+        setting: What limits that, beside the training rows.
+    """
+    cells = lengths > most
+    if not cells.any():
+        return []
+    what = (
+        f"have more than {most} {plural}, and those after them are left out (the longest has "
+        f"{lengths.max()}); a model takes as many as a training row has, and at most {setting}"
     )
     return [_counted(column, cells, what)]
 

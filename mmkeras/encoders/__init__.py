@@ -15,6 +15,7 @@ import keras
 from mmkeras.encoders.audio import SpectrogramEncoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.encoders.conv3d import Conv3DEncoder
+from mmkeras.encoders.each_image import EachImage
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
 from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
 from mmkeras.encoders.recurrent import RecurrentEncoder
@@ -86,6 +87,7 @@ def get_encoder(
         spec: What the modality's inputs look like. From here an encoder of token ids takes its
             `vocabulary_size`, one with a token for each column its `groups`, and one with a
             position for each step its `max_length`; `WAVEFORM_OPTIONS` are for sounds' samples.
+            Where it says that there are several images, the encoder reads each (`EachImage`).
         **options: The encoder's constructor arguments.
 
     Raises:
@@ -126,7 +128,7 @@ def get_encoder(
         options = {"max_length": spec.max_length, **options}
     if spec.is_waveform:
         options = {**WAVEFORM_OPTIONS.get(name_or_layer, {}), **options}
-    return cls(**options)
+    return EachImage(cls(**options)) if spec.several else cls(**options)
 
 
 def check_encoder_options(kind: str, name: str, options: Iterable[str] = ()) -> list[str]:
@@ -161,6 +163,7 @@ __all__ = [
     "BagOfWordsEncoder",
     "Conv3DEncoder",
     "ConvEncoder",
+    "EachImage",
     "FTTransformerEncoder",
     "FrameEncoder",
     "FrameMLPEncoder",

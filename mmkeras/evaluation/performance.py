@@ -1,4 +1,4 @@
-"""All figures of a model on labelled rows, with their intervals; from scikit-learn."""
+"""All figures of a model on labelled rows, with their intervals."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import sklearn
-from sklearn import metrics as sk
 
 from mmkeras.progress import ProgressBar
 from mmkeras.tasks import Task
-from mmkeras.tasks.class_figures import class_curves
+from mmkeras.tasks.class_figures import class_curves, precision_recall_f1
 
 
 def by_class(task: Task, targets: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
@@ -19,12 +18,11 @@ def by_class(task: Task, targets: np.ndarray, outputs: np.ndarray) -> pd.DataFra
 
     In classification an answer is the most probable class; labels apply from 0.5.
     """
-    true = (targets >= 0.5).astype(int)
-    guess = (outputs >= 0.5).astype(int)
+    true, guess = targets >= 0.5, outputs >= 0.5
     if task.single_label:
-        guess = np.eye(outputs.shape[1], dtype=int)[outputs.argmax(axis=1)]
-    precision, recall, f1, rows = sk.precision_recall_fscore_support(true, guess, zero_division=0)
-    columns = {"rows": rows, "precision": precision, "recall": recall, "F1": f1}
+        guess = np.eye(outputs.shape[1], dtype=bool)[outputs.argmax(axis=1)]
+    precision, recall, f1 = precision_recall_f1(true, guess)
+    columns = {"rows": true.sum(axis=0), "precision": precision, "recall": recall, "F1": f1}
     columns |= class_curves(targets, outputs)
     index = pd.Index(task.classes, name="class")
     return pd.DataFrame(columns, index=index).rename(

@@ -12,8 +12,9 @@ import pandas as pd
 
 from mmkeras.data.datasets import DATASETS, load_dataset
 from mmkeras.data.tables.classes import limit_classes
-from mmkeras.data.tables.clean import clean_table, group_equal_rows
+from mmkeras.data.tables.clean import clean_table, group_equal_rows, ungrouped
 from mmkeras.data.tables.columns import did_you_mean
+from mmkeras.data.tables.guess.names import is_flag
 from mmkeras.data.tables.guess.target import find_target
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.inferred import InferredSchema
@@ -35,7 +36,8 @@ class DataConfig:
     Args:
         dataset: A public data set (mmkeras.data.datasets). Its preset replaces the defaults below.
         data: Your own file instead of a data set.
-        schema: The JSON file that says which of its columns is what; inferred if not given.
+        schema: The JSON file that says which of its columns is what, or a run's config.json, which
+            says as well whether equal rows stay together; inferred if not given.
         target: The column to predict, where the schema is inferred.
         task: What kind of answer it is, where the schema is inferred.
         id: The column that names the rows, where the schema is inferred.
@@ -76,22 +78,28 @@ class DataConfig:
     def name(self) -> str:
         return self.data.stem if self.data else self.dataset
 
-    def load(self, on_error: str = "raise") -> tuple[pd.DataFrame, Schema, list[str]]:
+    def load(
+        self, on_error: str = "raise", need_target: bool = True
+    ) -> tuple[pd.DataFrame, Schema, list[str]]:
         """The validated, cleaned table, its schema, and what was inferred and dropped, in words.
 
         Args:
             on_error: `"skip"` leaves rows out that have a problem.
+            need_target: Whether the schema has to have a target, and each row a cell in it.
         """
         self._refuse_without_effect()
-        messages = []
+        messages, together = [], self.group_equal_rows
         if self.data is None:
             source, schema = load_dataset(self.dataset)
         else:
             source = self.data
             if self.schema is not None:
-                schema = Schema.load(self.schema)
+                given = Schema.load(self.schema)
+                # Of a run that kept equal rows together: its group is in no file.
+                schema = ungrouped(given)
+                together |= schema != given
             else:
-                inferred = self._inferred_schema()
+                inferred = self._inferred_schema(need_target)
                 schema = inferred.schema
                 messages.append(
                     "The schema was inferred. To change it, copy the run's config.json, edit its "
@@ -101,7 +109,8 @@ class DataConfig:
             source,
             schema,
             base_dir=self.base_dir,
-            allow_unlabelled=self.drop_unlabelled,
+            allow_unlabelled=self.drop_unlabelled or not need_target,
+            allow_holes=self.drop_holes,
             on_error=on_error,
         )
         messages += [f"skipped: {problem}" for problem in table.attrs.pop("skipped", ())]
@@ -117,7 +126,7 @@ class DataConfig:
         if self.min_class_rows > 1:
             table, said = limit_classes(table, schema, self.min_class_rows, self.rare_classes)
             messages += said
-        if self.group_equal_rows:
+        if together:
             table, schema = group_equal_rows(table, schema)
         return table, schema, messages
 
@@ -195,7 +204,7 @@ class DataConfig:
         _refuse_input(self.fold_column, schema)
         return folds_by_column(table, self.fold_column)
 
-    def _inferred_schema(self) -> InferredSchema:
+    def _inferred_schema(self, need_target: bool) -> InferredSchema:
         raw = read_raw(self.data)
         # Which rows are which is nothing to learn from.
         unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
@@ -216,13 +225,16 @@ class DataConfig:
             columns = find_target(raw, self.target)[0].columns
             if len(columns) > 1 and self.task not in ("labels", "number"):
                 raise ValueError(f"--task {self.task} has one target column. Received: {columns}.")
-            target = TARGETS[self.task](columns[0] if len(columns) == 1 else columns)
+            # A flag is a label of its own: cells of 0 and 1 name no labels.
+            own = self.task == "labels" and is_flag(raw[columns[0]])
+            target = TARGETS[self.task](columns if own or len(columns) > 1 else columns[0])
         return infer_schema(
             raw.drop(columns=unused),
             target=target,
             id=self.id,
             group=self.group,
             base_dir=self.base_dir or self.data.parent,
+            need_target=need_target,
         )
 
 

@@ -111,9 +111,14 @@ def open_fold(
     return Rows(table, schema, splits, messages)
 
 
-def open_table(data: DataConfig, settings: Settings) -> tuple[pd.DataFrame, Schema, list[str]]:
-    """The table before it is split, its schema, and what was done to it, in words."""
-    table, schema, messages = data.load(settings.on_error)
+def open_table(
+    data: DataConfig, settings: Settings, need_target: bool = True
+) -> tuple[pd.DataFrame, Schema, list[str]]:
+    """The table before it is split, its schema, and what was done to it, in words.
+
+    `need_target` is that of `DataConfig.load`.
+    """
+    table, schema, messages = data.load(settings.on_error, need_target)
     settings.preprocessing(schema)  # settings without effect are refused before any work
     if settings.on_error == "skip":
         # Before splitting, so that models of other modalities are compared on the same rows.
@@ -138,8 +143,8 @@ def drop_unreadable(
     for modality in schema.modalities:
         kind, own = KINDS[modality.kind], by_name[modality.name]
         # What is decoded here the models need not decode again, where it fits.
-        fits = kind.decoded_bytes(len(frame), own) <= CACHE_BUDGET
         column = frame[modality.columns[0]]
+        fits = kind.decoded_bytes(column, own) <= CACHE_BUDGET
         store = kind.open_store(column, own, cache="memory" if fits else None)
         if store is None:
             continue

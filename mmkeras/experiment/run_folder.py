@@ -126,7 +126,14 @@ class Run:
             warning says so, too.
         """
         schema = self.preprocessing.schema
-        frame = read_table(rows, schema, base_dir=base_dir, require_target=False, on_error=on_error)
+        frame = read_table(
+            rows,
+            schema,
+            base_dir=base_dir,
+            require_target=False,
+            on_error=on_error,
+            decimal_marks=self.preprocessing.decimal_marks,
+        )
         skipped = frame.attrs.pop("skipped", [])
         frame = frame.drop(columns=list(schema.target_columns), errors="ignore")
         pipeline = Pipeline(frame, self.preprocessing, batch_size=batch_size, on_error=on_error)

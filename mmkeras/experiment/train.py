@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -46,6 +46,9 @@ from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardScalars
 
+if TYPE_CHECKING:
+    from mmkeras.classical.floor.floor import Floor
+
 CHECKPOINT = "checkpoint/last.npz"
 
 
@@ -55,8 +58,9 @@ def train_run(
     folder: str | Path,
     settings: Settings | None = None,
     *,
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     compare_with: Mapping[str, Run] | None = None,
+    floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
     cache_dir: str | Path | None = None,
     label: str | None = None,
@@ -73,8 +77,10 @@ def train_run(
         schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
         folder: The run's folder.
         settings: How; the defaults are sensible for a few thousand rows.
-        findings: What the leakage check found, for the report.
+        findings: What the leakage check found in these splits, for the report and `leakage.json`;
+            `None` where it was not made.
         compare_with: Finished runs on the same test rows, by name, for the report.
+        floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
         cache_dir: Where `cache="file"` keeps decoded images; by default inside the folder.
         label: What progress lines begin with; by default the folder's name.
@@ -114,8 +120,12 @@ def train_run(
             callbacks=[TensorBoardScalars(folder)],
         )
         metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
+        if floor is not None:
+            said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
+            metrics["floor"] = floor.against(said, pipelines["test"].groups).to_dict()
         _write_run(folder, preprocessing, pipelines["test"], trained)
-        save_findings(folder, findings)
+        if findings is not None:
+            save_findings(folder, findings)
         write_report(
             folder,
             model=trained.model,
@@ -131,6 +141,18 @@ def train_run(
         write_json(folder / METRICS, metrics)
         shutil.rmtree((folder / CHECKPOINT).parent)
     return Run(folder)
+
+
+def floor_of(splits: Splits, schema: Schema, settings: Settings) -> Floor:
+    """The classical floor under a run on these rows, its cells read as the run reads them."""
+    # Imports much of scikit-learn, which runs without a floor need not wait for.
+    from mmkeras.classical.floor.floor import FLOOR, find_floor
+
+    judged = {name: part for name, part in splits.items() if name != "train"}
+    floor = find_floor(splits.train, judged, schema, settings.preprocessing(schema))
+    main, score = floor.task.main, floor.figures["test"][floor.task.main.key]
+    print(f"{FLOOR}: {floor.method}, {main.words} {main.shown(score)} ({floor.seconds:.0f} s)")
+    return floor
 
 
 def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Settings) -> Run | None:
@@ -334,7 +356,7 @@ def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
 def _comparison(
     others: Mapping[str, Run], label: str, metrics: Mapping[str, Any], task: Task
 ) -> pd.DataFrame | None:
-    if not others:
+    if not others and "floor" not in metrics:
         return None
     results = {name: run.metrics for name, run in others.items()}
     return comparison_table({**results, label: metrics}, task)

@@ -72,8 +72,8 @@ def image_attention(
         rows: Kept positions of the rows to look at.
 
     Returns:
-        By image modality, `(rows, grid_height, grid_width)`, of `attention_to`; without those
-        whose regions no modality attends to.
+        By image modality, `(rows, grid_height, grid_width)`, of `attention_to`, of several images
+        as `example_pictures` shows them; without those whose regions no modality attends to.
     """
     kinds = {m.name: KINDS[m.kind] for m in pipeline.preprocessing.schema.modalities}
     images = [name for name, kind in kinds.items() if kind.is_visual and kind.has_heat_map]
@@ -84,7 +84,8 @@ def image_attention(
         if weights is not None:
             spec = pipeline.preprocessing.inputs[name]
             grid = encoders[name].token_grid(spec.shape)
-            maps[name] = weights.reshape(len(rows), *grid)
+            found = weights.reshape(len(rows), *grid)
+            maps[name] = np.stack([kinds[name].upright(each) for each in found])
     return maps
 
 

@@ -48,6 +48,8 @@ def caption(pipeline: Pipeline, row: int) -> str:
 def example_pictures(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.ndarray]:
     """All that can be seen of rows: images, middle frames of videos, spectrograms of sounds.
 
+    Several images of one cell are shown as one, row by row in a square.
+
     Args:
         pipeline: The rows.
         rows: Kept positions; with a label per step, positions among its `examples`.
@@ -59,9 +61,9 @@ def example_pictures(pipeline: Pipeline, rows: Sequence[int]) -> dict[str, np.nd
     for modality in pipeline.preprocessing.schema.modalities:
         kind = KINDS[modality.kind]
         if kind.is_visual or kind.is_audible:
-            settings = pipeline.preprocessing.modalities[modality.name].settings
+            fitted = pipeline.preprocessing.modalities[modality.name]
             column = pipeline.examples[modality.columns[0]].iloc[list(rows)]
-            found[modality.name] = kind.pictures(column, settings)
+            found[modality.name] = kind.pictures(column, fitted)
     return found
 
 

@@ -41,7 +41,8 @@ def grad_cam(
 
     Returns:
         `(rows, grid_height, grid_width)`, 0 or more; of a spectrogram `(rows, times,
-        frequencies)`, of a video with a 3-D convolution `(rows, times, grid_height, grid_width)`.
+        frequencies)`, of a video with a 3-D convolution `(rows, times, grid_height, grid_width)`,
+        of several images `(rows, images, grid_height, grid_width)`.
 
     Raises:
         ValueError: For a modality that the model does not have, or whose tokens have no grid.

@@ -174,5 +174,6 @@ def _path(model: keras.Model, name: str, x: np.ndarray, baseline: Any | None) ->
             f"The baseline of {name!r} must fit its inputs of shape {end.shape}. Received: shape "
             f"{start.shape}."
         ) from error
-    # Encoders with a mask of floats take steps of zeros for padding.
-    return _Path(name, end, way if mask is None else np.where((x != 0).any(-1)[..., None], way, 0))
+    # Encoders with a mask of floats take steps, or images, of zeros for padding.
+    real = (x != 0).any(axis=tuple(range(2, x.ndim)), keepdims=True)
+    return _Path(name, end, way if mask is None else np.where(real, way, 0))

@@ -30,7 +30,7 @@ def plot_comparison(
 
     Args:
         table: `Comparison.table`.
-        cost: By model, seconds per epoch.
+        cost: By model, seconds per epoch; NaN where there are no epochs.
         kinds: By model, the group that it is coloured by.
         label: What the score is called.
     """
@@ -50,11 +50,13 @@ def plot_comparison(
     names.set_yticks(range(len(table)), numbered, fontsize=8)
     names.set_ylim(len(table) - 0.4, -0.6)
     names.set(xlabel=f"{label}, with 95 % interval")
-    costs.set(xlabel="seconds per epoch (log scale)", ylabel=label, xscale="log")
+    costs.set(xlabel="seconds per epoch", ylabel=label)
     costs.margins(0.08, 0.1)
-    costs.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    costs.xaxis.set_minor_locator(LogLocator(subs=()))
+    if (cost[table.index] > 0).all():
+        costs.set(xlabel="seconds per epoch (log scale)", xscale="log")
+        costs.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        costs.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        costs.xaxis.set_minor_locator(LogLocator(subs=()))
     if len(single):
         line = {"color": "#57606a", "linestyle": ":", "linewidth": 1}
         names.axvline(single.max(), **line)
@@ -72,8 +74,10 @@ def _number(axes: Axes, points: np.ndarray, colors: list[str]) -> None:
     """Writes 1, 2, ... next to points, each at the nearest place that is still free."""
     scale = axes.figure.dpi / 72
     places = axes.transData.transform(points) / scale
-    taken = [*places]
+    taken = [*places[~np.isnan(places).any(axis=1)]]
     for number, (point, place, color) in enumerate(zip(points, places, colors, strict=True), 1):
+        if np.isnan(place).any():
+            continue
         distances = [
             min(np.hypot(*((place + offset - other) / (1.3, 1.0))) for other in taken)
             for offset in _PLACES

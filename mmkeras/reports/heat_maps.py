@@ -51,7 +51,7 @@ def heat_maps(
             continue
         maps = {"Grad-CAM": grad_cam(model, inputs, name, outputs)}
         sizes = np.abs(attributions[name])
-        maps["integrated gradients"] = sizes.sum(axis=-1) if sizes.ndim == 4 else sizes
+        maps["integrated gradients"] = sizes.sum(axis=-1) if sizes.ndim > 3 else sizes
         attention = attention_to(model, inputs, name)
         if attention is not None:
             grid = encoder.token_grid(values.shape[1:])
@@ -70,11 +70,12 @@ def grey(kind: Kind, values: np.ndarray) -> np.ndarray:
 
     Args:
         kind: What it is.
-        values: An image `(height, width, channels)`, or a sound's features `(frames, bands)`.
+        values: An image `(height, width, channels)`, several `(images, height, width, channels)`,
+            or a sound's features `(frames, bands)`.
     """
     low, high = np.quantile(values, [0.01, 0.99])
     share = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    share = kind.upright(share.mean(axis=-1) if share.ndim == 3 else share)
+    share = kind.upright(share.mean(axis=-1) if share.ndim > 2 else share)
     return np.round(255 * share).astype(np.uint8)[..., None]
 
 

@@ -13,6 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.tables.errors import first_of
 from mmkeras.inspection.attention import image_attention
 from mmkeras.inspection.examples import (
     caption,
@@ -49,7 +50,7 @@ def write_report(
     history: pd.DataFrame,
     metrics: Mapping[str, Any],
     config: Mapping[str, Any],
-    findings: Sequence[Finding] = (),
+    findings: Sequence[Finding] | None = None,
     comparison: pd.DataFrame | None = None,
 ) -> None:
     """Writes `report.md`, `pictures/*.png` and TensorBoard's summaries of a trained model.
@@ -62,7 +63,7 @@ def write_report(
         history: One row per epoch.
         metrics: The run's metrics.
         config: The run's configuration.
-        findings: What the leakage check found.
+        findings: What the leakage check found; `None` where it was not made.
         comparison: A table of this and other models on the same test rows.
     """
     folder = Path(folder)
@@ -77,7 +78,10 @@ def write_report(
     report = Report(
         f"{schema.target.name} from {', '.join(schema.names)}",
         _subtitle(pipeline, metrics, config),
-        [f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}."],
+        [
+            f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}.",
+            *([metrics["floor"]["sentence"]] if "floor" in metrics else []),
+        ],
         _facts(config),
         sections,
     )
@@ -97,6 +101,8 @@ def comparison_table(
 ) -> pd.DataFrame:
     """One row for each model: the task's headline on the test rows, parameters, seconds.
 
+    The classical floor of the last of them that has one is a row of its own.
+
     Args:
         results: `metrics.json` by the model's name.
         task: The target's task.
@@ -110,7 +116,13 @@ def comparison_table(
         }
         for name, metrics in results.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    floors = [metrics["floor"] for metrics in results.values() if "floor" in metrics]
+    for floor in floors[-1:]:
+        figures = {figure: floor["test"][figure] for figure in task.headline}
+        rows["classical floor"] = {**figures, "seconds": floor["seconds"]}
+    frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    # Whole numbers, also where the floor has none.
+    return frame.astype({"parameters": "Int64", "best epoch": "Int64"}) if floors else frame
 
 
 def _subtitle(pipeline: Pipeline, metrics: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -226,8 +238,8 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
             "examples",
             examples,
             f"Test rows. {task.telling} Green is right, red is wrong. Sounds are shown as "
-            "spectrograms, videos by their middle frame. Look for what the mistakes have in "
-            "common, and for labels that are wrong themselves.",
+            "spectrograms, videos by their middle frame, several images of a row as one square. "
+            "Look for what the mistakes have in common, and for labels that are wrong themselves.",
         )
     )
     sections = [Section("answers", "What it gets right and wrong", conclusion, parts)]
@@ -278,21 +290,22 @@ def _weakest(by_class: pd.DataFrame) -> str:
     )
 
 
-def _data(findings: Sequence[Finding], metrics: Mapping[str, Any]) -> Section:
-    notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings]
+def _data(findings: Sequence[Finding] | None, metrics: Mapping[str, Any]) -> Section:
+    notes = [f"leakage check, {finding.severity}: {finding.message}" for finding in findings or ()]
     skipped = metrics["skipped"]
-    notes += [f"skipped, {message}" for message in skipped[:_MOST_SKIPPED]]
-    if len(skipped) > _MOST_SKIPPED:
-        notes.append(f"... and {len(skipped) - _MOST_SKIPPED} more rows skipped")
+    notes += first_of([f"skipped, {message}" for message in skipped], _MOST_SKIPPED)
     notes += [f"not as they are, {message}" for message in metrics.get("unprepared", ())]
     found = f"{count_of(len(findings), 'thing')} to look at" if findings else "nothing"
+    checked = f"The leakage check found {found}"
+    if findings is None:
+        checked = "These splits were not checked for leakage (mmkeras.check_leakage does)"
     return Section(
         "data",
         "Data",
-        f"The leakage check found {found}; {count_of(len(skipped))} could not be read and "
+        f"{checked}; {count_of(len(skipped))} could not be read and "
         f"{'was' if len(skipped) == 1 else 'were'} skipped."
         if skipped
-        else f"The leakage check found {found}.",
+        else f"{checked}.",
         [Note(text) for text in notes],
     )
 

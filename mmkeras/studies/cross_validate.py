@@ -84,7 +84,8 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
         for fold, rows in enumerate(folds)
         for model in config.models or models_of(schema)
     ]
-    # Of the folds the first: the others have the same rows.
+    # Of the folds the first: in what a column tells the others are alike, since all have the same
+    # rows; what stands on both sides differs, and so their runs do not say that they were checked.
     findings = look_at_rows(folds[0])
     with locked(out):
         save_findings(out, findings)

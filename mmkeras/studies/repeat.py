@@ -78,6 +78,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             rows,
             functools.partial(experiment_rows, config),
             {"experiment": to_json(dataclasses.replace(config, workers=1))},
+            findings,
         )
         for seed in config.seeds
         for model in models

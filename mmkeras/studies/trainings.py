@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.rows import Rows
@@ -36,6 +37,7 @@ class Training:
         rows: On what.
         open_rows: Opens the same rows in another process; picklable.
         details: More for the run's `config.json`.
+        findings: What the leakage check found in these very rows; `None` where it was not made.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Training:
     rows: Rows
     open_rows: Callable[[], Rows]
     details: Mapping[str, Any]
+    findings: Sequence[Finding] | None = None
 
     @property
     def finished(self) -> bool:
@@ -55,8 +58,8 @@ class Training:
 
     @property
     def job(self) -> Job:
-        arguments = (self.open_rows, self.model, self.settings, self.folder, self.details)
-        return Job(self.folder.name, _train, arguments)
+        own = (self.model, self.settings, self.folder, self.details, self.findings)
+        return Job(self.folder.name, _train, (self.open_rows, *own))
 
 
 def models_of(schema: Schema) -> tuple[str, ...]:
@@ -142,6 +145,7 @@ def _train(
     settings: Settings,
     folder: Path,
     details: Mapping[str, Any],
+    findings: Sequence[Finding] | None,
 ) -> None:
     rows = open_rows()
     schema = schema_of(rows.schema, model)
@@ -151,5 +155,6 @@ def _train(
         folder,
         settings.select(schema),
         details=details,
+        findings=findings,
         cache_dir=folder.parent / "cache",
     )

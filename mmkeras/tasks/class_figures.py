@@ -17,6 +17,22 @@ def brier_score(targets: np.ndarray, outputs: np.ndarray, *, single_label: bool)
     return float((squares.sum(axis=1) if single_label else squares).mean())
 
 
+def precision_recall_f1(
+    true: np.ndarray, guess: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each class, however many there are: precision, recall and F1; 0 where undefined.
+
+    Args:
+        true, guess: Which rows have it, and are said to, booleans `(rows, ...)`.
+
+    >>> [float(x) for x in precision_recall_f1(np.array([1, 1, 0]) > 0, np.array([1, 0, 0]) > 0)]
+    [1.0, 0.5, 0.6666666666666666]
+    """
+    both, said, real = (true & guess).sum(axis=0), guess.sum(axis=0), true.sum(axis=0)
+    precision, recall = both / np.maximum(said, 1), both / np.maximum(real, 1)
+    return precision, recall, 2 * both / np.maximum(said + real, 1)
+
+
 def class_curves(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
     """`roc_auc` and `average_precision` of each class against the rest, `(classes,)`.
 

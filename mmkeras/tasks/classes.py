@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import label_names, row_name
-from mmkeras.data.tables.names import KnownNames
+from mmkeras.data.tables.names import KnownNames, are_numbers, warn_of_one_meaning
 from mmkeras.schema import Label, Labels, StepLabels
 from mmkeras.tasks.task import Task
 
@@ -41,6 +41,11 @@ class ClassTask(Task):
         """The confidence of each answer, and whether it is right; each label is an answer."""
 
     @classmethod
+    def tells_apart(cls, sets: list[tuple[str, ...]]) -> bool:
+        """Whether the rows' labels differ, so that there is something to learn."""
+        return len({name for labels in sets for name in labels}) > 1
+
+    @classmethod
     def class_counts(cls, frame: pd.DataFrame, target: Any) -> pd.Series:
         """The number of rows (or steps) of each class, the most frequent first."""
         names = [n for labels in cls.label_sets(frame, target) for n in labels if n is not None]
@@ -55,11 +60,12 @@ class ClassTask(Task):
         if empty:
             raise ValueError(f"{row_name(frame, empty[0])}: the target {target.name!r} is empty.")
         names = {name for labels in sets for name in labels}
-        if len(names) < 2:
+        if not cls.tells_apart(sets):
             raise ValueError(
                 f"The training rows of column {target.name!r} have {len(names)} class(es) "
                 f"({sorted(names)}); there is nothing to tell apart."
             )
+        warn_of_one_meaning(target.name, sorted(names))
         return cls(target, classes=tuple(sorted(names)))
 
     @classmethod
@@ -74,16 +80,22 @@ class ClassTask(Task):
         return len(self.classes)
 
     def encode(self, frame, id=None):
-        known = self._known
+        known, numbers = self._known, are_numbers(frame, self.target.columns[0])
         examples = self._examples(self.label_sets(frame, self.target))
         encoded = np.zeros((len(examples), len(self.classes)), np.float32)
         for line, (row, labels) in enumerate(examples):
             for name in labels:
-                place = known.place(name)
+                place = known.place(name, numbers)
                 if name is None or place < 0:
                     where = f"{row_name(frame, row, id)}, column {self.target.name!r}"
                     if name is None:
                         raise ValueError(f"{where}: the target is empty.")
+                    if either := known.candidates(name):
+                        raise ValueError(
+                            f"{where}: the number {name} may be any of the labels {list(either)}. "
+                            "Give labels as texts, in a DataFrame by pandas.read_csv(..., "
+                            f"dtype={{{self.target.name!r}: str}})."
+                        )
                     raise ValueError(
                         f"{where}: the label {name!r} is not in any training row. Known labels: "
                         f"{list(self.classes)[:20]}. Merge rare classes, leave their rows out, or "

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmkeras.data.tables.cells import label_names, label_sets
 from mmkeras.schema import Labels
+from mmkeras.tasks.class_figures import precision_recall_f1
 from mmkeras.tasks.classes import ClassTask
 from mmkeras.tasks.figures import FIGURES
 
@@ -57,6 +58,11 @@ class LabelsTask(ClassTask):
         pairs = zip(values, unknown, strict=True)
         return [(None,) if empty else tuple(names[row == 1]) for row, empty in pairs]
 
+    @classmethod
+    def tells_apart(cls, sets):
+        # Of a single label, too, there is to learn which rows have it.
+        return len({frozenset(labels) for labels in sets}) > 1
+
     def true(self, examples):
         if not self.target.by_column:
             return super().true(examples)
@@ -87,16 +93,14 @@ class LabelsTask(ClassTask):
 
     def figures(self, targets, outputs):
         """F1 over rows, micro- and macro-F1, the share of rows that are wholly right, log loss."""
-        from sklearn import metrics
-
-        guess, true = (outputs >= 0.5).astype(int), targets.astype(int)
+        guess, true = outputs >= 0.5, targets >= 0.5
         clipped = np.clip(outputs.astype(np.float64), 1e-7, 1 - 1e-7)
         loss = -(true * np.log(clipped) + (1 - true) * np.log1p(-clipped)).mean()
         return {
             "samples_f1": self.main_score(targets, outputs),
-            "micro_f1": float(metrics.f1_score(true, guess, average="micro", zero_division=0)),
-            "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
-            "subset_accuracy": float(metrics.accuracy_score(true, guess)),
+            "micro_f1": float(precision_recall_f1(true.ravel(), guess.ravel())[2]),
+            "macro_f1": float(precision_recall_f1(true, guess)[2].mean()),
+            "subset_accuracy": float((true == guess).all(axis=1).mean()),
             "log_loss": float(loss),
         }
 

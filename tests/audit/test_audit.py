@@ -48,7 +48,7 @@ def with_models(two_modalities, tmp_path_factory):
     """The audit of two modalities beside whose run models of either alone were trained."""
     runs, splits = two_modalities
     out = tmp_path_factory.mktemp("audit")
-    settings = AuditSettings(noise=True, explain=2, draws=20)
+    settings = AuditSettings(noise=True, floor="on", explain=2, draws=20)
     report = audit(
         runs["picture+note"], splits=splits, settings=settings, against=runs["note"], out=out
     )
@@ -57,6 +57,19 @@ def with_models(two_modalities, tmp_path_factory):
 
 def values(report, section):
     return next(s.values for s in report.sections if s.name == section)
+
+
+def test_the_floor_is_trained_on_the_runs_rows(with_models, two_modalities):
+    report, _ = with_models
+    runs, _ = two_modalities
+    found = values(report, "floor")
+    assert found["method"].startswith(("linear", "svm", "late", "stacking"))
+    run = runs["picture+note"]
+    own = found["test"]["accuracy"] + found["difference"]
+    assert own == pytest.approx(run.metrics["test"]["accuracy"])
+    assert report.section("floor").conclusion == report.verdict[1]
+    assert "classical floor" in report.verdict[1]
+    assert found["test"]["accuracy"] > 0.8  # bright pictures, and words of the day
 
 
 @pytest.mark.slow

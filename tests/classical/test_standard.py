@@ -8,6 +8,13 @@ from mmkeras import classical
 
 # Settings for the tests, where the defaults take long or need wider views.
 SETTINGS = {
+    "GCCA": {"n_components": 1},
+    "MultiviewKernelPCA": {"n_components": 1},
+    "MultiviewKMeans": {"n_clusters": 2, "n_init": 1},
+    "MultiviewLSA": {"n_components": 1},
+    "MultiviewPCA": {"n_components": 1},
+    "MultiviewSpectralClustering": {"n_clusters": 2, "n_neighbors": 5},
+    "SelfOrganizingMap": {"shape": (2, 3), "epochs": 3},
     "CorrelationMatching": {"n_components": 1},
     "LateFusionClassifier": {
         "estimator": DecisionTreeClassifier(random_state=0),

@@ -140,6 +140,8 @@ def test_bytes_that_are_no_medium(kind, good_files):
     with pytest.raises(ValueError, match=pattern):
         Pipeline(frame, fitted)
     assert len(Pipeline(frame, fitted, on_error="skip")) == 2
+    with pytest.raises(ValueError, match=r"Repair or remove them\.$"):
+        Pipeline(frame.iloc[[1]], fitted)  # skipping would leave nothing
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])

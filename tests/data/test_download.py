@@ -87,8 +87,9 @@ def test_passing_failures_and_replies_cut_short_are_retried(served):
 def test_lasting_failures_say_what_to_do_and_leave_nothing(served):
     address, folder = served
     Server.failures["/a.bin"] = 99
-    with pytest.raises(ConnectionError, match=r"a\.bin .*by hand, or set MMKERAS_DATA"):
+    with pytest.raises(ConnectionError, match=r"a\.bin .*by hand, or set MMKERAS_DATA") as caught:
         fetch_file(f"{address}/a.bin", folder / "a.bin")
+    assert caught.value.__cause__.fp.closed, "the refused request's connection"
     assert list(folder.iterdir()) == []
 
 

@@ -169,7 +169,7 @@ def test_a_sound_in_an_array_is_the_same_file_at_any_time():
 def test_the_automatic_cache_goes_to_files_above_its_budget(fed, tmp_path):
     frame, fitted = fed
     needed = sum(
-        KINDS[kind].decoded_bytes(ROWS, SETTINGS[name])
+        KINDS[kind].decoded_bytes(frame[name], SETTINGS[name])
         for name, kind in [("picture", "image"), ("sound", "audio"), ("clip", "video")]
     )
     assert needed == ROWS * (8 * 8 * 3 + 2 * 800 + 2 * 8 * 8 * 3)

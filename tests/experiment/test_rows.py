@@ -7,10 +7,13 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+from mmkeras.data.leakage.check import check_leakage
+from mmkeras.data.tables.errors import TableError
+from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.rows import drop_unreadable, look_at_rows, open_fold, open_rows
 from mmkeras.experiment.settings import Settings
-from mmkeras.schema import Schema, Tabular
+from mmkeras.schema import Schema, Tabular, Text
 
 
 @pytest.fixture
@@ -89,6 +92,25 @@ def test_equal_rows_are_observations_and_stay_unless_asked_otherwise(tmp_path):
     grouped = open_rows(dataclasses.replace(data, group_equal_rows=True), Settings(), **shares)
     kinds = [set(map(tuple, part[["a", "b"]].to_numpy())) for part in grouped.splits]
     assert not kinds[0] & kinds[2] and sum(map(len, kinds)) == 4
+    assert not check_leakage(grouped.splits, grouped.schema)
+
+
+@pytest.mark.parametrize("group", [None, "who"])
+def test_the_recorded_schema_of_a_run_that_kept_equal_rows_together_is_read_again(tmp_path, group):
+    x = np.repeat(np.arange(20) * 0.37, 2)
+    frame = pd.DataFrame({"x": x, "label": ["a", "b"] * 20, "who": np.arange(40) // 4})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    Schema([Tabular("t", numeric=["x"])], "label", group=group).save(tmp_path / "own.json")
+    shares = {"validation": 0.2, "test": 0.2, "seed": 0}
+    data = DataConfig(
+        data=tmp_path / "own.csv", schema=tmp_path / "own.json", group_equal_rows=True
+    )
+    first = open_rows(data, Settings(), **shares)
+    assert first.schema.group not in frame.columns, "it is in no file"
+    first.schema.save(tmp_path / "run.json")
+    data = DataConfig(data=data.data, schema=tmp_path / "run.json")
+    again = open_rows(data, Settings(), **shares)
+    assert again.schema == first.schema and again.splits.test.equals(first.splits.test)
 
 
 def test_rare_classes_and_rows_without_a_target_are_left_out_and_counted(tmp_path):
@@ -156,3 +178,38 @@ def test_a_column_has_one_use(tmp_path):
         DataConfig(**own, group="g", ignore=("g",)).load()
     with pytest.raises(ValueError, match="cannot be the group, too"):
         DataConfig(**own, group="label").load()
+
+
+def test_a_flag_that_is_said_to_be_labels_is_one_label(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(6) * 0.3, "sold": [0, 1] * 3, "tags": ["a|b", "b"] * 3})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    for column, expected in (("sold", ("sold",)), ("tags", "tags")):
+        data = DataConfig(data=tmp_path / "own.csv", target=column, task="labels")
+        assert data.load()[1].target.column == expected
+
+
+def test_a_row_without_any_input_can_be_left_out(tmp_path):
+    frame = pd.DataFrame({"note": ["red", None, "blue", None], "label": ["a", "b", "b", None]})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    Schema([Text("note")], "label").save(tmp_path / "own.json")
+    data = DataConfig(data=tmp_path / "own.csv", schema=tmp_path / "own.json")
+    with pytest.raises(TableError, match=r"drop_unlabelled[^$]*drop_holes[^$]*on-error skip"):
+        data.load()
+    # What is dropped for one reason need not be whole otherwise.
+    for options, kept in (({"drop_holes": True}, [0, 2]), ({"on_error": "skip"}, [0, 2])):
+        own = {"drop_unlabelled": "drop_holes" in options} | options
+        on_error = own.pop("on_error", "raise")
+        table = dataclasses.replace(data, **own).load(on_error)[0]
+        assert table.index.tolist() == kept
+    with pytest.raises(TableError) as refused:
+        dataclasses.replace(data, drop_unlabelled=True).load()
+    assert len(refused.value.problems) == 1, "the fourth row is dropped anyway"
+
+
+def test_skipping_is_not_advised_where_no_row_would_be_left(tmp_path):
+    schema = Schema([Text("note")], "label")
+    frame = pd.DataFrame({"note": ["red", "blue"], "label": [None, None]})
+    for on_error in ("raise", "skip"):
+        with pytest.raises(TableError) as refused:
+            read_table(frame, schema, on_error=on_error)
+        assert "skip" not in str(refused.value)

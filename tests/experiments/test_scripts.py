@@ -53,18 +53,22 @@ def table(shared_table, tmp_path_factory):
 def trained(table):
     runs = table.parent / "runs"
     arguments = ["--data", str(table), "--target", "when", "--runs", str(runs), *SMALL]
-    comparison = script("train").main([*arguments, "--fusion", "late", "--auxiliary", "1"])
+    arguments += ["--fusion", "late", "--auxiliary", "1", "--floor", "on"]
+    comparison = script("train").main(arguments)
     return comparison, sorted((runs / "train-own").iterdir())
 
 
 def test_training_on_a_csv_compares_each_modality_with_all(trained):
     comparison, folders = trained
-    assert list(comparison.index) == ["note", "picture", "fused"]
+    assert list(comparison.index) == ["note", "picture", "fused", "classical floor"]
     assert comparison["accuracy"].between(0, 1).all()
-    assert [folder.name.rsplit("-", 1)[1] for folder in folders] == sorted(comparison.index)
+    assert [f.name.rsplit("-", 1)[1] for f in folders] == ["fused", "note", "picture"]
     fused = next(folder for folder in folders if folder.name.endswith("fused"))
     report = (fused / "report.md").read_text()
     assert "Beside the other models" in report and "| picture" in report
+    floor = json.loads((fused / "metrics.json").read_text())["floor"]
+    assert floor["sentence"] in report and "| classical floor" in report
+    assert floor["test"]["accuracy"] == comparison.loc["classical floor", "accuracy"] > 0.8
     config = json.loads((fused / "config.json").read_text())
     assert config["settings"]["training"]["epochs"] == 1
     assert config["settings"]["encoders"]["image"]["options"]["filters"] == [4]

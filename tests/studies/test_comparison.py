@@ -46,6 +46,7 @@ def config(tmp_path_factory):
         fusions=("concat", "simbamm", "ensemble_mean", "ensemble_stacking"),
         seeds=2,
         test=0.3,
+        floor="on",
         workers=0,
         out=folder / "out",
         results=folder / "results",
@@ -64,11 +65,11 @@ def results(config):
 def test_modalities_alone_fusions_and_ensembles_have_a_row_a_seed(results, config):
     models = ("one", "two", *config.fusions)
     assert sorted(zip(results["model"], results["seed"], strict=True)) == sorted(
-        (model, seed) for model in models for seed in (0, 1)
+        [("classical", 0), *((model, seed) for model in models for seed in (0, 1))]
     )
     saved = pd.read_csv(config.out / "results.csv")
     np.testing.assert_allclose(saved["score"], results["score"])
-    trained = saved[~saved["model"].isin(ENSEMBLES)]
+    trained = saved[~saved["model"].isin([*ENSEMBLES, "classical"])]
     assert (trained["parameters"] > 0).all() and (trained["epoch_seconds"] > 0).all()
 
 
@@ -85,11 +86,21 @@ def test_the_table_says_what_was_tested_and_is_copied_to_the_results(results, co
     assert events, "TensorBoard has the HParams of every run"
 
 
+def test_simple_models_stand_in_the_same_table(results, config):
+    classical = results[results["model"] == "classical"].iloc[0]
+    assert classical["score"] > 0.9  # a kernel finds the parity that two epochs do not
+    text = (config.out / "comparison.md").read_text()
+    assert "| classical floor" in text
+    assert "Against the classical floor, of 4 models of all modalities: no significant gain" in text
+    saved = np.load(config.out / "default" / "classical" / "seed0.npz")
+    assert len(saved["test"]) == 36
+
+
 def test_an_interrupted_comparison_does_only_what_is_missing(results, config, tmp_path, capsys):
     out = tmp_path / "out"
     shutil.copytree(config.out, out)
     part = results[(results["model"] != "simbamm") | (results["seed"] != 1)]
-    part = part[~part["model"].isin(ENSEMBLES)]
+    part = part[~part["model"].isin([*ENSEMBLES, "classical"])]
     part.to_csv(out / "results.csv", index=False)
     again = compare(dataclasses.replace(config, out=out, results=None))
     assert "1 jobs to do" in capsys.readouterr().out

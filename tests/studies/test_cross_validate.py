@@ -52,6 +52,13 @@ def test_every_row_is_tested_once(results, config):
         assert splits_of(run).test.index.tolist() == run.predictions.index.tolist()
 
 
+def test_the_splits_of_single_folds_do_not_say_that_they_were_checked(results, config):
+    assert (config.out / "leakage.json").is_file()
+    for folder in config.out.glob("fold*"):
+        assert not (folder / "leakage.json").exists()
+        assert "were not checked for leakage" in (folder / "report.md").read_text()
+
+
 def test_a_second_call_trains_only_what_is_missing(results, config, capsys):
     (config.out / "fold1-seed0-fused" / "metrics.json").unlink()
     kept = config.out / "fold0-seed0-fused" / "model.keras"

@@ -84,6 +84,13 @@ def test_every_model_is_trained_with_every_seed(results, config):
     assert "± (accuracy)" in summary and "Fused against the best single modality" in summary
 
 
+def test_runs_keep_what_the_leakage_check_of_their_rows_found(results, config):
+    found = (config.out / "leakage.json").read_text()
+    for folder in config.out.glob("seed*"):
+        assert (folder / "leakage.json").read_text() == found
+        assert "The leakage check found" in (folder / "report.md").read_text()
+
+
 def test_predictions_have_a_row_for_each_step_of_the_test_rows(results, config):
     predictions = mmkeras.Run(config.out / "seed0-fused").predictions
     frame = pd.read_csv(config.data.data)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from mmkeras.evaluation.performance import by_class
 from mmkeras.schema import Labels
 from mmkeras.tasks import LabelsTask
 from mmkeras.tasks.samples_f1 import SamplesF1
@@ -48,3 +49,18 @@ def test_labels_are_counted_and_joined_by_the_separator():
     assert LabelsTask.class_counts(frame, target).to_dict() == {"b": 3, "a": 1, "c": 1}
     fitted = LabelsTask.fit(frame, target)
     assert fitted.decode(fitted.encode(frame)).tolist() == ["a;b", "b", "", "b;c"]
+
+
+def test_a_single_label_with_a_column_of_its_own_is_learnt_and_judged():
+    frame = pd.DataFrame({"p": [1.0, 0.0, 1.0, 0.0]})
+    fitted = LabelsTask.fit(frame, Labels(("p",)))
+    targets = fitted.encode(frame)
+    assert targets.tolist() == [[1], [0], [1], [0]]
+    outputs = np.array([[0.9], [0.2], [0.1], [0.7]])
+    figures = fitted.all_figures(targets, outputs)
+    assert figures["micro_f1"] == figures["macro_f1"] == 0.5
+    assert figures["samples_f1"] == figures["subset_accuracy"] == 0.5
+    table = by_class(fitted, targets, outputs)
+    assert table.loc["p", ["rows", "precision", "recall", "F1"]].tolist() == [2, 0.5, 0.5, 0.5]
+    with pytest.raises(ValueError, match="nothing to tell apart"):
+        LabelsTask.fit(frame.assign(p=1.0), Labels(("p",)))

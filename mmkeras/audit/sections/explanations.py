@@ -91,7 +91,7 @@ def _legend(subject: Subject) -> str:
         words.append(
             "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright places "
             "changed the answer on the way from an empty input. Attention, where the fusion has "
-            "any: where it looks."
+            "any: where it looks. Several images of a row are shown as one square."
         )
     if any(kind.has_words for kind in kinds):
         words.append("Shaded words: how much the answer loses without the word.")

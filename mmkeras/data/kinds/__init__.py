@@ -21,8 +21,12 @@ KINDS: dict[str, Kind] = {
     for kind, cls in MODALITIES.items()
 }
 
+# What reads the cells of a column, by the role that its kind gives it.
+READERS = {role: reader for kind in KINDS.values() for role, reader in kind.readers().items()}
+
 __all__ = [
     "KINDS",
+    "READERS",
     "AudioSettings",
     "ImageSettings",
     "Kind",

@@ -316,10 +316,10 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         hops = max(1, math.ceil(round(usual / settings.hop, 6)))
         return dataclasses.replace(settings, seconds=round(hops * settings.hop, 6))
 
-    def decoded_bytes(self, rows: int, settings: AudioSettings) -> int:
+    def decoded_bytes(self, column: pd.Series, settings: AudioSettings) -> int:
         if settings.seconds is None:
             settings = dataclasses.replace(settings, seconds=_MOST_USUAL)
-        return super().decoded_bytes(rows, settings)
+        return super().decoded_bytes(column, settings)
 
     def open_store(
         self, column, settings, *, fitted=None, cache=None, cache_dir=None
@@ -363,13 +363,13 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         seconds = fitted.settings.seconds
         return cut_short(modality.column, source.lengths, seconds, "seconds", "`seconds`")
 
-    def pictures(self, column: pd.Series, settings: AudioSettings) -> np.ndarray:
+    def pictures(self, column: pd.Series, fitted: AudioPreprocessor) -> np.ndarray:
         """Spectrograms, with time from left to right and high frequencies at the top."""
         import matplotlib
 
         from mmkeras.data.media.spectrogram import sound_features
 
-        settings = self.with_length(settings, column)
+        settings = fitted.settings
         samples = self.open_store(column, settings, cache="memory").values
         # Whatever the model reads of a sound, this is what people can read.
         if settings.features in ("log_mel", "mfcc"):

@@ -6,7 +6,7 @@ import functools
 import re
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -15,7 +15,7 @@ import pandas as pd
 import PIL.Image
 
 from mmkeras.data.kinds.protocols import FedRows, Fitted, MediaFitted, Source, Store
-from mmkeras.data.media.cells import Problem, read_media
+from mmkeras.data.media.cells import Problem, media_of, read_media
 from mmkeras.data.unprepared import Unprepared
 from mmkeras.schema import Modality
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PICTURE_SIZE = 96
 _BATCH = 256  # cells that are made inputs at once
 
+CellReader = Callable[[pd.Series, Path], tuple[pd.Series, list[Problem]]]
 S = TypeVar("S")
 F = TypeVar("F", bound=Fitted)
 M = TypeVar("M", bound=MediaFitted)
@@ -70,8 +71,12 @@ class Kind(ABC, Generic[S, F]):
     varying_length: ClassVar[bool] = False
 
     def column_roles(self, modality: Any) -> dict[str, str]:
-        """How the cells of each column are read: a kind's name, or a role of `tables.columns`."""
+        """How the cells of each column are read: a role of `readers`, or of `tables.columns`."""
         return dict.fromkeys(modality.columns, self.name)
+
+    def readers(self) -> dict[str, CellReader]:
+        """What reads the cells of its columns, by their role."""
+        return {self.name: self.read_cells}
 
     def read_cells(self, cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
         """Checks a column's cells, and brings them to the form that `read_table` promises.
@@ -113,7 +118,7 @@ class Kind(ABC, Generic[S, F]):
         """
         return None
 
-    def decoded_bytes(self, rows: int, settings: S) -> int:
+    def decoded_bytes(self, column: pd.Series, settings: S) -> int:
         """How much room a cache needs for a decoded column, in bytes."""
         return 0
 
@@ -166,12 +171,12 @@ class Kind(ABC, Generic[S, F]):
         """
         return []
 
-    def pictures(self, column: pd.Series, settings: S) -> np.ndarray | None:
+    def pictures(self, column: pd.Series, fitted: F) -> np.ndarray | None:
         """What people can see of a column's cells, uint8 `(rows, 96, 96, 1 | 3)`."""
         return None
 
     def upright(self, values: np.ndarray) -> np.ndarray:
-        """A map `(rows, columns)` over an input, turned as people look at such an input."""
+        """A map over an input as `(rows, columns)`, turned as `pictures` shows such an input."""
         return values
 
 
@@ -183,12 +188,14 @@ class FileKind(Kind[S, F]):
         forms: What a user may give, in words.
         takes_bytes: Whether a cell may hold the bytes of a file.
         takes_folders: Whether a path may be that of a folder.
+        one_each: What to do about several files in one cell.
     """
 
     a_noun: ClassVar[str]
     forms: ClassVar[str]
     takes_bytes: ClassVar[bool] = True
     takes_folders: ClassVar[bool] = False
+    one_each: ClassVar[str] = "give each a column of its own"
     has_files = True
 
     @abstractmethod
@@ -260,8 +267,9 @@ class MediaKind(FileKind[S, M]):
         _warn_of_other_decoder(self.plural, getattr(fitted, "decoder", ""), self.decoder())
         return MediaStore(self, column, settings, cache, cache_dir)
 
-    def decoded_bytes(self, rows: int, settings: S) -> int:
-        return rows * int(np.prod(self.shape(settings))) * np.dtype(self.dtype).itemsize
+    def decoded_bytes(self, column: pd.Series, settings: S) -> int:
+        media = sum(max(1, len(media_of(cell))) for cell in column)
+        return media * int(np.prod(self.shape(settings))) * np.dtype(self.dtype).itemsize
 
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import MediaSource
@@ -272,11 +280,11 @@ class MediaKind(FileKind[S, M]):
         return source.decoded
 
     def inputs_of(self, values, fitted, length) -> np.ndarray:
-        import tensorflow as tf
+        from mmkeras.data.media.several import as_loaded
 
         make = fitted.input_maker()
         starts = range(0, len(values), _BATCH)
-        parts = [make(tf.constant(values[start : start + _BATCH]), None) for start in starts]
+        parts = [make(as_loaded(values[start : start + _BATCH]), None) for start in starts]
         return np.concatenate([part.numpy() for part in parts])
 
 

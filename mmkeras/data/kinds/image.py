@@ -6,19 +6,25 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import PICTURE_SIZE, MediaKind, check_choice
-from mmkeras.data.media.cells import IMAGE_SUFFIXES
+from mmkeras.data.kinds.base import PICTURE_SIZE, CellReader, MediaKind, check_choice, resized
+from mmkeras.data.kinds.protocols import Source
+from mmkeras.data.media.cells import IMAGE_SUFFIXES, Problem, media_of, one_by_one, read_media
+from mmkeras.data.media.tiles import tiled, tiles_a_side
+from mmkeras.data.unprepared import Unprepared, left_out
 from mmkeras.schema import Image, InputSpec
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from mmkeras.data.sources import InputMaker
+
+# The role of columns whose cells may hold several images.
+SEVERAL = "images"
 
 # Files that are images to the eye, and that no decoder here reads.
 _UNREADABLE_SUFFIXES = (".heic", ".heif", ".svg")
@@ -39,6 +45,8 @@ class ImageSettings:
         rotation: Augmentation: largest rotation, in degrees.
         crop: Augmentation: largest share of the sides cut away.
         shift: Augmentation: largest move, as a share of the sides.
+        max_images: Where a cell may hold several images, how many a model gets of it at most; it
+            gets no more than the training rows have.
     """
 
     size: tuple[int, int] = (64, 64)
@@ -50,6 +58,7 @@ class ImageSettings:
     rotation: float = 0.0
     crop: float = 0.0
     shift: float = 0.0
+    max_images: int = 8
 
     def __post_init__(self):
         object.__setattr__(self, "size", tuple(int(side) for side in self.size))
@@ -65,6 +74,8 @@ class ImageSettings:
                 "`rotation` is the largest angle to either side, in degrees, and not negative. "
                 f"Received: {self.rotation}."
             )
+        if self.max_images < 1:
+            raise ValueError(f"`max_images` must be at least 1. Received: {self.max_images}.")
         for name in ("crop", "shift"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
@@ -79,38 +90,51 @@ class ImagePreprocessor:
         mean: By channel; empty without standardization.
         deviation: By channel; empty without standardization.
         decoder: The libraries that decoded the training images, with their versions.
+        images: The most images of a training row, at most `max_images`; `None` where a cell holds
+            one.
     """
 
     settings: ImageSettings
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     decoder: str = ""
+    images: int | None = None
 
     @property
     def spec(self) -> InputSpec:
-        return InputSpec((*self.settings.size, self.settings.channels))
+        shape = (*self.settings.size, self.settings.channels)
+        if self.images is None:
+            return InputSpec(shape)
+        return InputSpec((self.images, *shape), several=True)
 
     @classmethod
     def fit(
         cls, frame: pd.DataFrame, modality: Image, settings: ImageSettings
     ) -> ImagePreprocessor:
-        decoder = ImageKind().decoder()
+        column, decoder, images = frame[modality.column], ImageKind().decoder(), None
+        if modality.several:
+            images = min(settings.max_images, max(len(media_of(cell)) for cell in column))
+            column = one_by_one(column, images)
         if settings.scaling == "unit":
-            return cls(settings, decoder=decoder)
+            return cls(settings, decoder=decoder, images=images)
         from mmkeras.data.media.decoded import keep_with
+        from mmkeras.data.media.stores import MediaStore
 
-        store = ImageKind().open_store(frame[modality.column], settings, cache="memory")
+        store = MediaStore(ImageKind(), column, settings, cache="memory")
         pixels = store.values[store.readable].reshape(-1, settings.channels) / np.float32(255)
         if not len(pixels):
             raise ValueError(f"No training row has an image in column {modality.column!r}.")
         deviation = np.maximum(pixels.std(axis=0, dtype=np.float64), 1e-6)
         mean = pixels.mean(axis=0, dtype=np.float64)
-        fitted = cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder)
+        fitted = cls(settings, tuple(mean.tolist()), tuple(deviation.tolist()), decoder, images)
         keep_with(fitted, store.decoded)
         return fitted
 
     def input_maker(self) -> InputMaker:
-        """What makes batches of decoded images model inputs: augmented by a seed, then scaled."""
+        """What makes batches of decoded images model inputs: augmented by a seed, then scaled.
+
+        Each of several images of a row moves by itself.
+        """
         import tensorflow as tf
 
         mean = tf.constant(self.mean or (0.0,), tf.float32)
@@ -120,7 +144,15 @@ class ImagePreprocessor:
             images = augmented(decoded, seed, self.settings)
             return images if self.settings.scaling == "unit" else (images - mean) / deviation
 
-        return make_inputs
+        most = self.images
+        if most is None:
+            return make_inputs
+        from mmkeras.data.media.several import padded
+
+        def make_several(decoded: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+            return padded(decoded.with_values(make_inputs(decoded.values, seed)), most)
+
+        return make_several
 
 
 def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings) -> tf.Tensor:
@@ -175,6 +207,10 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
     settings, preprocessor = ImageSettings, ImagePreprocessor
     a_noun, plural = "an image", "images"
     forms = "a path, the bytes of an image file, or an array of (height, width, channels)"
+    one_each = (
+        "give each a column of its own, or say in the schema that a cell may hold several: "
+        "Image(..., several=True)"
+    )
     complaint = "corrupt, or not PNG, JPEG, GIF, BMP, WebP, TIFF or AVIF"
     suffixes = IMAGE_SUFFIXES
     signature = re.compile(
@@ -201,6 +237,15 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
                 "(colour) or 4 (colour and transparency)"
             )
         return pixel_problem(array, "an image")
+
+    def column_roles(self, modality: Image) -> dict[str, str]:
+        return {modality.column: SEVERAL if modality.several else self.name}
+
+    def readers(self) -> dict[str, CellReader]:
+        def read_several(cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
+            return read_media(cells, self, folder, several=True)
+
+        return {**super().readers(), SEVERAL: read_several}
 
     def path_problem(self, path: str) -> str | None:
         suffix = Path(path.strip()).suffix.lower()
@@ -251,7 +296,42 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
 
         return decode_image(cell, settings)
 
-    def pictures(self, column: pd.Series, settings: ImageSettings) -> np.ndarray:
+    def open_store(self, column, settings, *, fitted=None, cache=None, cache_dir=None) -> Any:
+        open_one = super().open_store
+        options = {"fitted": fitted, "cache": cache, "cache_dir": cache_dir}
+        if fitted is not None:
+            most = fitted.images
+        else:
+            several = any(isinstance(cell, tuple) for cell in column)
+            most = settings.max_images if several else None
+        if most is None:
+            return open_one(column, settings, **options)
+        from mmkeras.data.media.several import SeveralStore
+
+        return SeveralStore(column, most, lambda media: open_one(media, settings, **options))
+
+    def source(self, rows, modality, fitted, store) -> Source:
+        if fitted.images is None:
+            return super().source(rows, modality, fitted, store)
+        from mmkeras.data.media.several import SeveralSource
+
+        return SeveralSource(store, rows.positions, fitted.input_maker())
+
+    def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
+        if fitted.images is None:
+            return []
+        return left_out(modality.column, source.lengths, fitted.images, "images", "`max_images`")
+
+    def pictures(self, column: pd.Series, fitted: ImagePreprocessor) -> np.ndarray:
         # Decoded again: the model's own size may be too small to look at.
-        larger = dataclasses.replace(settings, size=(PICTURE_SIZE, PICTURE_SIZE))
-        return self.open_store(column, larger, cache="memory").values
+        side = -(-PICTURE_SIZE // tiles_a_side(fitted.images or 1))
+        settings = dataclasses.replace(fitted.settings, size=(side, side))
+        fitted = dataclasses.replace(fitted, settings=settings)
+        shown = self.open_store(column, settings, fitted=fitted, cache="memory").values
+        if fitted.images is None:
+            return shown
+        count, fill = fitted.images, settings.background
+        return resized(np.stack([tiled(images, count, fill) for images in shown]))
+
+    def upright(self, values: np.ndarray) -> np.ndarray:
+        return tiled(values, len(values)) if values.ndim == 3 else values

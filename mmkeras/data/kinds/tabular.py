@@ -20,13 +20,14 @@ from mmkeras.data.scaling import (
     transformed,
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
-from mmkeras.data.tables.names import KnownNames, means_missing
-from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts
+from mmkeras.data.tables.names import KnownNames, are_numbers, means_missing, warn_of_one_meaning
+from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts, have_zone
 from mmkeras.data.unprepared import (
     Unprepared,
     empty_here_only,
     far_outside,
     in_no_training_row,
+    may_be_several,
     shares_an_input,
 )
 from mmkeras.schema import InputSpec, Tabular
@@ -82,6 +83,7 @@ class TabularPreprocessor:
         knots: By numeric column with the scaling `"quantile"`, equally frequent numbers.
         shared: By column, the rarer categories, which share one input.
         dates: By column of dates and part of them (year, month, ...): mean, deviation, and limits.
+        zoned: The columns of dates whose cells have a time zone: their parts are those of UTC.
     """
 
     settings: TabularSettings
@@ -94,6 +96,7 @@ class TabularPreprocessor:
     knots: dict[str, tuple[float, ...]] = field(default_factory=dict)
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dates: dict[str, dict[str, tuple[float, float, float, float]]] = field(default_factory=dict)
+    zoned: tuple[str, ...] = ()
 
     @property
     def spec(self) -> InputSpec:
@@ -101,6 +104,19 @@ class TabularPreprocessor:
         groups += [len(parts) + (c in self.indicated) for c, parts in self.dates.items()]
         groups += [1 + len(names) for names in self.categories.values()]
         return InputSpec((sum(groups),), groups=tuple(groups))
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """What the places of the input vector hold, in their order."""
+        names = []
+        for column in self.mean:
+            names += [column, *[f"{column} empty"] * (column in self.indicated)]
+        for column, parts in self.dates.items():
+            names += [f"{column} {part}" for part in parts]
+            names += [f"{column} empty"] * (column in self.indicated)
+        for column, known in self.categories.items():
+            names += [f"{column} unknown", *(f"{column}={name}" for name in known)]
+        return tuple(names)
 
     @classmethod
     def fit(
@@ -120,6 +136,7 @@ class TabularPreprocessor:
             counts = label_names(frame[column]).value_counts(dropna=True)
             ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
             names = tuple(name for name, _ in ranked)
+            warn_of_one_meaning(column, names)
             fitted.categories[column] = names[: settings.max_categories]
             if len(names) > settings.max_categories:
                 fitted.shared[column] = names[settings.max_categories :]
@@ -128,7 +145,8 @@ class TabularPreprocessor:
         for column in modality.dates:
             if fitted._fit_date(column, frame[column]):
                 indicated.append(column)
-        return replace(fitted, indicated=tuple(indicated))
+        zoned = tuple(column for column in modality.dates if have_zone(frame[column]))
+        return replace(fitted, indicated=tuple(indicated), zoned=zoned)
 
     def _fit_number(self, column: str, known: np.ndarray) -> None:
         method = self.settings.scaling
@@ -166,9 +184,9 @@ class TabularPreprocessor:
             columns.append(np.where(missing, 0.0, self._scaled(column, values)))
             if column in self.indicated:
                 columns.append(missing)
-        codes = [1 + self._places(label_names(frame[c]), c) for c in self.categories]
+        codes = [1 + self._places(frame, c) for c in self.categories]
         for column, own in self.dates.items():
-            parts = date_parts(frame[column])
+            parts = self._date_parts(frame[column])
             for part, (mean, deviation, low, high) in own.items():
                 scaled = (np.clip(parts[part], low, high) - mean) / deviation
                 columns.append(np.where(np.isnan(scaled), 0.0, scaled))
@@ -208,9 +226,23 @@ class TabularPreprocessor:
             scaled = (values - self.mean[column]) / self.deviation[column]
         return np.clip(scaled, -MOST_DEVIATIONS, MOST_DEVIATIONS)
 
-    def _places(self, names: pd.Series, column: str) -> np.ndarray:
+    def _date_parts(self, dates: pd.Series) -> dict[str, np.ndarray]:
+        zone, expected = have_zone(dates), dates.name in self.zoned
+        if zone is not None and zone != expected:
+            have, lack = ("have a", "none") if expected else ("have no", "one")
+            raise ValueError(
+                f"Column {dates.name!r}: the dates of the training rows {have} time zone, and "
+                f"these have {lack}. Write them as those were written."
+            )
+        return date_parts(dates)
+
+    def _known(self, column: str) -> KnownNames:
+        return KnownNames(self.categories[column], column in self.indicated)
+
+    def _places(self, frame: pd.DataFrame, column: str) -> np.ndarray:
         """The place of each row's category among those with an input of their own; or -1."""
-        return KnownNames(self.categories[column], column in self.indicated).places(names)
+        names, numbers = label_names(frame[column]), are_numbers(frame, column)
+        return self._known(column).places(names, numbers)
 
     def unprepared(self, frame: pd.DataFrame) -> list[Unprepared]:
         """The cells that no training row prepared for, by column."""
@@ -223,15 +255,18 @@ class TabularPreprocessor:
                 found.append(empty_here_only(column, np.isnan(values)))
         for column in self.categories:
             names = label_names(frame[column])
-            unknown = self._places(names, column) < 0
+            unknown = self._places(frame, column) < 0
             empty = np.array([means_missing(name) for name in names], bool)
             seen = names.isin(self.shared.get(column, ())).to_numpy()
-            found.append(in_no_training_row(column, unknown & ~empty & ~seen))
+            known = self._known(column)
+            either = np.array([bool(known.candidates(name)) for name in names], bool) & unknown
+            found.append(may_be_several(column, either))
+            found.append(in_no_training_row(column, unknown & ~empty & ~seen & ~either))
             found.append(shares_an_input(column, unknown & seen))
             if column not in self.indicated:
                 found.append(empty_here_only(column, unknown & empty))
         for column, own in self.dates.items():
-            parts = date_parts(frame[column])
+            parts = self._date_parts(frame[column])
             far = [(parts[p] < low) | (parts[p] > high) for p, (_, _, low, high) in own.items()]
             found.append(far_outside(column, np.any(far, axis=0)))
             if column not in self.indicated:

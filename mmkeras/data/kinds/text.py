@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import numbers
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
-from mmkeras.data.tables.cells import Problem, empty_cells, object_series, shown_cell
+from mmkeras.data.tables.cells import EXACT, Problem, empty_cells, object_series, shown_cell
 from mmkeras.data.unprepared import Unprepared, cut_short, without_known_words
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
@@ -198,6 +199,14 @@ def _analyzed(
             progress.add()
 
 
+def _is_whole(value: Any, floats: bool) -> bool:
+    """Whether a cell is a whole number, which a text file says in one way; or a float of one."""
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return True
+    whole = floats and isinstance(value, float | np.floating)
+    return whole and float(value).is_integer() and abs(value) < EXACT
+
+
 class TextKind(Kind[TextSettings, TextPreprocessor]):
     """Texts; nothing in them can be unreadable."""
 
@@ -206,19 +215,34 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
     has_words = varying_length = True
 
     def read_cells(self, cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
-        hint = "make it a string, or put the column into a Tabular modality"
-        if pd.api.types.is_numeric_dtype(cells) and not cells.isna().all():
-            return cells, [(None, f"holds numbers ({cells.dtype}), not texts; {hint}")]
+        hint = f"read the column as text: pandas.read_csv(..., dtype={{{cells.name!r}: str}}), "
+        hint += "or put it into a Tabular modality"
         empty, values = empty_cells(cells), cells.to_numpy(object, copy=True)
+        values[empty] = None
+        # pandas makes floats of whole numbers where there are holes, and only there.
+        whole = pd.api.types.is_float_dtype(cells) and bool(empty.any())
+        if pd.api.types.is_numeric_dtype(cells) and not all(
+            _is_whole(value, whole) for value in values[~empty]
+        ):
+            return cells, [(None, f"holds numbers ({cells.dtype}), not texts; {hint}")]
         problems: list[Problem] = []
         is_text = np.array([isinstance(value, str) for value in values], bool)
-        for position in np.flatnonzero(~empty & ~is_text):
+        others = np.flatnonzero(~empty & ~is_text)
+        for position in others:
             value, row = values[position], int(position) + 1
-            if isinstance(value, numbers.Number | np.bool_):
+            if _is_whole(value, whole):
+                values[position] = str(int(value))
+            elif isinstance(value, numbers.Number | np.bool_):
                 problems.append((row, f"{value} is a number, not a text; {hint}"))
             else:
                 problems.append((row, f"{shown_cell(value)} is not a text; give a string"))
-        values[empty] = None
+        if len(others) and not problems:
+            warnings.warn(
+                f"column {cells.name!r}: {len(others):,} of {len(cells):,} cells are whole numbers "
+                f"and read as texts, such as {values[others[0]]!r}.",
+                UserWarning,
+                stacklevel=5,
+            )
         return object_series(values, cells), problems
 
     def source(self, rows, modality, fitted, store) -> Source:

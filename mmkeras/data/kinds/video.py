@@ -177,7 +177,7 @@ class VideoKind(MediaKind[VideoSettings, VideoPreprocessor]):
         names = "`frames` / `rate`"
         return cut_short(modality.column, source.lengths, seconds, "seconds", names)
 
-    def pictures(self, column: pd.Series, settings: VideoSettings) -> np.ndarray:
+    def pictures(self, column: pd.Series, fitted: VideoPreprocessor) -> np.ndarray:
         """The middle frames."""
-        clips = self.open_store(column, settings, cache="memory").values
+        clips = self.open_store(column, fitted.settings, cache="memory").values
         return resized(clips[:, clips.shape[1] // 2])

@@ -12,7 +12,8 @@ import pandas as pd
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
-from mmkeras.data.tables.cells import content_digest, is_empty, label_names
+from mmkeras.data.media.cells import media_of
+from mmkeras.data.tables.cells import content_digest, label_names
 from mmkeras.data.tables.fingerprint import row_codes
 from mmkeras.data.tables.splits import Splits
 from mmkeras.progress import ProgressBar
@@ -81,38 +82,39 @@ def _same_text(value: Any) -> str | None:
 
 
 def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[Any]]:
-    """A key for each cell that is equal when the content is. Reads only files of equal size."""
+    """For each cell keys of its media, equal when the content is. Reads files of equal size."""
     rows = sum(map(len, columns.values()))
     sizes = Counter()
     size_of: dict[str, int | str] = {}
     with ProgressBar(f"looking at the sizes of {plural}", rows) as progress:
         for cells in columns.values():
-            for value in cells:
-                if isinstance(value, str) and value not in size_of and not is_empty(value):
-                    path = Path(value)
-                    # A folder of frames is compared by its name.
-                    size_of[value] = value if path.is_dir() else path.stat().st_size
-                    sizes[size_of[value]] += 1
-                elif isinstance(value, bytes):
-                    sizes[len(value)] += 1
+            for cell in cells:
+                for value in media_of(cell):
+                    if isinstance(value, str) and value not in size_of:
+                        path = Path(value)
+                        # A folder of frames is compared by its name.
+                        size_of[value] = value if path.is_dir() else path.stat().st_size
+                        sizes[size_of[value]] += 1
+                    elif isinstance(value, bytes):
+                        sizes[len(value)] += 1
                 progress.add()
 
-    keys: dict[str, list[Any]] = {name: [] for name in columns}
     digest_of: dict[str, bytes] = {}
+
+    def key_of(value: Any) -> Any:
+        if not isinstance(value, str):
+            return content_digest(value)
+        if sizes[size_of[value]] == 1 or size_of[value] == value:
+            return value
+        if value not in digest_of:
+            digest_of[value] = content_digest(Path(value).read_bytes())
+        return digest_of[value]
+
+    keys: dict[str, list[Any]] = {name: [] for name in columns}
     with ProgressBar(f"comparing {plural}", rows) as progress:
         for name, cells in columns.items():
-            for value in cells:
-                if is_empty(value):
-                    key = None
-                elif not isinstance(value, str):
-                    key = content_digest(value)
-                elif sizes[size_of[value]] == 1 or size_of[value] == value:
-                    key = value
-                else:
-                    if value not in digest_of:
-                        digest_of[value] = content_digest(Path(value).read_bytes())
-                    key = digest_of[value]
-                keys[name].append(key)
+            for cell in cells:
+                keys[name].append(tuple(map(key_of, media_of(cell))))
                 progress.add()
     return keys
 
@@ -125,7 +127,7 @@ def _shared(
     keys: dict[str, list[Any]],
     by_label: bool = False,
 ) -> list[Finding]:
-    """Rows of validation and test whose key is in an earlier part.
+    """Rows of validation and test whose key is in an earlier part; of several keys, any of them.
 
     Those with another label than there are a finding of their own if `by_label` says so.
     """
@@ -134,17 +136,21 @@ def _shared(
     rows = sum(map(len, splits))
     with ProgressBar(f"looking for the same {what} in {column!r}", rows) as progress:
         for name, part in splits.items():
-            entries = list(zip(keys[name], part.index, targets[name], strict=True))
-            for key, index, target in entries:
-                places = earlier.get(key, ()) if key is not None and key != "" else ()
+            of_rows = (key if isinstance(key, tuple) else (key,) for key in keys[name])
+            known = [tuple(key for key in own if key not in (None, "")) for own in of_rows]
+            entries = list(zip(known, part.index, targets[name], strict=True))
+            for own, index, target in entries:
+                places = [earlier[key] for key in own if key in earlier]
                 if places:
-                    twin = next((place for place in places if place[2] == target), None)
-                    pair = f"{name} index {index!r} and {(twin or places[0])[0]} index "
-                    pair += f"{(twin or places[0])[1]!r}"
+                    every = itertools.chain.from_iterable(places)
+                    twin = next((place for place in every if place[2] == target), None)
+                    part_name, other, _ = twin or places[0][0]
+                    pair = f"{name} index {index!r} and {part_name} index {other!r}"
                     (other_label if twin is None else same_label).append(pair)
                 progress.add()
-            for key, index, target in entries:
-                earlier[key].append((name, index, target))
+            for own, index, target in entries:
+                for key in own:
+                    earlier[key].append((name, index, target))
 
     check, findings = f"same {what} on both sides", []
     if by_label:

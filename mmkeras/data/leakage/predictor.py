@@ -18,6 +18,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import split_words
 from mmkeras.data.tables.cells import label_names, read_numbers
+from mmkeras.data.tables.clean import ungrouped
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Schema
 
@@ -57,7 +58,8 @@ def _single_columns(schema: Schema) -> Iterable[tuple[str, str, bool]]:
         kind = KINDS[modality.kind]
         if kind.is_table or kind.has_words:
             yield from ((*item, True) for item in kind.column_roles(modality).items())
-    for column in (schema.id, schema.group):
+    own = ungrouped(schema)  # equal inputs tell as much as the inputs, which are looked at
+    for column in (own.id, own.group):
         if column is not None and column not in schema.columns:
             yield column, "text", False
 

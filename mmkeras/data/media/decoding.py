@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import is_empty, row_name
+from mmkeras.data.tables.errors import first_of
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.base import MediaKind
@@ -46,7 +47,7 @@ def media_cells(column: pd.Series, kind: MediaKind, settings: Any) -> list[bytes
             problems.append(f"{row_name(column.to_frame(), row)}: {problem}")
         cells.append(cell)
     if problems:
-        shown = "\n  ".join(problems[:20])
+        shown = "\n  ".join(first_of(problems))
         raise ValueError(
             f"Column {column.name!r}: {len(problems)} cell(s) are not {kind.plural}:\n  {shown}"
         )

@@ -140,7 +140,7 @@ def label_set(value: Any, separator: str) -> tuple[str, ...]:
     """The labels of one cell, as in `label_sets`."""
     if is_empty(value):
         return ()
-    names = (label_name(cell) for cell in _items(value, separator))
+    names = (label_name(cell) for cell in label_items(value, separator))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -152,10 +152,11 @@ def step_labels(value: Any, separator: str) -> tuple[str, ...]:
     """
     if is_empty(value):
         return ()
-    return tuple(label_name(cell) or "" for cell in _items(value, separator))
+    return tuple(label_name(cell) or "" for cell in label_items(value, separator))
 
 
-def _items(value: Any, separator: str) -> Iterable[Any]:
+def label_items(value: Any, separator: str) -> Iterable[Any]:
+    """What stands for labels in one cell that is not empty, as it came."""
     if isinstance(value, set | frozenset):
         return sorted(value, key=str)
     if isinstance(value, list | tuple | np.ndarray):
@@ -204,23 +205,32 @@ class ReadNumbers:
         values: float64 `(rows,)`; NaN where a cell is empty or no number.
         wrong: Why cells are no numbers, by position.
         placeholders: How often words for "unknown" such as `?` stand in for a number.
+        mark: The decimal mark that texts were read by, or "" where they show none.
     """
 
     values: np.ndarray
     wrong: dict[int, str]
     placeholders: dict[str, int]
+    mark: str = ""
 
 
-def read_numbers(series: pd.Series) -> ReadNumbers:
-    """The cells as numbers: plain ones, and texts as `tables.written.numbers` reads them."""
+def read_numbers(series: pd.Series, mark: str = "") -> ReadNumbers:
+    """The cells as numbers: plain ones, and texts as `tables.written.numbers` reads them.
+
+    Args:
+        series: The cells.
+        mark: The decimal mark of texts, where it is known.
+    """
     if pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_complex_dtype(series):
         return ReadNumbers(series.to_numpy(np.float64, na_value=np.nan), {}, {})
     cells = series.to_numpy(object)
-    plain = _plain_numbers(cells)
+    plain = None if mark == "," else _plain_numbers(cells)
     if plain is not None:
-        return ReadNumbers(plain, {}, {})
+        points = any("." in cell for cell in cells if type(cell) is str)
+        return ReadNumbers(plain, {}, {}, "." if points else mark)
     distinct = dict.fromkeys(cell for cell in cells if isinstance(cell, str))
-    texts = read_written(text for text in distinct if text.strip().lower() not in _NO_NUMBER)
+    known = (text for text in distinct if text.strip().lower() not in _NO_NUMBER)
+    texts = read_written(known, mark)
     values = np.full(len(cells), np.nan)
     wrong: dict[int, str] = {}
     for position, cell in enumerate(cells):
@@ -230,7 +240,7 @@ def read_numbers(series: pd.Series) -> ReadNumbers:
         else:
             values[position] = value
     counts = Counter(c for c in cells if isinstance(c, str) and c in texts.placeholders)
-    return ReadNumbers(values, wrong, dict(counts))
+    return ReadNumbers(values, wrong, dict(counts), texts.mark)
 
 
 def _plain_numbers(cells: np.ndarray) -> np.ndarray | None:

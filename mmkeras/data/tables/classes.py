@@ -8,6 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from mmkeras.data.tables.cells import object_series
+from mmkeras.data.tables.errors import listed
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -59,8 +60,7 @@ def limit_classes(
     if rare == "other" and OTHER in counts:
         raise ValueError(f"There already is a class {OTHER!r}; rename it, or drop rare classes.")
     ranked = sorted(few, key=lambda name: (-few[name], name))
-    shown = ", ".join(f"{name!r} ({few[name]})" for name in ranked[:10])
-    shown += f" and {len(few) - 10:,} more" if len(few) > 10 else ""
+    shown = listed([f"{name!r} ({few[name]})" for name in ranked])
     which = f"of {len(few):,} classes with fewer than {min_rows} rows: {shown}."
     column = schema.target_columns[0]
     new = dict.fromkeys(few, OTHER if rare == "other" else None)

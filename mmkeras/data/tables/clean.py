@@ -15,7 +15,8 @@ from mmkeras.data.tables.cells import empty_cells, label_names, missing_cells
 from mmkeras.data.tables.fingerprint import row_codes
 from mmkeras.schema import Schema
 
-EQUAL_ROWS = "equal rows"  # the column that `group_equal_rows` adds
+EQUAL_ROWS = "equal rows"  # the column that `group_equal_rows` adds; with a group of its own:
+_OR_GROUP = f"{EQUAL_ROWS} or "  # and that group's name
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def group_equal_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame,
         schema: Which column is what.
 
     Returns:
-        The table with the column `"equal rows"`, and the schema with it as its group.
+        The table with one more column, `"equal rows"` (`"equal rows or who"` where the schema has
+        the group `who`), and the schema with it as its group.
 
     Example:
 
@@ -139,12 +141,26 @@ def group_equal_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame,
     >>> table[schema.group].tolist()
     ['0', '1', '0']
     """
-    if EQUAL_ROWS in frame.columns:
-        raise ValueError(f"The table already has a column {EQUAL_ROWS!r}. Rename it.")
+    column = EQUAL_ROWS if schema.group is None else f"{_OR_GROUP}{schema.group}"
+    if column in frame.columns:
+        raise ValueError(f"The table already has a column {column!r}. Rename it.")
     codes = row_codes(frame, schema, target=False)
     if schema.group is not None:
         groups = pd.factorize(label_names(frame[schema.group]))[0] + codes.max() + 1
         links = coo_array((np.ones(len(frame)), (codes, groups)), (groups.max() + 1,) * 2)
         codes = connected_components(links, directed=False)[1][codes]
-    table = frame.assign(**{EQUAL_ROWS: codes.astype(str).astype(object)})
-    return table, dataclasses.replace(schema, group=EQUAL_ROWS)
+    table = frame.assign(**{column: codes.astype(str).astype(object)})
+    return table, dataclasses.replace(schema, group=column)
+
+
+def ungrouped(schema: Schema) -> Schema:
+    """The schema that `group_equal_rows` made this one of; or this one, if it did not.
+
+    >>> from mmkeras.schema import Text
+    >>> ungrouped(Schema([Text("note")], "label", group="equal rows or who")).group
+    'who'
+    """
+    if schema.group == EQUAL_ROWS:
+        return dataclasses.replace(schema, group=None)
+    own = None if schema.group is None else schema.group.removeprefix(_OR_GROUP)
+    return schema if own == schema.group else dataclasses.replace(schema, group=own)

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds import KINDS
+from mmkeras.data.kinds import KINDS, READERS
 from mmkeras.data.tables.cells import (
     CONTAINERS,
     Problem,
     equal_means_same,
     is_empty,
+    label_items,
     label_names,
     label_set,
     label_sets,
@@ -24,7 +25,7 @@ from mmkeras.data.tables.cells import (
     shown_cell,
     step_labels,
 )
-from mmkeras.data.tables.names import canonical_names
+from mmkeras.data.tables.names import canonical_names, stand_for_numbers
 from mmkeras.data.tables.written.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.data.tables.written.numbers import warn_of_placeholders
@@ -49,6 +50,24 @@ def column_roles(schema: Schema) -> dict[str, str]:
     return roles
 
 
+def names_may_differ(cells: pd.Series, read: pd.Series, role: str, separator: str) -> bool:
+    """Whether the names in a column stand for numbers, see `tables.names.stand_for_numbers`.
+
+    Args:
+        cells, role, separator: As `read_column` was given them.
+        read: As it returned the cells.
+    """
+    if role == "label":
+        return stand_for_numbers(cells, read)
+    if role not in ("labels", "steps"):
+        return False
+    listed = (label_items(value, separator) for value in cells if not is_empty(value))
+    items = pd.Series([item for each in listed for item in each], dtype=object)
+    return stand_for_numbers(
+        items, canonical_names(items) if role == "labels" else label_names(items)
+    )
+
+
 def did_you_mean(column: str, columns: Iterable[Any]) -> str:
     """A hint to append: the column that is called much alike, or nothing."""
     known = {str(name).strip().lower(): str(name) for name in columns}
@@ -57,7 +76,7 @@ def did_you_mean(column: str, columns: Iterable[Any]) -> str:
 
 
 def read_column(
-    cells: pd.Series, role: str, folder: Path, separator: str
+    cells: pd.Series, role: str, folder: Path, separator: str, marks: dict[str, str]
 ) -> tuple[pd.Series, list[Problem]]:
     """Reads the cells of one column, and finds what is wrong with them.
 
@@ -66,6 +85,8 @@ def read_column(
         role: What they hold, as `column_roles` says it.
         folder: The folder that image paths are relative to.
         separator: What separates the labels of a multi-label cell.
+        marks: The decimal marks of columns, where they are known; those that numbers show here
+            are added.
 
     Returns:
         The cells as `read_table` promises them, and the problems. With problems, the cells are
@@ -73,14 +94,14 @@ def read_column(
     """
     if isinstance(cells.dtype, pd.StringDtype):
         cells = cells.astype(object)  # pandas walks Python objects four times as fast
-    if (role == "text" or role not in KINDS) and (found := _with_nul(cells)):
+    if found := _broken_texts(cells, with_nul=role == "text" or role not in READERS):
         return cells, found
-    if role in KINDS:
-        return KINDS[role].read_cells(cells, folder)
+    if role in READERS:
+        return READERS[role](cells, folder)
     if role in DATE_ROLES:
         return read_dates(cells, DATE_ROLES[role])
     if role == "number":
-        return _read_numbers(cells)
+        return _read_numbers(cells, marks)
     return _read_flags(cells) if role == "flag" else _read_labels(cells, role, separator)
 
 
@@ -102,12 +123,36 @@ def _read_labels(cells: pd.Series, role: str, separator: str) -> tuple[pd.Series
     return canonical_names(cells), []
 
 
-def _with_nul(cells: pd.Series) -> list[Problem]:
-    """Texts with a NUL, at which some readers end a text, so that two names become one."""
+def _broken_texts(cells: pd.Series, with_nul: bool) -> list[Problem]:
+    """Texts that no file can hold: halves of a character ("\\ud83d"), which JSON may say.
+
+    And those with a NUL, at which some readers end a text, so that two names become one.
+    """
     if pd.api.types.is_numeric_dtype(cells):
         return []
-    places = [row for row, value in enumerate(cells, 1) if isinstance(value, str) and "\0" in value]
-    return [(row, f"{shown_cell(cells.iloc[row - 1])} has a NUL character") for row in places]
+    # All at once: there hardly ever is one.
+    if _text_problem("".join(map(_text_of, cells)), with_nul) is None:
+        return []
+    found = ((row, _text_problem(_text_of(v), with_nul)) for row, v in enumerate(cells, start=1))
+    return [(row, f"{shown_cell(cells.iloc[row - 1])} {why}") for row, why in found if why]
+
+
+def _text_of(value: Any) -> str:
+    """The text of a cell, or all texts of a list of them."""
+    if isinstance(value, list | tuple | set | frozenset):
+        return "".join(item for item in value if isinstance(item, str))
+    return value if isinstance(value, str) else ""
+
+
+def _text_problem(text: str, with_nul: bool) -> str | None:
+    if with_nul and "\0" in text:
+        return "has a NUL character"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = text[error.start : error.end]
+        return f"has half a character, {half!r}, which is no text; write it again from its source"
+    return None
 
 
 def _label_problem(value: Any, role: str, separator: str) -> str | None:
@@ -148,8 +193,10 @@ def _read_flags(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
     return values.astype("float64"), []
 
 
-def _read_numbers(cells: pd.Series) -> tuple[pd.Series, list[Problem]]:
-    read = read_numbers(cells)
+def _read_numbers(cells: pd.Series, marks: dict[str, str]) -> tuple[pd.Series, list[Problem]]:
+    read = read_numbers(cells, marks.get(str(cells.name), ""))
+    if read.mark:
+        marks.setdefault(str(cells.name), read.mark)
     values, wrong = read.values, list(read.wrong)
     problems: list[Problem] = []
     for position, why in read.wrong.items():

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from mmkeras.data.tables.errors import TableError
-from mmkeras.data.tables.text_files import check_repeated, encoding_of, load_text, opened
+from mmkeras.data.tables.excel_files import load_excel
+from mmkeras.data.tables.text_files import encoding_of, load_text, opened
 
 _TEXT = (".csv", ".tsv", ".txt")
 _JSON_LINES = (".jsonl", ".ndjson")
@@ -30,7 +31,9 @@ _FORMS = (
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 
 
-def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
+def load_file(
+    path: Path, roles: Mapping[str, str] | None, marks: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """The cells of a file.
 
     Args:
@@ -38,6 +41,7 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
         roles: How columns will be read (`column_roles`). Of a text file their cells stay texts as
             they stand, apart from numbers; the other columns are of the types that pandas gives
             them. With `None`, all are, but numbers that begin with a zero ("007") stay texts.
+        marks: The decimal marks of columns, where training rows have shown them.
 
     Raises:
         TableError: The file is not a well-formed table.
@@ -59,10 +63,10 @@ def load_file(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
         if suffix == ".parquet" or suffix in _ARROW:
             return _load_arrow(path)
         if suffix in _EXCEL:
-            return _load_excel(path, roles)
+            return load_excel(path, roles)
         if suffix in _JSON_LINES:
             return _load_json_lines(path)
-        return load_text(path, suffix, roles)
+        return load_text(path, suffix, roles, marks or {})
     except pd.errors.EmptyDataError:
         raise TableError([f"{path.name}: the file is empty"]) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -95,18 +99,6 @@ def _load_arrow(path: Path) -> pd.DataFrame:
         raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
 
 
-def _load_excel(path: Path, roles: Mapping[str, str] | None) -> pd.DataFrame:
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        raise ValueError(
-            f"Reading Excel files needs openpyxl: pip install openpyxl, or save {path.name} as CSV."
-        ) from None
-    header = pd.read_excel(path, header=None, nrows=1)
-    check_repeated(path.name, header.iloc[0].tolist() if len(header) else [], roles or ())
-    return pd.read_excel(path, keep_default_na=False, na_values=[""])
-
-
 def _load_json_lines(path: Path) -> pd.DataFrame:
     import json
 
@@ -130,4 +122,9 @@ def _load_json_lines(path: Path) -> pd.DataFrame:
 
 def _json_column(values: list[Any]) -> pd.Series:
     column = pd.Series(values, dtype=object)
-    return column if any(isinstance(v, list | dict) for v in values) else column.infer_objects()
+    if any(isinstance(v, list | dict) for v in values):
+        return column
+    try:
+        return column.infer_objects()
+    except UnicodeEncodeError:  # half a character: `read_table` says in which row
+        return column

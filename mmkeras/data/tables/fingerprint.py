@@ -24,7 +24,7 @@ from mmkeras.data.tables.cells import (
 from mmkeras.data.tables.columns import column_roles
 from mmkeras.schema import Schema
 
-_FILES = {name for name, kind in KINDS.items() if kind.has_files}  # roles
+_FILES = {role for kind in KINDS.values() if kind.has_files for role in kind.readers()}
 
 
 def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
@@ -51,6 +51,8 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
 
 def _path_as_file(value: Any, role: str) -> Any:
     """A path as its file's name and size; other cells as they are."""
+    if isinstance(value, tuple):
+        return tuple(_path_as_file(medium, role) for medium in value)
     if role in _FILES and isinstance(value, str) and not is_empty(value):
         path = Path(value)
         # Of a folder of frames its entries.
@@ -112,6 +114,8 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     """One cell as bytes that are equal when the cells mean the same."""
     if is_empty(value):
         return b""
+    if role in _FILES and isinstance(value, tuple):
+        return b"l" + b"".join(_sized(medium, role, schema) for medium in value)
     if role in _FILES and isinstance(value, np.ndarray):
         return b"a" + content_digest(value)
     if isinstance(value, bytes):

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mmkeras.data.kinds.image import SEVERAL
 from mmkeras.data.tables.files import load_file
 from mmkeras.data.tables.guess.columns import Guess, guess_column
+from mmkeras.data.tables.guess.names import names_target
 from mmkeras.data.tables.guess.target import check_there, find_target, other_labels
 from mmkeras.data.tables.inferred import ColumnChoice, InferredSchema
-from mmkeras.schema import MODALITIES, Modality, Schema, Tabular, Target, is_taken
+from mmkeras.schema import MODALITIES, Image, Modality, Schema, Tabular, Target, is_taken
 
+# What makes the modality of one column, by its use.
+_MAKERS: dict[str, Callable[[str, str], Modality]] = {
+    **MODALITIES,
+    SEVERAL: partial(Image, several=True),
+}
 _OTHER_LABEL = "a label like the target: the model would be given the answer"
 
 
@@ -25,6 +33,7 @@ def infer_schema(
     id: str | None = None,
     group: str | None = None,
     base_dir: str | Path | None = None,
+    need_target: bool = True,
 ) -> InferredSchema:
     """Guesses a schema from the values of a table, and says why.
 
@@ -36,8 +45,10 @@ def infer_schema(
        (.png, .wav, .mp4, .npy, ...), bytes that start like them, Hugging Face's
        `{"bytes", "path"}`, PIL images, or arrays: of rank 2 or 3 for images, of rank 4 for videos,
        of rank 1 for sounds (int16) and sequences (floats); arrays that are no images for their
-       range, and lists of numbers (`"[0.1, 0.2]"`, too), are sequences. Names of other files are
-       left out. A video's sound track is a second modality that is to be added by hand.
+       range, and lists of numbers (`"[0.1, 0.2]"`, too), are sequences. Lists of images, and texts
+       that join their paths (`a.png;b.png`), are several images of one modality; of other media,
+       one a cell is read. Names of other files are left out. A video's sound track is a second
+       modality that is to be added by hand.
     3. Columns that say which rows are for training (`split`, `fold`, or the words train and test),
        and columns without a name, are left out.
     4. Id: all values differ and the name ends in "id" (`user_id`, `Clothing ID`, `userId`), or they
@@ -67,6 +78,8 @@ def infer_schema(
         base_dir: The folder that paths are relative to; that of a file by default. When known,
             files are looked at, so that media are recognised by their content where their names
             have no extension.
+        need_target: Where no target is given and no column is called so: whether that is an error,
+            or the schema has no target, as for clustering.
 
     Returns:
         An `InferredSchema`: the `schema`, and what was chosen of each column and why.
@@ -79,7 +92,7 @@ def infer_schema(
 
     >>> frame = pd.DataFrame({"my photo": ["a.png", "b.png"], "label": ["cat", "dog"]})
     >>> infer_schema(frame).schema.modalities
-    (Image(name='my_photo', column='my photo'),)
+    (Image(name='my_photo', column='my photo', several=False),)
     """
     if not isinstance(table, pd.DataFrame):
         table = Path(table).expanduser()
@@ -89,12 +102,16 @@ def infer_schema(
     _check_names(columns)
     for argument, column in (("id", id), ("group", group)):
         check_there(columns, () if column is None else (column,), argument)
-    target, why, warning = find_target(table, target)
-    said = {column: ColumnChoice(column, "target", why, warning) for column in target.columns}
+    said: dict[str, ColumnChoice] = {}
+    family: Sequence[str] = ()
+    beside: Sequence[str] = ()
+    if need_target or target is not None or names_target(columns):
+        target, why, warning = find_target(table, target)
+        said |= {column: ColumnChoice(column, "target", why, warning) for column in target.columns}
+        family, beside = other_labels(table, target)
     for use, column in (("group", group), ("id", id)):
         if column is not None and column not in said:
             said[column] = ColumnChoice(column, use, "as you said")
-    family, beside = other_labels(table, target)
     guesses = {}
     for column in columns:
         if column in family and column not in said:
@@ -106,8 +123,9 @@ def infer_schema(
     modalities = _modalities(guesses)
     if not modalities:
         looks = {column: guess.why for column, guess in guesses.items()}
+        own = () if target is None else target.columns
         raise ValueError(
-            f"No column of the table can be an input of a model. Target: {target.columns}; the "
+            f"No column of the table can be an input of a model. Target: {own}; the "
             f"others, and what they look like: {looks}. Write the schema by hand."
         )
     choices = [
@@ -170,9 +188,9 @@ def _modalities(guesses: Mapping[str, Guess]) -> list[Modality]:
     names: set[str] = set()
     modalities: list[Modality] = []
     for column, guess in guesses.items():
-        if guess.use in MODALITIES:
+        if guess.use in _MAKERS:
             name = _modality_name(column, guess.use, names)
-            modalities.append(MODALITIES[guess.use](name, column))
+            modalities.append(_MAKERS[guess.use](name, column))
     day_first = _day_first(guesses)
     numeric, categorical = _guessed(guesses, "number"), _guessed(guesses, "category")
     dates = [c for c in _guessed(guesses, "date") if not _is_other_order(guesses[c], day_first)]

@@ -17,8 +17,8 @@ class ColumnChoice:
 
     Args:
         column: Its name.
-        use: `"target"`, `"id"`, `"group"`, a kind of input, `"number"`, `"category"`, `"date"`, or
-            `"left out"`.
+        use: `"target"`, `"id"`, `"group"`, a kind of input, `"images"` (several a cell),
+            `"number"`, `"category"`, `"date"`, or `"left out"`.
         why: The reason, in words.
         warning: What to look at, where the choice may be wrong.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -16,10 +17,13 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import EXACT, NA_WORDS, label_names
+from mmkeras.data.tables.errors import listed
+from mmkeras.data.tables.notes import NUMBERS_AS_NAMES, noted
 
 _BOOLEANS = {"true": "True", "false": "False"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_PADDED = re.compile(r"[+-]?0\d", re.ASCII)
+# What no number is written like: postcodes such as 01234, versions such as 1.10.
+_PADDED = re.compile(r"[+-]?0\d.*|[+-]?\d*\.\d+0", re.ASCII)
 _MISSING = frozenset(word for word in NA_WORDS if word)
 
 
@@ -28,7 +32,8 @@ def canonical_names(column: pd.Series) -> pd.Series:
 
     A column of nothing but `true` and `false`, in any case, holds `"True"` and `"False"`; one of
     nothing but numbers holds them as pandas would write them (`"3.0"` is `"3"`), unless one of them
-    begins with a zero, as postcodes do (`"01234"`). Any other column keeps its names as they are.
+    begins with a zero, as postcodes do (`"01234"`), or ends with one, as versions do (`"1.10"`).
+    Any other column keeps its names as they are.
 
     Args:
         column: Categories, classes, ids or groups, as they came.
@@ -55,7 +60,7 @@ def canonical_names(column: pd.Series) -> pd.Series:
 def _common_form(names: Sequence[str]) -> Any:
     if all(name.lower() in _BOOLEANS for name in names):
         return lambda name: _BOOLEANS[name.lower()]
-    if all(_NUMBER.fullmatch(name) and not _PADDED.match(name) for name in names):
+    if all(_NUMBER.fullmatch(name) and not _PADDED.fullmatch(name) for name in names):
         return _number_name
     return None
 
@@ -67,6 +72,42 @@ def _number_name(name: str) -> str:
     if not math.isfinite(value):
         return name
     return str(int(value)) if value.is_integer() and abs(value) < EXACT else repr(value)
+
+
+def stand_for_numbers(cells: pd.Series, names: pd.Series) -> bool:
+    """Whether names may have been written otherwise: 1 as 01 or 1.0.
+
+    They may where cells came as numbers, or names have got the form of numbers.
+
+    Args:
+        cells: The cells as they came.
+        names: Their names, as `canonical_names` returns them.
+    """
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        cells = cells.astype(object)
+    if pd.api.types.infer_dtype(cells, skipna=True) not in ("string", "empty"):
+        return True
+    written = {cell.strip() for cell in cells.dropna().unique()}
+    return not written <= {"", *names.unique()}
+
+
+def are_numbers(frame: pd.DataFrame, column: str) -> bool:
+    """Whether the names in a column of a table that `read_table` has read stand for numbers."""
+    return column in noted(frame, NUMBERS_AS_NAMES)
+
+
+def warn_of_one_meaning(column: str, names: Sequence[str]) -> None:
+    """Says which names of the training rows only their writing tells apart, if any."""
+    if pairs := KnownNames(names).of_one_meaning:
+        shown = listed([" and ".join(map(repr, pair)) for pair in pairs], 3)
+        warnings.warn(
+            f"column {column!r}: {shown} are the same to pandas, which reads them as one number or "
+            "truth value. A text file tells them apart, and so does a DataFrame of texts "
+            f"(pandas.read_csv(..., dtype={{{column!r}: str}})); cells of other DataFrames that "
+            "may be either are unknown to the model.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 class KnownNames:
@@ -84,6 +125,8 @@ class KnownNames:
     >>> known = KnownNames(["01234", "20095", "NA"])
     >>> known.places(["20095.0", "1234", "7", None]).tolist()
     [1, 0, -1, 2]
+    >>> [KnownNames(["01", "1"]).place("1", numbers=each) for each in (False, True)]
+    [1, -1]
     """
 
     def __init__(self, names: Sequence[str], missing_is_known: bool = False):
@@ -100,18 +143,40 @@ class KnownNames:
             for meaning, places in by_meaning.items()
             if meaning is not None and len(set(places)) == 1
         }
+        self._shared = {
+            meaning: tuple(names[place] for place in dict.fromkeys(places))
+            for meaning, places in by_meaning.items()
+            if meaning not in (None, "missing") and len(set(places)) > 1
+        }
         if missing_is_known:
             self._by_meaning.pop("missing", None)
 
-    def place(self, name: str | None) -> int:
-        """The place of a name among the known ones; -1 where it is not among them."""
+    @property
+    def of_one_meaning(self) -> list[tuple[str, ...]]:
+        """The known names that are the same number or truth value, as 01 and 1 are."""
+        return list(self._shared.values())
+
+    def candidates(self, name: str | None) -> tuple[str, ...]:
+        """The known names that a number with this name may be, where they are several."""
+        return self._shared.get(_meaning(name), ()) if self._shared else ()
+
+    def place(self, name: str | None, numbers: bool = False) -> int:
+        """The place of a name among the known ones; -1 where it is not among them.
+
+        Args:
+            name: The name.
+            numbers: Whether it stands for a number, see `stand_for_numbers`. It then is none of
+                several known names that are this number.
+        """
+        if numbers and self.candidates(name):
+            return -1
         found = self._exact.get(name) if name is not None else None
         return self._by_meaning.get(_meaning(name), -1) if found is None else found
 
-    def places(self, names: Iterable[str | None]) -> np.ndarray:
+    def places(self, names: Iterable[str | None], numbers: bool = False) -> np.ndarray:
         """The place of each name, int64 `(names,)`; -1 where it is not among the known ones."""
         codes, distinct = pd.factorize(np.array([*names, None], dtype=object), use_na_sentinel=True)
-        places = [self.place(name) for name in distinct] + [self.place(None)]
+        places = [self.place(name, numbers) for name in distinct] + [self.place(None)]
         return np.array(places, np.int64)[codes[:-1]]
 
 

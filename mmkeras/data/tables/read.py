@@ -14,6 +14,7 @@ Rows are counted as a spreadsheet without its header counts them: the first data
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
-from mmkeras.data.tables.columns import column_roles, did_you_mean, read_column
-from mmkeras.data.tables.errors import TableError
+from mmkeras.data.tables.columns import column_roles, did_you_mean, names_may_differ, read_column
+from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError, check_repeated
 from mmkeras.data.tables.files import load_file
-from mmkeras.data.tables.names import without_na_words
-from mmkeras.data.tables.text_files import check_repeated
+from mmkeras.data.tables.names import are_numbers, without_na_words
+from mmkeras.data.tables.notes import DECIMAL_MARKS, NUMBERS_AS_NAMES, note, noted
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -37,7 +38,9 @@ def read_table(
     base_dir: str | Path | None = None,
     require_target: bool = True,
     allow_unlabelled: bool = False,
+    allow_holes: bool = False,
     on_error: str = "raise",
+    decimal_marks: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Reads a table and checks all of it against its schema at once.
 
@@ -57,8 +60,11 @@ def read_table(
             there. The target may be anything, and ids may repeat.
         allow_unlabelled: Whether the target may be empty, for `clean_table(...,
             drop_unlabelled=True)`.
+        allow_holes: Whether a row may lack all inputs, for `clean_table(..., drop_holes=True)`.
         on_error: `"raise"`, or `"skip"` to leave rows out that have a problem; what was wrong with
             them is in the result's `attrs`, as `"skipped"`.
+        decimal_marks: For new rows, `Preprocessing.decimal_marks`: "," or "." by column, by which
+            numbers were read in training. Otherwise those that this table shows.
 
     Returns:
         A DataFrame with the rows and columns of the source (columns that the schema does not name
@@ -88,7 +94,7 @@ def read_table(
                 f"{type(source).__module__}.{type(source).__name__}."
             )
         path = Path(source).expanduser()
-        raw, name = load_file(path, roles), path.name
+        raw, name = load_file(path, roles, decimal_marks), path.name
         folder = path if path.is_dir() else path.parent
     folder = (folder if base_dir is None else Path(base_dir).expanduser()).absolute()
     if isinstance(raw.columns, pd.MultiIndex):
@@ -107,26 +113,33 @@ def read_table(
     ]
     if not len(raw):
         problems.append((None, f"{name}: the table has no rows"))
-    frame, found = _read_cells(raw, schema, roles, folder, require_target, allow_unlabelled)
+    marks = {**(noted(raw, DECIMAL_MARKS) or {}), **(decimal_marks or {})}
+    frame, found = _read_cells(raw, schema, roles, folder, require_target, allow_unlabelled, marks)
     for column, row, problem in found:
         place = f"row {row}, column" if row else "column"
         problems.append((row, f"{name}, {place} {column!r}: {problem}"))
-    if all(column in frame.columns for column in schema.columns):
-        for position in np.flatnonzero(missing_cells(frame, schema).to_numpy().all(axis=1)):
-            inputs = ", ".join(map(repr, schema.columns))
-            row = int(position) + 1
-            problems.append((row, f"{name}, row {row}: all inputs are empty ({inputs})"))
+    if not allow_holes and all(column in frame.columns for column in schema.columns):
+        absent = missing_cells(frame, schema).to_numpy().all(axis=1)
+        for column in schema.target_columns if allow_unlabelled else ():
+            if column in frame.columns:
+                absent &= ~empty_cells(frame[column])  # such a row is dropped as it is
+        inputs = ", ".join(map(repr, schema.columns))
+        for row in 1 + np.flatnonzero(absent):
+            problems.append((int(row), f"{name}, row {row}: {ALL_EMPTY} ({inputs})"))
     if not problems:
         return frame
     of_rows = {row for row, _ in problems}
     if on_error == "raise" or None in of_rows or len(of_rows) == len(raw):
-        raise TableError([text for _, text in problems], of_rows=None not in of_rows)
+        left = None not in of_rows and len(of_rows) < len(raw)
+        raise TableError([text for _, text in problems], of_rows=left)
     frame = read_table(
         raw[~np.isin(np.arange(1, len(raw) + 1), list(of_rows))],
         schema,
         base_dir=folder,
         require_target=require_target,
         allow_unlabelled=allow_unlabelled,
+        allow_holes=allow_holes,
+        decimal_marks=marks,
     )
     frame.attrs["skipped"] = [text for _, text in problems]
     return frame
@@ -139,17 +152,23 @@ def _read_cells(
     folder: Path,
     require_target: bool,
     allow_unlabelled: bool,
+    marks: dict[str, str],
 ) -> tuple[pd.DataFrame, list[tuple[str, int | None, str]]]:
     """The table with its columns read by their roles, and the problems: column, row and what."""
     read: dict[str, pd.Series] = {}
-    problems = []
+    problems, numbers = [], []
     for column, role in roles.items():
         if column not in raw.columns:
             continue
         cells, is_target = raw[column], column in schema.target_columns
         if is_target and not schema.na_is_class:
             cells = without_na_words(cells)
-        cells, found = read_column(cells, role, folder, schema.separator)
+        came = cells
+        cells, found = read_column(cells, role, folder, schema.separator, marks)
+        if are_numbers(raw, column) or (
+            not found and names_may_differ(came, cells, role, schema.separator)
+        ):
+            numbers.append(column)
         if require_target:
             found += _check_keys(column, cells, schema, allow_unlabelled)
         elif is_target and found:
@@ -160,7 +179,10 @@ def _read_cells(
         return raw, problems
     # All columns at once: one by one, wide tables take minutes.
     cells = [read.get(c, raw.iloc[:, place]) for place, c in enumerate(raw.columns)]
-    return pd.concat(cells, axis=1), problems
+    frame = pd.concat(cells, axis=1)
+    note(frame, NUMBERS_AS_NAMES, numbers)
+    note(frame, DECIMAL_MARKS, marks)
+    return frame, problems
 
 
 def read_raw(path: str | Path) -> pd.DataFrame:
@@ -193,10 +215,10 @@ def _check_keys(
                 problems.append((row, f"the id {value!r} is already in row {first[value]}"))
     is_target = column in schema.target_columns
     if (is_target and not allow_unlabelled) or column == schema.group:
-        what = "target" if is_target else "group"
         empty = np.flatnonzero(empty_cells(cells))
         if not (is_target and task_class(schema.target).empty_says(schema.target)):
-            problems += [(int(position) + 1, f"the {what} is empty") for position in empty]
+            why = TARGET_EMPTY if is_target else "the group is empty"
+            problems += [(int(position) + 1, why) for position in empty]
         elif len(empty) == len(cells):
             problems.append((None, "no row has a label"))
     return problems

@@ -24,6 +24,7 @@ from sklearn.model_selection import (
 )
 
 from mmkeras.data.tables.cells import empty_cells, label_names
+from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.names import canonical_names
 from mmkeras.data.tables.stratify import stratified_parts
 from mmkeras.schema import Schema
@@ -202,6 +203,12 @@ def split_officially(
         seed: Draws them.
     """
     splits = split_by_column(frame, column)
+    if not len(splits.test):
+        raise ValueError(
+            f"Column {column!r} names no row for testing: {len(splits.train):,} are for training "
+            f"and {len(splits.validation):,} for validation. Write 'test' into the rows to test "
+            "on, or split without the column, which draws test rows from all."
+        )
     if len(splits.validation) or not validation:
         return splits
     inner = split_table(splits.train, schema, validation=validation, test=0.0, seed=seed)
@@ -449,9 +456,8 @@ def _warn_of_missing_classes(labels: np.ndarray, parts: dict[str, np.ndarray]) -
     for name, rows in parts.items():
         missing = sorted(set(counts) - set(labels[rows])) if len(rows) else []
         if missing:
-            shown = ", ".join(f"{label!r} ({counts[label]} rows)" for label in missing[:10])
-            more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-            lines.append(f"{name} has no row of {shown}{more}")
+            shown = listed([f"{label!r} ({counts[label]} rows)" for label in missing])
+            lines.append(f"{name} has no row of {shown}")
     if lines:
         warnings.warn(
             f"Some classes have too few rows (or groups) to be in every part: {'; '.join(lines)}.",

@@ -12,8 +12,7 @@ import lzma
 import re
 import warnings
 import zipfile
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS
-from mmkeras.data.tables.errors import TableError
-from mmkeras.data.tables.written.numbers import decimal_points
+from mmkeras.data.tables.errors import TableError, check_repeated
+from mmkeras.data.tables.notes import DECIMAL_MARKS, note
+from mmkeras.data.tables.written.numbers import decimal_marks, with_decimal_point
 
 _SEPARATORS = (",", ";", "\t", "|")
 _LOOKED_AT = 1 << 18  # characters, to find the separator
@@ -32,13 +32,16 @@ _NUMBER = re.compile(r"\s*([+-]?[\d.,]+)?\s*")
 _NUMERIC_NAME = re.compile(r"\s*[+-]?0\d")
 
 
-def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.DataFrame:
+def load_text(
+    path: Path, suffix: str, roles: Mapping[str, str] | None, marks: Mapping[str, str]
+) -> pd.DataFrame:
     """The cells of a text file, whose quotes are checked; see `files.load_file`.
 
     Args:
         path: The file.
         suffix: Its suffix in lower case, without that of compression: `.tsv` has tabs.
         roles: How columns will be read, or `None`.
+        marks: The decimal marks of columns, where they are known.
     """
     encoding = encoding_of(path)
     quoted = _has_quotes(path, encoding)
@@ -62,29 +65,62 @@ def load_text(path: Path, suffix: str, roles: Mapping[str, str] | None) -> pd.Da
     na_words: Any = NA_WORDS
     if as_they_stand:
         na_words = {column: NA_WORDS for column in names if column not in as_they_stand}
+    # Where commas separate cells, numbers that pandas can read have points.
+    with_commas = [c for c, mark in marks.items() if mark == "," and separator != ","]
     with warnings.catch_warnings(), opened(path) as file:
         # Rows longer than the header would lose cells, or shift them into an index.
         warnings.simplefilter("error", pd.errors.ParserWarning)
         frame = pd.read_csv(
             file,
-            dtype=dict.fromkeys(as_they_stand, str),
+            dtype=dict.fromkeys([*as_they_stand, *with_commas], str),
             keep_default_na=False,
             na_values=na_words,
             **options,
         )
     if roles is None:
         frame = _with_padded_names(path, frame, options)
+    numbers = [c for c in frame.columns if (roles or {}).get(c, "number") == "number"]
+    if roles is None:
+        numbers = [column for column in numbers if not _are_padded(frame[column])]
+    else:
+        numbers = [column for column in numbers if column in roles]
+    found: dict[str, str] = {}
     if separator == ";":
-        frame = _with_decimal_points(frame, path.name, roles)
+
+        def as_text(columns: list[str]) -> pd.DataFrame:
+            places = [names.index(column) for column in columns]
+            return _read_as_text(path, places, options)
+
+        unknown = [column for column in numbers if column not in marks]
+        frame, found = _with_decimal_commas(frame, path.name, unknown, as_text)
+    if roles is None:
+        points = {c: _with_points(frame[c]) for c, mark in found.items() if mark == ","}
+        return frame.assign(**points) if points else frame
+    fractions = [column for column in numbers if _has_fractions(frame[column])]
+    for column in fractions:
+        if separator == "," and marks.get(column) == ",":
+            warnings.warn(
+                f"{path.name}, column {column!r}: points are read as decimal points, since commas "
+                "separate the file's cells; those of the training rows were written with commas.",
+                UserWarning,
+                stacklevel=4,
+            )
+    note(frame, DECIMAL_MARKS, dict.fromkeys(fractions, ".") | found | dict(marks))
     return frame
 
 
-def check_repeated(name: str, columns: list[Any], roles: Iterable[str]) -> None:
-    """Refuses a table in which one of the columns `roles` occurs twice."""
-    counts = Counter(columns)
-    repeated = [column for column in roles if counts[column] > 1]
-    if repeated:
-        raise TableError([f"{name}: several columns are called {c!r}" for c in repeated])
+def _has_fractions(cells: pd.Series) -> bool:
+    """Whether pandas has read numbers with decimal points."""
+    if cells.dtype.kind != "f":
+        return False
+    values = cells.to_numpy()
+    return bool((np.isfinite(values) & (values != np.floor(values))).any())
+
+
+def _read_as_text(path: Path, places: Sequence[int], options: Mapping[str, Any]) -> pd.DataFrame:
+    """Columns of a file as they stand."""
+    with opened(path) as file:
+        return pd.read_csv(file, usecols=list(places), dtype=str, keep_default_na=False, **options)
 
 
 def opened(path: Path) -> BinaryIO:
@@ -203,14 +239,18 @@ def _with_padded_names(path: Path, frame: pd.DataFrame, options: dict[str, Any])
     if not numeric:
         return frame
     places = [place for place, _ in numeric]
-    with opened(path) as file:
-        texts = pd.read_csv(file, usecols=places, dtype=str, keep_default_na=False, **options)
+    texts = _read_as_text(path, places, options)
     names = {}
     for _, column in numeric:
         text = texts[column]
-        if any(_NUMERIC_NAME.match(cell) for cell in text.unique()):
+        if _are_padded(text):
             names[column] = text.mask(text.isin(NA_WORDS))
     return frame.assign(**names) if names else frame
+
+
+def _are_padded(cells: pd.Series) -> bool:
+    """Whether numbers of a column begin with a zero, as names do."""
+    return _are_texts(cells) and any(map(_NUMERIC_NAME.match, cells.dropna().unique()))
 
 
 def _is_whole(cells: pd.Series) -> bool:
@@ -222,33 +262,49 @@ def _is_whole(cells: pd.Series) -> bool:
     return len(known) < len(values) and bool((known == np.floor(known)).all())
 
 
-def _with_decimal_points(
-    frame: pd.DataFrame, name: str, roles: Mapping[str, str] | None
-) -> pd.DataFrame:
-    """Numbers with decimal commas, which is why a file has semicolons, as others write them."""
-    changed = {}
-    for column in frame.columns:
-        role = None if roles is None else roles.get(column)
-        if frame[column].dtype.kind not in "OT" and not isinstance(
-            frame[column].dtype, pd.StringDtype
-        ):
-            continue
-        if role not in (None, "number"):
-            continue
-        points, unsure = decimal_points(frame[column].dropna().unique())
-        if points:
-            changed[column] = frame[column].map(lambda cell, to=points: to.get(cell, cell))
-            changed[column] = changed[column].astype(object).where(frame[column].notna(), np.nan)
-            if role is None:
-                changed[column] = _typed(changed[column])
-        if points and unsure:
-            warnings.warn(
-                f"{name}, column {column!r}: commas are read as decimal commas, since the file is "
-                f"separated by semicolons: {unsure!r} is {points[unsure]}.",
-                UserWarning,
-                stacklevel=5,
-            )
-    return frame.assign(**changed) if changed else frame
+def _with_decimal_commas(
+    frame: pd.DataFrame,
+    name: str,
+    columns: Sequence[str],
+    as_text: Callable[[list[str]], pd.DataFrame],
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Finds columns of numbers with decimal commas, which is why a file has semicolons.
+
+    Args:
+        frame: The file's cells.
+        name: The file's name.
+        columns: The columns that may hold numbers.
+        as_text: Gives columns as they stand in the file.
+
+    Returns:
+        The cells, those of such columns as they stand, and the decimal marks that columns show.
+    """
+    parsed = [column for column in columns if frame[column].dtype.kind in "iuf"]
+    texts = {c: frame[c] for c in columns if c not in parsed and _are_texts(frame[c])}
+    marks, unsure = decimal_marks({c: cells.dropna().unique() for c, cells in texts.items()})
+    if parsed and "," in marks.values():
+        again = as_text(parsed)
+        texts |= {c: again[c].mask(again[c].isin(NA_WORDS)) for c in parsed}
+        marks, unsure = decimal_marks({c: cells.dropna().unique() for c, cells in texts.items()})
+    for column, text in unsure.items():
+        warnings.warn(
+            f"{name}, column {column!r}: commas are read as decimal commas, since the file is "
+            f"separated by semicolons: {text!r} is {with_decimal_point(text)}.",
+            UserWarning,
+            stacklevel=5,
+        )
+    commas = {column: texts[column] for column, mark in marks.items() if mark == ","}
+    return frame.assign(**commas) if commas else frame, marks
+
+
+def _are_texts(cells: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(cells, skipna=True) == "string"
+
+
+def _with_points(cells: pd.Series) -> pd.Series:
+    """A column of numbers with decimal commas, as numbers where all of them are."""
+    points = cells.map(lambda cell: with_decimal_point(cell.strip()) or cell, na_action="ignore")
+    return _typed(points.astype(object).where(cells.notna(), np.nan))
 
 
 def _typed(cells: pd.Series) -> pd.Series:

@@ -3,7 +3,8 @@
 They measure how a model's score falls as its inputs get worse, as the field does it; see
 `mmkeras.evaluation.robustness` for the figures. What a corruption is given, all rows at once:
 
-- image: uint8 `(rows, height, width, channels)`; video: uint8 `(rows, frames, height, width,
+- image: uint8 `(rows, height, width, channels)`, of several images a row a list of uint8
+  `(images, height, width, channels)`; video: uint8 `(rows, frames, height, width,
   channels)`, what `mmkeras.data.media.stores.MediaStore.values` holds,
 - audio: int16 `(rows, samples)`, the same,
 - text: a list of strings, `None` for a hole,

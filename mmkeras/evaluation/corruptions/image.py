@@ -1,7 +1,8 @@
 """Corruptions of images, and of videos frame by frame: noise, blur, brightness, occlusion, JPEG.
 
 All take uint8 `(rows, height, width, channels)`, or `(rows, frames, height, width, channels)` for
-videos, with 1 (grey) or 3 (red, green, blue) channels, and return the same. The amounts of noise,
+videos, with 1 (grey) or 3 (red, green, blue) channels, and return the same; where rows have
+several images each, a list of `(images, height, width, channels)`. The amounts of noise,
 blur, brightness and JPEG are those of ImageNet-C.
 
 References:
@@ -13,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Callable
@@ -29,6 +31,30 @@ _GREY = np.uint8(128)
 _IMAGENET_SIDE = 224
 
 
+def on_each_image(apply: Callable[..., np.ndarray]) -> Callable[..., Any]:
+    """A corruption that also takes rows of several images each, and corrupts each of all images.
+
+    Args:
+        apply: A function of `(rows, height, width, channels)`.
+
+    Returns:
+        The same; of a list with an array `(images, height, width, channels)` per row it makes such
+        a list.
+    """
+
+    @functools.wraps(apply)
+    def change(
+        images: Any, amount: float, random: np.random.Generator, fitted: Any = None
+    ) -> np.ndarray | list[np.ndarray]:
+        if not isinstance(images, list):
+            return apply(images, amount, random, fitted)
+        ends = np.cumsum([len(of_row) for of_row in images])
+        return np.split(apply(np.concatenate(images), amount, random, fitted), ends[:-1])
+
+    return change
+
+
+@on_each_image
 def gaussian_noise(
     images: np.ndarray, deviation: float, random: np.random.Generator, fitted: Any = None
 ) -> np.ndarray:
@@ -49,6 +75,7 @@ def gaussian_noise(
     return _by_blocks(images, change)
 
 
+@on_each_image
 def blur(
     images: np.ndarray, sigma: float, random: np.random.Generator, fitted: Any = None
 ) -> np.ndarray:
@@ -69,6 +96,7 @@ def blur(
     return _by_blocks(images, lambda block: gaussian_filter(block, widths, mode="nearest"))
 
 
+@on_each_image
 def brightness(
     images: np.ndarray, added: float, random: np.random.Generator, fitted: Any = None
 ) -> np.ndarray:
@@ -92,6 +120,7 @@ def brightness(
     return _by_blocks(images, change)
 
 
+@on_each_image
 def occlusion(
     images: np.ndarray, area: float, random: np.random.Generator, fitted: Any = None
 ) -> np.ndarray:
@@ -118,6 +147,7 @@ def occlusion(
     return np.where(hidden.reshape(len(images), *frames, *images.shape[-3:-1], 1), _GREY, images)
 
 
+@on_each_image
 def jpeg(
     images: np.ndarray, quality: float, random: np.random.Generator, fitted: Any = None
 ) -> np.ndarray:

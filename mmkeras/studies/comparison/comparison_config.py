@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 import tyro
 
+from mmkeras.classical.floor.budget import FloorChoice
 from mmkeras.encoders import ENCODERS
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
@@ -18,6 +19,7 @@ from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 from mmkeras.training.ensemble import Rule
 
+CLASSICAL = "classical"  # the floor's name among models
 ENSEMBLES = tuple(f"ensemble_{rule}" for rule in get_args(Rule))
 
 
@@ -40,6 +42,8 @@ class ComparisonConfig:
             for the full number of epochs.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
+        floor: Whether classical models are trained on the same rows, as the line to beat: auto
+            where it takes less than a minute.
         workers: Models that are trained at the same time, each in a process of its own; 0 trains in
             this process. With as many as there are cores, TF_NUM_INTRAOP_THREADS=1 keeps them out
             of each other's way.
@@ -59,6 +63,7 @@ class ComparisonConfig:
     validation: float = 0.15
     test: float = 0.15
     split_seed: int = 0
+    floor: FloorChoice = "auto"
     workers: int = 1
     out: Path | None = None
     results: Path | None = None

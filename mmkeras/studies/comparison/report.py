@@ -19,13 +19,17 @@ from mmkeras.files import write_text
 from mmkeras.reports.comparison_plot import plot_comparison
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Note, Picture, Report, Section, Table
-from mmkeras.reports.wording import leader
+from mmkeras.reports.wording import MISSING, leader
 from mmkeras.schema import Schema
-from mmkeras.studies.comparison.comparison_config import ENSEMBLES, ComparisonConfig
+from mmkeras.studies.comparison.comparison_config import (
+    CLASSICAL,
+    ENSEMBLES,
+    ComparisonConfig,
+)
 from mmkeras.studies.comparison.shared_rows import ROWS, model_folder
 from mmkeras.tasks import task_class
 
-REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat"}
+REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat", "the classical floor": CLASSICAL}
 
 
 def write_comparison(
@@ -137,7 +141,7 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
         best = max(alone, key=lambda name: scores[name].mean())
         baselines[f"the best single modality ({best})"] = best
     baselines |= {label: name for label, name in REFERENCES.items() if name in scores}
-    judged = [name for name in scores if name not in alone]
+    judged = [name for name in scores if name not in (*alone, CLASSICAL)]
     groups = rows.get("groups")
     return compare_models(scores, baselines, judged=judged, groups=groups)
 
@@ -152,13 +156,18 @@ def _table(comparison: Comparison, part: pd.DataFrame, schema: Schema) -> pd.Dat
             "mean": main.number(row["score"]),
             "std": main.number(row["std"]),
             "95 % interval": f"{main.number(row['low'])} to {main.number(row['high'])}",
-            "parameters": f"{int(costs.loc[model, 'parameters']):,}",
-            "s/epoch": f"{costs.loc[model, 'epoch_seconds']:.2f}",
+            # The classical floor has neither.
+            "parameters": _number(costs.loc[model, "parameters"], 0),
+            "s/epoch": _number(costs.loc[model, "epoch_seconds"], 2),
         }
         for label in comparison.differences:
             line[f"against {label}"] = difference_cell(comparison, model, label, main)
         lines[_shown(model, schema)] = line
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("model")
+
+
+def _number(value: float, digits: int) -> str:
+    return MISSING if np.isnan(value) else f"{value:,.{digits}f}"
 
 
 def _explain(schema: Schema, comparison: Comparison) -> str:
@@ -177,10 +186,14 @@ def _explain(schema: Schema, comparison: Comparison) -> str:
 
 
 def _shown(model: str, schema: Schema) -> str:
+    if model == CLASSICAL:
+        return "classical floor"
     return f"{model} alone" if model in schema.names else model
 
 
 def _kind(model: str, schema: Schema) -> str:
     if model in schema.names:
         return "one modality"
+    if model == CLASSICAL:
+        return "classical"
     return "ensemble of single models" if model in ENSEMBLES else "fusion"

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from mmkeras.classical.floor.budget import wants_floor
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
@@ -19,11 +20,13 @@ from mmkeras.fusion import FUSIONS
 from mmkeras.nested import differences
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
+    CLASSICAL,
     ENSEMBLES,
     ComparisonConfig,
     obstacle,
     with_encoders,
 )
+from mmkeras.studies.comparison.floor import floor_rows
 from mmkeras.studies.comparison.model_job import (
     SETTINGS,
     ModelJob,
@@ -74,12 +77,14 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
         jobs = _jobs(config, out, variants, trained, results)
         print(f"{len(jobs)} jobs to do; {out} holds {len(results)} finished runs")
         results, failed = _train(config, out, jobs, results)
-        results = results[~results["model"].isin(ENSEMBLES)]
-        rows = []
+        results = results[~results["model"].isin([*ENSEMBLES, CLASSICAL])]
+        more: list[dict[str, Any]] = []
+        if wants_floor(config.floor, schema, min(len(rows.splits.train), config.rows or 10**9)):
+            more += floor_rows(config, out, variants, rows)
         for variant in variants:
             for name in ensembles:
-                rows += ensemble_rows(ModelJob(config, out, variant, name, ()), schema, results)
-        results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
+                more += ensemble_rows(ModelJob(config, out, variant, name, ()), schema, results)
+        results = pd.concat([results, pd.DataFrame(more)], ignore_index=True)
         write_text(out / RESULTS, results.to_csv(index=False))
         if "score" in results:  # otherwise all have failed
             write_comparison(out, config, results, schema)
@@ -129,7 +134,7 @@ def _fitting(config: ComparisonConfig, schema: Schema) -> list[str]:
     if len(schema.modalities) < 2:
         raise ValueError(f"There is nothing to fuse: the only modality is {schema.names[0]!r}.")
     wanted = config.fusions or (*FUSIONS, *ENSEMBLES)
-    if taken := sorted({*FUSIONS, *ENSEMBLES} & set(schema.names)):
+    if taken := sorted({*FUSIONS, *ENSEMBLES, CLASSICAL} & set(schema.names)):
         raise ValueError(f"Modalities {taken} have the names of fusions; rename them.")
     reasons = {name: obstacle(name, config, schema) for name in wanted}
     for name, reason in reasons.items():
@@ -168,7 +173,7 @@ def _jobs(
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
     """Writes the configuration; raises if the folder holds a comparison of another one."""
-    free = ("seeds", "fusions", "encoders", "workers", "out", "results")
+    free = ("seeds", "fusions", "encoders", "workers", "out", "results", "floor")
     if path.exists():
         before, now = (
             {name: value for name, value in each.items() if name not in free}

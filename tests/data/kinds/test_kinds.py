@@ -54,8 +54,8 @@ def test_a_source_loads_and_batches_by_kept_position(name):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_what_people_can_see_is_a_picture_of_each_row(name):
-    kind, (frame, _) = KINDS[name], table(name)
-    pictures = kind.pictures(frame["x"], kind.settings())
+    kind, (frame, schema) = KINDS[name], table(name)
+    pictures = kind.pictures(frame["x"], fit_preprocessing(frame, schema).modalities["facts"])
     if not (kind.is_visual or kind.is_audible):
         assert pictures is None
         return

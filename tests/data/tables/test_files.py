@@ -1,14 +1,19 @@
 """Files of tables of every kind, made here, read to the same cells."""
 
+import datetime
 import gzip
 import io
+import json
+import sys
 import zipfile
-from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
+from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_raw, read_table
 from mmkeras.schema import Label, Schema, Tabular, Text
 
@@ -139,20 +144,60 @@ def test_a_zip_of_two_files_an_address_and_an_empty_folder_are_refused(tmp_path)
         read_raw(tmp_path / "none")
 
 
-def test_excel_files_are_read_or_named(tmp_path):
+@pytest.fixture
+def workbook(tmp_path):
+    """Two sheets with cells; numbers as text, a hole in each column, dates, an empty row."""
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.create_sheet("table", 1)
+    for row in (
+        [None] * 6,
+        ["code", "n", "day", "flag", 2020, "label"],
+        ["007", 1, datetime.datetime(2020, 1, 2), True, 1.5, "a"],
+        ["7", None, datetime.datetime(2020, 3, 2, 12), None, "NA", "b"],
+        [None] * 6,
+        [None, 3, None, False, "1,234", "a"],
+    ):
+        book["table"].append(row)
+    book.create_sheet("notes").append(["made in March"])
+    book.save(tmp_path / "t.xlsx")
+    return tmp_path / "t.xlsx"
+
+
+def test_an_excel_file_is_read_as_the_same_table_in_a_text_file_is(workbook):
+    numbers, names = ["n", "2020"], ["code", "flag"]
+    schema = Schema([Tabular("t", numbers, names, ["day"])], "label")
+    with pytest.warns(UserWarning) as said:
+        frame = read_table(workbook, schema)
+    words = " ".join(str(warning.message) for warning in said)
+    assert "the first is read" in words and "['table', 'notes']" in words
+    assert "empty rows do not count: 1, 5 of the sheet" in words
+    text = "code,n,day,flag,2020,label\n007,1,2020-01-02,true,1.5,a\n"
+    text += '7,,2020-03-02 12:00,,NA,b\n,3,,false,"1,234",a\n'
+    workbook.with_suffix(".csv").write_text(text)
+    pd.testing.assert_frame_equal(frame, read_table(workbook.with_suffix(".csv"), schema))
+    with pytest.warns(UserWarning):
+        inferred = infer_schema(workbook)
+    assert inferred.schema.target.column == "label" and "day" in inferred.schema.columns
+
+
+def test_odd_excel_files_are_refused_in_words(tmp_path, monkeypatch):
+    openpyxl = pytest.importorskip("openpyxl")
     path = tmp_path / "t.xlsx"
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        path.write_bytes(b"PK")
-        with pytest.raises(ValueError, match=r"needs openpyxl.*t\.xlsx"):
-            read_raw(path)
-        return
-    frame = FRAME.assign(when=date(2020, 1, 31))
-    frame.to_excel(path, index=False)
-    table = read_table(path, SCHEMA)
-    assert table["code"].tolist() == FRAME["code"].tolist()
-    assert table["note"].tolist() == FRAME["note"].tolist()
+    path.write_bytes(b"\xd0\xcf\x11\xe0 of an old kind")
+    with pytest.raises(TableError, match=r"t\.xlsx: not an Excel file.*password"):
+        infer_schema(path)
+    book = openpyxl.Workbook()
+    book.save(path)
+    with pytest.raises(TableError, match=r"t\.xlsx: the file is empty"):
+        infer_schema(path)
+    book.active.append(["x", "x", "label"])
+    book.save(path)
+    with pytest.raises(TableError, match="several columns are called 'x'"):
+        infer_schema(path)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(ValueError, match=r"needs openpyxl.*`excel`.*t\.xlsx"):
+        infer_schema(path)
 
 
 def test_a_quoted_text_with_lines_and_separators_is_one_cell(tmp_path):
@@ -170,10 +215,65 @@ def test_a_quoted_text_with_lines_and_separators_is_one_cell(tmp_path):
 
 def test_a_comma_that_may_mean_two_things_is_said(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("a;b;label\n1,234;0,5;x\n2,500;1,234;y\n")
     schema = Schema([Tabular("t", ["a", "b"])], "label")
+    path.write_text("a;b;label\n1,234;7;x\n2,500;8;y\n")
     with pytest.warns(UserWarning, match=r"column 'a': commas are read as decimal commas.*1\.234"):
-        table = read_table(path, schema)
+        assert read_table(path, schema)["a"].tolist() == [1.234, 2.5]
+    path.write_text("a;b;label\n1,234;0,5;x\n2,500;1,234;y\n")
+    table = read_table(path, schema)  # what is said by column 'b'
     assert table["a"].tolist() == [1.234, 2.5] and table["b"].tolist() == [0.5, 1.234]
     path.write_text('a;label\n"1,234.5";x\n"2,500";y\n')
     assert read_table(path, Schema([Tabular("t", ["a"])], "label"))["a"].tolist() == [1234.5, 2500]
+
+
+def test_a_column_shows_how_the_numbers_of_its_file_are_written(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("price;people;label\n12,50;1.234;x\n1.999,5;700;y\n")
+    schema = Schema([Tabular("t", ["price", "people"])], "label")
+    table = read_table(path, schema)
+    assert table["price"].tolist() == [12.5, 1999.5] and table["people"].tolist() == [1234, 700]
+    assert read_raw(path)["people"].tolist() == [1234, 700]
+    path.write_text("price;people;label\n12,50;1.5;x\n1,5;700;y\n")
+    assert read_table(path, schema)["people"].tolist() == [1.5, 700]
+
+
+def test_new_rows_are_read_by_the_decimal_mark_of_the_training_rows(tmp_path):
+    path, schema = tmp_path / "t.csv", Schema([Tabular("t", ["price"])], "label")
+    trained = {}
+    for mark in ",.":
+        path.write_text(f"price;label\n12{mark}50;x\n7{mark}25;y\n8;y\n")
+        fitted = fit_preprocessing(read_table(path, schema), schema)
+        trained[mark] = Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict())))
+        assert trained[mark].decimal_marks == {"price": mark}
+
+    def read(mark, cells, separator=";", name="price"):
+        lines = ["other", *("z" for _ in cells)]
+        rows = zip([name, *cells], lines, strict=True)
+        path.write_text("\n".join(separator.join(row) for row in rows))
+        marks = trained[mark].decimal_marks
+        return read_table(path, schema, require_target=False, decimal_marks=marks)
+
+    for separator in ";\t|":
+        assert read(",", ["1.234", "2.500"], separator)["price"].tolist() == [1234, 2500]
+        assert read(",", ["1,234", "2"], separator)["price"].tolist() == [1.234, 2]
+        assert read(".", ["1,234", "2"], separator)["price"].tolist() == [1234, 2]
+        assert read(".", ["1.234", "2"], separator)["price"].tolist() == [1.234, 2]
+    for mark, cell in (
+        (",", "1.5"),
+        (",", "0.125"),
+        (",", "1,234.5"),
+        (".", "3,5"),
+        (".", "1.2,5"),
+    ):
+        with pytest.raises(TableError, match=r"row 2, column 'price': .*(decimal|not a number)"):
+            read(mark, ["2", cell])
+    frame = pd.DataFrame({"price": ["1.234", "2,5"]})
+    marks = trained[","].decimal_marks
+    table = read_table(frame, schema, require_target=False, decimal_marks=marks)
+    assert table["price"].tolist() == [1234, 2.5], "texts of a frame, too"
+    with pytest.warns(UserWarning, match="since commas separate the file's cells"):
+        assert read(",", ["1.234", "2"], ",")["price"].tolist() == [1.234, 2]
+    # Who reads without it is told.
+    path.write_text("price;other\n1.234;z\n")
+    with pytest.raises(ValueError, match=r"decimal_marks=preprocessing\.decimal_marks"):
+        Pipeline(read_table(path, schema, require_target=False), trained[","])

@@ -260,8 +260,14 @@ COLUMNS = {
     "paid": (range(100, 160), "number", ""),
     "strange files": ([f"scans/{i}.xyz" for i in range(ROWS)], "left out", ".xyz"),
     "sites": ([f"shop{i}.com" for i in range(ROWS)], "text", ""),
-    "several files": ([f"{i}.png;{i}b.png" for i in range(ROWS)], "left out", "several files"),
-    "list of files": ([[f"{i}.png", f"{i}b.png"] for i in range(ROWS)], "left out", "several"),
+    "several files": ([f"{i}.wav;{i}b.wav" for i in range(ROWS)], "left out", "several files"),
+    "list of files": ([[f"{i}.npy", f"{i}b.npy"] for i in range(ROWS)], "left out", "several"),
+    "listed dicts": (
+        [[{"bytes": b"\xff\xd8\xff" + bytes([i])}] for i in range(ROWS)],
+        "images",
+        "",
+    ),
+    "arrays": ([[np.full((9, 9), i, np.uint8)] * 2 for i in range(ROWS)], "images", ""),
     "hugging face": ([{"bytes": PNG + bytes([i]), "path": None} for i in range(ROWS)], "image", ""),
     "pictures": ([PIL.Image.new("RGB", (3, 2), (i, 0, 0)) for i in range(ROWS)], "image", ""),
     "names": ([["a", f"b{i}"] for i in range(ROWS)], "left out", "lists of names"),
@@ -270,6 +276,36 @@ COLUMNS = {
     "products": ([f"product {i % 8}" for i in range(ROWS)], "category", ""),
     "sellers": ([f"seller {i % 12}" for i in range(ROWS)], "category", ""),
 }
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ([f"{i}.png;{i}b.jpg" for i in range(8)], "all 8 cells looked at are images, up to 2"),
+        ([f"{i}.png" for i in range(6)] + ["a.png|b.png", "a.png, b.png"], "all 8"),
+        ([[f"{i}.png"] * (i % 4) for i in range(8)], "up to 3 in one cell"),
+        ([[Path(f"{i}.png"), None] for i in range(8)], "up to 1"),
+        ([f"['{i}.png', 'a.png']" for i in range(8)], "up to 2"),
+        ([np.array([f"{i}.png", "a.png"], dtype=object) for i in range(8)], "up to 2"),
+        ([[PIL.Image.new("L", (9, 9), i)] * 2 for i in range(8)], "up to 2"),
+        ([";".join(f"{i}-{k}.png" for k in range(90)) for i in range(8)], "up to 90"),
+        ([f"{i}, b.png" for i in range(8)], None),
+        ([f"{i}, a.png" for i in range(8)] + ["a.png;b.png"], "up to 2"),
+    ],
+)
+def test_several_images_of_a_cell_are_recognised(cells, why):
+    frame = pd.DataFrame({"views": pd.Series(cells, dtype=object)})
+    inferred = infer_schema(frame.assign(label=(["a", "b"] * 5)[: len(cells)]))
+    assert inferred.schema["views"] == Image("views", several=why is not None)
+    assert why is None or (why in inferred["views"].why and not inferred.warnings)
+
+
+def test_a_file_of_the_whole_name_is_one_image(tmp_path):
+    names = ["a.png;b.png", "c.png;d.png"]
+    frame = pd.DataFrame({"view": names, "label": ["a", "b"]})
+    for name in names:
+        (tmp_path / name).write_bytes(PNG)
+    assert schema_of(frame, base_dir=tmp_path).modalities == (Image("view"),)
 
 
 def test_columns_as_people_have_them_are_guessed_or_warned_of():
@@ -333,6 +369,19 @@ def test_the_other_labels_of_a_label_are_no_inputs():
         infer_schema(frame, "spam,note")
     with pytest.raises(ValueError, match="holds dates"):
         infer_schema(frame.assign(when=pd.date_range("2020-01-01", periods=18)), "when")
+
+
+def test_a_schema_needs_no_target_where_nothing_is_predicted():
+    frame = pd.DataFrame({"size": [1.5, 2.5, 3.5], "note": ["a cat", "a dog", "an owl"]})
+    with pytest.raises(ValueError, match="No column is the target"):
+        infer_schema(frame)
+    schema = infer_schema(frame, need_target=False).schema
+    assert schema.target is None and set(schema.names) == {"table", "note"}
+    # A column that is called like an answer is none of the inputs.
+    answered = infer_schema(frame.assign(label=["x", "y", "x"]), need_target=False).schema
+    assert answered.target == Label("label") and answered.names == schema.names
+    with pytest.raises(ValueError, match=r"can be an input of a model. Target: \(\)"):
+        infer_schema(frame[["size"]].assign(size=1.0), need_target=False)
 
 
 def test_a_file_is_inferred_beside_its_media(tmp_path):

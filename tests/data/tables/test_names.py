@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import label_names
 from mmkeras.data.tables.names import KnownNames, canonical_names
 from mmkeras.data.tables.read import read_table
-from mmkeras.schema import Label, Labels, Schema, Tabular, Text
+from mmkeras.schema import Image, Label, Labels, Schema, Tabular, Text
 
 # What a CSV file says in its cells; the other side is what pandas.read_csv makes of the same file.
 COLUMNS = {
@@ -119,3 +121,63 @@ def test_labels_have_one_form_and_dates_one_name(tmp_path):
         assert read_table(source, schema)["tags"].tolist() == ["1", "2", ""]
     days = pd.Series([pd.Timestamp("2020-01-01"), pd.Timestamp("2020-01-01 12:00")])
     assert list(label_names(days)) == ["2020-01-01", "2020-01-01 12:00:00"]
+
+
+@pytest.mark.parametrize(
+    "cells", [["01", "1", "x"], ["1.1", "1.10", "2.0"], ["TRUE", "true", "x"], ["3.0", "3", "07"]]
+)
+def test_numbers_that_several_known_names_are_written_with_are_unknown_and_said(tmp_path, cells):
+    frame = pd.DataFrame({"code": cells * 2, "size": np.arange(6.0), "label": list("xyxyxy")})
+    frame.to_csv(tmp_path / "train.csv", index=False)
+    schema = Schema([Tabular("t", numeric=("size",), categorical=("code",))], "label")
+    of_classes = Schema([Tabular("t", numeric=("size",))], "code")
+    trained = read_table(tmp_path / "train.csv", schema)
+    assert trained["code"].tolist() == cells * 2, "a text file tells them apart"
+    with pytest.warns(UserWarning, match=r"column 'code': .* are the same to pandas"):
+        fitted = fit_preprocessing(trained, schema).modalities["t"]
+    with pytest.warns(UserWarning, match=r"dtype=\{'code': str\}"):
+        task = fit_preprocessing(read_table(tmp_path / "train.csv", of_classes), of_classes).task
+    assert len(set(map(tuple, fitted.vectors(trained)[:, 1:]))) == 3
+    rows = frame.iloc[:1]
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    as_text = read_table(tmp_path / "new.csv", schema)
+    as_number = read_table(pd.read_csv(tmp_path / "new.csv"), schema)
+    for table in (as_number, as_number.iloc[:1].copy(), read_table(as_number, schema)):
+        assert fitted.vectors(table)[0, 1:].tolist() == [1, 0, 0, 0]
+        (found,) = fitted.unprepared(table)
+        assert "may be one of several categories" in str(found) and found.cells == 1
+        with pytest.raises(ValueError, match="may be any of the labels"):
+            task.encode(read_table(pd.read_csv(tmp_path / "new.csv"), of_classes))
+    if cells[0] not in ("3.0", "TRUE"):  # alone, these are a number and a truth value in files, too
+        assert fitted.vectors(as_text)[0].tolist() == fitted.vectors(trained)[0].tolist()
+        assert not fitted.unprepared(as_text)
+
+
+def test_labels_that_share_a_number_are_told_apart_in_lists_too():
+    schema = Schema([Text("note")], target=Labels("tags"))
+    frame = pd.DataFrame({"note": list("ab"), "tags": [["01", "x"], ["1"]]})
+    with pytest.warns(UserWarning, match="'01' and '1'"):
+        task = fit_preprocessing(read_table(frame, schema), schema).task
+    assert task.encode(read_table(frame, schema)).tolist() == [[1, 0, 1], [0, 1, 0]]
+    with pytest.raises(ValueError, match=r"index 1, .* 1 may be any of the labels \['01', '1'\]"):
+        task.encode(read_table(frame.assign(tags=[["x"], [1]]), schema))
+
+
+def test_texts_with_half_a_character_are_refused_by_row(tmp_path):
+    half = "\ud83d"
+    cells = ["x", f"a {half}", "y"]
+    tags = [["x"], [half], ["y"]]
+    frame = pd.DataFrame({"c": cells, "label": list("xyx"), "tags": tags}, dtype=object)
+    for kind in (Image("c"), Text("c"), Tabular("t", ["c"]), Tabular("t", dates=["c"])):
+        with pytest.raises(ValueError, match=r"row 2, column 'c': .*has half a character"):
+            read_table(frame, Schema([kind], "label"))
+    schema = Schema([Text("label")], Labels("tags"))
+    with pytest.raises(ValueError, match=r"row 2, column 'tags': .*has half a character"):
+        read_table(frame, schema)
+    assert read_table(frame, schema, on_error="skip").index.tolist() == [0, 2]
+    lines = [json.dumps({"c": cell, "label": cell[0]}) for cell in [*cells, "whole \N{OWL}"]]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"t\.jsonl, row 2, column 'c': .*has half a character"):
+        read_table(tmp_path / "t.jsonl", Schema([Text("c")], "label"))
+    with pytest.raises(ValueError, match="Rename it"):
+        Schema([Text("note", half)])

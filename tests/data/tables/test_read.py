@@ -110,7 +110,7 @@ def test_wrong_types_are_named(folder):
     frame = pd.DataFrame(
         {
             "photo": ["a.png", 3, np.zeros((3, 8, 9)), np.zeros(4), np.array([["x"]]), PNG],
-            "caption": ["fine", 12, 1.5, b"bytes", "fine", None],
+            "caption": ["fine", True, 1.5, b"bytes", "fine", None],
             "label": ["a", b"b", ["c"], "d", "e", "f"],
         }
     )
@@ -121,7 +121,7 @@ def test_wrong_types_are_named(folder):
         "row 3, column 'photo': an array of shape (3, 8, 9) has its channels first",
         "row 4, column 'photo': an array of shape (4,)",
         "row 5, column 'photo': an array of shape (1, 1)",
-        "row 2, column 'caption': 12 is a number, not a text",
+        "row 2, column 'caption': True is a number, not a text",
         "row 3, column 'caption': 1.5 is a number, not a text",
         "row 4, column 'caption': b'bytes' (bytes) is not a text",
         "row 2, column 'label': b'b' (bytes) is not a label",
@@ -157,10 +157,32 @@ def test_image_files_that_cannot_be_decoded_are_named(folder):
     ]
 
 
-def test_a_whole_column_of_numbers_is_not_text():
-    frame = pd.DataFrame({"caption": [1, 2], "label": ["a", "b"]})
+def test_texts_that_pandas_read_as_numbers_are_those_of_the_file_where_it_has_one_form(tmp_path):
+    schema = Schema([Text("caption")], target="label")
+    for cells in (
+        ["12", "7", "3"],
+        ["12", "", "3"],
+        ["a", "7", "12"],
+        ["12345678901234567890"] * 3,
+    ):
+        frame = pd.DataFrame({"caption": cells, "extra": "z", "label": list("xyx")})
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        expected = read_table(tmp_path / "t.csv", schema, allow_holes=True)["caption"].tolist()
+        for options in ({}, {"dtype_backend": "pyarrow"}, {"dtype_backend": "numpy_nullable"}):
+            frame = pd.read_csv(tmp_path / "t.csv", **options)
+            if cells[0] == "a":
+                assert read_table(frame, schema)["caption"].tolist() == expected
+                continue
+            with pytest.warns(UserWarning, match="cells are whole numbers and read as texts"):
+                table = read_table(frame, schema, allow_holes=True)
+            assert table["caption"].tolist() == expected
+
+
+@pytest.mark.parametrize("cells", [[1.5, 2.0], [1.0, 2.0], [True, False]])
+def test_a_column_of_numbers_that_a_file_may_write_in_several_ways_is_not_text(cells):
+    frame = pd.DataFrame({"caption": cells, "label": ["a", "b"]})
     (problem,) = problems_of(frame, Schema([Text("caption")], target="label"))
-    assert "column 'caption': holds numbers (int64), not texts" in problem
+    assert "column 'caption': holds numbers" in problem and "dtype={'caption': str}" in problem
 
 
 def test_folders_addresses_and_long_texts_are_no_image_files(folder):

@@ -11,6 +11,7 @@ from mmkeras.data.tables.splits import (
     folds_by_column,
     k_folds,
     split_by_column,
+    split_officially,
     split_table,
 )
 from mmkeras.schema import TARGETS, Number, Schema, Text
@@ -204,6 +205,8 @@ def test_an_odd_split_column_is_refused():
         split_by_column(frame, "fold")
     with pytest.raises(ValueError, match="no row for training"):
         split_by_column(frame.assign(part="test"), "part")
+    with pytest.raises(ValueError, match=r"no row for testing: 2 .* 1 for .*Write 'test'"):
+        split_officially(frame.assign(part=["train", "train", "val"]), SCHEMA, "part")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Numbers, dates and lists as people write them."""
 
+import json
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import TableError, read_table
-from mmkeras.data.tables.written.dates import date_order, read_dates
+from mmkeras.data.tables.written.dates import date_order, date_parts, read_dates
 from mmkeras.data.tables.written.lists import written_array, written_list
 from mmkeras.data.tables.written.numbers import read_written
 from mmkeras.schema import Labels, Number, Schema, Sequence, StepLabels, Tabular, Text
@@ -72,14 +73,36 @@ def test_the_door_reads_numbers_in_every_role_and_says_what_stands_for_none(tmp_
 
 def test_dates_of_every_form_are_one_date():
     cells = ["2020-12-31", "2020/12/31", "31.12.2020", "31/12/2020", "Dec 31, 2020", "31 Dec 2020"]
-    cells += ["Thursday, December 31st, 2020", "2020-12-31T18:30:00Z", "2020-12-31 6:30 pm"]
+    cells += ["Thursday, December 31st, 2020", "2020-12-31T18:30:00", "2020-12-31 6:30 pm"]
     cells += [pd.Timestamp(2020, 12, 31), np.datetime64("2020-12-31"), None, "NA"]
     dates, problems = read_dates(pd.Series(cells, dtype=object), None)
     assert not problems
     assert dates.dt.normalize().dropna().unique().tolist() == [pd.Timestamp(2020, 12, 31)]
     assert dates.isna().sum() == 2 and dates[7].hour == dates[8].hour == 18
-    zoned = pd.Series(pd.to_datetime(["2020-12-31 23:30"]).tz_localize("Europe/Paris"))
-    assert read_dates(zoned, None)[0][0] == pd.Timestamp(2020, 12, 31, 23, 30)
+
+
+def test_dates_with_a_time_zone_are_those_of_utc_and_stand_alone():
+    instant = pd.Timestamp("2020-12-31 23:30", tz="UTC")
+    cells = ["2021-01-01T00:30+01:00", "2020-12-31 18:30 -0500", "31.12.2020 23:30 UTC", None]
+    cells += [instant.tz_convert("Asia/Tokyo"), instant.to_pydatetime()]
+    for column in (pd.Series(cells), pd.Series([instant.tz_convert("Europe/Paris")])):
+        dates, problems = read_dates(column, None)
+        assert not problems and dates.dropna().unique().tolist() == [instant]
+        assert date_parts(dates)["hour"][0] == 23.5 and date_parts(dates)["year"][0] == 2020
+    mixed = read_dates(pd.Series([*cells, "2020-12-31 23:30"]), None)[1]
+    assert [row for row, why in mixed] == [7] and "has no time zone" in mixed[0][1]
+    (early,) = read_dates(pd.Series(["0001-01-01T00:00+02:00"]), None)[1]
+    assert "is not a date" in early[1]
+
+    schema = Schema([Tabular("t", ["n"], dates=["d"])], "label")
+    frame = pd.DataFrame({"d": cells, "n": range(6), "label": list("xyxyxy")})
+    plain = frame.assign(d=[f"2020-12-0{day} 12:00" for day in range(1, 7)])
+    for trained, other in ((frame, plain), (plain, frame)):
+        fitted = fit_preprocessing(read_table(trained, schema), schema)
+        fitted = Preprocessing.from_dict(json.loads(json.dumps(fitted.to_dict()))).modalities["t"]
+        assert np.isfinite(fitted.vectors(read_table(trained, schema))).all()
+        with pytest.raises(ValueError, match=r"'d': the dates of the training rows have .* zone"):
+            fitted.vectors(read_table(other, schema))
 
 
 def test_dates_that_may_be_two_are_refused():

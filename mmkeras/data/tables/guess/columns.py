@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
+from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
 from mmkeras.data.tables.guess.names import is_unnamed, names_rows, splits_rows
 from mmkeras.data.tables.written.dates import date_order
@@ -31,8 +32,8 @@ class Guess:
     """What a column looks like.
 
     Args:
-        use: A kind of input, `"number"`, `"category"`, `"date"`, `"id"`, `"row number"` or
-            `"left out"`.
+        use: A kind of input, `"images"` (several a cell), `"number"`, `"category"`, `"date"`,
+            `"id"`, `"row number"` or `"left out"`.
         why: The reason, in words.
         warning: What to look at.
         day_first: Of dates, whether the day is before the month.
@@ -235,9 +236,8 @@ def said_of_words(series: pd.Series, read: ReadTexts) -> str:
         if texts:
             rows = series[series.isin(list(texts))]
             counts = rows.value_counts()
-            shown = ", ".join(f"{text!r} ({count:,})" for text, count in counts[:5].items())
-            more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
-            parts.append(f"{len(rows):,} of {len(series):,} cells are {what}: {shown}{more}")
+            shown = listed([f"{text!r} ({count:,})" for text, count in counts.items()], 5)
+            parts.append(f"{len(rows):,} of {len(series):,} cells are {what}: {shown}")
     return "; ".join(parts)
 
 
@@ -262,7 +262,7 @@ def _guess_objects(series: pd.Series, looks: str, base_dir: str | Path | None) -
             numbers = numbers.astype("Int64")
         return _guess_numbers(numbers)
     if looks in ("date", "datetime", "datetime64"):
-        return _guess_values(pd.to_datetime(series), base_dir)
+        return _guess_values(pd.to_datetime(series, utc=True), base_dir)
     if all(isinstance(cell, (str, *NUMBERS)) for cell in cells):
         texts = [cell for cell in cells if isinstance(cell, str)]
         read = read_numbers(series)

@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from mmkeras.data.kinds import KINDS
+from mmkeras.data.kinds.image import SEVERAL
+from mmkeras.data.media.cells import is_there, split_cell
 from mmkeras.data.media.foreign import own_form
+from mmkeras.data.tables.cells import is_empty
 
 _FILES = {name: kind for name, kind in KINDS.items() if kind.has_files}
 _SUFFIX = re.compile(r"[^\s@][^@]*\.([A-Za-z][A-Za-z0-9]{1,4})")
@@ -30,7 +33,9 @@ def guess_paths(column: str, some: Sequence[Any], base_dir: str | Path | None) -
     Raises:
         ValueError: They are images that cannot be decoded.
     """
-    if sum(_names_several(text) for text in some) > len(some) / 2:
+    if found := _guess_several(some, base_dir):
+        return found
+    if sum(_names_several(text, base_dir) for text in some) > len(some) / 2:
         return _LEFT_OUT, _ONE_FILE, _ONE_FILE
     found = guess_medium(column, some, base_dir)
     if found is not None:
@@ -51,6 +56,8 @@ def guess_medium(column: str, some: Sequence[Any], base_dir: str | Path | None) 
     Raises:
         ValueError: They are images that cannot be decoded.
     """
+    if found := _guess_several(some, base_dir):
+        return found
     raw, some = some, [_as_own(cell) for cell in some]
     arrays = [cell for cell in some if isinstance(cell, np.ndarray) and cell.dtype.kind in "buif"]
     if len(arrays) > len(some) / 2:
@@ -68,7 +75,7 @@ def guess_medium(column: str, some: Sequence[Any], base_dir: str | Path | None) 
             f"Column {column!r} holds image files. {reason}, or drop the column if it is not an "
             "input."
         )
-    if all(isinstance(cell, list | tuple) for cell in some):
+    if all(_is_nested(cell) for cell in some):
         if all(_medium(item, None) for cell in some for item in cell):
             return _LEFT_OUT, _ONE_FILE, _ONE_FILE
         why = "lists of names; join each to one text if they are an input"
@@ -80,6 +87,36 @@ def guess_medium(column: str, some: Sequence[Any], base_dir: str | Path | None) 
         why = f"dictionaries of {sorted(map(str, some[0]))[:5]}, which no kind of input reads"
         return _LEFT_OUT, why, why
     return None
+
+
+def _guess_several(some: Sequence[Any], base_dir: str | Path | None) -> Found | None:
+    """Images, if most of some cells hold them, and any does in a list or joined in a text."""
+    parts = [_parts(cell, base_dir, KINDS["image"].suffixes) for cell in some]
+    filled = [items for items in parts if items]
+    listed = any(map(_is_nested, some)) or any(len(items) > 1 for items in parts)
+    count = sum(all(_is_image(item, base_dir) for item in items) for items in filled)
+    if not listed or count <= len(filled) / 2:
+        return None
+    share = "all" if count == len(filled) else f"{count:,} of"
+    most = max(map(len, filled))
+    why = f"{share} {len(filled):,} cells looked at are images, up to {most} in one cell"
+    return SEVERAL, why, "" if count == len(filled) else f"only {why}"
+
+
+def _parts(cell: Any, base_dir: str | Path | None, suffixes: tuple[str, ...]) -> list[Any]:
+    """The media of a cell, if it is one with several."""
+    if isinstance(cell, np.ndarray) and not _is_nested(cell):
+        return [cell]  # of numbers: a clip, rather than several images
+    folder = Path() if base_dir is None else Path(base_dir)
+    parts = split_cell(cell, suffixes, lambda path: is_there(str(folder / path), folders=False))
+    return [part for part in parts if not is_empty(part)]
+
+
+def _is_image(item: Any, base_dir: str | Path | None) -> bool:
+    try:
+        return _medium(own_form(item), base_dir) == "image"
+    except ValueError:  # a decoded sound
+        return False
 
 
 def guess_array(arrays: Sequence[np.ndarray], lists: bool = False) -> Found:
@@ -128,10 +165,10 @@ def _is_nested(cell: Any) -> bool:
     return of_arrays or isinstance(cell, list | tuple)
 
 
-def _names_several(text: str) -> bool:
-    parts = [part.strip().lower() for part in re.split(r"[;|,]", text)]
+def _names_several(text: str, base_dir: str | Path | None) -> bool:
     suffixes = tuple(suffix for kind in _FILES.values() for suffix in kind.suffixes)
-    return len(parts) > 1 and all(part.endswith(suffixes) for part in parts)
+    parts = _parts(text, base_dir, suffixes)
+    return len(parts) > 1 and all(part.lower().endswith(suffixes) for part in parts)
 
 
 def _path_problem(cells: Sequence[Any]) -> str | None:

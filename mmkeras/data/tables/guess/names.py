@@ -52,6 +52,16 @@ def splits_rows(name: str, distinct: list | None) -> bool:
     return len(values) > 1 and values <= _PARTS and any(v.startswith("train") for v in values)
 
 
+def names_target(columns: list[str]) -> bool:
+    """Whether a column is called as targets are, or several are.
+
+    >>> names_target(["photo", "Label"]), names_target(["label_a", "label_b"]), names_target(["a"])
+    (True, True, False)
+    """
+    named = any(column.strip().lower() in TARGET_NAMES for column in columns)
+    return named or len(label_family(columns)) > 1
+
+
 def label_family(columns: list[str]) -> list[str]:
     """Columns that are called label_a, label_b, ... as those of several labels are."""
     families: dict[str, list[str]] = {}

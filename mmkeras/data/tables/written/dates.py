@@ -23,7 +23,7 @@ DATE_ROLES: dict[str, bool | None] = {
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _TIME = (
     r"(?:[T\s,]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,]\d+)?)?"
-    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?(?:\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+    r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
 )
 _WEEKDAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?"
 _YEAR_FIRST = re.compile(rf"(?P<y>\d{{4}})([-/.])(?P<m>\d{{1,2}})\2(?P<d>\d{{1,2}}){_TIME}")
@@ -36,6 +36,8 @@ _NAMED = [
     )
 ]
 _NO_DATE = {word.lower() for word in NA_WORDS} | PLACEHOLDERS
+_UTC = datetime.timezone.utc
+_NO_ZONE = "has no time zone, and other dates of this column have one; write it: 18:30+00:00"
 _UNSURE = "may be day or month first; write 2020-12-31, or say `day_first` in the schema"
 
 
@@ -43,17 +45,19 @@ def read_dates(cells: pd.Series, day_first: bool | None) -> tuple[pd.Series, lis
     """Reads a column of dates.
 
     A cell is a date, a timestamp, or a text such as `2020-12-31`, `31.12.2020 18:30` or
-    `Dec 31, 2020`. What a time zone is called does not count, only what the clock shows.
+    `Dec 31, 2020`. Where cells have a time zone (`18:30+02:00`), all of them must, and dates are
+    those of UTC.
 
     Args:
         cells: The cells as they came.
         day_first: Whether `03/04/2020` is the 3rd of April; `None` refuses such cells.
 
     Returns:
-        The cells as datetime64, NaT where there is none, and what is wrong with them.
+        The cells as datetime64 (with the time zone UTC, where cells have one), NaT where there is
+        none, and what is wrong with them.
     """
     if isinstance(cells.dtype, pd.DatetimeTZDtype):
-        cells = cells.dt.tz_localize(None)
+        return cells.dt.tz_convert("UTC").astype("datetime64[us, UTC]"), []
     if pd.api.types.is_datetime64_dtype(cells.dtype):
         return cells.astype("datetime64[us]"), []
     known: dict[Any, datetime.datetime | str | None] = {}
@@ -68,13 +72,29 @@ def read_dates(cells: pd.Series, day_first: bool | None) -> tuple[pd.Series, lis
             problems.append((row, f"{shown_cell(cell)} {value}"))
             value = None
         values.append(value)
+    zoned = any(_has_zone(value) for value in values)
+    if zoned and not problems:
+        bare = (row for row, v in enumerate(values, 1) if v is not None and not _has_zone(v))
+        problems = [(row, f"{shown_cell(cells.iloc[row - 1])} {_NO_ZONE}") for row in bare]
     if problems:
         return cells, problems
     texts = (cell for cell in cells if isinstance(cell, str))
     counts = Counter(text for text in texts if text.strip().lower() in PLACEHOLDERS)
     warn_of_placeholders(cells.name, counts, len(cells))
+    if zoned:
+        values = [v if v is None else v.astimezone(_UTC).replace(tzinfo=None) for v in values]
     dates = np.array([np.datetime64("NaT") if v is None else v for v in values], "datetime64[us]")
-    return pd.Series(dates, index=cells.index, name=cells.name), []
+    series = pd.Series(dates, index=cells.index, name=cells.name)
+    return series.dt.tz_localize("UTC") if zoned else series, []
+
+
+def have_zone(dates: pd.Series) -> bool | None:
+    """Whether dates that `read_dates` returned have a time zone; `None` where there is no date."""
+    return isinstance(dates.dtype, pd.DatetimeTZDtype) if dates.notna().any() else None
+
+
+def _has_zone(value: Any) -> bool:
+    return isinstance(value, datetime.datetime) and value.tzinfo is not None
 
 
 def _read(cell: Any, day_first: bool | None) -> datetime.datetime | str | None:
@@ -84,7 +104,9 @@ def _read(cell: Any, day_first: bool | None) -> datetime.datetime | str | None:
     if isinstance(cell, np.datetime64):
         cell = pd.Timestamp(cell)
     if isinstance(cell, datetime.datetime):
-        return datetime.datetime(*cell.timetuple()[:6])
+        zone = cell.utcoffset()
+        zone = None if zone is None else datetime.timezone(zone)
+        return datetime.datetime(*cell.timetuple()[:6], tzinfo=zone)
     if isinstance(cell, datetime.date):
         return datetime.datetime(cell.year, cell.month, cell.day)
     if not isinstance(cell, str):
@@ -117,9 +139,20 @@ def _date(match: re.Match[str], month: int, day: int) -> datetime.datetime | str
         hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
     clock = (hour, int(match["minute"] or 0), int(match["second"] or 0))
     try:
-        return datetime.datetime(int(match["y"]), month, day, *clock)
-    except ValueError as error:
+        date = datetime.datetime(int(match["y"]), month, day, *clock, tzinfo=_zone(match["zone"]))
+        # Here it may leave the calendar: 0001-01-01T00:00+02:00.
+        return date if date.tzinfo is None else date.astimezone(_UTC)
+    except (ValueError, OverflowError) as error:
         return f"is not a date: {error}"
+
+
+def _zone(text: str | None) -> datetime.timezone | None:
+    if text is None:
+        return None
+    if text[0] not in "+-":
+        return _UTC
+    offset = datetime.timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return datetime.timezone(-offset if text[0] == "-" else offset)
 
 
 def date_order(texts: Iterable[str]) -> tuple[bool, bool | None]:

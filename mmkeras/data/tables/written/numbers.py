@@ -11,6 +11,9 @@ One rule for all columns of numbers. Of a cell count
 A cell is refused where others of its column show that it may mean two things: `1,234` or `1.5`
 beside decimal commas, plain numbers beside percentages, two currencies. Placeholders such as `?`
 and `unknown` are empty cells, which are counted and said.
+
+Where the training rows have shown the decimal mark of a column, all later cells are read by it:
+with a comma, `1,234` is 1.234 and `1.234` is 1234; what contradicts it is refused.
 """
 
 from __future__ import annotations
@@ -34,6 +37,15 @@ _WRITTEN = re.compile(
     re.ASCII,
 )
 _GROUPED = re.compile(r"(\d{1,3})(?:([,.' ])\d{3})(?:\2\d{3})*(?:([.,])(\d+))?", re.ASCII)
+_WITH_COMMA = re.compile(
+    r"(?P<before>[^\d,.]*)(?P<whole>[1-9]\d{0,2}(?:[.' \u00a0\u202f’]\d{3})+|\d*)"
+    r"(?P<comma>(?:,\d*)?)(?P<after>(?:[eE][+-]?\d+)?[^\d,.]*)"
+)
+_CONTRADICTS = {
+    mark: f"cannot be read with a decimal {name}, as the numbers of this column are written "
+    f"elsewhere: in the training rows, or in the rest of the file"
+    for mark, name in ((",", "comma"), (".", "point"))
+}
 _DECIMAL_COMMA = re.compile(r"\d*,\d+", re.ASCII)
 
 
@@ -56,15 +68,21 @@ class ReadTexts:
         values: The number of each text that has one; NaN for a placeholder.
         wrong: Why the others are no numbers.
         placeholders: Which texts are placeholders.
+        mark: The decimal mark that they were read by, or "" where none has commas or points.
     """
 
     values: dict[str, float] = field(default_factory=dict)
     wrong: dict[str, str] = field(default_factory=dict)
     placeholders: set[str] = field(default_factory=set)
+    mark: str = ""
 
 
-def read_written(texts: Iterable[str]) -> ReadTexts:
+def read_written(texts: Iterable[str], mark: str = "") -> ReadTexts:
     """Reads the different texts of a column as numbers.
+
+    Args:
+        texts: The texts.
+        mark: The decimal mark, "," or ".", where it is known.
 
     Example:
 
@@ -73,7 +91,7 @@ def read_written(texts: Iterable[str]) -> ReadTexts:
     >>> sorted(read_written(["0,5", "1,234"]).wrong)
     ['1,234']
     """
-    read = ReadTexts()
+    read = ReadTexts(mark=mark)
     written: dict[str, _Written] = {}
     for text in texts:
         bare = text.strip()
@@ -82,11 +100,32 @@ def read_written(texts: Iterable[str]) -> ReadTexts:
             read.placeholders.add(text)
         elif (cell := _parse(bare)) is None:
             read.wrong[text] = "is not a number"
+        elif mark == "," and (cell := _parse(with_decimal_point(bare))) is None:
+            read.wrong[text] = _CONTRADICTS[","]
+        elif mark == "." and cell.decimal == ",":
+            read.wrong[text] = _CONTRADICTS["."]
         else:
             written[text] = cell
             read.values[text] = cell.value
-    _refuse_two_meanings(written, read)
+    if not mark:
+        commas = any(cell.decimal == "," for cell in written.values())
+        marked = any("." in text or "," in text for text in written)
+        read.mark = "," if commas else "." if marked else ""
+    _refuse_two_meanings(written, read, commas=read.mark == "," and not mark)
     return read
+
+
+def with_decimal_point(text: str) -> str:
+    """A number whose decimal mark is a comma, as others write it; what is no such number is "".
+
+    >>> [with_decimal_point(text) for text in ("1.234,5", "1,234", "1.234", "-7", "1.5", "1,2,3")]
+    ['1234.5', '1.234', '1234', '-7', '', '']
+    """
+    match = _WITH_COMMA.fullmatch(text)
+    if match is None:
+        return ""
+    whole = re.sub("[.' \u00a0\u202f’]", "", match["whole"])
+    return f"{match['before']}{whole}{match['comma'].replace(',', '.')}{match['after']}"
 
 
 def warn_of_placeholders(column: str, counts: Mapping[str, int], rows: int) -> None:
@@ -101,9 +140,8 @@ def warn_of_placeholders(column: str, counts: Mapping[str, int], rows: int) -> N
         )
 
 
-def _refuse_two_meanings(written: dict[str, _Written], read: ReadTexts) -> None:
+def _refuse_two_meanings(written: dict[str, _Written], read: ReadTexts, commas: bool) -> None:
     units = {cell.unit for cell in written.values()}
-    commas = any(cell.decimal == "," for cell in written.values())
     if not commas and len(units - {""}) <= 1 and "%" not in units:
         return
     shares = sum(cell.unit == "%" for cell in written.values())
@@ -167,36 +205,37 @@ def _digits(text: str) -> _Written | None:
     return None
 
 
-def decimal_points(texts: Iterable[str]) -> tuple[dict[str, str], str | None]:
-    """Numbers with decimal commas, as they are written with points, if a column holds such.
+def decimal_marks(columns: Mapping[str, Iterable[str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """The decimal marks of columns of a file whose cells are separated by semicolons.
 
-    For files that are separated by semicolons, in which commas are decimal marks unless the column
-    has decimal points, or several commas in a number.
+    A comma separates no cells there, and so is the decimal mark of a column unless the column shows
+    another: it has numbers such as `1.5` or `1,234.5`. Where one column of a file certainly has
+    decimal commas and none has decimal points, those that show neither (`1.234`) have commas, too.
 
     Args:
-        texts: The different texts of a column.
+        columns: By column, its different texts.
 
     Returns:
-        What each number becomes (nothing where the column has other texts, or no such commas),
-        and a number that would have meant something else in another file, if there is one.
+        By column of numbers, "," or "." where the column or the file shows it; and by column with
+        commas that nothing shows to be decimal marks, one of its numbers.
     """
-    points: dict[str, str] = {}
-    unsure, sure = None, False
-    for text in texts:
-        if not isinstance(text, str):
-            return {}, None
-        bare = text.strip()
-        cell = None if bare.lower() in PLACEHOLDERS else _parse(bare)
-        if cell is None:
-            if bare and bare.lower() not in PLACEHOLDERS:
-                return {}, None
+    marks: dict[str, str] = {}
+    unsure, silent = {}, []
+    sure_commas = False
+    for column, texts in columns.items():
+        cells = {t: _parse(t.strip()) for t in texts if t.strip().lower() not in PLACEHOLDERS}
+        if not cells or any(cell is None for cell in cells.values()):
             continue
-        if cell.decimal == "." or (cell.point and not cell.decimal):
-            return {}, None
-        if "," in text:
-            sure = sure or cell.decimal == ","
-            unsure = unsure or (text if cell.either else None)
-            points[text] = re.sub(r"[.' \u00a0\u202f’](?=\d{3})", "", text).replace(",", ".")
-        elif cell.decimal == ",":  # 1.234.567
-            points[text] = text.replace(".", "")
-    return points, None if sure else unsure
+        either = [text for text, cell in cells.items() if cell.either]
+        if any((c.point and not c.either) or c.decimal == "." for c in cells.values()):
+            marks[column] = "."
+        elif any(cell.decimal == "," for cell in cells.values()):
+            marks[column], sure_commas = ",", True
+        elif commas := [text for text in either if "," in text]:
+            marks[column], unsure[column] = ",", commas[0]
+        else:
+            silent.append(column)
+    if sure_commas and "." not in marks.values():
+        marks |= dict.fromkeys(silent, ",")
+        unsure = {}
+    return marks, unsure

@@ -1,0 +1,1 @@
+"""Groups of rows that several views agree on; no labels needed."""

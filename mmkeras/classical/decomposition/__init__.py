@@ -1,0 +1,1 @@
+"""A few numbers per row that say what its views say."""

@@ -1,0 +1,1 @@
+"""What simple models of a table's modalities reach: the floor under every deep result."""

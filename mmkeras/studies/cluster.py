@@ -1,0 +1,319 @@
+"""Clustering: which rows belong together, by each modality and by all, without labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from sklearn.base import ClusterMixin
+from sklearn.cluster import KMeans
+from sklearn.pipeline import make_pipeline
+
+from mmkeras.classical import (
+    GCCA,
+    MultiviewKMeans,
+    MultiviewPCA,
+    MultiviewSpectralClustering,
+    ScaledViews,
+    SelfOrganizingMap,
+)
+from mmkeras.classical.clustering.choose import ClusterChoice, choose_clusters
+from mmkeras.classical.clustering.drawing import map_figure
+from mmkeras.data.tables.cells import empty_cells, label_names, missing_cells
+from mmkeras.evaluation.clustering import chance_clusters, clustering_metrics, silhouette
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.rows import open_table
+from mmkeras.experiment.settings import Settings
+from mmkeras.files import write_text
+from mmkeras.progress import ProgressBar
+from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
+from mmkeras.schema import Schema
+from mmkeras.studies.cluster_features import Features, cell_words, make_features, row_pictures
+from mmkeras.training.tensorboard import TensorBoardReport
+
+# The method whose clusters are saved; with 20 neighbours, as in Wang et al. (2014), on all data.
+MAIN = "spectral, of mean distances"
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """The experiment.
+
+    Args:
+        data: Which rows; all are clustered.
+        clusters: How many clusters; by default chosen without labels, by stability and silhouette.
+        most: The most clusters that are tried.
+        judge: The column whose values the clusters are compared with afterwards; by default the
+            target, if there is one. Neither is an input.
+        seeds: Each method starts once from each of these.
+        neighbors: Of the graphs of spectral clustering.
+        out: The experiment's folder; by default runs/cluster-NAME/TIME.
+        settings: How cells are read.
+    """
+
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    clusters: int | None = None
+    most: int = 12
+    judge: str | None = None
+    seeds: tuple[int, ...] = (0, 1, 2)
+    neighbors: int = 20
+    out: Path | None = None
+    settings: Annotated[Settings, tyro.conf.Suppress] = field(default_factory=Settings)
+
+
+def cluster(config: ClusterConfig) -> pd.DataFrame:
+    """Runs the experiment, prints and saves its tables; returns one row per method and seed.
+
+    Leaves `results.csv`, `clusters.csv` (each row's cluster by the main method), `summary.md` with
+    the self-organising map in `pictures/som.png`, and `tensorboard/` for the projector.
+
+    Raises:
+        ValueError: The judge is an input or does not exist, or a row has no input.
+    """
+    table, schema, labels = _rows(config)
+    features = make_features(table, schema, config.settings)
+    print(f"{config.data.name}: {len(table):,} rows; {features.described}")
+    out = experiment_folder(config.out, Path("runs") / f"cluster-{config.data.name}")
+    with locked(out):
+        space = features.scaler.fit_transform(features.X)
+        chosen = None if config.clusters else _choose(config, features, space)
+        number = config.clusters or chosen.n_clusters
+        rows, clusters = [], {}
+        tasks = list(methods(config, features, number))
+        with ProgressBar("clusterings", len(tasks)) as progress:
+            for method, seed, found in tasks:
+                assigned = found()
+                clusters.setdefault(method, assigned)
+                row = {"method": method, "seed": seed}
+                row |= {"silhouette": silhouette(space, assigned, seed=seed)}
+                rows.append(row | _judged(labels, assigned))
+                write_text(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
+                progress.add()
+        results = pd.DataFrame(rows)
+        names = pd.DataFrame({"row": _row_ids(table, schema), "cluster": clusters[MAIN]})
+        write_text(out / "clusters.csv", names.to_csv(index=False))
+        _save_projector(out / "tensorboard", features, names, labels)
+        sections = [_methods_section(results, number, labels, clusters[MAIN])]
+        if chosen is not None:
+            sections.append(_number_section(chosen))
+        sections.append(_map_section(features, table, schema))
+        report = _report(config, features, number, sections)
+        print("\n" + write_markdown(report, out / "summary.md"))
+    return results
+
+
+def methods(
+    config: ClusterConfig, features: Features, number: int
+) -> Iterator[tuple[str, int, Any]]:
+    """Each method and seed, with a function that returns every row's cluster."""
+    X, views, own = features.X, features.views, features.standardise
+
+    def k_means(seed: int) -> KMeans:
+        return KMeans(number, n_init=10, random_state=seed)
+
+    components = min(number, *X.shape)
+    made: dict[str, Any] = {}
+    if len(views) > 1:
+        for name, columns in views.items():
+            alone = {name: columns}
+            scaled = ScaledViews(alone, standardise=[v for v in own if v == name])
+            made[f"k-means, {name} alone"] = lambda s, p=scaled: make_pipeline(p, k_means(s))
+        made["k-means, as the features are"] = k_means
+    made["k-means, scaled views"] = lambda s: make_pipeline(features.scaler, k_means(s))
+    made["k-means, MFA"] = lambda s: make_pipeline(
+        MultiviewPCA(components, own, views, random_state=s), k_means(s)
+    )
+    if len(views) > 1:
+        made["k-means, GCCA"] = lambda s: make_pipeline(
+            GCCA(components, 1.0, own, views), k_means(s)
+        )
+        made["k-means, learnt weights of views"] = lambda s: MultiviewKMeans(
+            number, standardise=own, views=views, random_state=s
+        )
+    made[MAIN] = lambda s: main_method(config, features, number, s)
+    if len(views) > 1:
+        made["spectral, of mean graphs"] = lambda s: main_method(
+            config, features, number, s, "graphs"
+        )
+    for method, make in made.items():
+        for seed in config.seeds:
+            yield method, seed, lambda make=make, seed=seed: make(seed).fit_predict(X)
+
+
+def main_method(
+    config: ClusterConfig, features: Features, number: int, seed: int, combine: str = "distances"
+) -> ClusterMixin:
+    """Spectral clustering, whose clusters are saved and whose number of clusters is chosen."""
+    return MultiviewSpectralClustering(
+        number,
+        config.neighbors,
+        combine=combine,
+        standardise=features.standardise,
+        views=features.views,
+        random_state=seed,
+    )
+
+
+def _rows(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None]:
+    """The table, its schema, and what judges the clusters: a name per row, or NaN."""
+    data = config.data
+    inferred = data.data is not None and data.schema is None
+    if inferred and config.judge not in (None, data.target, *data.ignore):
+        data = dataclasses.replace(data, ignore=(*data.ignore, config.judge))
+    table, schema, messages = open_table(data, config.settings, need_target=False)
+    for message in messages:
+        print(message)
+    lost = missing_cells(table, schema).to_numpy().all(axis=1)
+    if lost.any():
+        raise ValueError(
+            f"{lost.sum():,} rows have no input at all, the first is {table.index[lost][0]!r}. "
+            "Leave them out: --drop-holes leaves out all rows that lack a modality."
+        )
+    judge = config.judge
+    if judge is None and len(schema.target_columns) == 1:
+        judge = schema.target_columns[0]
+    if judge is None:
+        return table, schema, None
+    if judge in schema.columns or judge not in table.columns:
+        what = "is an input" if judge in schema.columns else f"is not one of {list(table.columns)}"
+        raise ValueError(f"--judge {judge}: this column {what}; it judges what it has no part in.")
+    names = label_names(table[judge]).astype(object)
+    return table, schema, names.mask(empty_cells(table[judge]))
+
+
+def _choose(config: ClusterConfig, features: Features, space: np.ndarray) -> ClusterChoice:
+    most = min(config.most, max(2, len(space) // 2))
+    estimator = main_method(config, features, 2, config.seeds[0])
+    return choose_clusters(features.X, estimator, range(2, most + 1), space=space)
+
+
+def _judged(labels: pd.Series | None, clusters: np.ndarray) -> dict[str, float]:
+    if labels is None:
+        return {}
+    known = labels.notna().to_numpy()
+    return clustering_metrics(labels[known].to_numpy(str), clusters[known])
+
+
+def _row_ids(table: pd.DataFrame, schema: Schema) -> np.ndarray:
+    return (table.index if schema.id is None else table[schema.id]).to_numpy()
+
+
+def _methods_section(
+    results: pd.DataFrame, number: int, labels: pd.Series | None, clusters: np.ndarray
+) -> Section:
+    grouped = results.drop(columns="seed").groupby("method", sort=False)
+    means, spread = grouped.mean(), grouped.std(ddof=1)
+    shown = means.map("{:.3f}".format)
+    if results["seed"].nunique() > 1:
+        shown += spread.map(" ± {:.3f}".format)
+    known = None if labels is None else labels.notna().to_numpy()
+    if known is not None:
+        floors = chance_clusters(labels[known].to_numpy(str), clusters[known])
+        for floor, figures in floors.items():
+            shown.loc[floor] = {name: f"{value:.3f}" for name, value in figures.items()}
+    by = "silhouette" if labels is None else "acc"
+    conclusion = (
+        f"{number} clusters. The highest {by} has {means[by].idxmax()} ({means[by].max():.3f}); "
+        f"{MAIN}, which was fixed in advance, has {means.loc[MAIN, by]:.3f}."
+    )
+    if labels is not None:
+        conclusion += (
+            f" Compared with {known.sum():,} known values of {labels.name}, of "
+            f"{labels.nunique()} kinds, which no method has seen. Choosing the best method by "
+            "these values would be using labels: take the one that is fixed in advance."
+        )
+    caption = (
+        "The silhouette says how far apart clusters lie, in the scaled views, in which k-means has "
+        "an advantage. acc is the share of rows that are right if each cluster is given one class. "
+        "What is not above the floors has found nothing of these classes. ± is the standard "
+        "deviation between seeds."
+    )
+    return Section(
+        "methods", "Which rows belong together?", conclusion,
+        [Table("methods", shown.fillna("").rename_axis("method"), caption)],
+    )  # fmt: skip
+
+
+def _number_section(chosen: ClusterChoice) -> Section:
+    return Section(
+        "number",
+        "How many clusters?",
+        f"{chosen.n_clusters} is taken: of the numbers that are nearly as stable as the most "
+        f"stable one, it has the highest silhouette. By the silhouette alone "
+        f"{chosen.by_silhouette}, by stability alone {chosen.by_stability}.",
+        [
+            Table(
+                "number",
+                chosen.table,
+                "Stability is how alike clusters of random parts of the rows are, 1 if equal. "
+                "Where the two disagree, look at both; --clusters sets the number.",
+            )
+        ],
+    )
+
+
+def _map_section(features: Features, table: pd.DataFrame, schema: Schema) -> Section:
+    som = SelfOrganizingMap(standardise=features.standardise, views=features.views).fit(features.X)
+    words = cell_words(features, som.labels_, len(som.prototypes_))
+    pictures = row_pictures(features, table, schema, som.examples(features.X))
+    figure = map_figure(som, features.X, words=words, pictures=pictures)
+    down, across = som.shape_
+    parts: list[Part] = [
+        Picture(
+            "som",
+            figure,
+            "Neighbours on the map are alike. Light areas of the middle picture are groups, dark "
+            "lines the gaps between them.",
+        ),
+        Note("A word in a cell is the term, or column, that its rows have most above the average."),
+    ]
+    return Section(
+        "map",
+        "What is where?",
+        f"A self-organising map of {down} × {across} cells: the rows' mean distance to their cell "
+        f"is {som.quantization_error_:.3f} (rows are {np.sqrt(len(features.views)):.3f} from the "
+        f"mean); {som.topographic_error_:.0%} of the rows have their two nearest cells apart.",
+        parts if words is not None else parts[:1],
+    )
+
+
+def _save_projector(
+    folder: Path, features: Features, names: pd.DataFrame, labels: pd.Series | None
+) -> None:
+    folder.mkdir(exist_ok=True)
+    components = min(50, len(features.X) - 1, features.X.shape[1])
+    vectors = MultiviewPCA(components, features.standardise, features.views, 0).fit_transform(
+        features.X
+    )
+    metadata: dict[str, Any] = {name: names[name].astype(str) for name in names}
+    if labels is not None:
+        metadata[str(labels.name)] = labels.fillna("").astype(str)
+    with TensorBoardReport(folder) as board:
+        board.embeddings(vectors, metadata, name="views")
+
+
+def _report(
+    config: ClusterConfig, features: Features, number: int, sections: list[Section]
+) -> Report:
+    facts: Mapping[str, str] = {
+        "modalities": features.described,
+        "seeds": ", ".join(map(str, config.seeds)),
+        "one row per method and seed": "results.csv",
+        f"each row's cluster ({MAIN}, seed {config.seeds[0]})": "clusters.csv",
+        "to look at the rows in TensorBoard's projector": "tensorboard --logdir tensorboard",
+    }
+    return Report(
+        f"{config.data.name}: clusters",
+        f"{len(features.X):,} rows in {number} clusters; labels, where there are any, only judge.",
+        [],
+        facts,
+        sections,
+    )
