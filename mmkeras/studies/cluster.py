@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +21,10 @@ from mmkeras.classical import (
     MultiviewPCA,
     MultiviewSpectralClustering,
     ScaledViews,
-    SelfOrganizingMap,
 )
 from mmkeras.classical.clustering.choose import ClusterChoice, choose_clusters
-from mmkeras.classical.clustering.drawing import map_figure
 from mmkeras.data.tables.cells import empty_cells, label_names, missing_cells
-from mmkeras.evaluation.clustering import chance_clusters, clustering_metrics, silhouette
+from mmkeras.evaluation.clustering import clustering_metrics, silhouette
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import open_table
@@ -34,13 +32,17 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import write_markdown
-from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
+from mmkeras.reports.parts import Report
 from mmkeras.schema import Schema
-from mmkeras.studies.cluster_features import Features, cell_words, make_features, row_pictures
+from mmkeras.studies.cluster_features import Features, make_features
+from mmkeras.studies.cluster_report import (
+    MAIN,
+    map_section,
+    methods_section,
+    number_section,
+)
+from mmkeras.tasks import task_class
 from mmkeras.training.tensorboard import TensorBoardReport
-
-# The method whose clusters are saved; with 20 neighbours, as in Wang et al. (2014), on all data.
-MAIN = "spectral, of mean distances"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ClusterConfig:
         clusters: How many clusters; by default chosen without labels, by stability and silhouette.
         most: The most clusters that are tried.
         judge: The column whose values the clusters are compared with afterwards; by default the
-            target, if there is one. Neither is an input.
+            target, if it has one class per row. Neither is an input.
         seeds: Each method starts once from each of these.
         neighbors: Of the graphs of spectral clustering.
         out: The experiment's folder; by default runs/cluster-NAME/TIME.
@@ -78,7 +80,7 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
     Raises:
         ValueError: The judge is an input or does not exist, or a row has no input.
     """
-    table, schema, labels = _rows(config)
+    table, schema, labels = table_and_labels(config)
     features = make_features(table, schema, config.settings)
     print(f"{config.data.name}: {len(table):,} rows; {features.described}")
     out = experiment_folder(config.out, Path("runs") / f"cluster-{config.data.name}")
@@ -101,11 +103,21 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
         names = pd.DataFrame({"row": _row_ids(table, schema), "cluster": clusters[MAIN]})
         write_text(out / "clusters.csv", names.to_csv(index=False))
         _save_projector(out / "tensorboard", features, names, labels)
-        sections = [_methods_section(results, number, labels, clusters[MAIN])]
+        sections = [methods_section(results, number, labels, clusters[MAIN])]
         if chosen is not None:
-            sections.append(_number_section(chosen))
-        sections.append(_map_section(features, table, schema))
-        report = _report(config, features, number, sections)
+            sections.append(number_section(chosen))
+        sections.append(map_section(features, table, schema))
+        facts = {
+            "modalities": features.described,
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per method and seed": "results.csv",
+            f"each row's cluster ({MAIN}, seed {config.seeds[0]})": "clusters.csv",
+            "to look at the rows in TensorBoard's projector": "tensorboard --logdir tensorboard",
+        }
+        about = (
+            f"{len(table):,} rows in {number} clusters; labels, where there are any, only judge."
+        )
+        report = Report(f"{config.data.name}: clusters", about, [], facts, sections)
         print("\n" + write_markdown(report, out / "summary.md"))
     return results
 
@@ -162,7 +174,7 @@ def main_method(
     )
 
 
-def _rows(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None]:
+def table_and_labels(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None]:
     """The table, its schema, and what judges the clusters: a name per row, or NaN."""
     data = config.data
     inferred = data.data is not None and data.schema is None
@@ -178,8 +190,8 @@ def _rows(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None
             "Leave them out: --drop-holes leaves out all rows that lack a modality."
         )
     judge = config.judge
-    if judge is None and len(schema.target_columns) == 1:
-        judge = schema.target_columns[0]
+    if judge is None and schema.target is not None and task_class(schema.target).stratified:
+        (judge,) = schema.target_columns
     if judge is None:
         return table, schema, None
     if judge in schema.columns or judge not in table.columns:
@@ -206,85 +218,6 @@ def _row_ids(table: pd.DataFrame, schema: Schema) -> np.ndarray:
     return (table.index if schema.id is None else table[schema.id]).to_numpy()
 
 
-def _methods_section(
-    results: pd.DataFrame, number: int, labels: pd.Series | None, clusters: np.ndarray
-) -> Section:
-    grouped = results.drop(columns="seed").groupby("method", sort=False)
-    means, spread = grouped.mean(), grouped.std(ddof=1)
-    shown = means.map("{:.3f}".format)
-    if results["seed"].nunique() > 1:
-        shown += spread.map(" ± {:.3f}".format)
-    known = None if labels is None else labels.notna().to_numpy()
-    if known is not None:
-        floors = chance_clusters(labels[known].to_numpy(str), clusters[known])
-        for floor, figures in floors.items():
-            shown.loc[floor] = {name: f"{value:.3f}" for name, value in figures.items()}
-    by = "silhouette" if labels is None else "acc"
-    conclusion = (
-        f"{number} clusters. The highest {by} has {means[by].idxmax()} ({means[by].max():.3f}); "
-        f"{MAIN}, which was fixed in advance, has {means.loc[MAIN, by]:.3f}."
-    )
-    if labels is not None:
-        conclusion += (
-            f" Compared with {known.sum():,} known values of {labels.name}, of "
-            f"{labels.nunique()} kinds, which no method has seen. Choosing the best method by "
-            "these values would be using labels: take the one that is fixed in advance."
-        )
-    caption = (
-        "The silhouette says how far apart clusters lie, in the scaled views, in which k-means has "
-        "an advantage. acc is the share of rows that are right if each cluster is given one class. "
-        "What is not above the floors has found nothing of these classes. ± is the standard "
-        "deviation between seeds."
-    )
-    return Section(
-        "methods", "Which rows belong together?", conclusion,
-        [Table("methods", shown.fillna("").rename_axis("method"), caption)],
-    )  # fmt: skip
-
-
-def _number_section(chosen: ClusterChoice) -> Section:
-    return Section(
-        "number",
-        "How many clusters?",
-        f"{chosen.n_clusters} is taken: of the numbers that are nearly as stable as the most "
-        f"stable one, it has the highest silhouette. By the silhouette alone "
-        f"{chosen.by_silhouette}, by stability alone {chosen.by_stability}.",
-        [
-            Table(
-                "number",
-                chosen.table,
-                "Stability is how alike clusters of random parts of the rows are, 1 if equal. "
-                "Where the two disagree, look at both; --clusters sets the number.",
-            )
-        ],
-    )
-
-
-def _map_section(features: Features, table: pd.DataFrame, schema: Schema) -> Section:
-    som = SelfOrganizingMap(standardise=features.standardise, views=features.views).fit(features.X)
-    words = cell_words(features, som.labels_, len(som.prototypes_))
-    pictures = row_pictures(features, table, schema, som.examples(features.X))
-    figure = map_figure(som, features.X, words=words, pictures=pictures)
-    down, across = som.shape_
-    parts: list[Part] = [
-        Picture(
-            "som",
-            figure,
-            "Neighbours on the map are alike. Light areas of the middle picture are groups, dark "
-            "lines the gaps between them.",
-        ),
-        Note("A word in a cell is the term, or column, that its rows have most above the average."),
-    ]
-    return Section(
-        "map",
-        "What is where?",
-        f"A self-organising map of {down} × {across} cells: the rows' mean distance to their cell "
-        f"is {som.quantization_error_:.3f} (rows are {np.sqrt(len(features.views)):.3f} from the "
-        f"mean); {som.topographic_error_:.0%} of the rows have their two nearest cells apart.",
-        parts if words is not None else parts[:1],
-    )
-
-
 def _save_projector(
     folder: Path, features: Features, names: pd.DataFrame, labels: pd.Series | None
 ) -> None:
@@ -298,22 +231,3 @@ def _save_projector(
         metadata[str(labels.name)] = labels.fillna("").astype(str)
     with TensorBoardReport(folder) as board:
         board.embeddings(vectors, metadata, name="views")
-
-
-def _report(
-    config: ClusterConfig, features: Features, number: int, sections: list[Section]
-) -> Report:
-    facts: Mapping[str, str] = {
-        "modalities": features.described,
-        "seeds": ", ".join(map(str, config.seeds)),
-        "one row per method and seed": "results.csv",
-        f"each row's cluster ({MAIN}, seed {config.seeds[0]})": "clusters.csv",
-        "to look at the rows in TensorBoard's projector": "tensorboard --logdir tensorboard",
-    }
-    return Report(
-        f"{config.data.name}: clusters",
-        f"{len(features.X):,} rows in {number} clusters; labels, where there are any, only judge.",
-        [],
-        facts,
-        sections,
-    )

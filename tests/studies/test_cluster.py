@@ -10,7 +10,7 @@ import pytest
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
 from mmkeras.schema import Image, Schema, Tabular, Text
-from mmkeras.studies.cluster import MAIN, ClusterConfig, cluster
+from mmkeras.studies.cluster import MAIN, ClusterConfig, cluster, table_and_labels
 from mmkeras.studies.cluster_features import cell_words, make_features, row_pictures
 
 pytestmark = pytest.mark.eager
@@ -67,6 +67,22 @@ def test_a_column_judges_and_is_no_input(table, tmp_path, monkeypatch):
     assert "How many clusters?" not in said and "table (2 features)" in said
     with pytest.raises(ValueError, match="No column 'sort'"):
         cluster(config(tmp_path / "own.csv", tmp_path / "o", judge="sort"))
+
+
+def test_numbers_and_rows_without_a_class_do_not_judge(table, tmp_path):
+    table.to_csv(tmp_path / "own.csv", index=False)
+    data = DataConfig(data=tmp_path / "own.csv", target="width")
+    _, schema, labels = table_and_labels(ClusterConfig(data))
+    assert labels is None and schema.target_columns == ("width",)
+    data = DataConfig(data=tmp_path / "own.csv", target="kind", ignore=("note",))
+    table.assign(kind=table["kind"].where(table["width"] > 0)).to_csv(data.data, index=False)
+    frame, _, labels = table_and_labels(ClusterConfig(data))
+    assert len(frame) == 60 and 0 < labels.isna().sum() < 60
+    table.assign(width=table["width"].where(table.index > 3), height=None).to_csv(
+        data.data, index=False
+    )
+    with pytest.raises(ValueError, match="4 rows have no input at all, the first is 0"):
+        table_and_labels(ClusterConfig(data))
 
 
 def test_a_judge_that_is_an_input_is_refused(table, tmp_path):
