@@ -12,6 +12,8 @@ ESTIMATORS = {
     "MultiviewNaiveBayes": "naive_bayes",
     "StackingViewsClassifier": "stacking",
     "StackingViewsRegressor": "stacking",
+    # Feature filtering.
+    "ViewFilter": "filters",
     # Retrieval: every modality in one space.
     "CorrelationMatching": "retrieval",
     "SemanticCorrelationMatching": "retrieval",

@@ -19,7 +19,8 @@ class ImageFeatures(Extractor):
     HOG counts edges by direction (9 of them) in cells of `cell`×`cell` pixels, and scales each
     block of 2×2 cells to length 1 ("L2-Hys"). Colours are counted in `grid`×`grid` parts of the
     image, `bins` shades per channel; the square root of a share makes Euclidean distances those of
-    Hellinger. Both are scaled to the same total variance over the training rows.
+    Hellinger. Both are scaled to the same total variance over the training rows. Of several images
+    in a cell, the mean is taken.
 
     Args:
         size: Side of the square that images are brought to, in pixels.
@@ -49,7 +50,7 @@ class ImageFeatures(Extractor):
         settings = settings or ImageSettings()
         return dataclasses.replace(settings, size=(self.size, self.size), scaling="unit")
 
-    def fit(self, values: np.ndarray, fitted: object = None) -> ImageFeatures:
+    def fit(self, values: np.ndarray | list[np.ndarray], fitted: object = None) -> ImageFeatures:
         """Learns how much each of the two varies; images are uint8 `(rows, size, size, 1 | 3)`."""
         if self.size % self.cell or self.size < 2 * self.cell:
             raise ValueError(
@@ -61,13 +62,20 @@ class ImageFeatures(Extractor):
         self.names_ = [f"{k}_{place}" for k, b in blocks.items() for place in range(b.shape[1])]
         return self
 
-    def transform(self, values: np.ndarray) -> np.ndarray:
+    def transform(self, values: np.ndarray | list[np.ndarray]) -> np.ndarray:
         blocks = self._blocks(values).values()
         return np.concatenate(
             [block * scale for block, scale in zip(blocks, self.scales_, strict=True)], axis=1
         )
 
-    def _blocks(self, values: np.ndarray) -> dict[str, np.ndarray]:
+    def _blocks(self, values: np.ndarray | list[np.ndarray]) -> dict[str, np.ndarray]:
+        if isinstance(values, list):
+            single = self._blocks(np.concatenate(values))
+            ends = np.cumsum([len(images) for images in values])[:-1]
+            return {
+                name: np.stack([part.mean(axis=0) for part in np.split(block, ends)])
+                for name, block in single.items()
+            }
         blocks = {"hog": hog(values, self.cell)}
         if values.shape[-1] == 3:
             blocks["colour"] = colour_histograms(values, self.grid, self.bins)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mmkeras.classical.features.extractor import Extractor, PreparedFeatures
 from mmkeras.classical.features.table import FEATURES
+from mmkeras.classical.filters import ViewFilter
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import FedRows, Fitted, Source
 from mmkeras.data.tables.cells import missing_cells, row_name
@@ -41,11 +42,14 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
         schema: Which column is what. Its target is not read.
         settings: Preprocessing settings by modality, as for `mmkeras.fit_preprocessing`.
         extractors: By modality or by kind, an `Extractor` instead of the kind's own.
+        filter: Keeps some of each modality's features; its `views` are not read. All but
+            `ViewFilter("variance")` need `y`.
 
     Attributes:
         views_: Each modality's columns, a slice by name: an estimator's argument `views`.
         extractors_: The fitted extractor of each modality.
         empty_: By modality, how many training rows lack it.
+        kept_: By modality, the positions of the features that the filter keeps of all.
 
     Raises:
         ValueError: A cell cannot be read, or no training row has a modality.
@@ -72,19 +76,21 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
         schema: Schema,
         settings: Mapping[str, Any] | None = None,
         extractors: Mapping[str, Extractor] | None = None,
+        filter: ViewFilter | None = None,
     ):
+        self.filter = filter
         self.schema = schema
         self.settings = settings
         self.extractors = extractors
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> ModalityFeatures:
         """Learns from training rows: vocabularies, means, scales."""
-        self._fit(X)
+        self._fit(X, y)
         return self
 
     def fit_transform(self, X: pd.DataFrame, y: Any = None) -> Any:
         """The same, and returns the training rows' features."""
-        return self._join(self._fit(X))
+        return self._join(self._fit(X, y))
 
     def transform(self, X: pd.DataFrame) -> Any:
         """The features of rows, `(rows, features)`: CSR if any modality's are sparse.
@@ -111,12 +117,15 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
             [
                 f"{name}__{feature}"
                 for name, extractor in self.extractors_.items()
-                for feature in [*extractor.names_, *[PRESENT] * bool(self.empty_[name])]
+                for feature in [
+                    *(extractor.names_[place] for place in self.kept_[name]),
+                    *[PRESENT] * bool(self.empty_[name]),
+                ]
             ],
             dtype=object,
         )
 
-    def _fit(self, X: pd.DataFrame) -> list[Any]:
+    def _fit(self, X: pd.DataFrame, y: Any) -> list[Any]:
         """Fits everything; returns each modality's features."""
         self._check(X)
         missing = missing_cells(X, self.schema)
@@ -124,6 +133,7 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
         self.fitted_: dict[str, Fitted] = {}
         self.means_: dict[str, np.ndarray] = {}
         self.sparse_: dict[str, bool] = {}
+        self.kept_: dict[str, np.ndarray] = {}
         self.empty_ = {name: int(missing[name].sum()) for name in self.schema.names}
         self.views_: dict[str, slice] = {}
         blocks: list[Any] = []
@@ -138,7 +148,13 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
             self.fitted_[name] = kind.preprocessor.fit(rows, modality, own)
             cells = _read(rows, modality, self.fitted_[name])
             self.extractors_[name] = extractor.fit(cells.values(), self.fitted_[name])
+            self.kept_[name] = np.arange(len(extractor.names_))
             found = self._features(name, cells)
+            if self.filter is not None:
+                own_y = None if y is None else np.asarray(y)[~absent]
+                selected = clone(self.filter).set_params(views=None).fit(found, own_y)
+                self.kept_[name] = selected.get_support(indices=True)
+                found = found[:, self.kept_[name]]
             self.sparse_[name] = sparse.issparse(found)
             self.means_[name] = np.asarray(found.mean(axis=0), np.float64).ravel()
             blocks.append(self._block(name, found, absent))
@@ -175,11 +191,14 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
 
     def _features(self, name: str, cells: _Cells) -> Any:
         """The features of cells that are there, `(cells, features)`."""
-        width = len(self.extractors_[name].names_)
+        kept = self.kept_[name]
         if not len(cells.frame):
-            return sparse.csr_matrix((0, width)) if self.sparse_[name] else np.zeros((0, width))
+            none = np.zeros((0, len(kept)))
+            return sparse.csr_matrix(none) if self.sparse_[name] else none
         found = self.extractors_[name].transform(cells.values())
-        return sparse.csr_matrix(found) if sparse.issparse(found) else np.asarray(found, np.float64)
+        if sparse.issparse(found):
+            return sparse.csr_matrix(found)[:, kept]
+        return np.asarray(found, np.float64)[:, kept]
 
     def _block(self, name: str, found: Any, absent: np.ndarray) -> Any:
         """The features of all rows, those of absent modalities filled, and marked if need be."""

@@ -54,7 +54,12 @@ def compete(
         own = [scales[name] for name in views]
         X = side_by_side([train[name] for name in views], own)
         rows = {p: side_by_side([part[n] for n in views], own) for p, part in judged.items()}
+        widths = [train[name].shape[1] for name in views]
         for key, method in usable.items():
+            if method.several:
+                if len(views) == 1:
+                    continue
+                method = _with_views(method, widths)
             began = time.perf_counter()
             setting, inner, outputs = answer(method, X, rows, targets, task, folds, seed)
             seconds = time.perf_counter() - began
@@ -86,7 +91,9 @@ def subsets_of(names: Sequence[str]) -> list[tuple[str, ...]]:
 
 def count(names: Sequence[str], methods: Sequence[str], task: Task, rows: int) -> int:
     """How many trainings `compete` counts."""
-    return len(subsets_of(names)) * len(_usable(methods, task, rows))
+    usable = _usable(methods, task, rows).values()
+    several = sum(method.several for method in usable)
+    return len(subsets_of(names)) * (len(usable) - several) + several * (len(names) > 1)
 
 
 def best(answers: Sequence[Answers], targets: np.ndarray, task: Task) -> Answers:
@@ -94,6 +101,17 @@ def best(answers: Sequence[Answers], targets: np.ndarray, task: Task) -> Answers
     true = task.own_unit(targets)
     return max(
         answers, key=lambda each: task.main.sign * task.main_score(true, task.own_unit(each.inner))
+    )
+
+
+def _with_views(method: Method, widths: list[int]) -> Method:
+    """The method, told how wide each view is."""
+
+    def told(make: Any) -> Any:
+        return make and (lambda setting, seed: make(setting, seed).set_params(views=widths))
+
+    return dataclasses.replace(
+        method, classifier=told(method.classifier), regressor=told(method.regressor)
     )
 
 

@@ -26,6 +26,12 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC, SVR
 
+from mmkeras.classical import (
+    MultipleKernelClassifier,
+    MultipleKernelRegressor,
+    MultiviewNaiveBayes,
+)
+
 _WIDE = 200  # features; wider matrices are reduced for methods that look at each by itself
 
 
@@ -39,6 +45,8 @@ class Method:
         regressor: The same of numbers; `None` where there is none.
         settings: What to choose from, inside the training rows.
         most_rows: With more training rows it takes too long.
+        several: Whether it tells views apart: its estimator has an argument `views`, and it is for
+            several of them.
     """
 
     words: str
@@ -46,6 +54,7 @@ class Method:
     regressor: Callable[[Any, int], BaseEstimator] | None
     settings: tuple[Any, ...]
     most_rows: int = 1_000_000
+    several: bool = False
 
     def estimator(self, classes: bool) -> Callable[[Any, int], BaseEstimator] | None:
         return self.classifier if classes else self.regressor
@@ -189,5 +198,20 @@ METHODS: dict[str, Method] = {
         ),
         (0.1,),
         most_rows=50_000,
+    ),
+    "kernels": Method(
+        "multiple kernels",
+        lambda C, seed: MultipleKernelClassifier(weights="alignment", C=C, random_state=seed),
+        lambda C, seed: MultipleKernelRegressor(weights="alignment", C=C, random_state=seed),
+        (3.0, 30.0),
+        most_rows=5_000,
+        several=True,
+    ),
+    "views_bayes": Method(
+        "naive Bayes by view",
+        lambda smoothing, seed: MultiviewNaiveBayes(alpha=smoothing, var_smoothing=0.1 * smoothing),
+        None,
+        (0.1, 1.0),
+        several=True,
     ),
 }

@@ -62,7 +62,13 @@ def test_shapes_and_colours_vary_as_much(small_table):
         ImageFeatures(size=20).fit(images)
 
 
-TEXTS = ["The red apple, the red pear", "a green pear", "pears and apples"]
+def test_several_images_of_a_row_count_as_their_mean():
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+    features = ImageFeatures(size=16).fit(images)
+    together = features.transform([images[:2], images[2:]])
+    alone = features.transform(images)
+    np.testing.assert_allclose(together[0], alone[:2].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(together[1], alone[2:].mean(axis=0), rtol=1e-5)
 
 
 def test_texts_are_scikit_learns_tfidf(small_table):

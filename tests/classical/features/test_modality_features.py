@@ -18,11 +18,13 @@ from mmkeras.classical.features import (
     PreparedFeatures,
     TextFeatures,
 )
+from mmkeras.classical.filters import ViewFilter
 from mmkeras.classical.views import ViewsMixin, split_views
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
-from mmkeras.schema import Audio, Schema, Sequence, Video
+from mmkeras.data.tables.read import read_table
+from mmkeras.schema import Audio, Image, Schema, Sequence, Video
 
 SETTINGS = {"hum": AudioSettings(rate=2000, seconds=0.2)}
 SMALL = {"image": ImageFeatures(size=16), "note": TextFeatures(components=3)}
@@ -176,6 +178,36 @@ def test_a_kind_without_features_has_its_inputs(small_table):
     assert [view.shape[1] for view in views.values()] == [4 * 4 * 3, 19, 5, 2]
     assert np.all(views["note"].sum(axis=1) == 5)
     np.testing.assert_array_equal(views["walk"], [[7, 7], [8, 8]])
+
+
+def test_features_are_filtered_by_view(with_holes):
+    frame, schema = with_holes
+    selected = ViewFilter("mutual_information", keep=3)
+    features = ModalityFeatures(schema, filter=selected).set_output(transform="pandas")
+    X = features.fit_transform(frame, frame["when"])
+    assert {name: columns.stop - columns.start for name, columns in features.views_.items()} == {
+        "picture": 4,
+        "note": 4,
+        "facts": 3,
+    }
+    assert "facts__warmth" in X and "note__present" in X and "note__hill" not in X
+    again = ModalityFeatures(schema).set_output(transform="pandas").fit_transform(frame)
+    pd.testing.assert_frame_equal(X, again[X.columns])
+    pd.testing.assert_frame_equal(features.transform(frame[:7]), X[:7])
+    with pytest.raises(ValueError, match="requires y"):
+        ModalityFeatures(schema, filter=selected).fit(frame)
+
+
+def test_cells_may_hold_several_images(small_table):
+    frame, schema = small_table
+    several = [tuple(frame["picture"].iloc[row : row + 1 + row % 3]) for row in range(60)]
+    schema = Schema([Image("picture", several=True)], schema.target)
+    table = read_table(frame.assign(picture=several), schema)
+    features = ModalityFeatures(schema).fit(table)
+    one = ModalityFeatures(Schema([Image("picture")], "when"))
+    one.fit(frame).extractors_["picture"].scales_ = features.extractors_["picture"].scales_
+    found, alone = features.transform(table), one.transform(frame)
+    np.testing.assert_allclose(found[4], alone[4:6].mean(axis=0), rtol=1e-5, atol=1e-7)
 
 
 def test_mistakes_are_told(small_table):

@@ -144,10 +144,10 @@ def test_every_method_answers_for_sparse_and_dense_views(table):
         targets[train],
         task,
         folds,
-        methods=("linear", "svm", "naive_bayes"),
+        methods=("linear", "svm", "naive_bayes", "kernels", "views_bayes"),
     )
     seen = {(each.method, each.views) for each in found}
-    assert len(seen) == 1 + 3 * 3 + 3
+    assert len(seen) == 1 + 3 * 3 + 2 + 3
     for each in found:
         np.testing.assert_allclose(each.outputs["test"].sum(axis=1), 1, rtol=1e-5)
         if each.views == ("numbers",):
