@@ -34,13 +34,13 @@ def methods_section(
     by = "silhouette" if labels is None else "acc"
     conclusion = (
         f"{number} clusters. The highest {by} has {means[by].idxmax()} ({means[by].max():.3f}); "
-        f"{MAIN}, which was fixed in advance, has {means.loc[MAIN, by]:.3f}."
+        f"{MAIN}, the default method, has {means.loc[MAIN, by]:.3f}."
     )
     if labels is not None:
         conclusion += (
             f" Compared with {known.sum():,} known values of {labels.name}, of "
             f"{labels.nunique()} kinds, which no method has seen. Choosing the best method by "
-            "these values would be using labels: take the one that is fixed in advance."
+            "these values would be using labels: the default method does not depend on them."
         )
     caption = (
         "The silhouette says how far apart clusters lie, in the scaled views, in which k-means has "
