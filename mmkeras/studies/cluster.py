@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report
 from mmkeras.schema import Schema
+from mmkeras.studies.cluster_deep import deep_embeddings
 from mmkeras.studies.cluster_features import Features, make_features
 from mmkeras.studies.cluster_report import (
     MAIN,
@@ -42,7 +44,10 @@ from mmkeras.studies.cluster_report import (
     number_section,
 )
 from mmkeras.tasks import task_class
+from mmkeras.training.pretraining.pretrain import ContrastiveSettings
 from mmkeras.training.tensorboard import TensorBoardReport
+
+DEEP = "k-means, contrastive encoders"
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,11 @@ class ClusterConfig:
             target, if it has one class per row. Neither is an input.
         seeds: Each method starts once from each of these.
         neighbors: Of the graphs of spectral clustering.
+        deep: Also cluster what contrastive encoders make of the rows; they are trained for each
+            seed, without labels.
         out: The experiment's folder; by default runs/cluster-NAME/TIME.
-        settings: How cells are read.
+        contrastive: How encoders are trained to agree, with --deep.
+        settings: How cells are read, and encoders.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -67,7 +75,11 @@ class ClusterConfig:
     judge: str | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     neighbors: int = 20
+    deep: bool = False
     out: Path | None = None
+    contrastive: Annotated[ContrastiveSettings, tyro.conf.arg(name="")] = field(
+        default_factory=ContrastiveSettings
+    )
     settings: Annotated[Settings, tyro.conf.Suppress] = field(default_factory=Settings)
 
 
@@ -90,6 +102,15 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
         number = config.clusters or chosen.n_clusters
         rows, clusters = [], {}
         tasks = list(methods(config, features, number))
+        if config.deep:
+
+            def deep(seed: int) -> np.ndarray:
+                vectors = deep_embeddings(
+                    table, schema, config.settings, config.contrastive, seed=seed, folder=out
+                )
+                return KMeans(number, n_init=10, random_state=seed).fit_predict(vectors)
+
+            tasks += [(DEEP, seed, partial(deep, seed)) for seed in config.seeds]
         with ProgressBar("clusterings", len(tasks)) as progress:
             for method, seed, found in tasks:
                 assigned = found()

@@ -10,8 +10,9 @@ import pytest
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
 from mmkeras.schema import Image, Schema, Tabular, Text
-from mmkeras.studies.cluster import MAIN, ClusterConfig, cluster, table_and_labels
+from mmkeras.studies.cluster import DEEP, MAIN, ClusterConfig, cluster, table_and_labels
 from mmkeras.studies.cluster_features import cell_words, make_features, row_pictures
+from mmkeras.training.pretraining.pretrain import ContrastiveSettings
 
 pytestmark = pytest.mark.eager
 
@@ -39,9 +40,10 @@ def config(path, out, **arguments):
 
 def test_a_table_without_a_target_is_clustered(table, tmp_path, capsys):
     table.drop(columns="kind").to_csv(tmp_path / "own.csv", index=False)
-    results = cluster(config(tmp_path / "own.csv", tmp_path / "out", seeds=(0, 1)))
+    deep = {"deep": True, "contrastive": ContrastiveSettings(dim=8, epochs=1)}
+    results = cluster(config(tmp_path / "own.csv", tmp_path / "out", seeds=(0, 1), **deep))
     assert set(results) == {"method", "seed", "silhouette"} and set(results["seed"]) == {0, 1}
-    assert {"k-means, note alone", "k-means, table alone", MAIN} < set(results["method"])
+    assert {"k-means, note alone", "k-means, table alone", MAIN, DEEP} < set(results["method"])
     found = pd.read_csv(tmp_path / "out/clusters.csv")
     truth = table["kind"].to_numpy()
     assert found["row"].tolist() == list(range(60))
