@@ -2,13 +2,16 @@
 
     python experiments/cluster.py                            # mfeat: six views of digits
     python experiments/cluster.py --dataset emoji            # picture and description
+    python experiments/cluster.py --dataset emoji --deep     # and contrastive encoders
     python experiments/cluster.py --data my.csv              # no target needed
     python experiments/cluster.py --data my.csv --judge kind --clusters 5
 
 Features of every modality (`mmkeras.classical.features`) are clustered by k-means on each modality
 alone, side by side, scaled, and on components; and by spectral clustering, whose settings are fixed
-and whose clusters are saved. The number of clusters is chosen without labels, unless it is given.
-A target, or the column --judge, only judges the result.
+and whose clusters are saved. With --deep also what encoders make of the rows that
+learnt, without labels, to agree about each row (`mmkeras.training.pretraining.contrastive`). The
+number of clusters is chosen without labels, unless it is given. A target, or the column --judge,
+only judges the result.
 """
 
 from __future__ import annotations

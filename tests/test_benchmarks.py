@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 import soundfile
 
 import mmkeras
@@ -274,3 +276,25 @@ def test_the_door_is_timed_step_by_step(capsys):
     assert list(figures) == ["pandas.read_csv", *steps, "all steps", "table_mb", "extra_mb"]
     assert figures["all steps"] == pytest.approx(sum(figures[step] for step in steps))
     assert "60 rows of 5 columns" in capsys.readouterr().out
+
+
+def test_clusters_of_views_are_judged_against_floors(tmp_path, monkeypatch, capsys):
+    random = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    X = 5 * y[:, None] + random.normal(size=(40, 5))
+    clusters = load("multiview_clusters")
+    data = clusters.ViewsAndClasses(X, {"left": 3, "right": 2}, y)
+    monkeypatch.setattr(clusters, "load_views", lambda name: data)
+    monkeypatch.setattr(clusters, "NEIGHBORS", (5, 10))
+    arguments = ["--most", "3", "--seeds", "0", "--out", str(tmp_path)]
+    clusters.main([*arguments, "--sets", "cub"])
+    words = data._replace(X=scipy.sparse.csr_array(np.maximum(X, 0).round()))
+    monkeypatch.setattr(clusters, "load_views", lambda name: words)
+    results = clusters.main([*arguments, "--sets", "3sources"])
+    assert results["set"].unique().tolist() == ["cub", "3sources"]  # cub's rows stay
+    by = results[results["set"] == "cub"].groupby("method")["acc"].mean()
+    assert by[clusters.MAIN] == 1 and by["one cluster"] == 0.5
+    shown = capsys.readouterr().out
+    assert "k-means, one view (left)" in shown and "## Numbers of clusters" in shown
+    numbers = pd.read_csv(tmp_path / "clusters_numbers.csv").set_index("set")
+    assert numbers.loc["cub", "chosen"] == 2

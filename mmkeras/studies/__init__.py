@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ComparisonConfig": "comparison",
         "compare": "comparison",
         "TuneConfig": "tuning.tuning_config",
+        "ClusterConfig": "cluster",
         "RetrievalConfig": "retrieval",
         "retrieve": "retrieval",
         "Job": "jobs",

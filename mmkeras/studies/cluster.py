@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,12 +22,10 @@ from mmkeras.classical import (
     MultiviewPCA,
     MultiviewSpectralClustering,
     ScaledViews,
-    SelfOrganizingMap,
 )
 from mmkeras.classical.clustering.choose import ClusterChoice, choose_clusters
-from mmkeras.classical.clustering.drawing import map_figure
 from mmkeras.data.tables.cells import empty_cells, label_names, missing_cells
-from mmkeras.evaluation.clustering import chance_clusters, clustering_metrics, silhouette
+from mmkeras.evaluation.clustering import clustering_metrics, silhouette
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import open_table
@@ -34,14 +33,21 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_text
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import write_markdown
-from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
+from mmkeras.reports.parts import Report
 from mmkeras.schema import Schema
-from mmkeras.studies.cluster_features import Features, cell_words, make_features, row_pictures
+from mmkeras.studies.cluster_deep import deep_embeddings
+from mmkeras.studies.cluster_features import Features, make_features
+from mmkeras.studies.cluster_report import (
+    MAIN,
+    map_section,
+    methods_section,
+    number_section,
+)
+from mmkeras.tasks import task_class
+from mmkeras.training.pretraining.pretrain import ContrastiveSettings
 from mmkeras.training.tensorboard import TensorBoardReport
 
-# Fixed before any labels were looked at: the mean of what its paper suggests.
-MAIN = "spectral, of mean distances"
-FLOORS = ("random clusters of the same sizes", "one cluster")
+DEEP = "k-means, contrastive encoders"
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,17 @@ class ClusterConfig:
 
     Args:
         data: Which rows; all are clustered.
-        clusters: How many clusters; by default chosen without labels, by the silhouette.
+        clusters: How many clusters; by default chosen without labels, by stability and silhouette.
         most: The most clusters that are tried.
         judge: The column whose values the clusters are compared with afterwards; by default the
-            target, if there is one. Neither is an input.
+            target, if it has one class per row. Neither is an input.
         seeds: Each method starts once from each of these.
         neighbors: Of the graphs of spectral clustering.
+        deep: Also cluster what contrastive encoders make of the rows; they are trained for each
+            seed, without labels.
         out: The experiment's folder; by default runs/cluster-NAME/TIME.
-        settings: How cells are read.
+        contrastive: How encoders are trained to agree, with --deep.
+        settings: How cells are read, and encoders.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -66,7 +75,11 @@ class ClusterConfig:
     judge: str | None = None
     seeds: tuple[int, ...] = (0, 1, 2)
     neighbors: int = 20
+    deep: bool = False
     out: Path | None = None
+    contrastive: Annotated[ContrastiveSettings, tyro.conf.arg(name="")] = field(
+        default_factory=ContrastiveSettings
+    )
     settings: Annotated[Settings, tyro.conf.Suppress] = field(default_factory=Settings)
 
 
@@ -79,7 +92,7 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
     Raises:
         ValueError: The judge is an input or does not exist, or a row has no input.
     """
-    table, schema, labels = _rows(config)
+    table, schema, labels = table_and_labels(config)
     features = make_features(table, schema, config.settings)
     print(f"{config.data.name}: {len(table):,} rows; {features.described}")
     out = experiment_folder(config.out, Path("runs") / f"cluster-{config.data.name}")
@@ -89,27 +102,44 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
         number = config.clusters or chosen.n_clusters
         rows, clusters = [], {}
         tasks = list(methods(config, features, number))
+        if config.deep:
+
+            def deep(seed: int) -> np.ndarray:
+                vectors = deep_embeddings(
+                    table, schema, config.settings, config.contrastive, seed=seed, folder=out
+                )
+                return KMeans(number, n_init=10, random_state=seed).fit_predict(vectors)
+
+            tasks += [(DEEP, seed, partial(deep, seed)) for seed in config.seeds]
         with ProgressBar("clusterings", len(tasks)) as progress:
             for method, seed, found in tasks:
                 assigned = found()
                 clusters.setdefault(method, assigned)
-                figures = {"silhouette": silhouette(space, assigned, seed=seed)}
-                rows.append(
-                    {"method": method, "seed": seed, **figures, **_judged(labels, assigned)}
-                )
+                row = {"method": method, "seed": seed}
+                row |= {"silhouette": silhouette(space, assigned, seed=seed)}
+                rows.append(row | _judged(labels, assigned))
                 write_text(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
                 progress.add()
         results = pd.DataFrame(rows)
         names = pd.DataFrame({"row": _row_ids(table, schema), "cluster": clusters[MAIN]})
         write_text(out / "clusters.csv", names.to_csv(index=False))
         _save_projector(out / "tensorboard", features, names, labels)
-        sections = [_methods_section(results, number, labels, clusters[MAIN])]
+        sections = [methods_section(results, number, labels, clusters[MAIN])]
         if chosen is not None:
-            sections.append(_number_section(chosen))
-        sections.append(_map_section(features, table, schema))
-        print(
-            "\n" + write_markdown(_report(config, features, number, sections), out / "summary.md")
+            sections.append(number_section(chosen))
+        sections.append(map_section(features, table, schema))
+        facts = {
+            "modalities": features.described,
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per method and seed": "results.csv",
+            f"each row's cluster ({MAIN}, seed {config.seeds[0]})": "clusters.csv",
+            "to look at the rows in TensorBoard's projector": "tensorboard --logdir tensorboard",
+        }
+        about = (
+            f"{len(table):,} rows in {number} clusters; labels, where there are any, only judge."
         )
+        report = Report(f"{config.data.name}: clusters", about, [], facts, sections)
+        print("\n" + write_markdown(report, out / "summary.md"))
     return results
 
 
@@ -165,12 +195,12 @@ def main_method(
     )
 
 
-def _rows(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None]:
+def table_and_labels(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None]:
     """The table, its schema, and what judges the clusters: a name per row, or NaN."""
     data = config.data
-    if config.judge is not None and data.data is not None and data.schema is None:
-        if config.judge != data.target:
-            data = dataclasses.replace(data, ignore=(*data.ignore, config.judge))
+    inferred = data.data is not None and data.schema is None
+    if inferred and config.judge not in (None, data.target, *data.ignore):
+        data = dataclasses.replace(data, ignore=(*data.ignore, config.judge))
     table, schema, messages = open_table(data, config.settings, need_target=False)
     for message in messages:
         print(message)
@@ -181,8 +211,8 @@ def _rows(config: ClusterConfig) -> tuple[pd.DataFrame, Schema, pd.Series | None
             "Leave them out: --drop-holes leaves out all rows that lack a modality."
         )
     judge = config.judge
-    if judge is None and len(schema.target_columns) == 1:
-        judge = schema.target_columns[0]
+    if judge is None and schema.target is not None and task_class(schema.target).stratified:
+        (judge,) = schema.target_columns
     if judge is None:
         return table, schema, None
     if judge in schema.columns or judge not in table.columns:
@@ -209,83 +239,6 @@ def _row_ids(table: pd.DataFrame, schema: Schema) -> np.ndarray:
     return (table.index if schema.id is None else table[schema.id]).to_numpy()
 
 
-def _methods_section(
-    results: pd.DataFrame, number: int, labels: pd.Series | None, clusters: np.ndarray
-) -> Section:
-    grouped = results.drop(columns="seed").groupby("method", sort=False)
-    means, spread = grouped.mean(), grouped.std(ddof=1)
-    shown = means.map("{:.3f}".format)
-    if results["seed"].nunique() > 1:
-        shown += spread.map(" ± {:.3f}".format)
-    known = None if labels is None else labels.notna().to_numpy()
-    if known is not None:
-        floors = chance_clusters(labels[known].to_numpy(str), clusters[known])
-        for floor, figures in floors.items():
-            shown.loc[floor] = {name: f"{value:.3f}" for name, value in figures.items()}
-    by = "silhouette" if labels is None else "acc"
-    conclusion = (
-        f"{number} clusters. The highest {by} has {means[by].idxmax()} ({means[by].max():.3f}); "
-        f"{MAIN}, which was fixed in advance, has {means.loc[MAIN, by]:.3f}."
-    )
-    if labels is not None:
-        conclusion += (
-            f" Compared with {known.sum():,} known values of {labels.name}, of "
-            f"{labels.nunique()} kinds, which no method has seen. The best of several methods, "
-            "chosen by these values, is no clustering without labels: take the one fixed in advance."
-        )
-    caption = (
-        "The silhouette says how far apart clusters lie, in the scaled views, in which k-means has "
-        "an advantage. acc is the share of rows that are right if each cluster is given one class. "
-        "What is not above the floors has found nothing of these classes. ± is the standard "
-        "deviation between seeds."
-    )
-    return Section(
-        "methods", "Which rows belong together?", conclusion,
-        [Table("methods", shown.fillna("").rename_axis("method"), caption)],
-    )  # fmt: skip
-
-
-def _number_section(chosen: ClusterChoice) -> Section:
-    return Section(
-        "number",
-        "How many clusters?",
-        f"By the silhouette {chosen.n_clusters}, which is taken; by stability "
-        f"{chosen.by_stability}.",
-        [
-            Table(
-                "number",
-                chosen.table,
-                "Where the two disagree, look at both; --clusters sets the number.",
-            )
-        ],
-    )
-
-
-def _map_section(features: Features, table: pd.DataFrame, schema: Schema) -> Section:
-    som = SelfOrganizingMap(standardise=features.standardise, views=features.views).fit(features.X)
-    words = cell_words(features, som.labels_, len(som.prototypes_))
-    pictures = row_pictures(features, table, schema, som.examples(features.X))
-    figure = map_figure(som, features.X, words=words, pictures=pictures)
-    down, across = som.shape_
-    parts: list[Part] = [
-        Picture(
-            "som",
-            figure,
-            "Neighbours on the map are alike. Light areas of the middle picture are groups, dark "
-            "lines the gaps between them.",
-        ),
-        Note("A word in a cell is the term, or column, that its rows have most above the average."),
-    ]
-    return Section(
-        "map",
-        "What is where?",
-        f"A self-organising map of {down} × {across} cells: the rows' mean distance to their cell "
-        f"is {som.quantization_error_:.3f} (rows are {np.sqrt(len(features.views)):.3f} from the "
-        f"mean); {som.topographic_error_:.0%} of the rows have their two nearest cells apart.",
-        parts if words is not None else parts[:1],
-    )
-
-
 def _save_projector(
     folder: Path, features: Features, names: pd.DataFrame, labels: pd.Series | None
 ) -> None:
@@ -299,22 +252,3 @@ def _save_projector(
         metadata[str(labels.name)] = labels.fillna("").astype(str)
     with TensorBoardReport(folder) as board:
         board.embeddings(vectors, metadata, name="views")
-
-
-def _report(
-    config: ClusterConfig, features: Features, number: int, sections: list[Section]
-) -> Report:
-    facts: Mapping[str, str] = {
-        "modalities": features.described,
-        "seeds": ", ".join(map(str, config.seeds)),
-        "one row per method and seed": "results.csv",
-        f"each row's cluster ({MAIN}, seed {config.seeds[0]})": "clusters.csv",
-        "to look at the rows in TensorBoard's projector": "tensorboard --logdir tensorboard",
-    }
-    return Report(
-        f"{config.data.name}: clusters",
-        f"{len(features.X):,} rows in {number} clusters; labels, where there are any, only judge.",
-        [],
-        facts,
-        sections,
-    )

@@ -15,7 +15,7 @@ from mmkeras.classical import ScaledViews
 from mmkeras.classical.features import ModalityFeatures
 from mmkeras.data.kinds import KINDS
 from mmkeras.experiment.settings import Settings
-from mmkeras.schema import Schema
+from mmkeras.schema import Schema, Tabular
 
 TOPICS = 100
 
@@ -72,7 +72,7 @@ def make_features(table: pd.DataFrame, schema: Schema, settings: Settings) -> Fe
         parts.append(part)
         views[name] = slice(start, start := start + part.shape[1])
     said = [name for name in views if fitted.sparse_[name]] or [
-        name for name in views if schema[name].kind == "tabular"
+        name for name in views if isinstance(schema[name], Tabular)
     ]
     kept = np.concatenate([np.arange(len(names))[fitted.views_[name]] for name in said] or [[]])
     kept = kept.astype(int)

@@ -187,7 +187,7 @@ def test_the_number_of_clusters_is_found_without_labels(three):
         X, MultiviewKMeans(views=[4, 2], n_init=2, random_state=0), [5, 2, 3, 4], draws=3,
         space=ScaledViews([4, 2]).fit_transform(X),
     )  # fmt: skip
-    assert found.n_clusters == found.by_stability == 3
+    assert found.n_clusters == found.by_silhouette == found.by_stability == 3
     assert found.table.index.tolist() == [2, 3, 4, 5]
     assert found.table.loc[3, "stability"] == 1 > found.table.loc[5, "stability"]
     with pytest.raises(ValueError, match=r"between 2 and 71.*Received: \[1, 2\]"):

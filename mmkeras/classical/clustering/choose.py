@@ -15,18 +15,24 @@ from sklearn.utils.validation import _num_samples
 from mmkeras.evaluation.clustering import silhouette
 from mmkeras.progress import ProgressBar
 
+# How far below the highest stability a number of clusters still counts as stable.
+_STABLE = 0.1
+
 
 class ClusterChoice(NamedTuple):
     """What `choose_clusters` found.
 
     Args:
-        n_clusters: The number with the highest silhouette; of equal ones the smallest.
+        n_clusters: Of the numbers whose stability is within 0.1 of the highest, the one with the
+            highest silhouette.
+        by_silhouette: The number with the highest silhouette of all; of equal ones the smallest.
         by_stability: The number with the highest stability; of equal ones the largest, since few
             clusters are stable more easily.
         table: One row per number of clusters: `silhouette`, `stability`, and `± (stability)`.
     """
 
     n_clusters: int
+    by_silhouette: int
     by_stability: int
     table: pd.DataFrame
 
@@ -48,8 +54,9 @@ def choose_clusters(
       are compared by the adjusted Rand index. The figure is the mean over the pairs. A number of
       clusters that is not in the data splits or joins groups differently each time.
 
-    The two often disagree, and neither knows what the clusters are for. A high stability of very
-    few clusters may mean coarse groups of what one is looking for.
+    The silhouette alone likes few clusters, also where a cut through the middle of one would do as
+    well elsewhere; stability then is low. Both together, see `ClusterChoice`, still do not know
+    what the clusters are for: coarse groups may be stable, and groups within them, too.
 
     Args:
         X: `(rows, features)`.
@@ -57,7 +64,7 @@ def choose_clusters(
         numbers: The numbers of clusters to try, each 2 or more.
         space: What distances of the silhouette are measured in, `(rows, any)`, for example
             `ScaledViews` or `MultiviewLSA` of X; by default X.
-        draws: How many parts; 0 leaves stability out.
+        draws: How many parts, 2 or more.
         share: Of the rows in a part.
         seed: Draws the parts.
 
@@ -66,8 +73,8 @@ def choose_clusters(
     >>> from sklearn.cluster import KMeans
     >>> X = np.random.default_rng(0).normal(size=(90, 2)) + np.repeat([[0], [9], [30]], 30, axis=0)
     >>> choice = choose_clusters(X, KMeans(random_state=0), range(2, 6))
-    >>> choice.n_clusters, choice.by_stability
-    (3, 3)
+    >>> choice.n_clusters, choice.by_silhouette, choice.by_stability
+    (3, 3, 3)
     >>> list(choice.table.columns)
     ['silhouette', 'stability', '± (stability)']
 
@@ -83,8 +90,8 @@ def choose_clusters(
             f"The numbers of clusters to try are between 2 and {size - 1}, less than the rows of a "
             f"part. Received: {numbers}."
         )
-    if draws == 1 or draws < 0:
-        raise ValueError(f"`draws` is 0, or 2 or more to compare. Received: {draws}.")
+    if draws < 2:
+        raise ValueError(f"`draws` is 2 or more, to compare. Received: {draws}.")
     space = X if space is None else space
     random = np.random.default_rng(seed)
     parts = [np.sort(random.choice(rows, size, replace=False)) for _ in range(draws)]
@@ -92,16 +99,19 @@ def choose_clusters(
     with ProgressBar("numbers of clusters", len(numbers)) as progress:
         for number in numbers:
             model = clone(estimator).set_params(n_clusters=number)
-            row = {"silhouette": silhouette(space, model.fit_predict(X), seed=seed)}
-            if draws:
-                agreements = _agreements(X, model, parts)
-                row |= {"stability": np.mean(agreements), "± (stability)": np.std(agreements)}
-            found[number] = row
+            agreements = _agreements(X, model, parts)
+            found[number] = {
+                "silhouette": silhouette(space, model.fit_predict(X), seed=seed),
+                "stability": np.mean(agreements),
+                "± (stability)": np.std(agreements),
+            }
             progress.add()
     table = pd.DataFrame(found).T.rename_axis("clusters")
-    best = int(table["silhouette"].fillna(-1.0).idxmax())
-    stable = int(table["stability"][::-1].idxmax()) if draws else best
-    return ClusterChoice(best, stable, table)
+    apart, stability = table["silhouette"].fillna(-1.0), table["stability"]
+    stable = apart[stability >= stability.max() - _STABLE]
+    return ClusterChoice(
+        int(stable.idxmax()), int(apart.idxmax()), int(stability[::-1].idxmax()), table
+    )
 
 
 def _agreements(X: Any, model: ClusterMixin, parts: list[np.ndarray]) -> list[float]:

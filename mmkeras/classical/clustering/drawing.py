@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import RegularPolygon
+from matplotlib.patheffects import withStroke
 
 from mmkeras.classical.clustering.som import SelfOrganizingMap
 from mmkeras.plotting import new_figure, plain
@@ -49,9 +50,11 @@ def map_figure(
     extra = words is not None or bool(pictures)
     across, down = np.ptp(som.positions_, axis=0) + 2
     width = 4.4
-    figure = new_figure((2 + extra) * width, float(np.clip(width * down / across, 1.5, 9)))
+    ratios = [1.0, 1.0, 1.7] if extra else [1.0, 1.0]  # what is in the cells needs room
+    height = max(ratios) * width * down / across
+    figure = new_figure(sum(ratios) * width, float(np.clip(height, 1.5, 9)))
     hits, walls = som.hits(X), som.u_matrix()
-    panels = figure.subplots(1, 2 + extra, squeeze=False)[0]
+    panels = figure.subplots(1, 2 + extra, squeeze=False, width_ratios=ratios)[0]
     for axes, values, title, colours in (
         (panels[0], hits, "rows per cell", "Blues"),
         (panels[1], walls, "distance to the neighbours' prototypes", "Greys"),
@@ -91,7 +94,7 @@ def _contents(
     half = 0.42
     for cell, (x, y) in enumerate(som.positions_):
         if cell in pictures:
-            picture = pictures[cell]
+            picture = np.squeeze(pictures[cell])  # grey ones may have an axis of one channel
             axes.imshow(
                 picture,
                 extent=(x - half, x + half, y + half, y - half),
@@ -99,7 +102,11 @@ def _contents(
                 zorder=2,
             )
         if words is not None and words[cell] and len(words) <= _MOST_CELLS_WITH_WORDS:
-            axes.text(x, y, plain(words[cell], 14), fontsize=5, ha="center", va="center", zorder=3)
+            lower = 0.35 if cell in pictures else 0.0
+            text = axes.text(
+                x, y + lower, plain(words[cell], 12), fontsize=5, ha="center", zorder=3
+            )
+            text.set(va="center", path_effects=[withStroke(linewidth=1.5, foreground="white")])
     # Pictures change the limits.
     (left, top), (right, bottom) = som.positions_.min(axis=0) - 1, som.positions_.max(axis=0) + 1
     axes.set(xlim=(left, right), ylim=(bottom, top))

@@ -23,7 +23,7 @@ from sklearn.utils.extmath import row_norms
 Kernels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 # So many training rows tell the median distance.
-_SAMPLE = 1000
+_SAMPLE = 500
 
 
 class Kernel(NamedTuple):
@@ -96,7 +96,7 @@ def fit_kernels(
 
     The variance of a kernel is that of the rows in its feature space,
     `mean_i k(x_i, x_i) - mean_ij k(x_i, x_j)`; a kernel with a larger one would count for more only
-    because of its units. Both are estimated from up to 1,000 training rows.
+    because of its units. Both are estimated from up to 500 training rows.
 
     Args:
         views: Each view's training rows.

@@ -198,6 +198,9 @@ class MultipleKernelClassifier(ClassifierMixin, _MultipleKernelMachine):
     classes, which share one kernel, EasyMKL is learnt for each class against the rest and averaged.
     The machine is scikit-learn's `SVC`, which decides between pairs of classes.
 
+    SimpleMKL and EasyMKL (the more, the smaller `balance`) judge a kernel by how well it separates
+    the training rows, which a view of many noisy features does too; alignment does not fall for it.
+
     Kernels are scaled to a variance of 1 in feature space. Features are not scaled: put a
     `StandardScaler` before, unless features of a view have one unit. There are no probabilities;
     `CalibratedClassifierCV` makes some of `decision_function`.

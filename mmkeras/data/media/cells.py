@@ -202,7 +202,5 @@ def _end_with(names: Sequence[str], suffixes: tuple[str, ...]) -> bool:
 
 def is_there(path: str, folders: bool) -> bool:
     """Whether there is a file, or if `folders` a folder, of this name."""
-    try:
-        return Path(path).is_file() or (folders and Path(path).is_dir())
-    except (OSError, ValueError):  # a text that is too long for a file name, a null character
-        return False
+    # Unlike a Path, these take half the time, and say no to a text that cannot be a name at all.
+    return os.path.isfile(path) or (folders and os.path.isdir(path))  # noqa: PTH112, PTH113

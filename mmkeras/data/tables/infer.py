@@ -92,7 +92,7 @@ def infer_schema(
 
     >>> frame = pd.DataFrame({"my photo": ["a.png", "b.png"], "label": ["cat", "dog"]})
     >>> infer_schema(frame).schema.modalities
-    (Image(name='my_photo', column='my photo'),)
+    (Image(name='my_photo', column='my photo', several=False),)
     """
     if not isinstance(table, pd.DataFrame):
         table = Path(table).expanduser()
