@@ -20,8 +20,8 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
+from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
 
-MODEL, PREPROCESSING = "model.keras", "preprocessing.json"
 CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
 
@@ -145,16 +145,6 @@ class Run:
         predictions.attrs["skipped"] = skipped
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
-
-
-def load_model(folder: str | Path) -> keras.Model:
-    """Loads `model.keras` from a run folder, and only from inside it, in Keras' safe mode."""
-    folder = Path(folder).resolve()
-    path = folder / MODEL
-    # A directory, or a link to a file of another kind, takes other, less guarded ways into Keras.
-    if path.is_symlink() or not path.is_file():
-        raise FileNotFoundError(f"{MODEL} must be a file in {folder} itself.")
-    return keras.saving.load_model(path, safe_mode=True)
 
 
 def predictions_frame(

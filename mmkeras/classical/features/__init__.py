@@ -1,6 +1,7 @@
 """Features of each kind of modality for classical models, one file each."""
 
 from mmkeras.classical.features.audio import AudioFeatures
+from mmkeras.classical.features.encoder import EncoderFeatures
 from mmkeras.classical.features.extractor import Extractor, PreparedFeatures
 from mmkeras.classical.features.image import ImageFeatures
 from mmkeras.classical.features.modality_features import ModalityFeatures
@@ -12,6 +13,7 @@ from mmkeras.classical.features.video import VideoFeatures
 __all__ = [
     "FEATURES",
     "AudioFeatures",
+    "EncoderFeatures",
     "Extractor",
     "ImageFeatures",
     "ModalityFeatures",
