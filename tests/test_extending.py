@@ -29,6 +29,7 @@ import numpy as np
 
 import mmkeras
 from mmkeras.audit import AuditSettings, audit
+from mmkeras.classical.features import ModalityFeatures
 from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.settings import ModelSettings
 from mmkeras.schema import Count, Image, Position, Text
@@ -65,8 +66,14 @@ assert fitted.spec.shape == (15,) and max(abs(fitted.vectors(table["place"])[:, 
 assert run.preprocessing.task.loss().name == "poisson"
 predicted = run.predict(splits.test.drop(columns="sum"))["predicted"]
 assert len(predicted) == len(splits.test) and (predicted > 0).all()
-wanted = AuditSettings(train="none", explain=2, draws=20, swaps=1)
+wanted = AuditSettings(train="none", floor="on", explain=2, draws=20, swaps=1)
 report = audit(run, splits=splits, settings=wanted)
+features = ModalityFeatures(schema).fit(splits.train)
+assert [n for n in features.get_feature_names_out() if n.startswith("place")][:2] == [
+    "place__x",
+    "place__y",
+]
+assert "r2" in report.section("floor").values["test"]
 values = {section.name: section.values for section in report.sections}
 assert len(values["noise"]["curves"]["picture / posterize"]) == 6
 wrong = values["worst"]["wrong"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from sklearn.linear_model import Lasso
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+
+if TYPE_CHECKING:
+    from mmkeras.tasks import Task
 
 _BINS = 8  # of numbers, equally frequent
 _BLOCK = 512  # columns that are made dense at once
@@ -54,14 +58,31 @@ def select_features(
         - [Tibshirani, 1996](https://doi.org/10.1111/j.2517-6161.1996.tb02080.x) (L1)
     """
     check_filter(method, keep)
+    width = X.shape[1]
+    number = min(width, max(1, round(keep * width) if keep < 1 else int(keep)))
+    return np.sort(rank_features(X, targets, method, number, classes))
+
+
+def rank_features(
+    X: Any, targets: np.ndarray | None, method: str, number: int, classes: bool = True
+) -> np.ndarray:
+    """The positions of so many features, the best first; arguments as for `select_features`."""
     if targets is None and method != "variance":
         raise ValueError(
             f"The filter {method!r} needs a target to judge features by. Without one, only "
             "'variance' is possible."
         )
-    width = X.shape[1]
-    number = min(width, max(1, round(keep * width) if keep < 1 else int(keep)))
-    return np.sort(FILTERS[method](X, targets, number, classes))
+    return FILTERS[method](X, targets, number, classes)
+
+
+def targets_of(task: Task | None, frame: pd.DataFrame) -> tuple[np.ndarray | None, bool]:
+    """What filters judge features by: targets `(rows, outputs)`, and whether they are classes.
+
+    There are none without a target, or where a row has one for each of its steps.
+    """
+    if task is None or task.per_step:
+        return None, True
+    return task.encode(frame), task.has_classes
 
 
 def check_filter(method: str, keep: float) -> None:
@@ -72,6 +93,17 @@ def check_filter(method: str, keep: float) -> None:
         raise ValueError(
             f"`keep` is a number of features, or a share between 0 and 1. Received: {keep}."
         )
+
+
+def check_filter_settings(owner: str, filter: str, keep: float | None) -> None:
+    """Refuses a kind's settings `filter` and `keep` that do not exist or have no effect."""
+    if filter == "none":
+        if keep is not None:
+            raise ValueError(f"{owner}: `keep` has no effect without a `filter`. Received: {keep}.")
+    elif keep is None:
+        raise ValueError(f"{owner}: `filter` needs `keep`: how many features, or which share.")
+    else:
+        check_filter(filter, keep)
 
 
 def _by_variance(X: Any, targets: Any, number: int, classes: bool) -> np.ndarray:

@@ -140,6 +140,9 @@ def fit_preprocessing(
     if not len(train):
         raise ValueError("There are no training rows.")
     holes = missing_cells(train, schema)
+    task = None
+    if schema.target is not None:
+        task = task_class(schema.target).fit(train, schema.target)
     modalities = {}
     for modality in schema.modalities:
         kind = KINDS[modality.kind]
@@ -153,12 +156,10 @@ def fit_preprocessing(
         rows = train[~holes[modality.name]]
         if not len(rows):
             raise ValueError(f"No training row has the modality {modality.name!r}.")
-        modalities[modality.name] = kind.preprocessor.fit(rows, modality, given)
+        fitted = kind.preprocessor.fit(rows, modality, given)
+        modalities[modality.name] = kind.filtered(rows, modality, fitted, task)
     if presence is None:
         presence = bool(holes.to_numpy().any())
-    task = None
-    if schema.target is not None:
-        task = task_class(schema.target).fit(train, schema.target)
     marks = noted(train, DECIMAL_MARKS) or {}
     own = (*schema.columns, *schema.target_columns)
     marks = {column: mark for column, mark in marks.items() if column in own}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from mmkeras.experiment.rows import Rows, look_at_rows, open_table, save_finding
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
 from mmkeras.progress import ProgressBar
-from mmkeras.reports.markdown import write_markdown
+from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import subset_name
 from mmkeras.tasks import Task, task_class
@@ -48,6 +49,7 @@ class ClassicalConfig:
         inner: In how many parts the training rows are cut to choose settings.
         seed: Of methods that draw.
         out: The experiment's folder; by default runs/classical-NAME/TIME.
+        results: A folder to which the table is copied, under the data set's name.
         settings: How cells are read.
     """
 
@@ -59,6 +61,7 @@ class ClassicalConfig:
     inner: int = 3
     seed: int = 0
     out: Path | None = None
+    results: Path | None = None
     settings: Annotated[Settings, tyro.conf.Suppress] = field(default_factory=Settings)
 
 
@@ -91,6 +94,14 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
         judged.predictions().to_parquet(out / PREDICTIONS)
         report = _report(config, results, judged, splits)
         print("\n" + write_markdown(report, out / "summary.md"))
+    if config.results is not None:
+        config.results.mkdir(parents=True, exist_ok=True)
+        name = config.data.name
+        kept = results.drop(columns=["seconds"]).round(5)
+        write_text(config.results / f"{name}.csv", kept.to_csv(index=False))
+        facts = {"one row per model": f"{name}.csv"}
+        text = report_markdown(dataclasses.replace(report, facts=facts))
+        write_text(config.results / f"{name}.md", text)
     return results
 
 

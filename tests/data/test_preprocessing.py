@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from mmkeras.data.kinds import ImageSettings, TabularSettings, TextSettings
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.files import write_json
@@ -129,3 +130,45 @@ def test_a_modality_without_a_single_usable_cell_is_an_error():
     frame = pd.DataFrame({"t": [None, None], "u": ["x", "y"], "label": ["a", "b"]})
     with pytest.raises(ValueError, match="No training row has the modality 't'"):
         fit_preprocessing(frame, Schema([Text("t"), Text("u")], "label"))
+
+
+FILTERED = {
+    "facts": TabularSettings(filter="mutual_information", keep=1),
+    "note": TextSettings(filter="mutual_information", keep=0.5),
+}
+
+
+def test_a_filter_keeps_what_says_something_and_is_saved(small_table, tmp_path, capsys):
+    frame, schema = small_table
+    fitted = fit_preprocessing(frame, schema, FILTERED)
+    facts, note = fitted.modalities["facts"], fitted.modalities["note"]
+    assert facts.left_out == ("place",) and fitted.inputs["facts"].shape == (1,)
+    assert {"sun", "moon"} <= set(note.vocabulary) and "hill" not in note.vocabulary
+    assert len(note.vocabulary) == 9 == fitted.inputs["note"].shape[0] == len(note.idf)
+    said = capsys.readouterr().out
+    assert "leaves out ['place']" in said and "keeps 9 of 18 terms" in said
+    fitted.save(tmp_path / "preprocessing.json")
+    again = Preprocessing.load(tmp_path / "preprocessing.json")
+    whole = fit_preprocessing(frame, schema)
+    batches = [next(iter(Pipeline(frame, each).evaluate()))[0] for each in (fitted, again, whole)]
+    for name in schema.names:
+        np.testing.assert_array_equal(batches[0][name], batches[1][name])
+    # What is kept is what it was without a filter.
+    np.testing.assert_array_equal(batches[0]["facts"][:, 0], batches[2]["facts"][:, 0])
+
+
+def test_a_filter_without_a_target_or_without_effect_is_refused(small_table):
+    frame, schema = small_table
+    unlabelled = Schema(schema.modalities, None)
+    with pytest.raises(ValueError, match="only 'variance' is possible"):
+        fit_preprocessing(frame, unlabelled, FILTERED)
+    by_variance = {"note": TextSettings(filter="variance", keep=3)}
+    assert len(fit_preprocessing(frame, unlabelled, by_variance).modalities["note"].vocabulary) == 3
+    for wrong, words in (
+        ({"keep": 3}, "no effect without a `filter`"),
+        ({"filter": "l1"}, "`filter` needs `keep`"),
+        ({"filter": "best", "keep": 3}, "A filter is one of"),
+    ):
+        for settings in (TextSettings, TabularSettings):
+            with pytest.raises(ValueError, match=words):
+                settings(**wrong)

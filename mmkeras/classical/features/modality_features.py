@@ -40,7 +40,8 @@ class ModalityFeatures(TransformerMixin, BaseEstimator):
 
     Args:
         schema: Which column is what. Its target is not read.
-        settings: Preprocessing settings by modality, as for `mmkeras.fit_preprocessing`.
+        settings: Preprocessing settings by modality, as for `mmkeras.fit_preprocessing`. A filter
+            among them is for deep models; here it is the argument `filter`.
         extractors: By modality or by kind, an `Extractor` instead of the kind's own.
         filter: Keeps some of each modality's features; its `views` are not read. All but
             `ViewFilter("variance")` need `y`.

@@ -21,6 +21,7 @@ from mmkeras.schema import Modality
 
 if TYPE_CHECKING:
     from mmkeras.data.media.stores import MediaStore
+    from mmkeras.tasks import Task
 
 PICTURE_SIZE = 96
 _BATCH = 256  # cells that are made inputs at once
@@ -157,6 +158,17 @@ class Kind(ABC, Generic[S, F]):
     def common_length(self, values: Any, fitted: F) -> int | None:
         """The length that raw values, or what a corruption makes of them, are padded to."""
         return None
+
+    def filtered(self, frame: pd.DataFrame, modality: Any, fitted: F, task: Task | None) -> F:
+        """The fitted state, of which only some features are kept, where its settings say so.
+
+        Args:
+            frame: The training rows that have the modality.
+            modality: Which columns.
+            fitted: The fitted state.
+            task: The fitted target, by which features are judged; `None` without a target.
+        """
+        return fitted
 
     def unprepared(
         self, frame: pd.DataFrame, modality: Any, fitted: F, source: Source

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.filters import check_filter_settings, rank_features, targets_of
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.scaling import (
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from mmkeras.data.sources import InputMaker
+    from mmkeras.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,15 @@ class TabularSettings:
             interquartile range), `"log"` (the standard scaling of sign(x) log(1 + |x|)),
             `"quantile"` (the rank, as a z-score), or `"auto"`: what suits each column's training
             rows, which is the standard scaling unless a few rows decide the deviation.
+        filter: Keep only some columns: `"variance"`, `"mutual_information"`, `"mrmr"` or `"l1"`, by
+            the training rows; `"none"` for all. See `mmkeras.data.filters`.
+        keep: With a filter, how many columns (from 1 on), or which share of them.
     """
 
     max_categories: int = 1000
     scaling: str = "auto"
+    filter: str = "none"
+    keep: float | None = None
 
     def __post_init__(self):
         check_choice("TabularSettings", "scaling", self.scaling, ("auto", *SCALINGS))
@@ -60,6 +67,7 @@ class TabularSettings:
             raise ValueError(
                 f"`max_categories` must be at least 1. Received: {self.max_categories}."
             )
+        check_filter_settings("TabularSettings", self.filter, self.keep)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class TabularPreprocessor:
         shared: By column, the rarer categories, which share one input.
         dates: By column of dates and part of them (year, month, ...): mean, deviation, and limits.
         zoned: The columns of dates whose cells have a time zone: their parts are those of UTC.
+        left_out: The columns that the filter does not keep.
     """
 
     settings: TabularSettings
@@ -97,6 +106,7 @@ class TabularPreprocessor:
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dates: dict[str, dict[str, tuple[float, float, float, float]]] = field(default_factory=dict)
     zoned: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def spec(self) -> InputSpec:
@@ -108,15 +118,42 @@ class TabularPreprocessor:
     @property
     def input_names(self) -> tuple[str, ...]:
         """What the places of the input vector hold, in their order."""
-        names = []
+        return tuple(f"{column}{part}" for column, part in self._places_of_inputs())
+
+    def _places_of_inputs(self) -> list[tuple[str, str]]:
+        """The column of each place, and which part of it the place holds."""
+        places = []
         for column in self.mean:
-            names += [column, *[f"{column} empty"] * (column in self.indicated)]
+            places += [(column, ""), *[(column, " empty")] * (column in self.indicated)]
         for column, parts in self.dates.items():
-            names += [f"{column} {part}" for part in parts]
-            names += [f"{column} empty"] * (column in self.indicated)
+            places += [(column, f" {part}") for part in parts]
+            places += [(column, " empty")] * (column in self.indicated)
         for column, known in self.categories.items():
-            names += [f"{column} unknown", *(f"{column}={name}" for name in known)]
-        return tuple(names)
+            places += [(column, " unknown"), *((column, f"={name}") for name in known)]
+        return places
+
+    def filtered(self, frame: pd.DataFrame, task: Task | None) -> TabularPreprocessor:
+        """The same without the columns that the settings' filter does not keep.
+
+        A column is as good as the best place of the input vector that it has.
+        """
+        settings, places = self.settings, self._places_of_inputs()
+        targets, classes = targets_of(task, frame)
+        order = rank_features(self.vectors(frame), targets, settings.filter, len(places), classes)
+        ranked = list(dict.fromkeys(places[place][0] for place in order))
+        columns = list(dict.fromkeys(column for column, _ in places))
+        keep = settings.keep or 1
+        number = max(1, round(keep * len(columns)) if keep < 1 else int(keep))
+        kept = set(ranked[:number])
+        left_out = tuple(column for column in columns if column not in kept)
+        by_column = ("mean", "deviation", "categories", "methods", "limits", "knots", "shared",
+                     "dates")  # fmt: skip
+        parts: dict[str, Any] = {
+            name: {c: v for c, v in getattr(self, name).items() if c in kept} for name in by_column
+        }
+        indicated = tuple(column for column in self.indicated if column in kept)
+        zoned = tuple(column for column in self.zoned if column in kept)
+        return replace(self, **parts, indicated=indicated, zoned=zoned, left_out=left_out)
 
     @classmethod
     def fit(
@@ -286,6 +323,13 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
         role = next(r for r, first in DATE_ROLES.items() if first is modality.day_first)
         others = dict.fromkeys(modality.categorical, "label") | dict.fromkeys(modality.dates, role)
         return roles | {column: role for column, role in others.items() if column not in roles}
+
+    def filtered(self, frame, modality, fitted, task) -> TabularPreprocessor:
+        if fitted.settings.filter == "none":
+            return fitted
+        filtered = fitted.filtered(frame, task)
+        print(f"{modality.name!r}: {fitted.settings.filter} leaves out {list(filtered.left_out)}")
+        return filtered
 
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource

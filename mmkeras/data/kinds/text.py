@@ -7,14 +7,16 @@ import numbers
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_matrix
 
+from mmkeras.data.filters import check_filter_settings, select_features, targets_of
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.tables.cells import EXACT, Problem, empty_cells, object_series, shown_cell
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from mmkeras.data.sources import InputMaker
+    from mmkeras.tasks import Task
 
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
 
@@ -47,6 +50,9 @@ class TextSettings:
         ngrams: For bags: the longest run of words that counts as a term.
         characters: For bags: the longest run of characters inside a word that counts as a term
             too (2 or more), so that words never seen resemble those that were; 0 for none.
+        filter: Keep only some terms of the vocabulary: `"variance"`, `"mutual_information"`,
+            `"mrmr"` or `"l1"`, by the training rows; `"none"` for all. See `mmkeras.data.filters`.
+        keep: With a filter, how many terms (from 1 on), or which share of them.
     """
 
     representation: str = "tfidf"
@@ -58,6 +64,8 @@ class TextSettings:
     stemmer: str | None = None
     ngrams: int = 1
     characters: int = 0
+    filter: str = "none"
+    keep: float | None = None
 
     def __post_init__(self):
         choices = ("tokens", "counts", "binary", "tfidf")
@@ -72,6 +80,7 @@ class TextSettings:
             )
         if self.representation == "tokens" and (self.ngrams > 1 or self.characters):
             raise ValueError("`ngrams` and `characters` are for bags, not for token sequences.")
+        check_filter_settings("TextSettings", self.filter, self.keep)
         if isinstance(self.stop_words, list):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
 
@@ -116,6 +125,20 @@ class TextPreprocessor:
         if settings.representation == "tfidf":
             idf = tuple(float(np.log((1 + len(texts)) / (1 + n)) + 1) for _, n in kept)
         return cls(settings, tuple(word for word, _ in kept), idf)
+
+    def filtered(self, frame: pd.DataFrame, modality: Text, task: Task | None) -> TextPreprocessor:
+        """The same without the terms that the settings' filter does not keep."""
+        texts, (targets, classes) = list(frame[modality.column]), targets_of(task, frame)
+        ids = [[i - FIRST_WORD for i in each if i != UNKNOWN] for each in self.whole_ids(texts)]
+        ends = np.cumsum([0, *map(len, ids)])
+        columns = np.fromiter(itertools.chain.from_iterable(ids), np.int64, ends[-1])
+        shape = (len(ids), len(self.vocabulary))
+        counts = csr_matrix((np.ones(len(columns)), columns, ends), shape=shape)
+        settings = self.settings
+        kept = select_features(counts, targets, settings.filter, settings.keep or 1, classes)
+        vocabulary = tuple(self.vocabulary[place] for place in kept)
+        idf = tuple(self.idf[place] for place in kept) if self.idf else ()
+        return replace(self, vocabulary=vocabulary, idf=idf)
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -244,6 +267,16 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
                 stacklevel=5,
             )
         return object_series(values, cells), problems
+
+    def filtered(self, frame, modality, fitted, task) -> TextPreprocessor:
+        if fitted.settings.filter == "none":
+            return fitted
+        filtered = fitted.filtered(frame, modality, task)
+        print(
+            f"{modality.name!r}: {fitted.settings.filter} keeps {len(filtered.vocabulary):,} of "
+            f"{len(fitted.vocabulary):,} terms"
+        )
+        return filtered
 
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
