@@ -55,5 +55,5 @@ def test_the_example_is_ten_lines_of_code():
 
 def test_every_file_that_the_readme_names_exists():
     text = README.read_text(encoding="utf-8")
-    for path in re.findall(r"(?:mmkeras|experiments|docs|tests|notebooks)/[\w./]*\w", text):
+    for path in re.findall(r"(?:mmkeras|experiments|docs|tests|notebooks)/[\w./-]*\w", text):
         assert (README.parent / path).exists(), path
