@@ -5,9 +5,11 @@
 
 Five folds, `StratifiedKFold(5, shuffle=True, random_state=0)`, of each method on all views and of
 the simple ones on each view alone. Everything is fitted on a fold's training rows; what a method
-leaves open (C, widths) is chosen by three more folds of these. Leaves, for each set, NAME.csv with
-one row per method and fold, and NAME.md with means and which methods reach the target. The targets
-are what the best of a few scikit-learn models reached with settings chosen by hand.
+leaves open (C, widths) is chosen by three more folds of these. Leaves, for each set,
+supervised_NAME.csv with one row per method and fold, and supervised_NAME.md with means and which
+methods reach the target. The targets are what the best of a few scikit-learn models reached with
+settings chosen by hand. Methods that the CSV file has are not fitted again;
+delete it to start anew.
 
 The sets have no stated licence and are not downloaded: see `mmkeras/data/datasets/multiview.py`.
 Small matrices are multiplied faster by one thread than by several: OMP_NUM_THREADS=1.
@@ -166,13 +168,19 @@ def contestants(
 
 
 def compare(name: str, words: Sequence[str], path: Path) -> pd.DataFrame:
-    """One row per method, views and fold: accuracy, and what was chosen; saved as it grows."""
+    """One row per method, views and fold: accuracy, and what was chosen; saved as it grows.
+
+    Methods whose rows are in the file already are not fitted again.
+    """
     data = load_views(name)
     folds = list(
         StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(np.zeros(len(data.y)), data.y)
     )
-    rows = []
+    rows = pd.read_csv(path).fillna("").to_dict("records") if path.is_file() else []
+    known = {(row["method"], row["views"]) for row in rows}
     for method, views, estimator, X in contestants(name, data, words):
+        if (method, views) in known:
+            continue
         started = time.perf_counter()
         for fold, (train, test) in enumerate(folds):
             with warnings.catch_warnings():
@@ -245,8 +253,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, pd.DataFrame]:
     config.out.mkdir(parents=True, exist_ok=True)
     found = {}
     for name in config.data:
-        found[name] = compare(name, config.methods, config.out / f"{name}.csv")
-        print(write_markdown(report(name, found[name]), config.out / f"{name}.md"))
+        found[name] = compare(name, config.methods, config.out / f"supervised_{name}.csv")
+        print(write_markdown(report(name, found[name]), config.out / f"supervised_{name}.md"))
     return found
 
 
