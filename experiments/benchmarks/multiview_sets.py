@@ -218,17 +218,22 @@ def report(name: str, results: pd.DataFrame) -> Report:
     table = table.sort_values("accuracy, %", ascending=False, kind="stable")
     table.index = [f"{method} ({views})" for method, views in table.index]
     best = table.index[0]
-    reached = list(table.index[table["target"] == "yes"])
-    short = 100 * target - table["accuracy, %"].iloc[0]
-    verdict = (
-        f"{len(reached)} of {len(table)} reach {100 * target:.1f} %: {', '.join(reached)}."
-        if reached
-        else f"None reaches {100 * target:.1f} %; the best, {best}, is {short:.1f} points short."
-    )
+    together = [place.endswith("(all)") for place in table.index]
+    verdict = [f"{(table['target'] == 'yes').sum()} of {len(table)} reach {100 * target:.1f} %."]
+    for which, part in (
+        ("of all views", table[together]),
+        ("of a single view", table[np.logical_not(together)]),
+    ):
+        if len(part):
+            verdict.append(
+                f"The best {which}, {part.index[0]}, has {part['accuracy, %'].iloc[0]:.1f} %, "
+                f"{part['accuracy, %'].iloc[0] - 100 * target:+.1f} points from the target."
+            )
     caption = (
         f"Mean and standard deviation over {FOLDS} folds. The target, {100 * target:.1f} %, counts "
         "as reached by the mean rounded to a tenth. Several views are worth it where a method on "
-        "all beats the best single one by more than the deviation between folds."
+        "all beats the best single one by more than the deviation between folds. The best of so "
+        "many methods was picked on these very folds, and is a little worse on new rows."
     )
     return Report(
         f"{name}: classical models of several views",
@@ -238,7 +243,10 @@ def report(name: str, results: pd.DataFrame) -> Report:
         {"written by": f"experiments/benchmarks/multiview_sets.py --data {name}"},
         [
             Section(
-                "methods", "Which methods?", verdict, [Table("methods", table, caption, digits=1)]
+                "methods",
+                "Which methods?",
+                " ".join(verdict),
+                [Table("methods", table, caption, digits=1)],
             )
         ],
     )
