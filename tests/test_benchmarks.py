@@ -298,3 +298,43 @@ def test_clusters_of_views_are_judged_against_floors(tmp_path, monkeypatch, caps
     assert "k-means, one view (left)" in shown and "## Numbers of clusters" in shown
     numbers = pd.read_csv(tmp_path / "clusters_numbers.csv").set_index("set")
     assert numbers.loc["cub", "chosen"] == 2
+
+
+def test_kernels_are_timed_and_weighed():
+    kernels = load("kernels")
+    config = kernels.KernelsConfig(rows=100, views=2, features=5, classes=2)
+    for weights in ("mean", "simple"):
+        found = kernels.measure(config, weights)
+        assert found["seconds"] > 0 and found["gigabytes"] > 0.05
+        assert 0.5 < found["accuracy"] <= 1 <= found["machines"]
+
+
+@pytest.mark.slow
+def test_kernels_are_measured_in_processes_of_their_own():
+    table, results = run("kernels", "--rows", 100, "--views", 2, "--weights", "mean", "easy")
+    assert list(results) == ["mean", "easy"] and "100 rows, 2 views" in table
+
+
+@pytest.mark.parametrize("name", ["mfeat", "3sources"])
+def test_methods_of_views_are_compared_and_not_twice(name, tmp_path, monkeypatch, capsys):
+    sets = load("multiview_sets")
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = random.poisson(1 + 3 * y[:, None], (60, 5)).astype(float)
+    data = sets.ViewsAndClasses(X, {"left": 3, "right": 2}, y)
+    if name in sets.TEXTS:
+        data = data._replace(X=scipy.sparse.csr_array(X))
+    monkeypatch.setattr(sets, "load_views", lambda _: data)
+    arguments = ["--data", name, "--out", str(tmp_path), "--methods", "frequent", "naive Bayes"]
+    first = sets.main(arguments)[name]
+    assert list(first.groupby(["method", "views"], sort=False).groups) == [
+        ("most frequent class", "all"),
+        *[("naive Bayes", views) for views in ("all", "left", "right")],
+    ]
+    assert first.groupby("method")["accuracy"].mean()["most frequent class"] == 0.5
+    more = sets.main([*arguments, "kernels, alignment"])[name]
+    assert (more["fold"].value_counts() == 5).all() and len(more) == 25
+    assert capsys.readouterr().err.count("naive Bayes (all)") == 1
+    assert more["chosen"].iloc[-1].startswith("C=") and more["accuracy"].iloc[-1] > 0.8
+    shown = (tmp_path / f"supervised_{name}.md").read_text()
+    assert "reach" in shown and "kernels, alignment (all)" in shown

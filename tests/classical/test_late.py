@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from mmkeras.classical import (
     LateFusionClassifier,
@@ -63,17 +63,14 @@ def test_the_product_counts_the_prior_once(data, alone):
 
 def test_weights_are_learnt_from_rows_that_models_did_not_see(data):
     X, y = data
-    # On its own training rows a forest is always right.
-    forest = RandomForestClassifier(20, random_state=0)
-    late = LateFusionClassifier(forest, rule="weights", cv=3, views=VIEWS).fit(X, y)
+    # On its own training rows a tree is always right.
+    tree = DecisionTreeClassifier(random_state=0)
+    late = LateFusionClassifier(tree, rule="weights", cv=3, views=VIEWS).fit(X, y)
     assert list(late.weights_) == list(VIEWS)
     assert sum(late.weights_.values()) == pytest.approx(1.0)
     assert late.weights_["noise"] < 0.2 < min(late.weights_["image"], late.weights_["text"])
     held = np.stack(
-        [
-            cross_val_predict(forest, X[:, v], y, cv=3, method="predict_proba")
-            for v in VIEWS.values()
-        ]
+        [cross_val_predict(tree, X[:, v], y, cv=3, method="predict_proba") for v in VIEWS.values()]
     )
     right = held[:, np.arange(len(y)), np.unique(y, return_inverse=True)[1]]
 

@@ -130,7 +130,7 @@ def simple_weights(
         objective, q = _objective(kernels, weights, solve)
         unit = unit if fits else abs(objective) or 1.0
         fits += 1
-        gap = 0.5 * float(q.max() - weights @ q) / max(abs(objective), np.finfo(float).tiny)
+        gap = 0.5 * float(q.max() - weights @ q) / max(abs(objective), float(np.finfo(float).tiny))
         if gap < best.gap:
             best = SimpleMKL(weights, gap, fits)
         if gap <= tolerance or fits >= max_fits:
