@@ -38,9 +38,9 @@ import scipy.signal
 import soundfile
 from IPython.display import Audio, display
 
-from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms
-from mmkeras.data.media.sound import decode_sound
-from mmkeras.data.media.spectrogram import mel_filters, sound_features
+from mmkeras.data.media.sounds.augment_sound import add_noise, mask_spectrograms
+from mmkeras.data.media.sounds.sound import decode_sound
+from mmkeras.data.media.sounds.spectrogram import mel_filters, sound_features
 from mmkeras.data.tables.splits import Splits, split_officially
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.train import make_model

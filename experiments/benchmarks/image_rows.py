@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 
 import mmkeras
 from mmkeras.data.datasets import emoji
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.opencv import cv2
 from mmkeras.progress import ProgressBar
 
 # Format, height and width of the files, and the side of the model's input.

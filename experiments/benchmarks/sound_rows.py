@@ -13,7 +13,7 @@ import soundfile
 import mmkeras
 from mmkeras.data.datasets import fsdd
 from mmkeras.data.download import provided_dir
-from mmkeras.data.media.spectrogram import mel_filters
+from mmkeras.data.media.sounds.spectrogram import mel_filters
 from mmkeras.progress import ProgressBar
 
 RATE, SECONDS, MEL_BANDS = 8000, 1.0, 64

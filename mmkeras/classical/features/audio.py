@@ -61,7 +61,7 @@ class AudioFeatures(Extractor):
 
     def transform(self, values: np.ndarray) -> np.ndarray:
         # Imports TensorFlow, which other kinds need not wait for.
-        from mmkeras.data.media.spectrogram import sound_features
+        from mmkeras.data.media.sounds.spectrogram import sound_features
 
         rows = []
         for start in range(0, len(values), _BATCH):

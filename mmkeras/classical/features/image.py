@@ -8,7 +8,7 @@ import numpy as np
 
 from mmkeras.classical.features.extractor import Extractor, balanced
 from mmkeras.data.kinds import ImageSettings
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.opencv import cv2
 
 _HOG_BINS = 9
 

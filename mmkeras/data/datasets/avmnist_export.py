@@ -115,7 +115,7 @@ def export_multibench(table: pd.DataFrame, folder: Path) -> None:
 
 def _spectrograms(sounds: np.ndarray) -> np.ndarray:
     """float32 `(rows, 112, 112)`, 0 to 255, of int16 sounds `(rows, 8000)`."""
-    from mmkeras.data.media.spectrogram import sound_features
+    from mmkeras.data.media.sounds.spectrogram import sound_features
 
     decibels = np.asarray(sound_features(sounds.astype(np.float32) / 32768, avmnist.AUDIO))
     decibels = decibels - decibels.max(axis=(1, 2), keepdims=True)

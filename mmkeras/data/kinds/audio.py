@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import MediaKind, check_choice, resized
-from mmkeras.data.media.full_scale import full_scale
+from mmkeras.data.media.sounds.full_scale import full_scale
 from mmkeras.data.unprepared import Unprepared, cut_short
 from mmkeras.schema import Audio, InputSpec
 
@@ -191,7 +191,7 @@ class AudioPreprocessor:
             return cls(settings)
         # Imports TensorFlow, which tables without sounds need not wait for.
         from mmkeras.data.media.decoded import keep_with
-        from mmkeras.data.media.spectrogram import sound_features
+        from mmkeras.data.media.sounds.spectrogram import sound_features
 
         store = kind.open_store(column, settings, cache="memory")
         waves = store.values[store.readable]
@@ -214,8 +214,12 @@ class AudioPreprocessor:
         """What makes batches of samples model inputs: augmented by a seed, as scaled features."""
         import tensorflow as tf
 
-        from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms, shift_sounds
-        from mmkeras.data.media.spectrogram import sound_features
+        from mmkeras.data.media.sounds.augment_sound import (
+            add_noise,
+            mask_spectrograms,
+            shift_sounds,
+        )
+        from mmkeras.data.media.sounds.spectrogram import sound_features
         from mmkeras.data.sources import NOT_PADDING
 
         settings, fold_in = self.settings, tf.random.experimental.stateless_fold_in
@@ -349,9 +353,9 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
     def decode_measured(
         self, cell: bytes | str, settings: AudioSettings
     ) -> tuple[np.ndarray, float]:
-        from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
-        from mmkeras.data.media.sound import fit_sound
-        from mmkeras.data.media.sound_file import load_sound_file, read_sound
+        from mmkeras.data.media.sounds.plain_wav import decode_plain_wav, is_plain_wav
+        from mmkeras.data.media.sounds.sound import fit_sound
+        from mmkeras.data.media.sounds.sound_file import load_sound_file, read_sound
 
         source = cell if isinstance(cell, bytes) else load_sound_file(cell)
         if isinstance(source, bytes) and is_plain_wav(source, settings.rate):
@@ -367,7 +371,7 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
         """Spectrograms, with time from left to right and high frequencies at the top."""
         import matplotlib
 
-        from mmkeras.data.media.spectrogram import sound_features
+        from mmkeras.data.media.sounds.spectrogram import sound_features
 
         settings = fitted.settings
         samples = self.open_store(column, settings, cache="memory").values
@@ -392,7 +396,7 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
 
 def _seconds(cell: bytes | str) -> float | None:
     """How long a sound is; `None` if it cannot be read, which decoding will say."""
-    from mmkeras.data.media.sound_file import load_sound_file, sound_seconds
+    from mmkeras.data.media.sounds.sound_file import load_sound_file, sound_seconds
 
     try:
         return sound_seconds(cell if isinstance(cell, bytes) else load_sound_file(cell))

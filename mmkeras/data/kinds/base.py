@@ -292,7 +292,7 @@ class MediaKind(FileKind[S, M]):
         return source.decoded
 
     def inputs_of(self, values, fitted, length) -> np.ndarray:
-        from mmkeras.data.media.several import as_loaded
+        from mmkeras.data.media.images.several import as_loaded
 
         make = fitted.input_maker()
         starts = range(0, len(values), _BATCH)

@@ -14,7 +14,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import PICTURE_SIZE, CellReader, MediaKind, check_choice, resized
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.cells import IMAGE_SUFFIXES, Problem, media_of, one_by_one, read_media
-from mmkeras.data.media.tiles import tiled, tiles_a_side
+from mmkeras.data.media.images.tiles import tiled, tiles_a_side
 from mmkeras.data.unprepared import Unprepared, left_out
 from mmkeras.schema import Image, InputSpec
 
@@ -147,7 +147,7 @@ class ImagePreprocessor:
         most = self.images
         if most is None:
             return make_inputs
-        from mmkeras.data.media.several import padded
+        from mmkeras.data.media.images.several import padded
 
         def make_several(decoded: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
             return padded(decoded.with_values(make_inputs(decoded.values, seed)), most)
@@ -168,7 +168,7 @@ def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings
     moves = settings.flip or settings.rotation or settings.crop or settings.shift
     if seed is None or not moves:
         return tf.cast(images, tf.float32) * (1 / 255.0)
-    from mmkeras.data.media.augment_image import augment_images
+    from mmkeras.data.media.images.augment_image import augment_images
 
     return augment_images(
         images,
@@ -282,17 +282,17 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         return settings.background
 
     def decoder(self) -> str:
-        from mmkeras.data.media.image_file import decoder_versions
+        from mmkeras.data.media.images.image_file import decoder_versions
 
         return decoder_versions()
 
     def encode(self, array: np.ndarray, settings: ImageSettings) -> bytes:
-        from mmkeras.data.media.image_file import encode_png
+        from mmkeras.data.media.images.image_file import encode_png
 
         return encode_png(array)
 
     def decode(self, cell: bytes | str, settings: ImageSettings) -> np.ndarray:
-        from mmkeras.data.media.image_file import decode_image
+        from mmkeras.data.media.images.image_file import decode_image
 
         return decode_image(cell, settings)
 
@@ -306,14 +306,14 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
             most = settings.max_images if several else None
         if most is None:
             return open_one(column, settings, **options)
-        from mmkeras.data.media.several import SeveralStore
+        from mmkeras.data.media.images.several import SeveralStore
 
         return SeveralStore(column, most, lambda media: open_one(media, settings, **options))
 
     def source(self, rows, modality, fitted, store) -> Source:
         if fitted.images is None:
             return super().source(rows, modality, fitted, store)
-        from mmkeras.data.media.several import SeveralSource
+        from mmkeras.data.media.images.several import SeveralSource
 
         return SeveralSource(store, rows.positions, fitted.input_maker())
 

@@ -159,7 +159,7 @@ class VideoKind(MediaKind[VideoSettings, VideoPreprocessor]):
     def decode_measured(
         self, cell: bytes | str, settings: VideoSettings
     ) -> tuple[np.ndarray, float]:
-        from mmkeras.data.media.resize import fit_image, grey, scaled_size
+        from mmkeras.data.media.images.resize import fit_image, grey, scaled_size
         from mmkeras.data.media.video import read_frames
 
         def fit(frame: np.ndarray) -> np.ndarray:

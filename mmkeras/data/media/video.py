@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from mmkeras.data.media.cells import IMAGE_SUFFIXES
-from mmkeras.data.media.image_file import read_image
+from mmkeras.data.media.images.image_file import read_image
 from mmkeras.data.media.plain_file import check_plain_file
 from mmkeras.data.media.sequences import read_npy_header
 

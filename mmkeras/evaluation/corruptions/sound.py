@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from mmkeras.data.media.sound import mix_at_snr
+from mmkeras.data.media.sounds.sound import mix_at_snr
 
 # Samples that are transformed at a time.
 _BLOCK = 1 << 22

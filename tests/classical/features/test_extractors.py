@@ -17,7 +17,7 @@ from mmkeras.data.kinds import KINDS, AudioSettings, TextSettings
 from mmkeras.data.kinds.audio import AudioPreprocessor
 from mmkeras.data.kinds.sequence import SequencePreprocessor, SequenceSettings
 from mmkeras.data.kinds.text import TextPreprocessor
-from mmkeras.data.media.spectrogram import sound_features
+from mmkeras.data.media.sounds.spectrogram import sound_features
 from mmkeras.schema import MODALITIES
 
 

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from mmkeras.data.kinds import KINDS, ImageSettings
-from mmkeras.data.media.augment_image import augment_images
 from mmkeras.data.media.decoding import media_cells
+from mmkeras.data.media.images.augment_image import augment_images
 from mmkeras.data.media.stores import MediaStore
 
 

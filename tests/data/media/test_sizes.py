@@ -13,9 +13,9 @@ import pytest
 
 from mmkeras.data.kinds import KINDS, AudioSettings, VideoSettings
 from mmkeras.data.media.sequences import SequenceStore
-from mmkeras.data.media.sound_file import _SMALL, read_sound
+from mmkeras.data.media.sounds.sound_file import _SMALL, read_sound
 from mmkeras.data.media.stores import MediaStore
-from tests.data.media.test_sound import encoded, tones
+from tests.data.media.sounds.test_sound import encoded, tones
 from tests.data.media_files import gif_claiming, image_bytes, tone, wav_bytes
 
 SOUND, CLIP = AudioSettings(rate=8000, seconds=0.1), VideoSettings(frames=2, size=(8, 8))
@@ -79,7 +79,7 @@ def test_sparse_files_that_are_called_sounds(start, words, tmp_path):
 
 @pytest.mark.parametrize("fmt", ["WAV", "FLAC", "AIFF", "OGG"])
 def test_a_large_sound_is_what_it_would_be_in_memory(fmt, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmkeras.data.media.sound_file._SMALL", 1000)
+    monkeypatch.setattr("mmkeras.data.media.sounds.sound_file._SMALL", 1000)
     contents = encoded(tones(20000), fmt=fmt, subtype="VORBIS" if fmt == "OGG" else "PCM_16")
     (tmp_path / "large").write_bytes(contents)
     assert len(contents) < _SMALL

@@ -14,9 +14,9 @@ import scipy.signal
 import soundfile
 
 from mmkeras.data.kinds import AudioSettings
-from mmkeras.data.media import sound_file
-from mmkeras.data.media.sound import decode_sound, fit_sound, mix_at_snr
-from mmkeras.data.media.sound_file import read_sound
+from mmkeras.data.media.sounds import sound_file
+from mmkeras.data.media.sounds.sound import decode_sound, fit_sound, mix_at_snr
+from mmkeras.data.media.sounds.sound_file import read_sound
 
 needs_tensorflow_io = pytest.mark.skipif(
     sound_file.tensorflow_io_audio() is None, reason="tensorflow-io does not load here"
@@ -366,7 +366,7 @@ def test_both_decoders_agree_on_spoken_digits(monkeypatch):
 def test_reading_prints_nothing():
     code = (
         "import io, mmkeras, soundfile\n"
-        "from mmkeras.data.media.sound_file import read_sound\n"
+        "from mmkeras.data.media.sounds.sound_file import read_sound\n"
         "file = io.BytesIO()\n"
         "soundfile.write(file, [0.5] * 100, 8000, format='WAV')\n"
         "read_sound(file.getvalue())\n"

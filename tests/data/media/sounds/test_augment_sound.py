@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmkeras.data.media.augment_sound import add_noise, mask_spectrograms, shift_sounds
+from mmkeras.data.media.sounds.augment_sound import add_noise, mask_spectrograms, shift_sounds
 
 ROWS, SAMPLES = 200, 1000
 WAVES = np.sin(np.arange(SAMPLES) * 0.05) * np.linspace(0.001, 1, ROWS)[:, np.newaxis]

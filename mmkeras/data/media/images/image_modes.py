@@ -10,7 +10,7 @@ from typing import IO
 import numpy as np
 import PIL.Image
 
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.opencv import cv2
 
 # What Pillow's readers raise on damaged files.
 DAMAGE = (

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from mmkeras.data.kinds import KINDS, AudioSettings
-from mmkeras.data.media.full_scale import full_scale
-from mmkeras.data.media.sound_file import load_sound_file, read_sound, sound_seconds
+from mmkeras.data.media.sounds.full_scale import full_scale
+from mmkeras.data.media.sounds.sound_file import load_sound_file, read_sound, sound_seconds
 from mmkeras.data.media.stores import MediaStore
-from tests.data.media.test_sound import container, encoded
+from tests.data.media.sounds.test_sound import container, encoded
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.signal
 
-from mmkeras.data.media.sound_file import read_sound
+from mmkeras.data.media.sounds.sound_file import read_sound
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.audio import AudioSettings

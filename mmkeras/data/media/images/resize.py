@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.opencv import cv2
 
 
 def grey(image: np.ndarray) -> np.ndarray:

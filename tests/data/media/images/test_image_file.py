@@ -13,9 +13,9 @@ import PIL.ImageOps
 import pytest
 
 from mmkeras.data.kinds import KINDS, ImageSettings
-from mmkeras.data.media.image_file import MAX_PIXELS, decode_image, encode_png, read_image
-from mmkeras.data.media.opencv import cv2
-from mmkeras.data.media.resize import fit_image, scaled_size
+from mmkeras.data.media.images.image_file import MAX_PIXELS, decode_image, encode_png, read_image
+from mmkeras.data.media.images.opencv import cv2
+from mmkeras.data.media.images.resize import fit_image, scaled_size
 from tests.data.media_files import png_claiming
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.data.media.sound_limits import check_length, check_rate, to_float
+from mmkeras.data.media.sounds.sound_limits import check_length, check_rate, to_float
 
 # Formats of FFmpeg, by the bytes that a file starts with. They are given to FFmpeg by name: left
 # to guess, it would also take a playlist, and open whatever files or addresses are in it.
@@ -66,7 +66,7 @@ def decode_track(source: bytes | str, container: str) -> tuple[np.ndarray, int, 
         floats as they are.
 
     Raises:
-        ValueError: As `mmkeras.data.media.sound_file.read_sound`.
+        ValueError: As `mmkeras.data.media.sounds.sound_file.read_sound`.
     """
     count, ends = 0, 0.0
     with _open(source, container) as (file, stream, duration):

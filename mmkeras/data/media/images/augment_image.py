@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.opencv import cv2
 
 
 def augment_images(

@@ -10,10 +10,10 @@ import numpy as np
 import PIL
 import PIL.Image
 
-from mmkeras.data.media.image_modes import DAMAGE, orientation, read_unusual, strips
-from mmkeras.data.media.opencv import cv2
+from mmkeras.data.media.images.image_modes import DAMAGE, orientation, read_unusual, strips
+from mmkeras.data.media.images.opencv import cv2
+from mmkeras.data.media.images.resize import fit_image, grey, scaled_size
 from mmkeras.data.media.plain_file import check_plain_file
-from mmkeras.data.media.resize import fit_image, grey, scaled_size
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.image import ImageSettings
@@ -66,7 +66,7 @@ def encode_png(array: np.ndarray) -> bytes:
 def decode_image(cell: bytes | str, settings: ImageSettings) -> np.ndarray:
     """Decodes an image (see `read_image`) and brings it to the settings' size and channels.
 
-    How it is scaled, padded and cut says `mmkeras.data.media.resize`.
+    How it is scaled, padded and cut says `mmkeras.data.media.images.resize`.
     Safe to call from several threads.
 
     Args:

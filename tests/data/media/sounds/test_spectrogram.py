@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from mmkeras.data.kinds import AudioSettings
-from mmkeras.data.media.spectrogram import (
+from mmkeras.data.media.sounds.spectrogram import (
     deltas,
     mel_filters,
     mfcc,

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mmkeras.data.media.full_scale import full_scale
 from mmkeras.data.media.plain_file import check_plain_file
-from mmkeras.data.media.riff import check_riff, riff_chunks, with_known_size
-from mmkeras.data.media.sound_limits import MAX_VALUES, check_length, check_rate, to_float
-from mmkeras.data.media.sound_track import container_format, decode_track, track_seconds
+from mmkeras.data.media.sounds.full_scale import full_scale
+from mmkeras.data.media.sounds.riff import check_riff, riff_chunks, with_known_size
+from mmkeras.data.media.sounds.sound_limits import MAX_VALUES, check_length, check_rate, to_float
+from mmkeras.data.media.sounds.sound_track import container_format, decode_track, track_seconds
 
 # A film may be this large; of it, no more than its sound track is kept in memory.
 _MOST_BYTES = 2**36
@@ -84,7 +84,7 @@ def read_sound(source: bytes | str) -> tuple[np.ndarray, int]:
     AU, CAF and others by libsndfile; M4A, AAC, MP4, MOV, WebM, MKV and AVI by FFmpeg. WAV comes
     out the same bit for bit from tensorflow-io and from libsndfile; Vorbis has the same number of
     samples, which differ by less than 1e-5. Of floats in the range of 16-bit integers, 32768 is
-    full scale; see `mmkeras.data.media.full_scale`.
+    full scale; see `mmkeras.data.media.sounds.full_scale`.
 
     Args:
         source: A whole file, or the path of a large one, of `load_sound_file`.

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from mmkeras.data.kinds import AudioSettings
-from mmkeras.data.media.plain_wav import decode_plain_wav, is_plain_wav
-from mmkeras.data.media.sound import decode_sound
+from mmkeras.data.media.sounds.plain_wav import decode_plain_wav, is_plain_wav
+from mmkeras.data.media.sounds.sound import decode_sound
 
 SETTINGS = AudioSettings(rate=8000, seconds=0.05)
 

@@ -1,7 +1,7 @@
 """Decode the plainest of sound files, which need no decoder, only a look at the header.
 
 Most sounds of data sets are WAV files of 16-bit samples with a header of 44 bytes, at the rate that
-the model reads. All others go through `mmkeras.data.media.sound`, with the same result.
+the model reads. All others go through `mmkeras.data.media.sounds.sound`, with the same result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmkeras.data.media.sound_limits import MAX_SECONDS
+from mmkeras.data.media.sounds.sound_limits import MAX_SECONDS
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.audio import AudioSettings

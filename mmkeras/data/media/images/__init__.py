@@ -1,0 +1,1 @@
+"""Images: bytes and files to pixels, their sizes, their augmentation."""

@@ -1,0 +1,1 @@
+"""Sounds: bytes and files to samples, spectrograms, their augmentation."""
