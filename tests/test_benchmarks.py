@@ -330,10 +330,11 @@ def test_methods_of_views_are_compared_and_not_twice(name, tmp_path, monkeypatch
     assert list(first.groupby(["method", "views"], sort=False).groups) == [
         ("most frequent class", "all"),
         *[("naive Bayes", views) for views in ("all", "left", "right")],
+        ("naive Bayes, normal", "all"),
     ]
     assert first.groupby("method")["accuracy"].mean()["most frequent class"] == 0.5
     more = sets.main([*arguments, "kernels, alignment"])[name]
-    assert (more["fold"].value_counts() == 5).all() and len(more) == 25
+    assert (more["fold"].value_counts() == 6).all() and len(more) == 30
     assert capsys.readouterr().err.count("naive Bayes (all)") == 1
     assert more["chosen"].iloc[-1].startswith("C=") and more["accuracy"].iloc[-1] > 0.8
     shown = (tmp_path / f"supervised_{name}.md").read_text()

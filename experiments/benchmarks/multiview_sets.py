@@ -99,6 +99,9 @@ def methods(text: bool) -> dict[str, Method]:
         ),
         "side by side, random forest": Method(lambda views: forest(), scaled=False),
         "naive Bayes": Method(lambda views: MultiviewNaiveBayes(views=views), scaled=False),
+        "naive Bayes, normal": Method(
+            lambda views: MultiviewNaiveBayes("gaussian", views=views), scaled=False
+        ),
     }
     for rule in ("mean", "product", "vote", "weights"):
         found[f"late {rule}, logistic regression"] = Method(
