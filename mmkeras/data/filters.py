@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.linear_model import Lasso
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import LinearSVC
 
 if TYPE_CHECKING:
     from mmkeras.tasks import Task
@@ -132,6 +129,9 @@ def _by_mrmr(X: Any, targets: np.ndarray, number: int, classes: bool) -> np.ndar
 
 
 def _by_l1(X: Any, targets: np.ndarray, number: int, classes: bool) -> np.ndarray:
+    # Reading a table needs no scikit-learn.
+    from sklearn.preprocessing import StandardScaler
+
     X = StandardScaler(with_mean=not sparse.issparse(X)).fit_transform(X)
     weights = np.zeros(X.shape[1])
     with warnings.catch_warnings():
@@ -147,6 +147,9 @@ def _by_l1(X: Any, targets: np.ndarray, number: int, classes: bool) -> np.ndarra
 
 
 def _sparse_weights(X: Any, y: np.ndarray, penalty: float, classes: bool) -> np.ndarray:
+    from sklearn.linear_model import Lasso
+    from sklearn.svm import LinearSVC
+
     if len(np.unique(y)) < 2:
         return np.zeros(X.shape[1])
     if classes:
