@@ -161,6 +161,7 @@ def test_every_model_tries_the_same_settings():
     assert len({trial.training.learning_rate for trial in trials}) == 4
 
 
+@pytest.mark.slow
 def test_trials_choose_settings_on_validation_rows(config, tmp_path):
     done = compare(
         dataclasses.replace(

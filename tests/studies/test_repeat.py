@@ -108,6 +108,7 @@ def test_an_experiment_that_was_run_is_not_run_again(results, config):
     pd.testing.assert_frame_equal(again, results)
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_gives_what_this_one_gives(results, config, tmp_path):
     spawned = dataclasses.replace(config, seeds=(1,), models=("voice",), workers=1, out=tmp_path)
     repeat(spawned)

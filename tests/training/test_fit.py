@@ -62,6 +62,7 @@ assert figures(result).equals(figures(repeated))
 """
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_weights_bit_for_bit():
     """In a process that has done nothing else, as a run is."""
     run_python(TWICE, backend="tensorflow")

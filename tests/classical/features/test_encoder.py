@@ -31,6 +31,7 @@ def run(shared_table, tmp_path_factory):
     return train_run(Splits(frame[:40], frame[40:40], frame[40:]), schema, folder, settings)
 
 
+@pytest.mark.slow
 def test_a_runs_encoders_give_features(run, small_table, tmp_path):
     frame, schema = small_table
     frame = frame.assign(note=["sun", *frame["note"][1:]])
