@@ -115,7 +115,7 @@ def go_through(
         "audio": mmkeras.AudioSettings(rate=RATE, seconds=SECONDS),
     }
     preprocessing = mmkeras.fit_preprocessing(frame, schema, settings)
-    decoded = sum(KINDS[kind].decoded_bytes(len(frame), own) for kind, own in settings.items())
+    decoded = sum(KINDS[k].decoded_bytes(frame[k], own) for k, own in settings.items())
     pipeline = mmkeras.Pipeline(
         frame,
         preprocessing,
