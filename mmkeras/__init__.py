@@ -20,6 +20,7 @@ _QUIET = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
 
 _HOME = {
     "Audio": "schema",
+    "Boxes": "schema",
     "Image": "schema",
     "Label": "schema",
     "Labels": "schema",
@@ -28,6 +29,7 @@ _HOME = {
     "Schema": "schema",
     "Sequence": "schema",
     "Tabular": "schema",
+    "Targets": "schema",
     "Text": "schema",
     "Video": "schema",
     "check_leakage": "data.leakage.check",
@@ -66,6 +68,7 @@ __getattr__, __dir__, __all__ = lazy_names(__name__, _HOME)
 @wrapt.when_imported("keras")
 def _register_layers(keras):
     for name in (
+        "decoders",
         "encoders",
         "encoders.keras_mask",
         "fusion",

@@ -18,6 +18,9 @@ from typing import Any, ClassVar, get_args
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
+JUDGED_BY = ("", "wer", "cer", "chrf")
+
+
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -71,9 +74,22 @@ class Image(_OneColumn):
 
 @dataclass(frozen=True)
 class Text(_OneColumn):
-    """A column of texts."""
+    """A column of texts.
+
+    Args:
+        name: The modality's name; it names the model's input and its encoder.
+        column: The table's column. Defaults to `name`.
+        judged_by: Of a target, the main figure: `"wer"` (word errors, the default), `"cer"`
+            (character errors) or `"chrf"` (shared character n-grams, for translations).
+    """
 
     kind: ClassVar[str] = "text"
+    judged_by: str = ""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.judged_by not in JUDGED_BY:
+            raise ValueError(f"`judged_by` is one of {JUDGED_BY}. Received: {self.judged_by!r}.")
 
 
 @dataclass(frozen=True)
@@ -260,7 +276,76 @@ class StepLabels(_OneTarget):
     separator: str = "|"
 
 
-Target = Label | Labels | Number | StepLabels
+@dataclass(frozen=True)
+class Boxes(_OneTarget):
+    """Boxes in a picture: where the one thing is that a phrase names, or where all objects are.
+
+    Args:
+        column: The table's column. A cell is a list of boxes, or such a list as JSON. A box is
+            `[left, top, width, height]` in pixels of the picture as it is stored, or
+            `{"box": [left, top, width, height], "label": "circle"}`.
+        image: The modality whose picture they are in; by default the schema's only image.
+
+    Example:
+
+    >>> schema = Schema([Image("picture"), Text("phrase")], target=Boxes("place"))
+    >>> schema.target.column
+    'place'
+    """
+
+    kind: ClassVar[str] = "boxes"
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Several answers at once (multi-task): a label and a number, for example.
+
+    Args:
+        parts: Each a `Label`, `Labels` or `Number`.
+        weights: What each one's loss weighs; by default 1 each.
+
+    Example:
+
+    >>> schema = Schema([Image("photo")], target=[Label("species"), Number("age")])
+    >>> schema.target_columns
+    ('species', 'age')
+    """
+
+    kind: ClassVar[str] = "several"
+    parts: tuple[Label | Labels | Number, ...]
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        parts = tuple(Label(part) if isinstance(part, str) else part for part in self.parts)
+        object.__setattr__(self, "parts", parts)
+        weights = tuple(float(x) for x in self.weights) or (1.0,) * len(parts)
+        object.__setattr__(self, "weights", weights)
+        if len(parts) < 2 or not all(isinstance(p, Label | Labels | Number) for p in parts):
+            raise ValueError(
+                "Several targets at once are two or more of Label, Labels and Number. Received: "
+                f"{self.parts!r}."
+            )
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"A column is the target twice. Received: {list(self.columns)}.")
+        if len(weights) != len(parts) or not all(0 < x < float("inf") for x in weights):
+            raise ValueError(
+                f"`weights` are {len(parts)} numbers above 0, one per target. Received: "
+                f"{self.weights!r}."
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(column for part in self.parts for column in part.columns)
+
+    @property
+    def name(self) -> str:
+        """What reports call them."""
+        return ", ".join(part.name for part in self.parts)
+
+
+# A kind of input that may be the answer, too, is described by the same class.
+Target = Label | Labels | Number | StepLabels | Text | Image | Sequence | Boxes | Targets
 TARGETS: dict[str, type] = {cls.kind: cls for cls in get_args(Target)}
 # Older schema files name a task instead of a kind of target.
 _KIND_OF_TASK = {"classification": "label", "multilabel": "labels", "regression": "number"}
@@ -272,8 +357,9 @@ class Schema:
 
     Args:
         modalities: The inputs, in the order in which fusions see them.
-        target: What is predicted: a `Label`, `Labels`, `Number` or `StepLabels`; a column's name is
-            a `Label`. `None` where nothing is predicted (features, pre-training).
+        target: What is predicted: a `Label`, `Labels`, `Number`, `StepLabels`, `Text`, `Image`,
+            `Sequence` or `Boxes`; a column's name is a `Label`, and a list is several targets at
+            once (`Targets`). `None` where nothing is predicted (features, pre-training).
         id: A column whose values name the rows; it must not repeat.
         group: A column whose equal values belong together (a patient, a video, a speaker):
             splits never put rows of one group on two sides.
@@ -296,6 +382,8 @@ class Schema:
         object.__setattr__(self, "modalities", tuple(self.modalities))
         if isinstance(self.target, str):
             object.__setattr__(self, "target", Label(self.target))
+        if isinstance(self.target, list | tuple):
+            object.__setattr__(self, "target", Targets(tuple(self.target)))
         if not isinstance(self.target, (Target, type(None))):
             names = ", ".join(cls.__name__ for cls in TARGETS.values())
             raise ValueError(
@@ -318,6 +406,13 @@ class Schema:
             raise ValueError(
                 f"A target with a label for each step needs sequences only; {others} have no steps."
             )
+        judged = [m.name for m in self.modalities if isinstance(m, Text) and m.judged_by]
+        if judged:
+            raise ValueError(f"`judged_by` is for a target. Received: that of the inputs {judged}.")
+        if isinstance(self.target, Image) and self.target.several:
+            raise ValueError("A target is one image. Received: an Image with several=True.")
+        if isinstance(self.target, Boxes):
+            object.__setattr__(self, "target", self._placed(self.target))
         own = filter(None, (self.id, self.group))
         for name in (*self.columns, *self.target_columns, *own):
             if any("\ud800" <= character <= "\udfff" for character in name):
@@ -332,6 +427,18 @@ class Schema:
                     f"The target column {column!r} is also an input of {users}: the model would be "
                     "given the answer. Remove it from the modality."
                 )
+
+    def _placed(self, target: Boxes) -> Boxes:
+        """Boxes, with the modality whose picture they are in."""
+        images = [m.name for m in self.modalities if isinstance(m, Image) and not m.several]
+        if target.image in images:
+            return target
+        if target.image or len(images) != 1:
+            raise ValueError(
+                f"Boxes are in the picture of one of the schema's images {images}: "
+                f"Boxes({target.column!r}, image=NAME). Received: image={target.image!r}."
+            )
+        return dataclasses.replace(target, image=images[0])
 
     def __getitem__(self, name: str) -> Modality:
         for modality in self.modalities:
@@ -353,15 +460,21 @@ class Schema:
         """The columns that are predicted; none without a target."""
         return () if self.target is None else self.target.columns
 
-    @property
-    def na_is_class(self) -> bool:
-        """Whether words such as NA are classes, where the target has classes."""
-        return isinstance(self.target, Label | Labels) and self.target.na_is_class
+    def target_of(self, column: str) -> Any:
+        """The target that a target column belongs to."""
+        if isinstance(self.target, Targets):
+            return next(part for part in self.target.parts if column in part.columns)
+        return self.target
 
-    @property
-    def separator(self) -> str:
-        """What joins the labels of one cell of the target."""
-        return self.target.separator if isinstance(self.target, Labels | StepLabels) else "|"
+    def na_is_class(self, column: str) -> bool:
+        """Whether words such as NA are classes in a target column, where it has classes."""
+        target = self.target_of(column)
+        return isinstance(target, Label | Labels) and target.na_is_class
+
+    def separator(self, column: str) -> str:
+        """What joins the labels of one cell of a target column."""
+        target = self.target_of(column)
+        return target.separator if isinstance(target, Labels | StepLabels) else "|"
 
     def select(self, names: list[str] | tuple[str, ...]) -> Schema:
         """The same schema with only the named modalities, e.g. for a unimodal baseline."""
@@ -413,9 +526,13 @@ class Schema:
 
 
 def _described(part: Modality | Target) -> dict[str, Any]:
+    if isinstance(part, Targets):
+        parts = [_described(each) for each in part.parts]
+        return {"kind": part.kind, "parts": parts, "weights": list(part.weights)}
     values = {"kind": part.kind, **dataclasses.asdict(part)}
     # Not said unless they differ.
     rarely = {"na_is_class": False, "dates": (), "day_first": None, "several": False}
+    rarely |= {"judged_by": ""}
     return {key: v for key, v in values.items() if key not in rarely or v != rarely[key]}
 
 
@@ -431,6 +548,9 @@ def _target(data: Any) -> Any:
     if not isinstance(data, Mapping):
         return data
     if "kind" in data:
+        if "parts" in data:
+            parts = tuple(_of_kind("target", TARGETS, part) for part in data["parts"])
+            data = {**data, "parts": parts}
         return _of_kind("target", TARGETS, data)
     values = dict(data)
     task, per_step = values.pop("task", "classification"), values.pop("per_step", False)

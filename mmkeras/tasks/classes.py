@@ -54,7 +54,7 @@ class ClassTask(Task):
         return pd.Series(list(counts.values()), index=index, name="rows", dtype="int64")
 
     @classmethod
-    def fit(cls, frame, target):
+    def fit(cls, frame, target, settings=None):
         sets = cls.label_sets(frame, target)
         empty = [row for row, labels in enumerate(sets) if None in labels]
         if empty:

@@ -45,7 +45,7 @@ class NumberTask(Task):
         return {column: read_numbers(frame[column]).values for column in target.columns}
 
     @classmethod
-    def fit(cls, frame, target):
+    def fit(cls, frame, target, settings=None):
         values = [to_numbers(frame[column]) for column in target.columns]
         mean, deviation = mean_and_deviation(np.stack(values, axis=1))
         return cls(target, tuple(mean.tolist()), tuple(deviation.tolist()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,14 +24,19 @@ class Task(ABC):
 
     A subclass is a frozen dataclass whose fields are the target and what is fitted on the training
     rows; `to_dict` writes the latter as JSON. The arrays that it encodes are float32
-    `(examples, outputs)`. An example is what one prediction is made for: a row, or with
-    `per_step` a step of a row.
+    `(examples, outputs)`, or where the task is not `is_flat` `(examples, ...)` of one shape that
+    it chooses (ids of pieces of text, pictures, steps, boxes). An example is what one prediction
+    is made for: a row, or with `per_step` a step of a row.
 
     Attributes:
         kind: The target's kind, and the name in `TASKS`.
         words: What the task is called.
         cells: How `read_table` reads the cells: `"label"`, `"labels"`, `"number"` or `"steps"`
             (`cell_role` says it of a certain target).
+        is_flat: Whether an answer is a few probabilities or numbers, which a dense layer gives.
+            Otherwise a decoder gives it.
+        decoders: Which of `mmkeras.decoders.DECODERS` can, the default first.
+        settings: The dataclass of the target's settings, where it has any.
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
         single_label: Whether each example has exactly one class.
@@ -46,7 +53,10 @@ class Task(ABC):
     kind: ClassVar[str]
     words: ClassVar[str]
     cells: ClassVar[str]
-    activation: ClassVar[str]
+    is_flat: ClassVar[bool] = True
+    decoders: ClassVar[tuple[str, ...]] = ()
+    settings: ClassVar[type | None] = None
+    activation: ClassVar[str] = "linear"
     has_classes: ClassVar[bool] = True
     single_label: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
@@ -81,8 +91,28 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def fit(cls, frame: pd.DataFrame, target: Target) -> Task:
-        """Learns what there is to learn of a target from the training rows."""
+    def fit(cls, frame: pd.DataFrame, target: Any, settings: Any = None) -> Task:
+        """Learns what there is to learn of a target from the training rows.
+
+        Args:
+            frame: The training rows.
+            target: The schema's target.
+            settings: Of the class `settings`, where the task has one; by default its defaults.
+        """
+
+    @classmethod
+    def settings_of(cls, given: Mapping[str, Any]) -> Any:
+        """The target's settings from those that differ from the defaults; `None` without any.
+
+        Raises:
+            ValueError: A setting that the target does not have.
+        """
+        known = [] if cls.settings is None else [f.name for f in dataclasses.fields(cls.settings)]
+        if unknown := sorted(set(given) - set(known)):
+            raise ValueError(
+                f"The target of {cls.words} has no setting {unknown}. It has {known or 'none'}."
+            )
+        return None if cls.settings is None else cls.settings(**given)
 
     @classmethod
     @abstractmethod
@@ -90,14 +120,26 @@ class Task(ABC):
         """A task as `to_dict` wrote it."""
 
     @classmethod
-    @abstractmethod
-    def loss(cls, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """The loss of a model's outputs."""
+    def main_of(cls, target: Any) -> Figure:
+        """The main figure of this target."""
+        return cls.main
 
-    @classmethod
-    @abstractmethod
-    def metrics(cls) -> list[keras.metrics.Metric]:
-        """What Keras computes in training; one of them is the main figure, under its key."""
+    @property
+    def watched(self) -> str:
+        """The key of what Keras computes in training that stands for the main figure."""
+        return self.main.key
+
+    def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
+        """The loss of a model's outputs, where no decoder brings its own."""
+        raise NotImplementedError(f"A decoder brings the loss of {self.words}.")
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What Keras computes in training; one of them is `watched`, under its key."""
+        raise NotImplementedError(f"A decoder brings the metrics of {self.words}.")
+
+    def decoder_options(self, name: str) -> dict[str, Any]:
+        """The arguments of a decoder's constructor that follow from what was fitted."""
+        return {}
 
     # Cells and arrays.
 
@@ -147,6 +189,23 @@ class Task(ABC):
     @abstractmethod
     def true(self, examples: pd.DataFrame) -> np.ndarray:
         """The examples' own answers, as `decode` gives those of a model."""
+
+    def saved(self, examples: pd.DataFrame, outputs: np.ndarray, folder: Path) -> list[str] | None:
+        """Writes each answer as a file, where a table cannot hold it.
+
+        Args:
+            examples: What was predicted.
+            outputs: What the model gave.
+            folder: Where the files go; it is made.
+
+        Returns:
+            The files' names, one per example; `None` where the table of predictions has all.
+        """
+        return None
+
+    def consensus(self, drawn: list[np.ndarray]) -> np.ndarray:
+        """One answer from several for the same examples: their mean."""
+        return np.mean(drawn, axis=0)
 
     @abstractmethod
     def prediction_columns(

@@ -68,7 +68,7 @@ def limit_classes(
         tuple(dict.fromkeys(new.get(name, name) for name in labels if new.get(name, name)))
         for labels in sets
     ]
-    joined = [schema.separator.join(labels) for labels in changed]
+    joined = [schema.separator(column).join(labels) for labels in changed]
     table = frame.assign(**{column: object_series(joined, frame[column])})
     if rare == "other":
         return table, [f"Made {sum(few.values()):,} labels {OTHER!r}, {which}"]

@@ -43,7 +43,8 @@ def column_roles(schema: Schema) -> dict[str, str]:
         own = KINDS[modality.kind].column_roles(modality)
         roles |= {column: role for column, role in own.items() if column not in roles}
     for column in schema.target_columns:
-        roles[column] = task_class(schema.target).cell_role(schema.target)
+        target = schema.target_of(column)
+        roles[column] = task_class(target).cell_role(target)
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")

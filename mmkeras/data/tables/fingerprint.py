@@ -44,7 +44,10 @@ def fingerprint(frame: pd.DataFrame, schema: Schema) -> str:
         header = f"{column}\n{role}".encode()
         digest.update(struct.pack("<QQ", len(header), len(frame)) + header)
         codes, distinct = _distinct(frame[column])
-        parts = [_sized(_path_as_file(v, role), role, schema) for v in [*distinct, None]]
+        parts = [
+            _sized(_path_as_file(v, role), role, schema.separator(column))
+            for v in [*distinct, None]
+        ]
         digest.update(b"".join([parts[code] for code in codes]))
     return digest.hexdigest()
 
@@ -61,8 +64,8 @@ def _path_as_file(value: Any, role: str) -> Any:
     return value
 
 
-def _sized(value: Any, role: str, schema: Schema) -> bytes:
-    part = cell_bytes(value, role, schema)
+def _sized(value: Any, role: str, separator: str) -> bytes:
+    part = cell_bytes(value, role, separator)
     return struct.pack("<Q", len(part)) + part
 
 
@@ -95,27 +98,27 @@ def row_codes(frame: pd.DataFrame, schema: Schema, *, target: bool = True) -> np
     rows = np.zeros(len(frame), np.int64)
     for column in (*schema.columns, *(schema.target_columns if target else ())):
         if column in frame.columns:
-            codes = _meanings(frame[column], roles[column], schema)
+            codes = _meanings(frame[column], roles[column], schema.separator(column))
             rows = pd.factorize(rows * (codes.max(initial=0) + 2) + codes + 1)[0]
     return rows
 
 
-def _meanings(cells: pd.Series, role: str, schema: Schema) -> np.ndarray:
+def _meanings(cells: pd.Series, role: str, separator: str) -> np.ndarray:
     """A number for each cell, the same for cells that mean the same."""
     if role == "number":
         return pd.factorize(read_numbers(cells).values + 0.0)[0]  # -0.0 equals 0.0
     if equal_means_same(cells) and role not in _FILES:
         return pd.factorize(cells)[0]
-    meanings = [cell_bytes(value, role, schema) for value in cells]
+    meanings = [cell_bytes(value, role, separator) for value in cells]
     return pd.factorize(np.array([*meanings, b""], dtype=object))[0][:-1]
 
 
-def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
+def cell_bytes(value: Any, role: str, separator: str) -> bytes:
     """One cell as bytes that are equal when the cells mean the same."""
     if is_empty(value):
         return b""
     if role in _FILES and isinstance(value, tuple):
-        return b"l" + b"".join(_sized(medium, role, schema) for medium in value)
+        return b"l" + b"".join(_sized(medium, role, separator) for medium in value)
     if role in _FILES and isinstance(value, np.ndarray):
         return b"a" + content_digest(value)
     if isinstance(value, bytes):
@@ -128,5 +131,5 @@ def cell_bytes(value: Any, role: str, schema: Schema) -> bytes:
     if role == "label":
         value = label_name(value)
     elif role == "labels":
-        value = "\n".join(label_set(value, schema.separator))
+        value = "\n".join(label_set(value, separator))
     return b"s" + str(value).encode("utf-8", "surrogatepass")

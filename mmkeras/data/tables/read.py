@@ -161,12 +161,12 @@ def _read_cells(
         if column not in raw.columns:
             continue
         cells, is_target = raw[column], column in schema.target_columns
-        if is_target and not schema.na_is_class:
+        if is_target and not schema.na_is_class(column):
             cells = without_na_words(cells)
         came = cells
-        cells, found = read_column(cells, role, folder, schema.separator, marks)
+        cells, found = read_column(cells, role, folder, schema.separator(column), marks)
         if are_numbers(raw, column) or (
-            not found and names_may_differ(came, cells, role, schema.separator)
+            not found and names_may_differ(came, cells, role, schema.separator(column))
         ):
             numbers.append(column)
         if require_target:
@@ -213,10 +213,10 @@ def _check_keys(
                 problems.append((row, "the id is empty"))
             elif first.setdefault(value, row) != row:
                 problems.append((row, f"the id {value!r} is already in row {first[value]}"))
-    is_target = column in schema.target_columns
+    is_target, target = column in schema.target_columns, schema.target_of(column)
     if (is_target and not allow_unlabelled) or column == schema.group:
         empty = np.flatnonzero(empty_cells(cells))
-        if not (is_target and task_class(schema.target).empty_says(schema.target)):
+        if not (is_target and task_class(target).empty_says(target)):
             why = TARGET_EMPTY if is_target else "the group is empty"
             problems += [(int(position) + 1, why) for position in empty]
         elif len(empty) == len(cells):

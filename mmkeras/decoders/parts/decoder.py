@@ -1,0 +1,96 @@
+"""What all decoders have in common: what they are called with, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+
+from mmkeras.encoders.configured_layer import ConfiguredLayer
+
+
+class Decoder(ConfiguredLayer):
+    """A layer from the fused vector and the tokens of all modalities to the answer.
+
+    A subclass implements `build(vector_shape, tokens_shape)`, `call` and `loss`, and stores its
+    constructor's arguments under their own names, from which its configuration is made.
+
+    What `call` returns is what `loss` compares with the target's arrays (`Task.encode`). Where
+    that is not the answer itself, as logits are not, a subclass implements `answer`, too: arrays
+    of one shape for all batches, in the form that the task's `decode` reads.
+
+    Whatever is in an absent modality's tokens or in padding does not change the output by a bit.
+
+    Attributes:
+        reads_previous: Whether `call` reads the target itself, one step late (teacher forcing);
+            `answer` then goes on from its own steps.
+        previous_shape: The shape of that input, without the batch.
+        previous_dtype: Its type.
+        start: What stands before the first step.
+        gives_answer: Whether what `call` returns is the answer.
+
+    Call arguments:
+        vector: The fused vector, `(batch, dim)`.
+        tokens: List of `(batch, tokens, dim)`, one for each modality.
+        masks: `None`, or a list with, for each modality, a boolean `(batch, tokens)` that is False
+            at padding, or `None` where all tokens count.
+        present: `None`, or boolean `(batch, modalities)`: which modalities a row has.
+        previous: With `reads_previous`, the target one step late, `(batch, steps, ...)`.
+        training: Whether to drop units.
+    """
+
+    reads_previous: ClassVar[bool] = False
+    previous_shape: tuple[int | None, ...] = (None,)
+    previous_dtype: ClassVar[str] = "int32"
+    start: ClassVar[float] = 0
+    gives_answer: ClassVar[bool] = True
+
+    def call(self, vector, tokens, masks=None, present=None, previous=None, training=None) -> Any:
+        raise NotImplementedError
+
+    def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
+        """The loss of what `call` returns, against the target's arrays."""
+        raise NotImplementedError
+
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What Keras computes in training besides the loss."""
+        return []
+
+    def answer(
+        self,
+        vector: Any,
+        tokens: Sequence[Any],
+        masks: Sequence[Any] | None = None,
+        present: Any | None = None,
+        **options: Any,
+    ) -> Any:
+        """The answer for inputs alone; `options` replace the constructor's for this call.
+
+        Returns:
+            `(batch, *answer_shape)`.
+        """
+        raise NotImplementedError
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """The shape of `answer`, without the batch."""
+        raise NotImplementedError
+
+    @property
+    def answer_dtype(self) -> str:
+        """The type of `answer`."""
+        return "float32"
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        # Lengths are explicit, in the arrays.
+        return None
+
+
+def no_label_smoothing(decoder: Any, label_smoothing: float) -> None:
+    """Refuses a setting that would have no effect."""
+    if label_smoothing:
+        raise ValueError(
+            f"{type(decoder).__name__} has no classes for `label_smoothing`. Received: "
+            f"{label_smoothing}."
+        )
