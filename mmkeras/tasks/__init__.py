@@ -14,9 +14,10 @@ from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
+from mmkeras.tasks.text import TextTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask)
+    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask, TextTask)
 }
 
 
@@ -53,6 +54,7 @@ __all__ = [
     "NumberTask",
     "StepLabelsTask",
     "Task",
+    "TextTask",
     "better_sign",
     "task_class",
 ]

@@ -74,6 +74,12 @@ FIGURES: dict[str, Figure] = {
         Figure("rmse", "RMSE", higher_is_better=False, percent=False),
         Figure("r2", "R²", percent=False),
         Figure("pearson", "Pearson's r", percent=False),
+        Figure("wer", "word error rate", higher_is_better=False),
+        Figure("cer", "character error rate", higher_is_better=False),
+        Figure("exact_match", "texts wholly right"),
+        Figure("chrf", "chrF, mean over texts"),
+        Figure("corpus_chrf", "chrF of all texts"),
+        Figure("bleu", "BLEU"),
     )
 }
 

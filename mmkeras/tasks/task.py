@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.unprepared import Unprepared
 from mmkeras.schema import Target
 from mmkeras.tasks.figures import Figure
 
@@ -163,6 +164,22 @@ class Task(ABC):
         Raises:
             ValueError: A cell that nothing in the training rows prepared the task for.
         """
+
+    def fed(self, targets: np.ndarray) -> np.ndarray:
+        """What a model is trained on, of encoded targets: these hold the whole truth.
+
+        The two differ where a truth is longer than any answer, or has parts that no training row
+        has.
+        """
+        return targets
+
+    def unprepared(self, frame: pd.DataFrame) -> list[Unprepared]:
+        """Cells of the target that no answer of the model can be."""
+        return []
+
+    def signatures(self) -> dict[str, str]:
+        """By figure, how exactly it is computed, where a library has a name for that."""
+        return {}
 
     @abstractmethod
     def decode(self, outputs: np.ndarray) -> np.ndarray:
