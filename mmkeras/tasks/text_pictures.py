@@ -10,7 +10,7 @@ from mmkeras.plotting import BLUE, GREY, RED, new_figure, plain
 
 _SHOWN, _WIDTH = 12, 96  # texts, and characters of a line
 _SIZE = 9  # of the font, in points
-_CHARACTER = 0.602 * _SIZE / 72  # the width of a character, in inches
+_CHARACTER = 0.67 * _SIZE / 72  # the width of a character, in inches
 _ORANGE = "#b35900"
 _COLORS = {"equal": "black", "substitute": _ORANGE, "delete": RED, "insert": BLUE}
 # What is on which line: of the true text and of the answer.
@@ -54,10 +54,10 @@ def plot_edits(true: np.ndarray, said: np.ndarray, by_character: bool = False) -
     places = places[
         np.unique(np.linspace(0, len(places) - 1, min(_SHOWN, len(places))).astype(int))
     ]
-    figure = new_figure(10, 0.6 * len(places) + 0.3)
+    figure = new_figure(_WIDTH * _CHARACTER, 0.6 * len(places) + 0.3)
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.set(xlim=(0, _WIDTH), ylim=(len(places), -0.2))
+    axes.set(xlim=(0, _WIDTH), ylim=(len(places) - 0.3, -0.4))
     for line, place in enumerate(places):
         for half, parts in enumerate(edits(true[place], said[place], by_character)):
             _write(axes, line + 0.4 * half, parts, "" if by_character else " ")
@@ -79,7 +79,7 @@ def _write(axes: Axes, height: float, parts: list[tuple[str, str]], joint: str) 
             color=_COLORS[kind],
             family="monospace",
             fontsize=_SIZE,
-            va="top",
+            va="baseline",
             weight="normal" if kind == "equal" else "bold",
         )
         start += len(shown)
@@ -101,7 +101,7 @@ def plot_error_by_length(true: np.ndarray, said: np.ndarray, by_character: bool 
     for place, rate, group in zip(places, rates, used, strict=True):
         count = int((groups == group).sum())
         axes.annotate(
-            f"{count:,} rows",
+            f"n = {count:,}",
             (place, rate),
             xytext=(0, 6),
             textcoords="offset points",
@@ -110,7 +110,11 @@ def plot_error_by_length(true: np.ndarray, said: np.ndarray, by_character: bool 
             ha="center",
         )
     unit = "characters" if by_character else "words"
-    axes.set(xlabel=f"{unit} of the true text", ylabel=f"wrong {unit}, %", ylim=(0, None))
-    axes.margins(x=0.12, y=0.2)
+    axes.set(
+        xlabel=f"{unit} of the true text",
+        ylabel=f"wrong {unit}, %",
+        ylim=(0, 1.25 * max(rates) + 1),
+    )
+    axes.margins(x=0.12)
     axes.grid(alpha=0.25)
     return figure
