@@ -9,15 +9,26 @@ from __future__ import annotations
 
 from mmkeras.schema import Target
 from mmkeras.tasks.figures import FIGURES, Figure, better_sign
+from mmkeras.tasks.image import ImageTask
 from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
+from mmkeras.tasks.sequence import SequenceTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
 from mmkeras.tasks.text import TextTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask, TextTask)
+    task.kind: task
+    for task in (
+        LabelTask,
+        LabelsTask,
+        NumberTask,
+        StepLabelsTask,
+        TextTask,
+        ImageTask,
+        SequenceTask,
+    )
 }
 
 
@@ -49,9 +60,11 @@ __all__ = [
     "FIGURES",
     "TASKS",
     "Figure",
+    "ImageTask",
     "LabelTask",
     "LabelsTask",
     "NumberTask",
+    "SequenceTask",
     "StepLabelsTask",
     "Task",
     "TextTask",

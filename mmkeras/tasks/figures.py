@@ -80,6 +80,10 @@ FIGURES: dict[str, Figure] = {
         Figure("chrf", "chrF, mean over texts"),
         Figure("corpus_chrf", "chrF of all texts"),
         Figure("bleu", "BLEU"),
+        Figure("ssim", "SSIM", percent=False),
+        Figure("recall@1", "R@1 of the true target"),
+        Figure("recall@10", "R@10 of the true target"),
+        Figure("length_error", "length error in steps", higher_is_better=False, percent=False),
     )
 }
 

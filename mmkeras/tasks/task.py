@@ -36,7 +36,8 @@ class Task(ABC):
             (`cell_role` says it of a certain target).
         is_flat: Whether an answer is a few probabilities or numbers, which a dense layer gives.
             Otherwise a decoder gives it.
-        decoders: Which of `mmkeras.decoders.DECODERS` can, the default first.
+        decoders: Which of `mmkeras.decoders.DECODERS` can; `default_decoder` says which one does
+            where none is asked for.
         settings: The dataclass of the target's settings, where it has any.
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
@@ -137,6 +138,11 @@ class Task(ABC):
     def metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training; one of them is `watched`, under its key."""
         raise NotImplementedError(f"A decoder brings the metrics of {self.words}.")
+
+    @property
+    def default_decoder(self) -> str:
+        """Which of `decoders` suits these targets."""
+        return self.decoders[0]
 
     def decoder_options(self, name: str) -> dict[str, Any]:
         """The arguments of a decoder's constructor that follow from what was fitted."""
