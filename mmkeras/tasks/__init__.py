@@ -9,15 +9,28 @@ from __future__ import annotations
 
 from mmkeras.schema import Target
 from mmkeras.tasks.figures import FIGURES, Figure, better_sign
+from mmkeras.tasks.image import ImageTask
 from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
+from mmkeras.tasks.sequence import SequenceTask
 from mmkeras.tasks.several import SeveralTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
+from mmkeras.tasks.text import TextTask
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask, SeveralTask)
+    task.kind: task
+    for task in (
+        LabelTask,
+        LabelsTask,
+        NumberTask,
+        StepLabelsTask,
+        TextTask,
+        ImageTask,
+        SequenceTask,
+        SeveralTask,
+    )
 }
 
 
@@ -49,12 +62,15 @@ __all__ = [
     "FIGURES",
     "TASKS",
     "Figure",
+    "ImageTask",
     "LabelTask",
     "LabelsTask",
     "NumberTask",
+    "SequenceTask",
     "SeveralTask",
     "StepLabelsTask",
     "Task",
+    "TextTask",
     "better_sign",
     "task_class",
 ]

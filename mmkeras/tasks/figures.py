@@ -74,6 +74,16 @@ FIGURES: dict[str, Figure] = {
         Figure("rmse", "RMSE", higher_is_better=False, percent=False),
         Figure("r2", "R²", percent=False),
         Figure("pearson", "Pearson's r", percent=False),
+        Figure("wer", "word error rate", higher_is_better=False),
+        Figure("cer", "character error rate", higher_is_better=False),
+        Figure("exact_match", "texts wholly right"),
+        Figure("chrf", "chrF, mean over texts"),
+        Figure("corpus_chrf", "chrF of all texts"),
+        Figure("bleu", "BLEU"),
+        Figure("ssim", "SSIM", percent=False),
+        Figure("recall@1", "R@1 of the true target"),
+        Figure("recall@10", "R@10 of the true target"),
+        Figure("length_error", "length error in steps", higher_is_better=False, percent=False),
     )
 }
 
