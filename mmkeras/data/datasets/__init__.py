@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # A name's module, and the options of its `load`.
 DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "3sources": ("multiview", {"name": "3sources"}),
+    "an4": ("an4", {}),
     "avmnist": ("avmnist", {}),
     "avmnist-full": ("avmnist", {"variant": "full"}),
     "avmnist-speakers": ("avmnist", {"speakers": True}),
