@@ -10,8 +10,8 @@ themselves are not here: each utterance is a sequence of 13 mel-frequency cepstr
 - **Rows.** 948 utterances of 74 speakers for training and 130 of 10 others for testing, the
   official split. Validation rows are to be taken by speaker, too: `speaker` is the group.
 - **Speech.** 13 coefficients (the first one is the energy), 100 steps per second, of 16 kHz sound
-  between 130 and 6,800 Hz in 40 bands. An utterance has 69 to 639 steps, and 39 of them more than the
-  usual limit of 512: set `SequenceSettings(max_length=640)` to cut none.
+  between 130 and 6,800 Hz in 40 bands. An utterance has 69 to 639 steps. 39 have more than
+  the usual limit of 512: set `SequenceSettings(max_length=640)` to cut none.
 - **Transcripts.** Capital letters and spaces, at most 57 characters. 99 different words in
   training; the test's 773 words (2,565 characters) have two that are not among them.
 - **What to know.** Speakers, microphones and loudness differ: `normalize` takes the utterance's
@@ -41,10 +41,10 @@ _SOURCE = (
     "5e478f0ee6c5b060edf702acdd563948cad5545f/an4"
 )
 _LISTS_SHA256 = {
-    "etc/an4_train.fileids": "a8a4c7f10776bb7d6804b9f1acd0bb6eedd9978490b514c185cebc216a0efed6",
-    "etc/an4_train.transcription": "6eb103966af7ed10c8d44651bc51a0b2ddd052bf430d60efcf3a7e7b9d9f4651",
-    "etc/an4_test.fileids": "6860eb5ead0e3219b8aa6510fd1a0f1c0717c560bb18928329728ab2614261ce",
-    "etc/an4_test.transcription": "a36c14d7473eeba948ea64aa95be1e4fa42321ae6d535ea91e2381cb16faacfd",
+    "an4_train.fileids": "a8a4c7f10776bb7d6804b9f1acd0bb6eedd9978490b514c185cebc216a0efed6",
+    "an4_train.transcription": "6eb103966af7ed10c8d44651bc51a0b2ddd052bf430d60efcf3a7e7b9d9f4651",
+    "an4_test.fileids": "6860eb5ead0e3219b8aa6510fd1a0f1c0717c560bb18928329728ab2614261ce",
+    "an4_test.transcription": "a36c14d7473eeba948ea64aa95be1e4fa42321ae6d535ea91e2381cb16faacfd",
 }
 # `files_sha256` of all feature files.
 _FEATURES_SHA256 = "5d6f0182fe90ce75dcfb8a2f99a2b600906d72f62d0f221d4b47101d90628682"
@@ -75,11 +75,11 @@ def load(normalize: bool = False, deltas: bool = False) -> tuple[pd.DataFrame, S
         FileNotFoundError: `$MMKERAS_DATA/an4` is incomplete.
         ConnectionError: Nothing is there and the network is not either.
     """
-    lists = files_folder("an4", _SOURCE, _LISTS_SHA256)
+    lists = files_folder("an4/etc", f"{_SOURCE}/etc", _LISTS_SHA256)
     files = {
         f"feat/{file}.mfc": split
         for split in SPLITS
-        for file in _lines(lists / f"etc/an4_{split}.fileids")
+        for file in _lines(lists / f"an4_{split}.fileids")
     }
     folder = many_files_folder(
         "an4", _SOURCE, list(files), sha256=_FEATURES_SHA256, description="AN4 features"
@@ -87,7 +87,7 @@ def load(normalize: bool = False, deltas: bool = False) -> tuple[pd.DataFrame, S
     transcripts = {
         utterance: words
         for split in SPLITS
-        for utterance, words in map(_read_line, _lines(lists / f"etc/an4_{split}.transcription"))
+        for utterance, words in map(_read_line, _lines(lists / f"an4_{split}.transcription"))
     }
     rows = []
     for file, split in files.items():
