@@ -21,6 +21,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "cub": ("multiview", {"name": "cub"}),
     "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
+    "emoji_names": ("emoji_names", {}),
     "fsdd": ("fsdd", {}),
     "glyphs": ("glyphs", {}),
     "mfeat": ("multiview", {"name": "mfeat"}),

@@ -62,7 +62,7 @@ def test_detection_has_a_row_for_each_picture_with_all_objects(folder):
 
 
 def test_what_is_wrong_is_said(folder):
-    with pytest.raises(ValueError, match="'phrase', 'detection'.*'captions'"):
+    with pytest.raises(ValueError, match=r"'phrase', 'detection'.*'captions'"):
         load_dataset("nlvr_boxes", task="captions")
     (folder / "test/images/4/test-7-3-0.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks test/images/4/test-7-3-0\.png\."):
