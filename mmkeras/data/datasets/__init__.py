@@ -19,6 +19,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "avmnist-speakers": ("avmnist", {"speakers": True}),
     "bbcsport": ("multiview", {"name": "bbcsport"}),
     "cub": ("multiview", {"name": "cub"}),
+    "digit_strings": ("digit_strings", {}),
     "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
     "emoji_names": ("emoji_names", {}),
