@@ -8,6 +8,7 @@ of target is a dataclass in `mmkeras.schema`, one file here and one line in the 
 from __future__ import annotations
 
 from mmkeras.schema import Target
+from mmkeras.tasks.boxes import BoxesTask
 from mmkeras.tasks.figures import FIGURES, Figure, better_sign
 from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
@@ -16,7 +17,7 @@ from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask)
+    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask, BoxesTask)
 }
 
 
@@ -47,6 +48,7 @@ def task_class(kind: str | Target | Task | None) -> type[Task]:
 __all__ = [
     "FIGURES",
     "TASKS",
+    "BoxesTask",
     "Figure",
     "LabelTask",
     "LabelsTask",

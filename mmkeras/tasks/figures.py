@@ -74,6 +74,12 @@ FIGURES: dict[str, Figure] = {
         Figure("rmse", "RMSE", higher_is_better=False, percent=False),
         Figure("r2", "R²", percent=False),
         Figure("pearson", "Pearson's r", percent=False),
+        Figure("box_accuracy", "accuracy at IoU 0.5"),
+        Figure("box_f1", "F1 of boxes over rows"),
+        Figure("pointing", "pointing accuracy"),
+        Figure("map50", "mAP at IoU 0.5"),
+        Figure("map", "mAP at IoU 0.5 to 0.95"),
+        Figure("mean_iou", "mean IoU", percent=False),
     )
 }
 
