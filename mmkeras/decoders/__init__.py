@@ -12,11 +12,14 @@ from typing import Any
 
 import keras
 
+from mmkeras.decoders.boxes import BoxesDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.encoders.configured_layer import constructor_arguments
 
-DECODERS: dict[str, type[Decoder]] = {}
+DECODERS: dict[str, type[Decoder]] = {
+    "boxes": BoxesDecoder,
+}
 
 
 def get_decoder(name_or_layer: str | keras.layers.Layer, **options: Any) -> Decoder:
@@ -59,6 +62,7 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 
 __all__ = [
     "DECODERS",
+    "BoxesDecoder",
     "Decoder",
     "Memory",
     "check_decoder_options",
