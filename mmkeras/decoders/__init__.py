@@ -13,12 +13,14 @@ from typing import Any
 import keras
 
 from mmkeras.decoders.boxes import BoxesDecoder
+from mmkeras.decoders.heads import HeadsDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
     "boxes": BoxesDecoder,
+    "heads": HeadsDecoder,
 }
 
 
@@ -64,6 +66,7 @@ __all__ = [
     "DECODERS",
     "BoxesDecoder",
     "Decoder",
+    "HeadsDecoder",
     "Memory",
     "check_decoder_options",
     "get_decoder",

@@ -13,11 +13,20 @@ from mmkeras.tasks.figures import FIGURES, Figure, better_sign
 from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
+from mmkeras.tasks.several import SeveralTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
 
 TASKS: dict[str, type[Task]] = {
-    task.kind: task for task in (LabelTask, LabelsTask, NumberTask, StepLabelsTask, BoxesTask)
+    task.kind: task
+    for task in (
+        LabelTask,
+        LabelsTask,
+        NumberTask,
+        StepLabelsTask,
+        SeveralTask,
+        BoxesTask,
+    )
 }
 
 
@@ -53,6 +62,7 @@ __all__ = [
     "LabelTask",
     "LabelsTask",
     "NumberTask",
+    "SeveralTask",
     "StepLabelsTask",
     "Task",
     "better_sign",

@@ -56,7 +56,9 @@ def cell_middles(grid: tuple[int, int]) -> np.ndarray:
     [[0.25, 0.5], [0.75, 0.5]]
     """
     rows, cols = grid
-    y, x = np.meshgrid((np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij")
+    y, x = np.meshgrid(
+        (np.arange(rows) + 0.5) / rows, (np.arange(cols) + 0.5) / cols, indexing="ij"
+    )
     return np.stack([x.ravel(), y.ravel()], axis=-1).astype("float32")
 
 
