@@ -12,12 +12,14 @@ from typing import Any
 
 import keras
 
+from mmkeras.decoders.boxes import BoxesDecoder
 from mmkeras.decoders.heads import HeadsDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
+    "boxes": BoxesDecoder,
     "heads": HeadsDecoder,
 }
 
@@ -62,6 +64,7 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 
 __all__ = [
     "DECODERS",
+    "BoxesDecoder",
     "Decoder",
     "HeadsDecoder",
     "Memory",

@@ -145,6 +145,16 @@ class Task(ABC):
         """Which of `decoders` suits these targets."""
         return self.decoders[0]
 
+    def check_modalities(self, fitted: Mapping[str, Any]) -> None:  # noqa: B027 (most take all)
+        """Refuses settings of the inputs that the target does not go with.
+
+        Args:
+            fitted: The fitted state of each modality, by name.
+
+        Raises:
+            ValueError: Says which setting to change.
+        """
+
     def decoder_options(self, name: str) -> dict[str, Any]:
         """The arguments of a decoder's constructor that follow from what was fitted."""
         return {}
@@ -280,6 +290,17 @@ class Task(ABC):
     def explained(self, output: np.ndarray) -> str | None:
         """Which of several outputs of an example is explained (the largest), in a sentence."""
         return None
+
+    def drawn_on(
+        self, pictures: dict[str, np.ndarray], targets: np.ndarray, outputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The examples' pictures, with what can be drawn on them of targets and outputs.
+
+        Args:
+            pictures: By modality, uint8 `(examples, height, width, 1 | 3)`.
+            targets, outputs: Of the same examples.
+        """
+        return pictures
 
     @abstractmethod
     def pictures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, tuple[Plot, str]]:
