@@ -14,9 +14,12 @@ import keras
 
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
+from mmkeras.decoders.text import TextDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
-DECODERS: dict[str, type[Decoder]] = {}
+DECODERS: dict[str, type[Decoder]] = {
+    "text": TextDecoder,
+}
 
 
 def get_decoder(name_or_layer: str | keras.layers.Layer, **options: Any) -> Decoder:
@@ -61,6 +64,7 @@ __all__ = [
     "DECODERS",
     "Decoder",
     "Memory",
+    "TextDecoder",
     "check_decoder_options",
     "get_decoder",
 ]

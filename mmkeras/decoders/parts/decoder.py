@@ -53,7 +53,7 @@ class Decoder(ConfiguredLayer):
         """The loss of what `call` returns, against the target's arrays."""
         raise NotImplementedError
 
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def training_metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training besides the loss."""
         return []
 
