@@ -20,7 +20,8 @@ class Parts:
         present: Whether the fusion is told which modalities a row has.
         fusion: The fusion.
         head: The layers between the fusion and the output, in their order.
-        output: The last layer.
+        output: The last layer: a dense one, an activation, or a decoder.
+        decoder: Whether that is a decoder.
     """
 
     encoders: Mapping[str, str]
@@ -29,6 +30,7 @@ class Parts:
     fusion: str
     head: Sequence[str]
     output: str
+    decoder: bool = False
 
     @classmethod
     def of(
@@ -39,6 +41,7 @@ class Parts:
         fusion: layers.Layer,
         head: Sequence[layers.Layer],
         output: layers.Layer,
+        decoder: bool = False,
     ) -> Parts:
         """The names of these layers; `masks` has a tensor or `None` for each encoder."""
         return cls(
@@ -48,6 +51,7 @@ class Parts:
             fusion.name,
             [layer.name for layer in head],
             output.name,
+            decoder,
         )
 
 

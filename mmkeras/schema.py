@@ -460,11 +460,16 @@ class Schema:
         """The columns that are predicted; none without a target."""
         return () if self.target is None else self.target.columns
 
-    def target_of(self, column: str) -> Any:
-        """The target that a target column belongs to."""
+    @property
+    def each_target(self) -> tuple[Any, ...]:
+        """The targets, one by one; none without a target."""
         if isinstance(self.target, Targets):
-            return next(part for part in self.target.parts if column in part.columns)
-        return self.target
+            return self.target.parts
+        return () if self.target is None else (self.target,)
+
+    def target_of(self, column: str) -> Any:
+        """The target that a column belongs to; `None` for the column of an input."""
+        return next((target for target in self.each_target if column in target.columns), None)
 
     def na_is_class(self, column: str) -> bool:
         """Whether words such as NA are classes in a target column, where it has classes."""
@@ -580,6 +585,7 @@ def is_taken(name: str, names: Iterable[str]) -> bool:
     return name in {
         "present",
         "modality_dropout",
+        "previous",
         "fusion",
         "fusion_dropout",
         "output",

@@ -96,7 +96,7 @@ class Rows:
                 # One other row gives all of them: so what hangs together stays together.
                 changed |= self.swapped(name, draw)
             drawn.append(self.predict(changed))
-        return np.mean(drawn, axis=0)
+        return self.task.consensus(drawn)
 
     def swapped(self, name: str, draw: int) -> dict[str, np.ndarray]:
         """Inputs in which each row has another row's cell of a modality; none keeps its own.

@@ -75,7 +75,7 @@ def open_subject(
     return Subject(
         run=run,
         pipeline=pipeline,
-        rows=Rows(run.model, chosen, swaps=settings.swaps, seed=settings.seed),
+        rows=Rows(run.answering, chosen, swaps=settings.swaps, seed=settings.seed),
         splits=splits,
         validation=_validation_rows(run, splits, settings),
         settings=settings,
@@ -113,4 +113,4 @@ def _validation_rows(run: Run, splits: Splits | None, settings: AuditSettings) -
         seen = seen.sample(settings.max_rows, random_state=settings.seed)
     on_error = run.config["settings"]["on_error"]
     part = Pipeline(seen, run.preprocessing, cache="memory", on_error=on_error)
-    return Rows(run.model, part, swaps=settings.swaps, seed=settings.seed)
+    return Rows(run.answering, part, swaps=settings.swaps, seed=settings.seed)

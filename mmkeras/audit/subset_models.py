@@ -102,7 +102,7 @@ class SubsetModel:
 
     def __init__(self, run: Run):
         self.run, self.names = run, run.preprocessing.schema.names
-        self._model = run.model
+        self._model = run.answering
 
     def predict(self, rows: Rows, changed: dict[str, np.ndarray] | None = None) -> np.ndarray:
         """What the model says of the rows, `(examples, outputs)`.

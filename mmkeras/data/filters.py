@@ -75,9 +75,9 @@ def rank_features(
 def targets_of(task: Task | None, frame: pd.DataFrame) -> tuple[np.ndarray | None, bool]:
     """What filters judge features by: targets `(rows, outputs)`, and whether they are classes.
 
-    There are none without a target, or where a row has one for each of its steps.
+    There are none without a target, or where it is more than classes or numbers of a row.
     """
-    if task is None or task.per_step:
+    if task is None or not task.suits_classical:
         return None, True
     return task.encode(frame), task.has_classes
 

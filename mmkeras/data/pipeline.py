@@ -137,7 +137,9 @@ class Pipeline:
         if self._targets is not None:
             per_step = self._steps is not None
             self._labels = (
-                StepLabels(self._targets, self._steps) if per_step else TensorSource(self._targets)
+                StepLabels(self._targets, self._steps)
+                if per_step
+                else TensorSource(task.fed(self._targets))
             )
         # With labels per step one length for all batches: Keras puts their outputs side by side.
         rows = FedRows(self.frame, positions, self.padded_steps)
@@ -154,6 +156,8 @@ class Pipeline:
                 self.frame, m, preprocessing.modalities[m.name], self._sources[m.name]
             )
         ]
+        if self._targets is not None:
+            self.unprepared += task.unprepared(self.frame)
         if self.unprepared:
             shown = "\n  ".join(map(str, self.unprepared))
             message = f"The model does not take some cells as they are:\n  {shown}"

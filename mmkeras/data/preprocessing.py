@@ -54,6 +54,16 @@ class Preprocessing:
     def num_outputs(self) -> int:
         return self.task.num_outputs
 
+    def decoder_options(self, name: str | None = None) -> dict[str, Any]:
+        """What a decoder must know of the target, as `mmkeras.build_model` takes it.
+
+        Args:
+            name: The decoder; by default the task's. No decoder, no options.
+        """
+        if not self.task.decoders:
+            return {}
+        return self.task.decoder_options(name or self.task.default_decoder)
+
     @property
     def task(self) -> Task:
         """The fitted target.
@@ -106,6 +116,7 @@ def fit_preprocessing(
     schema: Schema,
     settings: Mapping[str, Any] | None = None,
     *,
+    target: Mapping[str, Any] | None = None,
     presence: bool | None = None,
 ) -> Preprocessing:
     """Learns vocabularies, means and class names from the training rows, and from nothing else.
@@ -114,6 +125,7 @@ def fit_preprocessing(
         train: The training rows of a validated table (`read_table`).
         schema: What its columns are.
         settings: By modality name; a modality without settings gets the defaults.
+        target: Settings of the target that differ from its defaults, e.g. `{"pieces": "words"}`.
         presence: Whether rows may lack modalities, which the model then is told. By default,
             whether a training row lacks one.
 
@@ -142,7 +154,8 @@ def fit_preprocessing(
     holes = missing_cells(train, schema)
     task = None
     if schema.target is not None:
-        task = task_class(schema.target).fit(train, schema.target)
+        kind_of_target = task_class(schema.target)
+        task = kind_of_target.fit(train, schema.target, kind_of_target.settings_of(target or {}))
     modalities = {}
     for modality in schema.modalities:
         kind = KINDS[modality.kind]

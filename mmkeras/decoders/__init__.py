@@ -12,11 +12,20 @@ from typing import Any
 
 import keras
 
+from mmkeras.decoders.heads import HeadsDecoder
+from mmkeras.decoders.image import ImageDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
+from mmkeras.decoders.sequence import SequenceDecoder
+from mmkeras.decoders.vector import VectorDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
-DECODERS: dict[str, type[Decoder]] = {}
+DECODERS: dict[str, type[Decoder]] = {
+    "heads": HeadsDecoder,
+    "image": ImageDecoder,
+    "sequence": SequenceDecoder,
+    "vector": VectorDecoder,
+}
 
 
 def get_decoder(name_or_layer: str | keras.layers.Layer, **options: Any) -> Decoder:
@@ -60,7 +69,11 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 __all__ = [
     "DECODERS",
     "Decoder",
+    "HeadsDecoder",
+    "ImageDecoder",
     "Memory",
+    "SequenceDecoder",
+    "VectorDecoder",
     "check_decoder_options",
     "get_decoder",
 ]

@@ -20,9 +20,9 @@ def assign(settings: Settings, words: Iterable[str]) -> Settings:
     Args:
         settings: What to start from.
         words: `WHERE.NAME=VALUE`. Where: a kind of modality (for all its modalities), a modality's
-            name, or `fusion`. Name: a setting, `encoder`, `encoder.OPTION`, or for `fusion` an
-            argument of its constructor. A value is written as in JSON, texts without quotes; a
-            comma separates several values.
+            name, `fusion`, `decoder` or `target`. Name: a setting, `encoder`, `encoder.OPTION`, or
+            for `fusion` and `decoder` an argument of its constructor. A value is written as in
+            JSON, texts without quotes; a comma separates several values.
 
     Raises:
         ValueError: For a word of another form, and for names and values that do not exist.
@@ -45,6 +45,10 @@ def assign(settings: Settings, words: Iterable[str]) -> Settings:
         value = _value(text)
         if where == "fusion":
             settings = _with_fusion_option(settings, name, value)
+        elif where == "decoder":
+            settings = _with_decoder_option(settings, name, value)
+        elif where == "target":
+            settings = dataclasses.replace(settings, target={**settings.target, name: value})
         elif where in KINDS:
             settings = _with_kind(settings, where, name, value)
         else:
@@ -78,6 +82,13 @@ def _with_fusion_option(settings: Settings, name: str, value: Any) -> Settings:
         return dataclasses.replace(settings, model=dataclasses.replace(model, pooling=value))
     options = {**model.fusion_options, name: value}
     return dataclasses.replace(settings, model=dataclasses.replace(model, fusion_options=options))
+
+
+def _with_decoder_option(settings: Settings, name: str, value: Any) -> Settings:
+    options = {**settings.model.decoder_options, name: value}
+    return dataclasses.replace(
+        settings, model=dataclasses.replace(settings.model, decoder_options=options)
+    )
 
 
 def _with_kind(settings: Settings, kind: str, name: str, value: Any) -> Settings:

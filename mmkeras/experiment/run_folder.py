@@ -20,6 +20,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
+from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
 
 CONFIG, METRICS = "config.json", "metrics.json"
@@ -86,6 +87,11 @@ class Run:
     def model(self) -> keras.Model:
         return load_model(self.path)
 
+    @cached_property
+    def answering(self) -> keras.Model:
+        """The model that answers: `model`, or where a decoder generates, a model around it."""
+        return answer_model(self.model)
+
     def outputs_of(self, pipeline: Pipeline) -> np.ndarray:
         """The model's outputs for a pipeline's examples, `(examples, outputs)`.
 
@@ -101,7 +107,7 @@ class Run:
             stored = self.predictions
             if stored.index.tolist() == pipeline.examples.index.tolist():
                 return stored[columns].to_numpy()
-        return pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
+        return pipeline.unpad(self.answering.predict(pipeline.evaluate(), verbose=0))
 
     def predict(
         self,
@@ -140,7 +146,7 @@ class Run:
         skipped += pipeline.skipped
         for message in skipped:
             print(f"skipped: {message}", file=sys.stderr)
-        outputs = pipeline.unpad(self.model.predict(pipeline.evaluate(), verbose=0))
+        outputs = pipeline.unpad(self.answering.predict(pipeline.evaluate(), verbose=0))
         predictions = predictions_frame(self.preprocessing, pipeline.examples, outputs)
         predictions.attrs["skipped"] = skipped
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]

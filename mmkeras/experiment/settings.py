@@ -15,18 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from mmkeras.data.kinds import KINDS
+from mmkeras.decoders import DECODERS, check_decoder_options
 from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, check_encoder_options
 from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
 from mmkeras.nested import tuples
 from mmkeras.schema import InputSpec, Modality, Schema
+from mmkeras.tasks import Task, task_class
 from mmkeras.training.settings import TrainingSettings
 
 # On the command line, a table's names are an option's choices.
 if TYPE_CHECKING:
+    DecoderName = str
     FusionName = str
     Pooling = str
 else:
+    DecoderName = Literal[tuple(DECODERS)]
     FusionName = Literal[tuple(FUSIONS)]
     Pooling = Literal[POOLINGS]
 
@@ -62,6 +66,9 @@ class ModelSettings:
         modality_dropout: Share of modalities hidden in training, so that the model can do without.
         hidden: Widths of the head's layers, by default 128. Late fusion has no head.
         dropout: Dropout in the head, by default 0.5.
+        decoder: What gives an answer that is more than classes or numbers, by default the first
+            of the target's.
+        decoder_options: Arguments of its constructor.
 
     Raises:
         ValueError: For unknown names, and for a setting that this fusion has no use for.
@@ -80,8 +87,14 @@ class ModelSettings:
     modality_dropout: float = 0.0
     hidden: tuple[int, ...] | None = None
     dropout: float | None = None
+    decoder: DecoderName | None = None
+    decoder_options: Annotated[Mapping[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
 
     def __post_init__(self):
+        if self.decoder is not None:
+            modality = ["modality"] if DECODERS[self.decoder].of_modality else []
+            own = [name for name in self.decoder_options if name not in modality]
+            check_decoder_options(self.decoder, own)
         options = dict(self.fusion_options)
         pooling = options.pop("pooling", self.pooling)
         given = options if pooling is None else {**options, "pooling": pooling}
@@ -113,6 +126,31 @@ class ModelSettings:
     def has_head(self) -> bool:
         """Whether dense layers follow the fusion."""
         return not fusion_class(self.fusion).gives_logits
+
+    def decoder_of(self, task: Task) -> str | None:
+        """The decoder of a target's answer; `None` where a dense layer gives it.
+
+        Raises:
+            ValueError: A decoder is set for an answer that needs none, or another one's.
+        """
+        if not task.decoders:
+            if self.decoder is not None or self.decoder_options:
+                raise ValueError(
+                    f"A dense layer gives the answer of {task.words}; a decoder would have no "
+                    f"effect. Received: decoder={self.decoder!r} with {dict(self.decoder_options)}."
+                )
+            return None
+        name = self.decoder or task.default_decoder
+        modality = ["modality"] if DECODERS[name].of_modality else []
+        check_decoder_options(name, [x for x in self.decoder_options if x not in modality])
+        return name
+
+    def options_of_decoder(self, task: Task) -> dict[str, Any]:
+        """The arguments of the decoder's constructor that are set here."""
+        name = self.decoder_of(task)
+        if name is None or not DECODERS[name].is_head:
+            return dict(self.decoder_options)
+        return {"hidden": self.hidden, "dropout": self.dropout, **self.decoder_options}
 
     def with_fusion(self, name: str) -> ModelSettings:
         """The same with another fusion; what that has no use for is left out."""
@@ -197,6 +235,7 @@ class Settings(_OfKinds):
         image, text, audio, video, sequence, tabular: How cells become inputs, for each kind of
             `mmkeras.data.kinds`: `ImageSettings` and so on. Texts for encoders that read sequences
             become token sequences, whatever `representation` says.
+        target: What differs from the defaults of the target's settings, e.g. `pieces="words"`.
         encoders: By kind, what reads its modalities.
         modalities: By modality name, what differs from its kind: settings of the kind, `encoder`
             and `encoder_options`.
@@ -223,6 +262,7 @@ class Settings(_OfKinds):
     training: Annotated[TrainingSettings, tyro.conf.arg(name="")] = field(
         default_factory=TrainingSettings
     )
+    target: Annotated[Mapping[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
     encoders: Annotated[Mapping[str, Encoder], tyro.conf.Suppress] = field(default_factory=dict)
     modalities: Annotated[Mapping[str, Mapping[str, Any]], tyro.conf.Suppress] = field(
         default_factory=dict
@@ -323,10 +363,22 @@ class Settings(_OfKinds):
         """The settings as JSON can hold them; of a schema's kinds only, with all that acts."""
         values = dataclasses.asdict(self)
         del values["given"]
+        # Not said unless they are set.
+        for part, name in (
+            (values, "target"),
+            (values["model"], "decoder"),
+            (values["model"], "decoder_options"),
+        ):
+            if not part[name]:
+                del part[name]
         if schema is None:
             return values
         kinds = {modality.kind: modality for modality in schema.modalities}
         values = {k: v for k, v in values.items() if k not in KINDS or k in kinds}
+        decoders = () if schema.target is None else task_class(schema.target).decoders
+        if decoders and not DECODERS[self.model.decoder or decoders[0]].is_head:
+            # The decoder has its own.
+            values["model"] |= {"hidden": None, "dropout": None}
         values["encoders"] = {
             kind: dataclasses.asdict(self._encoder_of_kind(kind))
             for kind in kinds

@@ -37,6 +37,7 @@ from mmkeras.experiment.run_folder import (
 )
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
+from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
@@ -282,9 +283,9 @@ def judge(
     model: keras.Model, pipelines: Mapping[str, Pipeline]
 ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
     """A model's outputs for the examples of each pipeline, and the task's figures for them."""
-    outputs, metrics = {}, {}
+    outputs, metrics, answering = {}, {}, answer_model(model)
     for name, pipeline in pipelines.items():
-        outputs[name] = pipeline.unpad(model.predict(pipeline.evaluate(), verbose=0))
+        outputs[name] = pipeline.unpad(answering.predict(pipeline.evaluate(), verbose=0))
         task = pipeline.preprocessing.task
         metrics[name] = task.figures(*in_own_unit(pipeline, outputs[name]))
     return outputs, metrics
@@ -308,7 +309,11 @@ def fitted_pipelines(
     presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
     with decoded_once():
         preprocessing = fit_preprocessing(
-            splits.train, schema, settings.preprocessing(schema), presence=presence
+            splits.train,
+            schema,
+            settings.preprocessing(schema),
+            target=settings.target,
+            presence=presence,
         )
         pipelines = {
             name: Pipeline(
@@ -340,6 +345,11 @@ def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
         schema,
         preprocessing.inputs,
         num_outputs=preprocessing.num_outputs,
+        decoder=model.decoder_of(preprocessing.task),
+        decoder_options={
+            **preprocessing.decoder_options(model.decoder),
+            **model.options_of_decoder(preprocessing.task),
+        },
         encoders={name: encoder.name for name, encoder in encoders.items()},
         encoder_options={name: encoder.options for name, encoder in encoders.items()},
         fusion=model.fusion,

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from mmkeras.decoders import DECODERS, Decoder, check_decoder_options, get_decoder
 from mmkeras.encoders import default_encoder, get_encoder
 from mmkeras.encoders.keras_mask import KerasMask, gives_mask
 from mmkeras.fusion import (
@@ -32,11 +33,13 @@ def build_model(
     schema: Schema,
     inputs: Mapping[str, InputSpec],
     *,
-    num_outputs: int,
+    num_outputs: int | None = None,
     encoders: Mapping[str, str | layers.Layer] | None = None,
     fusion: str | layers.Layer = "concat",
+    decoder: str | layers.Layer | None = None,
     encoder_options: Mapping[str, Mapping[str, Any]] | None = None,
     fusion_options: Mapping[str, Any] | None = None,
+    decoder_options: Mapping[str, Any] | None = None,
     hidden: Sequence[int] = (128,),
     dropout: float = 0.5,
     fusion_dropout: float = 0.0,
@@ -49,15 +52,20 @@ def build_model(
     Args:
         schema: The modalities, in the order in which the fusion sees them, and the target's task.
         inputs: What each modality's batch looks like, by modality name.
-        num_outputs: Classes, labels, or numbers to predict.
+        num_outputs: Classes, labels, or numbers to predict. A decoder does without.
         encoders: A name of `ENCODERS` or a layer, by modality name. The default is
             `default_encoder`'s. A layer gets another name; its Keras mask, if any, counts.
         fusion: A name of `FUSIONS`, or a layer. A single modality's tokens are only pooled, by
             `ConcatFusion`, unless the fusion is late. That one gives the outputs itself; `hidden`,
             `dropout` and `fusion_dropout` are then not used.
+        decoder: What gives the answer, where that is more than classes or numbers: a name of
+            `DECODERS`, by default the first of the target's task, or a layer. It reads the fused
+            vector and the tokens of all modalities; `hidden` and `dropout` are then not used.
         encoder_options: Constructor arguments of the encoders given by name, by modality name.
         fusion_options: Constructor arguments of a fusion given by name. Of a single modality's,
             only `pooling` is used.
+        decoder_options: Constructor arguments of a decoder given by name, among them those that
+            follow from the fitted target: `preprocessing.decoder_options(name)`.
         hidden: The widths of the dense layers (ReLU) between fusion and output.
         dropout: Share of units that are dropped after each of them, in training.
         fusion_dropout: Share of the fused vector that is dropped, in training.
@@ -72,7 +80,8 @@ def build_model(
         An uncompiled model from a dict of inputs to `(batch, num_outputs)`: probabilities of one
         class (softmax) or of each label (sigmoid), or numbers (linear), by the target's task. With
         a label per step `(batch, steps, num_outputs)`: the fusion works at each step
-        (`mmkeras.fusion.StepwiseFusion`), unless it reads the sequences itself (`aligned`).
+        (`mmkeras.fusion.StepwiseFusion`), unless it reads the sequences itself (`aligned`). With a
+        decoder, what that trains on; `mmkeras.models.answer_model` makes it a model that answers.
 
     Raises:
         ValueError: For unknown modalities, encoders, fusions and options, and inputs that an
@@ -98,13 +107,23 @@ def build_model(
     arguments |= _presence(tensors, presence, modality_dropout)
     layer = _fusion(task, fusion, fusion_options or {}, num_outputs, len(tokens))
     fusion_layer, x = _fuse(task, layer, tokens, arguments)
+    if task.decoders:
+        last = _decoder(task, schema, decoder, decoder_options or {}, chosen, inputs)
+        head = [layers.Dropout(fusion_dropout, name=parts.FUSION_DROPOUT)]
+        if last.reads_previous:
+            arguments["previous"] = tensors[parts.PREVIOUS] = keras.Input(
+                last.previous_shape, dtype=last.previous_dtype, name=parts.PREVIOUS
+            )
+        model = MultimodalModel(tensors, last(head[0](x), tokens, **arguments), name=name)
+        model.parts = Parts.of(chosen, masks, presence, fusion_layer, head, last, decoder=True)
+        return model
     gives_logits = traits(fusion_layer).gives_logits
     head = [] if gives_logits else list(_head(hidden, dropout, fusion_dropout))
     for layer in head:
         x = layer(x)
     # Probabilities and losses in float32 also where the policy is float16.
     common = {"activation": task.activation, "dtype": "float32", "name": parts.OUTPUT}
-    output = layers.Dense(int(num_outputs), **common) if head else layers.Activation(**common)
+    output = layers.Dense(_width(num_outputs), **common) if head else layers.Activation(**common)
     model = MultimodalModel(tensors, output(x), name=name)
     model.parts = Parts.of(chosen, masks, presence, fusion_layer, head, output)
     return model
@@ -182,14 +201,19 @@ def _fusion(
     task: type[Task],
     fusion: str | layers.Layer,
     options: Mapping[str, Any],
-    num_outputs: int,
+    num_outputs: int | None,
     modalities: int,
 ) -> layers.Layer:
     """The fusion layer, with what the target asks of it."""
     options, activation = dict(options), task.activation
     if isinstance(fusion, str) and fusion in FUSIONS:
+        if fusion_class(fusion).gives_logits and task.decoders:
+            raise ValueError(
+                f"The fusion {fusion!r} is one of decisions: classes or numbers. An answer of "
+                f"{task.words} needs a fusion of features, such as 'concat'."
+            )
         if fusion_class(fusion).gives_logits:
-            options |= {"num_outputs": int(num_outputs), "activation": activation}
+            options |= {"num_outputs": _width(num_outputs), "activation": activation}
         elif modalities == 1:
             # Alone, a modality is only pooled.
             fusion, options = "concat", {k: v for k, v in options.items() if k == "pooling"}
@@ -232,6 +256,47 @@ def _fuse(
             f"label for each: here {expected}. Received: {x.shape} from {type(layer).__name__}."
         )
     return layer, x
+
+
+def _width(num_outputs: int | None) -> int:
+    if num_outputs is None:
+        raise ValueError("`num_outputs` says how many classes or numbers there are. It is missing.")
+    return int(num_outputs)
+
+
+def _decoder(
+    task: type[Task],
+    schema: Schema,
+    decoder: str | layers.Layer | None,
+    options: Mapping[str, Any],
+    encoders: Mapping[str, layers.Layer],
+    inputs: Mapping[str, InputSpec],
+) -> Decoder:
+    """The decoder layer of the target's answer."""
+    name = decoder or task.decoders[0]
+    if isinstance(name, str) and name not in task.decoders:
+        raise ValueError(
+            f"An answer of {task.words} comes from one of the decoders {list(task.decoders)}. "
+            f"Received: {name!r}."
+        )
+    options = dict(options)
+    if isinstance(name, str) and DECODERS[name].of_modality:
+        place = options.pop("modality", None) or DECODERS[name].default_modality(schema)
+        if place not in schema.names:
+            raise ValueError(
+                f"The decoder {name!r} reads the tokens of one of the modalities "
+                f"{list(schema.names)}. Received: modality={place!r}."
+            )
+        options["place"] = schema.names.index(place)
+        if hasattr(encoders[place], "token_grid") and "grid" in check_decoder_options(name):
+            options["grid"] = encoders[place].token_grid(inputs[place].shape)
+    layer = get_decoder(name, **options)
+    if layer.built:
+        raise ValueError(
+            f"The decoder layer {layer.name!r} already belongs to a model. Make a new one."
+        )
+    layer.name = parts.OUTPUT
+    return layer
 
 
 def _head(hidden: Sequence[int], dropout: float, fusion_dropout: float) -> Iterator[layers.Layer]:

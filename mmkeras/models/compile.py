@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.models.parts import decoder_layer
 from mmkeras.schema import Target
 from mmkeras.tasks import Task, task_class
 
@@ -31,7 +32,7 @@ def compile_model(
             cross-entropy, accuracy over labels and F1 over rows. `"number"`: z-scores, mean
             squared error, mean absolute error and R². `"step_labels"`: as `"label"`, of outputs
             and targets `(batch, steps, classes)`; fit the model with `sample_weight`
-            `(batch, steps)`, 0 at steps that are padding.
+            `(batch, steps)`, 0 at steps that are padding. A model's decoder brings its own loss.
         learning_rate: A number or a schedule.
         weight_decay: Decoupled weight decay (AdamW), of kernels and embeddings only.
         label_smoothing: Share of a classification target that is spread over all classes.
@@ -48,7 +49,10 @@ def compile_model(
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980) (Adam)
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101) (AdamW)
     """
-    task = task_class(target)
+    task: Any = target if isinstance(target, Task) else task_class(target)
+    decoder = decoder_layer(model)
+    loss_of = (decoder or task).loss
+    metrics_of = task.metrics if decoder is None else decoder.training_metrics
     if weight_decay:
         optimizer = keras.optimizers.AdamW(
             learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
@@ -57,11 +61,11 @@ def compile_model(
     else:
         optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
     weights = None
-    loss: Any = task.loss(label_smoothing)
-    metrics: Any = task.metrics()
+    loss: Any = loss_of(label_smoothing)
+    metrics: Any = metrics_of()
     if isinstance(model.output, Mapping):
-        loss = {name: task.loss(label_smoothing) for name in model.output}
-        metrics = {name: task.metrics() for name in model.output}
+        loss = {name: loss_of(label_smoothing) for name in model.output}
+        metrics = {name: metrics_of() for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
     if jit_compile is None:
         jit_compile = False if keras.config.backend() == "tensorflow" else "auto"

@@ -3,23 +3,25 @@
 A model of `build_model` knows which of its layers is what, and is saved with that (`Parts`). This
 is the only file that knows the names of the layers: the inputs `{modality}` and `present`,
 `{modality}_encoder`, `{modality}_mask` (where tokens may be padding), `modality_dropout` (where
-there is one), `fusion`, `fusion_dropout`, `head_dense_0`, `head_dropout_0`, ..., `output`.
+there is one), `previous` (what a decoder reads in training), `fusion`, `fusion_dropout`,
+`head_dense_0`, `head_dropout_0`, ..., `output`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from mmkeras.decoders import Decoder
 from mmkeras.fusion import FUSIONS, Fusion, StepwiseFusion, fusion_class, get_fusion, traits
 from mmkeras.multimodal_model import MultimodalModel, Parts
 
 FUSION, FUSION_DROPOUT, OUTPUT = "fusion", "fusion_dropout", "output"
-PRESENT, MODALITY_DROPOUT = "present", "modality_dropout"
+PRESENT, MODALITY_DROPOUT, PREVIOUS = "present", "modality_dropout", "previous"
 _ENCODER, _MASK = "_encoder", "_mask"
 
 
@@ -80,8 +82,26 @@ def head_layers(model: keras.Model) -> list[layers.Layer]:
 
 
 def output_layer(model: keras.Model) -> layers.Layer:
-    """A model's last layer: a dense one, or the activation alone of what the fusion decided."""
+    """A model's last layer: a dense one, a decoder, or the activation of what a fusion decided."""
     return model.get_layer(_parts(model).output)
+
+
+def decoder_layer(model: keras.Model) -> Decoder | None:
+    """A model's decoder; `None` where a dense layer gives the answer."""
+    return output_layer(model) if _parts(model).decoder else None
+
+
+def known_inputs(model: keras.Model) -> dict[str, Any]:
+    """A model's inputs by name, without the target that a decoder reads in training."""
+    return {name: tensor for name, tensor in model.input.items() if name != PREVIOUS}
+
+
+def decoder_inputs(model: keras.Model) -> tuple[Any, list[Any], dict[str, Any]]:
+    """What reaches a decoder: the vector, the tokens, and its other arguments but `previous`."""
+    parts = _parts(model)
+    tensors = iter(model.get_layer(parts.output).input)
+    vector, (tokens, arguments) = next(tensors), _in_order(parts, tensors)
+    return vector, list(tokens.values()), arguments
 
 
 def token_mask(model: keras.Model, modality: str, inputs: Any) -> np.ndarray | None:
@@ -112,13 +132,16 @@ def embedding_model(model: keras.Model) -> keras.Model:
         tokens, arguments = fusion_inputs(model)
         concat = _like(fusion, get_fusion("concat", pooling=fusion.pooling))
         vector = concat(list(tokens.values()), **arguments)
-    return keras.Model(model.input, vector, name="embedding")
+    return keras.Model(known_inputs(model), vector, name="embedding")
 
 
 def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """What reaches a fusion: tokens by modality, in schema order, and its other arguments."""
     parts = _parts(model)
-    tensors = iter(_fusion_tensors(model.get_layer(parts.fusion)))
+    return _in_order(parts, iter(_fusion_tensors(model.get_layer(parts.fusion))))
+
+
+def _in_order(parts: Parts, tensors: Iterator[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     # In the order of its call: first the tokens, then the masks, then the presence.
     tokens = {modality: next(tensors) for modality in parts.encoders}
     arguments: dict[str, Any] = {}
@@ -156,14 +179,14 @@ def attention_model(model: keras.Model) -> keras.Model:
     tokens, arguments = fusion_inputs(model)
     _, weights = _FusionParts(fusion)(list(tokens.values()), **arguments)
     if not isinstance(weights, Mapping):
-        return keras.Model(model.input, {"weights": weights}, name="attention")
+        return keras.Model(known_inputs(model), {"weights": weights}, name="attention")
     names = list(tokens)
     outputs = {}
     for name, tensor in weights.items():
         query, to, key = name.partition("_to_")
         # "0_to_1" is a direction, from one modality to another; anything else says what it is.
         outputs[f"{names[int(query)]}_to_{names[int(key)]}" if to else name] = tensor
-    return keras.Model(model.input, outputs, name="attention")
+    return keras.Model(known_inputs(model), outputs, name="attention")
 
 
 class _FusionParts(Fusion):
@@ -199,6 +222,12 @@ def auxiliary_model(model: keras.Model, num_outputs: int) -> keras.Model:
     References:
         - [Wang, Tran and Feiszli, 2020](https://arxiv.org/abs/1905.12681)
     """
+    if decoder_layer(model) is not None:
+        raise ValueError(
+            "Each modality alone can be trained to predict classes or numbers. Received: a model "
+            f"whose answer {type(decoder_layer(model)).__name__} gives. Leave `auxiliary` and "
+            "`balance` out."
+        )
     fusion, activation = fusion_layer(model), output_layer(model).activation
     tokens, arguments = fusion_inputs(model)
     if traits(fusion).gives_logits:

@@ -72,12 +72,15 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
     Leaves `results.csv`, `predictions.parquet` and `summary.md`.
 
     Raises:
-        ValueError: The schema has no target, or one with an answer for each step.
+        ValueError: The schema has no target, or one that is more than classes or numbers.
     """
     table, schema, messages = open_table(config.data, config.settings)
     task = task_class(schema.target)
-    if task.per_step:
-        raise ValueError("Classical models answer for rows. This target has a label for each step.")
+    if not task.suits_classical:
+        raise ValueError(
+            "Classical models answer with one class, labels or numbers for each row. This target "
+            f"is one of {task.words}."
+        )
     splits = _splits(config, table, schema)
     findings = look_at_rows(Rows(table, schema, splits[0], messages))
     methods = config.methods or tuple(METHODS)

@@ -14,6 +14,7 @@ from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
 from mmkeras.tasks.sequence import SequenceTask
+from mmkeras.tasks.several import SeveralTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
 from mmkeras.tasks.text import TextTask
@@ -28,6 +29,7 @@ TASKS: dict[str, type[Task]] = {
         TextTask,
         ImageTask,
         SequenceTask,
+        SeveralTask,
     )
 }
 
@@ -65,6 +67,7 @@ __all__ = [
     "LabelsTask",
     "NumberTask",
     "SequenceTask",
+    "SeveralTask",
     "StepLabelsTask",
     "Task",
     "TextTask",

@@ -25,7 +25,7 @@ class ArrayTask(Task):
     squared distances from the mean, as scikit-learn's `r2_score` with `"variance_weighted"`.
     """
 
-    is_flat = False
+    is_flat = suits_classical = False
     has_classes = False
     telling = "The smallest errors, then the largest."
     what = "number"

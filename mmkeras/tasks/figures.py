@@ -94,5 +94,6 @@ def better_sign(monitor: str) -> float:
     >>> better_sign("val_accuracy"), better_sign("val_loss")
     (1.0, -1.0)
     """
-    figure = FIGURES.get(monitor.removeprefix("val_"))
+    # Of several targets, a figure is followed by its target's name: `accuracy(species)`.
+    figure = FIGURES.get(monitor.removeprefix("val_").partition("(")[0])
     return -1.0 if figure is None else figure.sign

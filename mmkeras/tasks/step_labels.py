@@ -16,6 +16,7 @@ class StepLabelsTask(LabelTask):
     words = "sequence labelling"
     cells = "steps"
     per_step = True
+    suits_classical = False
     stratified = False
 
     @classmethod

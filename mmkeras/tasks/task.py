@@ -34,10 +34,10 @@ class Task(ABC):
         words: What the task is called.
         cells: How `read_table` reads the cells: `"label"`, `"labels"`, `"number"` or `"steps"`
             (`cell_role` says it of a certain target).
-        is_flat: Whether an answer is a few probabilities or numbers, which a dense layer gives.
-            Otherwise a decoder gives it.
-        decoders: Which of `mmkeras.decoders.DECODERS` can; `default_decoder` says which one does
-            where none is asked for.
+        is_flat: Whether an answer is a row of probabilities or numbers.
+        suits_classical: Whether scikit-learn's classifiers or regressors can give it.
+        decoders: Which of `mmkeras.decoders.DECODERS` give it; none where a dense layer does.
+            `default_decoder` says which one does where none is asked for.
         settings: The dataclass of the target's settings, where it has any.
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
@@ -56,6 +56,7 @@ class Task(ABC):
     words: ClassVar[str]
     cells: ClassVar[str]
     is_flat: ClassVar[bool] = True
+    suits_classical: ClassVar[bool] = True
     decoders: ClassVar[tuple[str, ...]] = ()
     settings: ClassVar[type | None] = None
     activation: ClassVar[str] = "linear"

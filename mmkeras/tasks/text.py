@@ -99,7 +99,7 @@ class TextTask(Task):
     kind = "text"
     words = "writing a text"
     cells = "text"
-    is_flat = False
+    is_flat = suits_classical = False
     decoders = ("text", "ctc")
     settings = TextTargetSettings
     has_classes = False

@@ -12,12 +12,14 @@ import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.compile import compile_model
-from mmkeras.models.parts import auxiliary_model
+from mmkeras.models.parts import auxiliary_model, decoder_layer
+from mmkeras.multimodal_model import MultimodalModel
 from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.settings import TrainingSettings
+from mmkeras.training.teacher_forcing import teacher_forced
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def fit(
             )
         balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
     if not keeper.finished:
-        targets = for_each_output(trained)
+        targets = batches_for(trained)
         trained.fit(
             train.train(seed=seed, epochs=settings.epochs, first_epoch=keeper.epoch).map(targets),
             validation_data=None if validation is None else validation.evaluate().map(targets),
@@ -132,7 +134,7 @@ def compiled_for_training(
         trained = auxiliary_model(model, num_outputs)
     compile_model(
         trained,
-        schema.target,
+        train.preprocessing.task,
         auxiliary=auxiliary,
         learning_rate=_learning_rate(settings, train.steps),
         weight_decay=settings.weight_decay,
@@ -177,8 +179,15 @@ def _learning_rate(settings: TrainingSettings, steps: int):
     )
 
 
-def for_each_output(model: keras.Model):
-    """Gives every output of the model the same target, and the same weights."""
+def batches_for(model: keras.Model):
+    """What makes a pipeline's batches those that the model trains on.
+
+    A decoder may read the target itself, one step late; of several outputs each has the same
+    target, and the same weights.
+    """
+    decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
+    if decoder is not None and decoder.reads_previous:
+        return teacher_forced(decoder)
     if not isinstance(model.output, Mapping):
         return lambda *batch: batch
     names = list(model.output)

@@ -51,7 +51,7 @@ class TrainingSettings:
 
     def monitored(self, task: Task) -> str:
         """The name of the value in Keras' logs that says which epoch is best."""
-        return f"val_{task.main.key}" if self.monitor == "main" else self.monitor
+        return f"val_{task.watched}" if self.monitor == "main" else self.monitor
 
     def __post_init__(self):
         for name in ("epochs", "batch_size"):

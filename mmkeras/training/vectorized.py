@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
-from mmkeras.training.fit import FitResult, compiled_for_training, for_each_output
+from mmkeras.training.fit import FitResult, batches_for, compiled_for_training
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 
@@ -75,7 +75,7 @@ def fit_seeds(
     import jax
 
     model, trained, stacked = _initial(make, train, settings, seeds)
-    targets = for_each_output(trained)
+    targets = batches_for(trained)
     # One iterator for all: a call of each seed's own would cost more than a small batch.
     streams = [train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds]
     batches = tf.data.Dataset.zip(tuple(streams)).prefetch(1).as_numpy_iterator()

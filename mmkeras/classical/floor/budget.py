@@ -31,10 +31,10 @@ def wants_floor(choice: FloorChoice, schema: Schema, rows: int) -> bool:
         raise ValueError(f"`floor` is 'auto', 'on' or 'off'. Received: {choice!r}.")
     if choice == "off":
         return False
-    if task_class(schema.target).per_step:
+    if not task_class(schema.target).suits_classical:
         if choice == "on":
             raise ValueError(
-                "Classical models answer for rows, and this target has a label for each step. "
+                "Classical models answer with one class, labels or numbers for each row. "
                 "Leave the floor off."
             )
         return False

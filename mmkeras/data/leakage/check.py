@@ -67,23 +67,24 @@ def check_leakage(table: pd.DataFrame | Splits, schema: Schema, *, seed: int = 0
     parts = [part for part in table if len(part)] if isinstance(table, Splits) else [table]
     frame = pd.concat(parts) if len(parts) > 1 else parts[0]
     findings = []
-    task = None if schema.target is None else task_class(schema.target)
-    if task is not None:
-        known = task.cell_values(frame, schema.target)
+    for target in schema.each_target:
+        task = task_class(target)
+        known = task.cell_values(frame, target)
         answers = same(list(known.values()))
         labelled = np.array([not is_empty(value) for value in answers], dtype=bool)
         if task.has_classes:
             for column in [m.column for m in schema.modalities if KINDS[m.kind].has_words]:
-                labels = task.label_sets(frame[labelled], schema.target)
+                labels = task.label_sets(frame[labelled], target)
                 findings += label_in_text(frame.loc[labelled, column], labels)
-        if not task.per_step:
+        if task.suits_classical:
             for column, values in known.items():
                 findings += predicts_alone(frame[labelled], values[labelled], schema, column, seed)
     if isinstance(table, Splits):
         targets = None
-        if task is not None:
+        if schema.target is not None:
+            whole = task_class(schema.target)
             targets = {
-                name: same(list(task.cell_values(part, schema.target).values()))
+                name: same(list(whole.cell_values(part, schema.target).values()))
                 for name, part in table.items()
             }
         findings += on_both_sides(table, schema, targets)

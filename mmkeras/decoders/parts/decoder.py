@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import keras
 
 from mmkeras.encoders.configured_layer import ConfiguredLayer
+from mmkeras.schema import Schema
 
 
 class Decoder(ConfiguredLayer):
@@ -23,6 +24,10 @@ class Decoder(ConfiguredLayer):
     Whatever is in an absent modality's tokens or in padding does not change the output by a bit.
 
     Attributes:
+        is_head: Whether it is the model's head: `hidden` and `dropout` of the model are arguments
+            of its constructor.
+        of_modality: Whether it reads one modality's tokens above all: those at the place `place`
+            in the schema, an argument of its constructor.
         reads_previous: Whether `call` reads the target itself, one step late (teacher forcing);
             `answer` then goes on from its own steps.
         previous_shape: The shape of that input, without the batch.
@@ -40,6 +45,8 @@ class Decoder(ConfiguredLayer):
         training: Whether to drop units.
     """
 
+    is_head: ClassVar[bool] = False
+    of_modality: ClassVar[bool] = False
     reads_previous: ClassVar[bool] = False
     previous_shape: tuple[int | None, ...] = (None,)
     previous_dtype: ClassVar[str] = "int32"
@@ -49,11 +56,16 @@ class Decoder(ConfiguredLayer):
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None) -> Any:
         raise NotImplementedError
 
+    @classmethod
+    def default_modality(cls, schema: Schema) -> str:
+        """With `of_modality`, the name of the modality where none is given."""
+        return schema.names[0]
+
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         """The loss of what `call` returns, against the target's arrays."""
         raise NotImplementedError
 
-    def metrics(self) -> list[keras.metrics.Metric]:
+    def training_metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training besides the loss."""
         return []
 
@@ -67,10 +79,16 @@ class Decoder(ConfiguredLayer):
     ) -> Any:
         """The answer for inputs alone; `options` replace the constructor's for this call.
 
+        With `gives_answer` what `call` returns, which has no options.
+
         Returns:
             `(batch, *answer_shape)`.
         """
-        raise NotImplementedError
+        if not self.gives_answer or options:
+            raise NotImplementedError(
+                f"{type(self).__name__} answers without options. Received: {sorted(options)}."
+            )
+        return self(vector, tokens, masks=masks, present=present)
 
     @property
     def answer_shape(self) -> tuple[int, ...]:
