@@ -282,9 +282,13 @@ class Boxes(_OneTarget):
 
     Args:
         column: The table's column. A cell is a list of boxes, or such a list as JSON. A box is
-            `[left, top, width, height]` in pixels of the picture as it is stored, or
+            `[left, top, width, height]` in pixels of the picture as it is stored (turned upright,
+            where its file says that it lies), or
             `{"box": [left, top, width, height], "label": "circle"}`.
         image: The modality whose picture they are in; by default the schema's only image.
+        several: Whether a picture may have any number of boxes (detection), and not exactly one
+            (the place that a phrase names). An empty list is then a picture without objects.
+        image_column: The column of that picture; the schema knows it.
 
     Example:
 
@@ -295,6 +299,8 @@ class Boxes(_OneTarget):
 
     kind: ClassVar[str] = "boxes"
     image: str = ""
+    several: bool = False
+    image_column: str = ""
 
 
 @dataclass(frozen=True)
@@ -430,15 +436,16 @@ class Schema:
 
     def _placed(self, target: Boxes) -> Boxes:
         """Boxes, with the modality whose picture they are in."""
-        images = [m.name for m in self.modalities if isinstance(m, Image) and not m.several]
-        if target.image in images:
-            return target
-        if target.image or len(images) != 1:
+        images = {
+            m.name: m.column for m in self.modalities if isinstance(m, Image) and not m.several
+        }
+        name = target.image or next(iter(images), "")
+        if name not in images or (not target.image and len(images) > 1):
             raise ValueError(
-                f"Boxes are in the picture of one of the schema's images {images}: "
+                f"Boxes are in the picture of one of the schema's images {list(images)}: "
                 f"Boxes({target.column!r}, image=NAME). Received: image={target.image!r}."
             )
-        return dataclasses.replace(target, image=images[0])
+        return dataclasses.replace(target, image=name, image_column=images[name])
 
     def __getitem__(self, name: str) -> Modality:
         for modality in self.modalities:
@@ -538,6 +545,7 @@ def _described(part: Modality | Target) -> dict[str, Any]:
     # Not said unless they differ.
     rarely = {"na_is_class": False, "dates": (), "day_first": None, "several": False}
     rarely |= {"judged_by": ""}
+    values.pop("image_column", None)  # the schema finds it
     return {key: v for key, v in values.items() if key not in rarely or v != rarely[key]}
 
 

@@ -171,6 +171,8 @@ def fit_preprocessing(
             raise ValueError(f"No training row has the modality {modality.name!r}.")
         fitted = kind.preprocessor.fit(rows, modality, given)
         modalities[modality.name] = kind.filtered(rows, modality, fitted, task)
+    if task is not None:
+        task.check_modalities(modalities)
     if presence is None:
         presence = bool(holes.to_numpy().any())
     marks = noted(train, DECIMAL_MARKS) or {}

@@ -219,7 +219,7 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
     targets, said = task.own_unit(pipeline.targets), task.own_unit(outputs)
     right = task.is_right(targets, said)
     chosen = telling_rows(task, targets, said)
-    pictures = example_pictures(pipeline, chosen)
+    pictures = task.drawn_on(example_pictures(pipeline, chosen), targets[chosen], said[chosen])
     captions = [caption(pipeline, row) for row in chosen]
     conclusion = f"{right.sum():,} of {len(right):,} answers are shown as right."
     parts: list[Part] = []

@@ -8,6 +8,7 @@ of target is a dataclass in `mmkeras.schema`, one file here and one line in the 
 from __future__ import annotations
 
 from mmkeras.schema import Target
+from mmkeras.tasks.boxes import BoxesTask
 from mmkeras.tasks.figures import FIGURES, Figure, better_sign
 from mmkeras.tasks.image import ImageTask
 from mmkeras.tasks.label import LabelTask
@@ -29,6 +30,7 @@ TASKS: dict[str, type[Task]] = {
         TextTask,
         ImageTask,
         SequenceTask,
+        BoxesTask,
         SeveralTask,
     )
 }
@@ -61,6 +63,7 @@ def task_class(kind: str | Target | Task | None) -> type[Task]:
 __all__ = [
     "FIGURES",
     "TASKS",
+    "BoxesTask",
     "Figure",
     "ImageTask",
     "LabelTask",

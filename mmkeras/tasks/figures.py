@@ -84,6 +84,12 @@ FIGURES: dict[str, Figure] = {
         Figure("recall@1", "R@1 of the true target"),
         Figure("recall@10", "R@10 of the true target"),
         Figure("length_error", "length error in steps", higher_is_better=False, percent=False),
+        Figure("box_accuracy", "accuracy at IoU 0.5"),
+        Figure("box_f1", "F1 of boxes over rows"),
+        Figure("pointing", "pointing accuracy"),
+        Figure("map50", "mAP at IoU 0.5"),
+        Figure("map", "mAP at IoU 0.5 to 0.95"),
+        Figure("mean_iou", "mean IoU", percent=False),
     )
 }
 

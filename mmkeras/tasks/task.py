@@ -36,8 +36,8 @@ class Task(ABC):
             (`cell_role` says it of a certain target).
         is_flat: Whether an answer is a row of probabilities or numbers.
         suits_classical: Whether scikit-learn's classifiers or regressors can give it.
-        decoders: Which of `mmkeras.decoders.DECODERS` give it; none where a dense layer does.
-            `default_decoder` says which one does where none is asked for.
+        decoders: Which of `mmkeras.decoders.DECODERS` give it; `default_decoder` says which one
+            does where none is asked for. None where a dense layer does.
         settings: The dataclass of the target's settings, where it has any.
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
@@ -144,6 +144,16 @@ class Task(ABC):
     def default_decoder(self) -> str:
         """Which of `decoders` suits these targets."""
         return self.decoders[0]
+
+    def check_modalities(self, fitted: Mapping[str, Any]) -> None:  # noqa: B027 (most take all)
+        """Refuses settings of the inputs that the target does not go with.
+
+        Args:
+            fitted: The fitted state of each modality, by name.
+
+        Raises:
+            ValueError: Says which setting to change.
+        """
 
     def decoder_options(self, name: str) -> dict[str, Any]:
         """The arguments of a decoder's constructor that follow from what was fitted."""
@@ -280,6 +290,17 @@ class Task(ABC):
     def explained(self, output: np.ndarray) -> str | None:
         """Which of several outputs of an example is explained (the largest), in a sentence."""
         return None
+
+    def drawn_on(
+        self, pictures: dict[str, np.ndarray], targets: np.ndarray, outputs: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The examples' pictures, with what can be drawn on them of targets and outputs.
+
+        Args:
+            pictures: By modality, uint8 `(examples, height, width, 1 | 3)`.
+            targets, outputs: Of the same examples.
+        """
+        return pictures
 
     @abstractmethod
     def pictures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, tuple[Plot, str]]:

@@ -26,6 +26,7 @@ from mmkeras.data.tables.cells import (
     step_labels,
 )
 from mmkeras.data.tables.names import canonical_names, stand_for_numbers
+from mmkeras.data.tables.written.boxes import BOX_ROLES, read_boxes
 from mmkeras.data.tables.written.dates import DATE_ROLES, read_dates
 from mmkeras.data.tables.written.lists import is_written_list, written_list
 from mmkeras.data.tables.written.numbers import warn_of_placeholders
@@ -101,6 +102,8 @@ def read_column(
         return READERS[role](cells, folder)
     if role in DATE_ROLES:
         return read_dates(cells, DATE_ROLES[role])
+    if role in BOX_ROLES:
+        return read_boxes(cells, role)
     if role == "number":
         return _read_numbers(cells, marks)
     return _read_flags(cells) if role == "flag" else _read_labels(cells, role, separator)

@@ -123,6 +123,43 @@ def read_image(cell: bytes | str, background: int = 255) -> np.ndarray:
     return _read(cell, background, None)[0]
 
 
+def image_size(cell: bytes | str | np.ndarray) -> tuple[int, int]:
+    """Height and width that `read_image` would give, from the header alone where that says it.
+
+    Args:
+        cell: The bytes of an image file, its path, or an array `(height, width, ...)`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no image.
+
+    Example:
+
+    >>> image_size(encode_png(np.zeros((4, 2, 3), np.uint8)))
+    (4, 2)
+    """
+    if isinstance(cell, np.ndarray):
+        return cell.shape[0], cell.shape[1]
+    if isinstance(cell, str):
+        check_plain_file(cell, _MOST_BYTES)
+    file = io.BytesIO(cell) if isinstance(cell, bytes) else open(cell, "rb")  # noqa: PTH123 SIM115
+    with file:
+        try:
+            with PIL.Image.open(file, formats=_FORMATS) as image:
+                width, height = image.size
+                plain = False
+                if image.format == "PNG":
+                    # Pillow would decode all pixels to look for an orientation behind them.
+                    file.seek(0)
+                    plain = _is_plain(file.read())
+                turned = not plain and orientation(image) >= 5
+        except PIL.UnidentifiedImageError as error:
+            raise ValueError("it is no image") from error
+        except DAMAGE as error:
+            raise ValueError(str(error)) from error
+    return (width, height) if turned else (height, width)
+
+
 def _read(
     cell: bytes | str, background: int, settings: ImageSettings | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
