@@ -14,14 +14,20 @@ import keras
 
 from mmkeras.decoders.boxes import BoxesDecoder
 from mmkeras.decoders.heads import HeadsDecoder
+from mmkeras.decoders.image import ImageDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
+from mmkeras.decoders.sequence import SequenceDecoder
 from mmkeras.decoders.text import TextDecoder
+from mmkeras.decoders.vector import VectorDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
     "boxes": BoxesDecoder,
     "heads": HeadsDecoder,
+    "image": ImageDecoder,
+    "sequence": SequenceDecoder,
+    "vector": VectorDecoder,
     "text": TextDecoder,
 }
 
@@ -69,8 +75,11 @@ __all__ = [
     "BoxesDecoder",
     "Decoder",
     "HeadsDecoder",
+    "ImageDecoder",
     "Memory",
+    "SequenceDecoder",
     "TextDecoder",
+    "VectorDecoder",
     "check_decoder_options",
     "get_decoder",
 ]
