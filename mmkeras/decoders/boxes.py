@@ -109,7 +109,7 @@ class BoxesDecoder(Decoder):
                 f"`place` is that of one of {len(tokens_shape)} modalities. Received: {self.place}."
             )
         cells, width = tokens_shape[self.place][1:]
-        if self.grid is None or self.grid[0] * self.grid[1] != cells:
+        if self.grid is None or cells not in (None, self.grid[0] * self.grid[1]):
             raise ValueError(
                 f"BoxesDecoder needs to know how the picture's {cells} tokens lie in rows and "
                 f"columns, as its encoder's `token_grid` says it. Received: grid={self.grid}."
@@ -118,7 +118,7 @@ class BoxesDecoder(Decoder):
         context = (None, vector_shape[-1] + sum(shape[-1] for shape in others))
         common = {"dtype": self.dtype_policy}
         self.project = layers.Dense(self.dim, **common)
-        self.project.build((None, cells, width))
+        self.project.build((None, None, width))
         self.steps = []
         for number in range(self.depth + 1):
             norm = layers.LayerNormalization(**common)
@@ -134,7 +134,7 @@ class BoxesDecoder(Decoder):
             self.steps.append((norm, film, conv))
         self.drop = layers.Dropout(self.dropout, **common)
         self.last = layers.Dense(5 + self.classes, **common)
-        self.last.build((None, cells, self.dim))
+        self.last.build((None, None, self.dim))
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
