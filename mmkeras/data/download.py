@@ -13,7 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PureWindowsPath
 
@@ -75,13 +75,55 @@ def files_folder(name: str, source: str, sha256: Mapping[str, str]) -> Path:
         for file, expected in sha256.items():
             fetch_file(f"{source}/{file}", folder / file, expected)
         return folder
-    missing = [file for file in sha256 if not (folder / file).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder} lacks {', '.join(missing)}. Complete the folder, or unset MMKERAS_DATA to "
-            "download the data set."
+    _check_complete(folder, sha256)
+    return folder
+
+
+def many_files_folder(
+    name: str, source: str, files: Sequence[str], *, sha256: str, description: str
+) -> Path:
+    """The folder of a data set of many files: as `files_folder`, with one hash for all of them.
+
+    Args:
+        name: The data set's folder.
+        source: The address that the files' names are added to.
+        files: The files' names, paths below the folder.
+        sha256: Their `files_sha256`. Only what was downloaded is checked.
+        description: What they are, for the progress bar and for errors.
+
+    Raises:
+        FileNotFoundError: The user's folder lacks a file.
+        ValueError: The source gave other files.
+    """
+    folder = provided_dir(name)
+    if folder is not None:
+        _check_complete(folder, files)
+        return folder
+    folder = cache_dir(name)
+    fetch_files(source, files, folder, description=description)
+    got = files_sha256(folder, files)
+    if got != sha256:
+        raise ValueError(
+            f"The {description} in {folder} are not the ones they should be (sha256 {got}, "
+            f"expected {sha256}). Remove that folder and run again."
         )
     return folder
+
+
+def files_sha256(folder: Path, files: Iterable[str]) -> str:
+    """One hash for many files: of the sorted lines "name sha256"."""
+    lines = sorted(f"{file} {file_sha256(folder / file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_complete(folder: Path, files: Collection[str]) -> None:
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        more = f" and {len(missing) - 5:,} other files" if len(missing) > 5 else ""
+        raise FileNotFoundError(
+            f"{folder} lacks {', '.join(missing[:5])}{more}. Complete the folder, or unset "
+            "MMKERAS_DATA to download the data set."
+        )
 
 
 def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:

@@ -23,7 +23,8 @@ _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:'[A-Za-z0-9]+)*")
 
 
 @lru_cache(maxsize=65536)
-def _kind(character: str) -> str:
+def character_kind(character: str) -> str:
+    """`"word"`, `"unspaced"` (of a script without spaces), `"mark"` (combining) or `"other"`."""
     code = ord(character)
     category = unicodedata.category(character)[0]
     if category == "M":
@@ -54,16 +55,18 @@ def split_words(text: str, lowercase: bool = True) -> list[str]:
     words: list[str] = []
     word = ""
     for position, character in enumerate(text):
-        kind = _kind(character)
+        kind = character_kind(character)
         if kind == "word" or (kind == "mark" and word):
             word += character
-        elif kind == "mark" and words and position and _kind(text[position - 1]) != "other":
+        elif (
+            kind == "mark" and words and position and character_kind(text[position - 1]) != "other"
+        ):
             words[-1] += character
         elif (
             character in "'’"
             and word
             and position + 1 < len(text)
-            and _kind(text[position + 1]) == "word"
+            and character_kind(text[position + 1]) == "word"
         ):
             word += "'"
         else:

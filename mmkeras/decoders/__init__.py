@@ -16,11 +16,13 @@ from mmkeras.decoders.boxes import BoxesDecoder
 from mmkeras.decoders.heads import HeadsDecoder
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
+from mmkeras.decoders.text import TextDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
     "boxes": BoxesDecoder,
     "heads": HeadsDecoder,
+    "text": TextDecoder,
 }
 
 
@@ -68,6 +70,7 @@ __all__ = [
     "Decoder",
     "HeadsDecoder",
     "Memory",
+    "TextDecoder",
     "check_decoder_options",
     "get_decoder",
 ]

@@ -10,12 +10,15 @@ from __future__ import annotations
 from mmkeras.schema import Target
 from mmkeras.tasks.boxes import BoxesTask
 from mmkeras.tasks.figures import FIGURES, Figure, better_sign
+from mmkeras.tasks.image import ImageTask
 from mmkeras.tasks.label import LabelTask
 from mmkeras.tasks.labels import LabelsTask
 from mmkeras.tasks.number import NumberTask
+from mmkeras.tasks.sequence import SequenceTask
 from mmkeras.tasks.several import SeveralTask
 from mmkeras.tasks.step_labels import StepLabelsTask
 from mmkeras.tasks.task import Task
+from mmkeras.tasks.text import TextTask
 
 TASKS: dict[str, type[Task]] = {
     task.kind: task
@@ -24,8 +27,11 @@ TASKS: dict[str, type[Task]] = {
         LabelsTask,
         NumberTask,
         StepLabelsTask,
-        SeveralTask,
+        TextTask,
+        ImageTask,
+        SequenceTask,
         BoxesTask,
+        SeveralTask,
     )
 }
 
@@ -59,12 +65,15 @@ __all__ = [
     "TASKS",
     "BoxesTask",
     "Figure",
+    "ImageTask",
     "LabelTask",
     "LabelsTask",
     "NumberTask",
+    "SequenceTask",
     "SeveralTask",
     "StepLabelsTask",
     "Task",
+    "TextTask",
     "better_sign",
     "task_class",
 ]

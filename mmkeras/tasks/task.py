@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.unprepared import Unprepared
 from mmkeras.schema import Target
 from mmkeras.tasks.figures import Figure
 
@@ -35,8 +36,8 @@ class Task(ABC):
             (`cell_role` says it of a certain target).
         is_flat: Whether an answer is a row of probabilities or numbers.
         suits_classical: Whether scikit-learn's classifiers or regressors can give it.
-        decoders: Which of `mmkeras.decoders.DECODERS` give it, the default first; none where a
-            dense layer does.
+        decoders: Which of `mmkeras.decoders.DECODERS` give it; `default_decoder` says which one
+            does where none is asked for. None where a dense layer does.
         settings: The dataclass of the target's settings, where it has any.
         activation: Of the model's output: `"softmax"`, `"sigmoid"` or `"linear"`.
         has_classes: Whether outputs are probabilities of `classes`.
@@ -139,6 +140,11 @@ class Task(ABC):
         """What Keras computes in training; one of them is `watched`, under its key."""
         raise NotImplementedError(f"A decoder brings the metrics of {self.words}.")
 
+    @property
+    def default_decoder(self) -> str:
+        """Which of `decoders` suits these targets."""
+        return self.decoders[0]
+
     def check_modalities(self, fitted: Mapping[str, Any]) -> None:  # noqa: B027 (most take all)
         """Refuses settings of the inputs that the target does not go with.
 
@@ -175,6 +181,22 @@ class Task(ABC):
         Raises:
             ValueError: A cell that nothing in the training rows prepared the task for.
         """
+
+    def fed(self, targets: np.ndarray) -> np.ndarray:
+        """What a model is trained on, of encoded targets: these hold the whole truth.
+
+        The two differ where a truth is longer than any answer, or has parts that no training row
+        has.
+        """
+        return targets
+
+    def unprepared(self, frame: pd.DataFrame) -> list[Unprepared]:
+        """Cells of the target that no answer of the model can be."""
+        return []
+
+    def signatures(self) -> dict[str, str]:
+        """By figure, how exactly it is computed, where a library has a name for that."""
+        return {}
 
     @abstractmethod
     def decode(self, outputs: np.ndarray) -> np.ndarray:

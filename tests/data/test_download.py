@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from mmkeras.data import download
-from mmkeras.data.download import fetch_file, fetch_files
+from mmkeras.data.download import fetch_file, fetch_files, files_sha256, many_files_folder
 
 
 class Server(http.server.SimpleHTTPRequestHandler):
@@ -122,3 +122,19 @@ def test_a_folder_that_is_named_and_missing_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("MMKERAS_DATA", str(tmp_path))
     with pytest.warns(UserWarning, match="no folder 'emoji'"):
         assert download.provided_dir("emoji") is None
+
+
+def test_many_files_are_those_of_one_hash(served, tmp_path, monkeypatch):
+    address, _ = served
+    sha256 = files_sha256(tmp_path / "server", NAMES)
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    monkeypatch.setenv("MMKERAS_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match=r"The letters in .*not the ones they should be"):
+        many_files_folder("set", address, NAMES[:2], sha256=sha256, description="letters")
+    folder = many_files_folder("set", address, NAMES, sha256=sha256, description="letters")
+    assert folder == tmp_path / "cache" / "set"
+    # The user's own folder is checked for what is missing.
+    (folder / "b.bin").unlink()
+    monkeypatch.setenv("MMKERAS_DATA", str(tmp_path / "cache"))
+    with pytest.raises(FileNotFoundError, match=r"lacks b\.bin\. Complete the folder"):
+        many_files_folder("set", address, NAMES, sha256=sha256, description="letters")

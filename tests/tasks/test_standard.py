@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.schema import TARGETS, Label, Labels, Number, StepLabels
+from mmkeras.schema import TARGETS, Image, Label, Labels, Number, Sequence, StepLabels, Text
 from mmkeras.tasks import FIGURES, TASKS, task_class
 
+RANDOM = np.random.default_rng(1)
 FRAME = pd.DataFrame(
     {
         "kind": ["cat", "dog", "cat", "owl"],
@@ -17,6 +18,10 @@ FRAME = pd.DataFrame(
         "price": [1.0, 2.5, 4.0, 0.5],
         "x": [1.0, 2.0, 3.0, 9.0],
         "moods": ["up|up", "down", "up|down|up", "down"],
+        "says": ["a red cat", "a dog", "a small red cat", "an owl"],
+        "drawing": list(RANDOM.integers(0, 256, (4, 8, 9, 3), np.uint8)),
+        "pose": [RANDOM.normal(3, 2, (steps, 2)).astype(np.float32) for steps in (3, 1, 4, 2)],
+        "features": list(RANDOM.normal(3, 2, (4, 5)).astype(np.float32)),
     }
 )
 CASES = {
@@ -25,17 +30,38 @@ CASES = {
     "number": Number("price"),
     "several numbers": Number(("price", "x")),
     "step_labels": StepLabels("moods"),
+    "text": Text("says"),
+    "text by chrF": Text("says", judged_by="chrf"),
+    "image": Image("drawing"),
+    "sequence": Sequence("pose"),
+    "sequence of one step": Sequence("features"),
 }
+FLAT = [name for name, target in CASES.items() if task_class(target).is_flat]
+
+
+def fit(name):
+    target = CASES[name]
+    given = {"size": (8, 9)} if target.kind == "image" else {}
+    task = task_class(target)
+    return task.fit(FRAME, target, task.settings_of(given))
 
 
 @pytest.fixture(params=list(CASES))
 def fitted(request):
-    target = CASES[request.param]
-    return task_class(target).fit(FRAME, target)
+    return fit(request.param)
+
+
+@pytest.fixture(params=FLAT)
+def flat(request):
+    return fit(request.param)
 
 
 def outputs_near(targets):
+    if targets.dtype == np.int32:  # ids: another row's answer for one of them
+        return np.concatenate([targets[1:2], targets[1:]])
     noise = np.random.default_rng(0).random(targets.shape).astype(np.float32)
+    if targets.ndim == 3:  # the first number says whether there is a step
+        noise[..., 0] = targets[..., 0]
     return 0.7 * targets + 0.3 * noise
 
 
@@ -49,7 +75,8 @@ def test_the_state_survives_json(fitted):
     assert type(fitted).from_dict(fitted.target, state) == fitted
 
 
-def test_cells_come_back_from_arrays(fitted):
+def test_cells_come_back_from_arrays(flat):
+    fitted = flat
     targets = fitted.encode(FRAME)
     assert targets.dtype == np.float32 and targets.shape[1] == fitted.num_outputs
     assert len(fitted.units) == fitted.num_outputs
@@ -69,16 +96,41 @@ def test_cells_come_back_from_arrays(fitted):
     assert all(isinstance(text, str) for text in fitted.texts(own))
 
 
+def test_other_answers_come_back_from_arrays_and_name_decoders():
+    for name in set(CASES) - set(FLAT):
+        task = fit(name)
+        targets = task.encode(FRAME)
+        assert len(targets) == len(FRAME)
+        # Of training rows nothing is changed for training.
+        np.testing.assert_array_equal(task.fed(targets), targets)
+        assert task.fed(targets).shape == targets.shape and task.unprepared(FRAME) == []
+        own = task.own_unit(targets)
+        assert task.is_right(own, own).all()
+        assert len(task.decode(targets)) == len(task.true(FRAME)) == len(FRAME)
+        for true, said in zip(task.true(FRAME), task.decode(targets), strict=True):
+            if task.cells == "text":
+                assert true == said
+            else:
+                assert true.dtype == said.dtype
+                np.testing.assert_allclose(true, said, rtol=1e-5)
+        assert task.decoders and all(task.decoder_options(name) for name in task.decoders)
+        assert all(isinstance(text, str) for text in task.texts(own))
+        assert task.main_of(task.target) is task.main
+        drawn = task.consensus([targets, targets])
+        assert drawn.shape == targets.shape and drawn.dtype == targets.dtype
+
+
 def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(fitted):
     targets = fitted.encode(FRAME)
     true = fitted.own_unit(targets)
-    for outputs in (targets, outputs_near(targets), 1 - targets):
+    reverse = 1 - targets if fitted.is_flat else targets[::-1]
+    for outputs in (targets, outputs_near(targets), reverse):
         said = fitted.own_unit(outputs)
         figures = fitted.figures(true, said)
         main = fitted.main_score(true, said)
         scores = fitted.row_scores(true, said)
         assert scores.shape == (len(targets),)
-        assert fitted.main.sign * main == pytest.approx(scores.mean())
+        assert main == pytest.approx(scores.mean())
         assert figures[fitted.main.key] == pytest.approx(main)
         best = fitted.main_score(true, true)
         assert fitted.main.sign * best >= fitted.main.sign * main
@@ -92,13 +144,16 @@ def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(f
 def test_no_constant_answer_is_better_than_the_best_one(fitted):
     true = fitted.own_unit(fitted.encode(FRAME))
     best = fitted.main.sign * fitted.constant_score(true)
-    constants = [true.mean(axis=0), *true, np.zeros(true.shape[1])]
+    constants = [*true]
+    if true.dtype != object:
+        constants += [np.nanmean(true, axis=0), np.zeros(true.shape[1:])]
     for constant in constants:
-        score = fitted.main_score(true, np.tile(constant, (len(true), 1)))
+        score = fitted.main_score(true, np.stack([constant] * len(true)))
         assert fitted.main.sign * score <= best + 1e-9
 
 
-def test_keras_computes_the_main_figure_and_a_loss_that_falls_with_the_error(fitted):
+def test_keras_computes_the_main_figure_and_a_loss_that_falls_with_the_error(flat):
+    fitted = flat
     targets = fitted.encode(FRAME)
     outputs = outputs_near(targets)
     if fitted.single_label:
@@ -117,14 +172,19 @@ def test_keras_computes_the_main_figure_and_a_loss_that_falls_with_the_error(fit
         keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(each))
 
 
-def test_predictions_are_a_table_with_the_truth_where_it_is_known(fitted):
+def test_predictions_are_a_table_or_files_with_the_truth_where_it_is_known(fitted, tmp_path):
     outputs = outputs_near(fitted.encode(FRAME))
-    examples = FRAME.iloc[[0] * len(outputs)]
+    files = fitted.saved(FRAME, outputs, tmp_path / "files")
+    if files:
+        assert sorted(path.name for path in tmp_path.glob("files/*")) == files
+        assert len(files) == len(FRAME)
+    examples = FRAME.iloc[[0] * len(outputs)] if fitted.per_step else FRAME
     known = fitted.prediction_columns(examples, outputs)
     unknown = fitted.prediction_columns(examples[[]], outputs)
     true = [name for name in known if name.startswith("true")]
-    assert true and set(known) - set(true) == set(unknown)
-    assert any(name.startswith("predicted") for name in unknown)
+    assert set(unknown) <= set(known) - set(true)
+    if not files:
+        assert true and any(name.startswith("predicted") for name in unknown)
     assert all(len(values) == len(outputs) for values in known.values())
 
 
@@ -132,7 +192,7 @@ def test_examples_are_told_apart_and_put_into_words(fitted):
     targets = fitted.encode(FRAME)
     true = fitted.own_unit(targets)
     said = true.copy()
-    said[0] = true[-1] if fitted.has_classes else said[0] + 100
+    said[0] = said[0] + 100 if fitted.kind == "number" else true[-1]
     right, wrong = fitted.right_and_wrong(true, said)
     assert wrong[0] == 0 and right[0] != 0
     assert fitted.is_right(true, said).tolist() == [False] + [True] * (len(true) - 1)

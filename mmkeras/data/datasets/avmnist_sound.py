@@ -70,7 +70,7 @@ def make_sounds(
             spoken = [equal_level(fsdd.read_recording(r.path)) for r in pool]
             crowd = np.concatenate([spoken[i] for i in random.permutation(len(pool))])
             places = np.flatnonzero(splits == split)
-            chosen = _choose(digits[places], np.array([r.digit for r in pool]), random)
+            chosen = choose(digits[places], np.array([r.digit for r in pool]), random)
             # Without a type the numbers drawn would depend on the operating system.
             starts = random.randint(0, len(crowd) - SAMPLES + 1, (len(places), TALKERS), np.int64)
             for place, choice, begins in zip(places, chosen, starts, strict=True):
@@ -82,7 +82,7 @@ def make_sounds(
     return sounds, list(heard)
 
 
-def _choose(wanted: np.ndarray, spoken: np.ndarray, random: np.random.RandomState) -> np.ndarray:
+def choose(wanted: np.ndarray, spoken: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """A recording of each wanted digit: all of a digit's, in random order, before any twice."""
     chosen = np.empty(len(wanted), np.int64)
     for digit in np.unique(wanted):
@@ -104,7 +104,7 @@ def equal_level(samples: np.ndarray) -> np.ndarray:
     """
     cut = max(0, len(samples) - SAMPLES) // 2
     samples = samples[cut : cut + SAMPLES].astype(np.int64)
-    return np.rint(samples * (_LEVEL / np.sqrt(_power(samples)))).astype(np.int64)
+    return np.rint(samples * (_LEVEL / np.sqrt(power(samples)))).astype(np.int64)
 
 
 def mix(speech: np.ndarray, babble: np.ndarray, moment: int) -> np.ndarray:
@@ -120,11 +120,12 @@ def mix(speech: np.ndarray, babble: np.ndarray, moment: int) -> np.ndarray:
     Returns:
         int16 `(8000,)`, its loudest sample 16,384 (half of full scale).
     """
-    sound = babble * np.sqrt(_power(speech) / _power(babble))
+    sound = babble * np.sqrt(power(speech) / power(babble))
     sound[moment : moment + len(speech)] += speech
     return np.rint(sound * (_PEAK / np.abs(sound).max())).astype(np.int16)
 
 
-def _power(samples: np.ndarray) -> float:
+def power(samples: np.ndarray) -> float:
+    """The mean square of whole numbers."""
     # A sum of integers: exact, in whatever order a machine adds.
     return int(np.sum(samples**2)) / len(samples)

@@ -30,7 +30,7 @@ from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha25
 from mmkeras.schema import Image, Label, Schema, Text
 
 _GEMOJI = "https://raw.githubusercontent.com/github/gemoji/5476a66d2794e0d1551b1f96e449afc72e9f7bec"
-_NOTO = (
+NOTO = (
     "https://raw.githubusercontent.com/googlefonts/noto-emoji/"
     "b3e3051a088047d19fd4d49b1c3ac42fb8c3aaf8"
 )
@@ -118,10 +118,11 @@ def _read_entries(folder: Path) -> list[dict]:
             "the data set."
         )
     entries = json.loads(path.read_text(encoding="utf-8"))
-    return [entry for entry in entries if not _is_spelt_flag(entry["emoji"])]
+    return [entry for entry in entries if not is_spelt_flag(entry["emoji"])]
 
 
-def _is_spelt_flag(emoji: str) -> bool:
+def is_spelt_flag(emoji: str) -> bool:
+    """Whether an emoji is the flag of a country or region, which is spelt with letters."""
     return any(ord(character) in letters for character in emoji for letters in _FLAG_LETTERS)
 
 
@@ -135,7 +136,7 @@ def _download(folder: Path) -> Path:
     fetch_file(f"{_GEMOJI}/db/emoji.json", folder / "emoji.json", _JSON_SHA256)
     # All of noto-emoji's names leave the style mark out; the other spelling is for other sources.
     names = [file_names(entry["emoji"])[1] for entry in _read_entries(folder)]
-    paths = fetch_files(f"{_NOTO}/png/72", names, folder / "png72", description="emoji pictures")
+    paths = fetch_files(f"{NOTO}/png/72", names, folder / "png72", description="emoji pictures")
     got = pictures_sha256(paths)
     if got != _PICTURES_SHA256:
         raise ValueError(

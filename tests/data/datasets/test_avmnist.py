@@ -125,7 +125,7 @@ def test_long_recordings_keep_their_middle_second():
 
 def test_all_recordings_of_a_digit_are_used_before_any_twice():
     wanted = np.repeat([1, 2], [7, 2])
-    chosen = avmnist_sound._choose(wanted, np.array([1, 2, 1, 1]), np.random.RandomState(0))
+    chosen = avmnist_sound.choose(wanted, np.array([1, 2, 1, 1]), np.random.RandomState(0))
     assert np.bincount(chosen[:7], minlength=4).tolist() in (
         [3, 0, 2, 2],
         [2, 0, 3, 2],

@@ -89,7 +89,7 @@ def server(folder, monkeypatch, tmp_path):
         address = f"http://127.0.0.1:{httpd.server_port}"
         pictures = sorted((root / "png" / "72").iterdir())
         monkeypatch.setattr(emoji, "_GEMOJI", address)
-        monkeypatch.setattr(emoji, "_NOTO", address)
+        monkeypatch.setattr(emoji, "NOTO", address)
         monkeypatch.setattr(emoji, "_JSON_SHA256", file_sha256(root / "db" / "emoji.json"))
         monkeypatch.setattr(emoji, "_PICTURES_SHA256", emoji.pictures_sha256(pictures))
         monkeypatch.delenv("MMKERAS_DATA")
