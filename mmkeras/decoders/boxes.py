@@ -17,11 +17,11 @@ from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, maske
 class BoxesDecoder(Decoder):
     """Every cell of the picture says whether a box has its middle there, and how large it is.
 
-    The picture's tokens `X` lie on a grid. What the other modalities say, `c`, is the fused vector
+    The picture's tokens `X` lie on a grid, `P` being where (x and y from 0 to 1). What the other modalities say, `c`, is the fused vector
     and the mean of each other modality's tokens. It scales and shifts the features of all cells
     (FiLM) before each of `depth` residual convolutions:
 
-        H_0 = X W + b
+        H_0 = [X; P] W + b
         H_k = H_(k-1) + conv(relu((1 + g_k(c)) * norm(H_(k-1)) + s_k(c)))
         Z = relu((1 + g(c)) * norm(H_depth) + s(c)) W' + b'
 
@@ -33,7 +33,8 @@ class BoxesDecoder(Decoder):
     box belongs to the cell of its middle from the first step on, from which training takes
     minutes; a set matching by assignment (DETR) would decide anew in each step which output
     belongs to which box, and takes hundreds of epochs to settle. Two boxes whose middles are in
-    one cell are taken for one: choose an encoder whose cells are smaller than the objects.
+    one cell are taken for one: choose an encoder whose cells are smaller than the objects. Cells
+    are taken to divide the picture evenly: give pictures a size that is a multiple of theirs.
 
     Args:
         max_boxes: How many boxes an answer holds.
@@ -64,6 +65,7 @@ class BoxesDecoder(Decoder):
     (TensorShape([2, 32, 5]), TensorShape([2, 3, 5]))
 
     References:
+        - [Liu et al., 2018](https://arxiv.org/abs/1807.03247) (coordinates as features)
         - [Perez et al., 2018](https://arxiv.org/abs/1709.07871) (FiLM)
         - [Tian et al., 2019](https://arxiv.org/abs/1904.01355) (boxes without anchors)
         - [Carion et al., 2020](https://arxiv.org/abs/2005.12872) (DETR)
@@ -109,7 +111,7 @@ class BoxesDecoder(Decoder):
                 f"`place` is that of one of {len(tokens_shape)} modalities. Received: {self.place}."
             )
         cells, width = tokens_shape[self.place][1:]
-        if self.grid is None or self.grid[0] * self.grid[1] != cells:
+        if self.grid is None or cells not in (None, self.grid[0] * self.grid[1]):
             raise ValueError(
                 f"BoxesDecoder needs to know how the picture's {cells} tokens lie in rows and "
                 f"columns, as its encoder's `token_grid` says it. Received: grid={self.grid}."
@@ -118,7 +120,7 @@ class BoxesDecoder(Decoder):
         context = (None, vector_shape[-1] + sum(shape[-1] for shape in others))
         common = {"dtype": self.dtype_policy}
         self.project = layers.Dense(self.dim, **common)
-        self.project.build((None, cells, width))
+        self.project.build((None, None, width + 2))
         self.steps = []
         for number in range(self.depth + 1):
             norm = layers.LayerNormalization(**common)
@@ -134,7 +136,7 @@ class BoxesDecoder(Decoder):
             self.steps.append((norm, film, conv))
         self.drop = layers.Dropout(self.dropout, **common)
         self.last = layers.Dense(5 + self.classes, **common)
-        self.last.build((None, cells, self.dim))
+        self.last.build((None, None, self.dim))
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -144,7 +146,7 @@ class BoxesDecoder(Decoder):
             if index != self.place
         ]
         context = ops.concatenate([vector, *means], axis=-1)
-        x = self.project(tokens[self.place])
+        x = self.project(self._placed(tokens[self.place]))
         x = ops.reshape(x, (-1, *self.grid, self.dim))
         for norm, film, conv in self.steps:
             scale, shift = ops.split(film(context)[:, None, None, :], 2, axis=-1)
@@ -153,6 +155,11 @@ class BoxesDecoder(Decoder):
         x = self.drop(x, training=training)
         cells = self.grid[0] * self.grid[1]
         return self._as_boxes(self.last(ops.reshape(x, (-1, cells, self.dim))))
+
+    def _placed(self, tokens: Any) -> Any:
+        middles = ops.cast(cell_middles(self.grid), tokens.dtype)
+        middles = ops.broadcast_to(middles, (ops.shape(tokens)[0], *middles.shape))
+        return ops.concatenate([tokens, middles], axis=-1)
 
     def _as_boxes(self, said: Any) -> Any:
         middles = ops.cast(cell_middles(self.grid), said.dtype)

@@ -322,10 +322,9 @@ class BoxesTask(Task):
 
     def answer_in_words(self, target, output):
         quality = self._quality(target[None], output[None])[0]
-        if not self.target.several:
-            return f"overlap {quality:.2f}"
         said, true = self.texts(np.stack([output, target]))
-        return said if quality == 1 else f"{said} (true: {true})"
+        said = said if self.target.several else f"overlap {quality:.2f}"
+        return said if self.is_right(target[None], output[None])[0] else f"{said} (true: {true})"
 
     def drawn_on(self, pictures, targets, outputs):
         from mmkeras.tasks.box_pictures import draw_boxes

@@ -22,6 +22,11 @@ SMALL = {"num_layers": 1, "num_heads": 2, "dim": 8, "ff_dim": 6}
 TEXT = {"vocabulary_size": 9, "max_length": 5}
 # For the four rows of `example`.
 TEXTS = np.array([[5, 8, 2, 0, 0], [4, 2, 0, 0, 0], [2, 0, 0, 0, 0], [5, 6, 7, 8, 2]], "int32")
+# Two boxes of two classes in the first picture, one each in the next two, none in the last.
+BOXES = np.zeros((4, 3, 7), "float32")
+BOXES[:3, 0] = [1, 0.1, 0.1, 0.3, 0.5, 1, 0]
+BOXES[0, 1] = [1, 0.5, 0.2, 0.4, 0.4, 0, 1]
+BOXED = {"max_boxes": 3, "classes": 2, "several": True, "grid": (1, 5)}
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ CASES = {
     "image": Case({"shape": (9, 8, 3), "filters": 4}, PICTURES, reads="vector"),
     "sequence": Case({"steps": 3, "features": 2}, STEPS),
     "vector": Case({"steps": 3, "features": 2}, STEPS, reads="vector"),
+    "boxes": Case(BOXED, BOXES, ({"overlap": 0.3},)),
     "text": Case(TEXT, TEXTS, ({"beams": 3}, {"top_k": 4, "seed": 1})),
 }
 

@@ -210,7 +210,9 @@ def test_one_box_is_pointed_at_found_or_missed():
     assert figures["mean_iou"] == pytest.approx((1 + 0.01 / 0.25 + 0.01 / 0.49) / 3)
     right, wrong = task.right_and_wrong(true, said)
     assert right.tolist() == [0] and wrong.tolist() == [2, 1]
-    assert task.answer_in_words(true[1], said[1]) == "overlap 0.04"
+    assert task.answer_in_words(true[0], said[0]) == "overlap 1.00"
+    place = "0 % from the left, 0 % from the top, 50 % × 50 %"
+    assert task.answer_in_words(true[1], said[1]) == f"overlap 0.04 (true: {place})"
     # The answer that agrees with most others.
     assert task.consensus([said[[0]], said[[2]], true[[0]]]).tolist() == true[[0]].tolist()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.schema import TARGETS, Image, Label, Labels, Number, Sequence, StepLabels, Text
+from mmkeras.schema import TARGETS, Boxes, Image, Label, Labels, Number, Sequence, StepLabels, Text
 from mmkeras.tasks import FIGURES, TASKS, task_class
 
 RANDOM = np.random.default_rng(1)
@@ -21,6 +21,13 @@ FRAME = pd.DataFrame(
         "says": ["a red cat", "a dog", "a small red cat", "an owl"],
         "drawing": list(RANDOM.integers(0, 256, (4, 8, 9, 3), np.uint8)),
         "pose": [RANDOM.normal(3, 2, (steps, 2)).astype(np.float32) for steps in (3, 1, 4, 2)],
+        "place": ["[[1, 2, 3, 4]]", "[[0, 0, 9, 8]]", "[[4, 2, 5, 5]]", "[[5, 5, 2, 2]]"],
+        "objects": [
+            '[{"box": [1, 2, 3, 4], "label": "cat"}, {"box": [6, 6, 2, 2], "label": "dog"}]',
+            '[{"box": [0, 0, 9, 8], "label": "dog"}]',
+            "[]",
+            '[{"box": [5, 5, 2, 2], "label": "cat"}]',
+        ],
         "features": list(RANDOM.normal(3, 2, (4, 5)).astype(np.float32)),
     }
 )
@@ -35,6 +42,8 @@ CASES = {
     "image": Image("drawing"),
     "sequence": Sequence("pose"),
     "sequence of one step": Sequence("features"),
+    "boxes, one each": Boxes("place", "drawing", image_column="drawing"),
+    "boxes": Boxes("objects", "drawing", several=True, image_column="drawing"),
 }
 FLAT = [name for name, target in CASES.items() if task_class(target).is_flat]
 
@@ -110,6 +119,12 @@ def test_other_answers_come_back_from_arrays_and_name_decoders():
         for true, said in zip(task.true(FRAME), task.decode(targets), strict=True):
             if task.cells == "text":
                 assert true == said
+            elif task.cells == "boxes":  # the truth in pixels, answers as shares
+                true, said = map(json.loads, (true, said))
+                assert [x["label"] for x in true if task.labels] == [
+                    x["label"] for x in said if task.labels
+                ]
+                assert len(true) == len(said)
             else:
                 assert true.dtype == said.dtype
                 np.testing.assert_allclose(true, said, rtol=1e-5)

@@ -29,6 +29,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
     "nlvr_boxes": ("nlvr_boxes", {}),
+    "nlvr_boxes-detection": ("nlvr_boxes", {"task": "detection"}),
     "synthetic": ("synthetic", {}),
     "synthetic-redundant": ("synthetic", {"redundant": 1.0, "unique": (0.0, 0.0), "synergy": 0.0}),
     "synthetic-synergy": ("synthetic", {"redundant": 0.0, "unique": (0.0, 0.0), "synergy": 1.0}),

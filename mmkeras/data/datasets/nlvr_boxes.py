@@ -101,7 +101,9 @@ def load(task: str = "phrase") -> tuple[pd.DataFrame, Schema]:
             own = {"phrase": f"the {label}", "place": [{"box": box}], "id": f"{name}/{label}"}
             rows.append({**common, **own})
     if task == "detection":
-        schema = Schema([Image("picture")], Boxes("objects"), id="id", group="sentence")
+        schema = Schema(
+            [Image("picture")], Boxes("objects", several=True), id="id", group="sentence"
+        )
     else:
         modalities = [Image("picture"), Text("phrase")]
         schema = Schema(modalities, Boxes("place"), id="id", group="sentence")

@@ -44,7 +44,10 @@ def test_a_phrase_names_the_one_object_of_its_class(folder):
     assert set(train["sentence"]) == {"dev-12"} and table["id"].is_unique
     assert Path(train["picture"][0]) == folder / "dev/images/4/dev-12-0-0.png"
     assert schema.modalities == (Image("picture"), Text("phrase"))
-    assert schema.target == Boxes("place", image="picture") and schema.group == "sentence"
+    assert (
+        schema.target == Boxes("place", image="picture", image_column="picture")
+        and schema.group == "sentence"
+    )
 
 
 def test_detection_has_a_row_for_each_picture_with_all_objects(folder):
@@ -58,7 +61,7 @@ def test_detection_has_a_row_for_each_picture_with_all_objects(folder):
         {"box": [360, 1, 10, 10], "label": "blue triangle"},
     ]
     assert schema.modalities == (Image("picture"),)
-    assert schema.target == Boxes("objects", image="picture")
+    assert schema.target.several and schema.target.image == "picture"
 
 
 def test_what_is_wrong_is_said(folder):
