@@ -12,12 +12,15 @@ from typing import Any
 
 import keras
 
+from mmkeras.decoders.ctc import CTCDecoder
+from mmkeras.decoders.parts.ctc_loss import needed_steps
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.text import TextDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
+    "ctc": CTCDecoder,
     "text": TextDecoder,
 }
 
@@ -62,9 +65,11 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 
 __all__ = [
     "DECODERS",
+    "CTCDecoder",
     "Decoder",
     "Memory",
     "TextDecoder",
     "check_decoder_options",
     "get_decoder",
+    "needed_steps",
 ]

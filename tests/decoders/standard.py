@@ -40,6 +40,7 @@ class Case:
 
 
 CASES = {
+    "ctc": Case(TEXT, TEXTS, ({"beams": 3},)),
     "text": Case(TEXT, TEXTS, ({"beams": 3}, {"top_k": 4, "seed": 1})),
 }
 
