@@ -13,8 +13,10 @@ from typing import Any
 import keras
 
 from mmkeras.decoders.boxes import BoxesDecoder
+from mmkeras.decoders.ctc import CTCDecoder
 from mmkeras.decoders.heads import HeadsDecoder
 from mmkeras.decoders.image import ImageDecoder
+from mmkeras.decoders.parts.ctc_loss import needed_steps
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.sequence import SequenceDecoder
@@ -28,6 +30,7 @@ DECODERS: dict[str, type[Decoder]] = {
     "image": ImageDecoder,
     "sequence": SequenceDecoder,
     "vector": VectorDecoder,
+    "ctc": CTCDecoder,
     "text": TextDecoder,
 }
 
@@ -73,6 +76,7 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 __all__ = [
     "DECODERS",
     "BoxesDecoder",
+    "CTCDecoder",
     "Decoder",
     "HeadsDecoder",
     "ImageDecoder",
@@ -82,4 +86,5 @@ __all__ = [
     "VectorDecoder",
     "check_decoder_options",
     "get_decoder",
+    "needed_steps",
 ]
