@@ -119,7 +119,7 @@ def test_cells_come_back_from_arrays(flat):
 
 
 def test_other_answers_come_back_from_arrays_and_name_decoders():
-    for name in set(CASES) - set(FLAT):
+    for name in set(CASES) - set(FLAT) - {"several"}:  # test_several has that
         task = fit(name)
         targets = task.encode(FRAME)
         assert len(targets) == len(FRAME)

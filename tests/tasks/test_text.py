@@ -94,7 +94,8 @@ def test_error_rates_by_hand():
     # r -> b and " sat" of 15 characters; "big " beside 5.
     assert figures["cer"] == pytest.approx((5 + 4) / 20)
     assert figures["exact_match"] == 0
-    assert task.main.key == "wer" and fit("cer").main.key == "cer"
+    assert task.main.key == "word_accuracy" and fit("cer").main.key == "character_accuracy"
+    assert figures["word_accuracy"] == pytest.approx(1 - 3 / 6)
 
 
 def test_chrf_is_that_of_sacrebleu_and_its_signature_is_told():
