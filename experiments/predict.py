@@ -27,13 +27,15 @@ def main(
         rows: A CSV or Parquet file with the columns that the model was trained on; image paths
             are relative to it. The target column may be missing.
         out: Where the predictions go, as .csv or .parquet; by default next to `rows`, as
-            NAME.predictions.csv.
+            NAME.predictions.csv. Pictures and sequences go as files into a folder beside it, of
+            the same name without its ending.
         on_error: raise, or skip rows whose cells or files are missing or cannot be read.
     """
     out = out or rows.with_name(f"{rows.stem}.predictions.csv")
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out must end in .csv or .parquet. Received: {out}.")
-    predictions = mmkeras.Run(run).predict(rows, on_error=on_error)
+    files = out.with_suffix("")
+    predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
     if out.suffix == ".csv":
         predictions.to_csv(out, index_label="index")
     else:

@@ -65,6 +65,16 @@ def test_seeds_side_by_side_and_apart(monkeypatch):
     assert "2 seeds of glyphs image=patches" in table and "ratio" in table
 
 
+@pytest.mark.slow
+def test_writing_in_one_loop_and_a_step_at_a_time_gives_the_same_texts():
+    table, results = run(
+        "decoding", "--sentences", 8, "--step-sentences", 4, "--pieces", 5, "--vocabulary-size", 20,
+        "--dim", 8, "--batch-size", 4, "--repeats", 1,
+    )  # fmt: skip
+    assert results["same"] == 1.0 and results["ratio"] > 0
+    assert "scaled from 4 sentences" in table and "ratio" in table
+
+
 TINY_PIPELINE = ("--rows", 40, "--side", 24, "--size", 16, "--batch-size", 8, "--repeats", 2)
 
 

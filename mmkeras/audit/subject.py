@@ -80,7 +80,7 @@ class Subject:
     @property
     def nothing(self) -> float:
         """What the best constant answer scores on `rows`."""
-        return self.task.constant_score(self.rows.targets)
+        return self.task.constant_score(self.task.own_unit(self.rows.targets))
 
     @cached_property
     def models(self) -> dict[tuple[str, ...], SubsetModel]:

@@ -136,9 +136,8 @@ class Pipeline:
             self._steps = count_steps(self.frame, schema, stores, positions, longest)
         if self._targets is not None:
             per_step = self._steps is not None
-            self._labels = (
-                StepLabels(self._targets, self._steps) if per_step else TensorSource(self._targets)
-            )
+            fed = task.fed(self._targets)
+            self._labels = StepLabels(fed, self._steps) if per_step else TensorSource(fed)
         # With labels per step one length for all batches: Keras puts their outputs side by side.
         rows = FedRows(self.frame, positions, self.padded_steps)
         self._sources: dict[str, Source] = {
@@ -154,6 +153,8 @@ class Pipeline:
                 self.frame, m, preprocessing.modalities[m.name], self._sources[m.name]
             )
         ]
+        if self._targets is not None:
+            self.unprepared += task.unprepared(self.frame)
         if self.unprepared:
             shown = "\n  ".join(map(str, self.unprepared))
             message = f"The model does not take some cells as they are:\n  {shown}"

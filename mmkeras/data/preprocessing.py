@@ -58,10 +58,11 @@ class Preprocessing:
         """What a decoder must know of the target, as `mmkeras.build_model` takes it.
 
         Args:
-            name: The decoder; by default the first of the task's. No decoder, no options.
+            name: The decoder; by default the task's own choice. No decoder, no options.
         """
-        names = self.task.decoders
-        return self.task.decoder_options(name or names[0]) if names else {}
+        if not self.task.decoders:
+            return {}
+        return self.task.decoder_options(name or self.task.default_decoder)
 
     @property
     def task(self) -> Task:

@@ -13,15 +13,24 @@ from typing import Any
 import keras
 
 from mmkeras.decoders.boxes import BoxesDecoder
+from mmkeras.decoders.ctc import CTCDecoder
 from mmkeras.decoders.heads import HeadsDecoder
+from mmkeras.decoders.image import ImageDecoder
+from mmkeras.decoders.parts.ctc_loss import needed_steps
 from mmkeras.decoders.parts.decoder import Decoder
 from mmkeras.decoders.parts.memory import Memory
+from mmkeras.decoders.sequence import SequenceDecoder
 from mmkeras.decoders.text import TextDecoder
+from mmkeras.decoders.vector import VectorDecoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 
 DECODERS: dict[str, type[Decoder]] = {
     "boxes": BoxesDecoder,
     "heads": HeadsDecoder,
+    "image": ImageDecoder,
+    "sequence": SequenceDecoder,
+    "vector": VectorDecoder,
+    "ctc": CTCDecoder,
     "text": TextDecoder,
 }
 
@@ -67,10 +76,15 @@ def check_decoder_options(name: str, options: Iterable[str] = ()) -> list[str]:
 __all__ = [
     "DECODERS",
     "BoxesDecoder",
+    "CTCDecoder",
     "Decoder",
     "HeadsDecoder",
+    "ImageDecoder",
     "Memory",
+    "SequenceDecoder",
     "TextDecoder",
+    "VectorDecoder",
     "check_decoder_options",
     "get_decoder",
+    "needed_steps",
 ]

@@ -26,7 +26,7 @@ from mmkeras.data.tables.splits import (
     split_officially,
     split_table,
 )
-from mmkeras.schema import TARGETS, Schema
+from mmkeras.schema import MODALITIES, TARGETS, Schema, Targets
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class DataConfig:
     data: Path | None = None
     schema: Path | None = None
     target: str | None = None
-    task: Literal["auto", "label", "labels", "number", "step_labels"] = "auto"
+    task: Literal[("auto", *TARGETS)] = "auto"
     id: str | None = None
     group: str | None = None
     ignore: tuple[str, ...] = ()
@@ -223,11 +223,7 @@ class DataConfig:
         target: Any = self.target
         if self.task != "auto":
             columns = find_target(raw, self.target)[0].columns
-            if len(columns) > 1 and self.task not in ("labels", "number"):
-                raise ValueError(f"--task {self.task} has one target column. Received: {columns}.")
-            # A flag is a label of its own: cells of 0 and 1 name no labels.
-            own = self.task == "labels" and is_flag(raw[columns[0]])
-            target = TARGETS[self.task](columns if own or len(columns) > 1 else columns[0])
+            target = _target(self.task, columns, raw)
         return infer_schema(
             raw.drop(columns=unused),
             target=target,
@@ -236,6 +232,20 @@ class DataConfig:
             base_dir=self.base_dir or self.data.parent,
             need_target=need_target,
         )
+
+
+def _target(kind: str, columns: tuple[str, ...], raw: pd.DataFrame) -> Any:
+    """The target of a kind in these columns."""
+    if kind == "several":
+        return Targets(tuple(find_target(raw, column)[0] for column in columns))
+    if len(columns) > 1 and kind not in ("labels", "number"):
+        raise ValueError(f"--task {kind} has one target column. Received: {columns}.")
+    if kind in MODALITIES:
+        # A target needs no name of its own; one that is like a modality's is asked for.
+        return TARGETS[kind]("target", column=columns[0])
+    # A flag is a label of its own: cells of 0 and 1 name no labels.
+    own = kind == "labels" and is_flag(raw[columns[0]])
+    return TARGETS[kind](columns if own or len(columns) > 1 else columns[0])
 
 
 # Settings of the inference of a schema.

@@ -25,6 +25,7 @@ from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
 
 CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
+ANSWERS = "answers"  # the folder of answers that are files
 
 
 class Run:
@@ -116,6 +117,7 @@ class Run:
         base_dir: str | Path | None = None,
         batch_size: int = 64,
         on_error: str = "raise",
+        files: str | Path | None = None,
     ) -> pd.DataFrame:
         """Predicts on raw rows; needs this folder and nothing else.
 
@@ -124,6 +126,8 @@ class Run:
             base_dir: What image paths are relative to; by default the file's folder.
             batch_size: Rows at a time.
             on_error: `"raise"`, or `"skip"` to leave rows out whose cells or files cannot be read.
+            files: The folder for answers that are files: pictures (PNG) and sequences (.npy). The
+                column `file` then names each row's.
 
         Returns:
             A row for each row predicted, with its index: see `predictions_frame`. Its `attrs`
@@ -147,14 +151,17 @@ class Run:
         for message in skipped:
             print(f"skipped: {message}", file=sys.stderr)
         outputs = pipeline.unpad(self.answering.predict(pipeline.evaluate(), verbose=0))
-        predictions = predictions_frame(self.preprocessing, pipeline.examples, outputs)
+        predictions = predictions_frame(self.preprocessing, pipeline.examples, outputs, files)
         predictions.attrs["skipped"] = skipped
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
 
 
 def predictions_frame(
-    preprocessing: Preprocessing, frame: pd.DataFrame, outputs: np.ndarray
+    preprocessing: Preprocessing,
+    frame: pd.DataFrame,
+    outputs: np.ndarray,
+    files: str | Path | None = None,
 ) -> pd.DataFrame:
     """A table of predictions.
 
@@ -163,10 +170,11 @@ def predictions_frame(
         frame: The rows, or with a label per step `Pipeline.examples`; its index is kept, as are
             the schema's id, the column `step` and, if there, the target (as `true`).
         outputs: What the model gave, `(rows, outputs)`.
+        files: The folder for answers that are files.
 
     Returns:
         Columns `true` (if known), `predicted`, and for classes `confidence` and one column of
-        probabilities a class, `p(NAME)`.
+        probabilities a class, `p(NAME)`; with `files`, where there are any, `file`.
     """
     schema, task = preprocessing.schema, preprocessing.task
     columns: dict[str, Any] = {}
@@ -176,6 +184,8 @@ def predictions_frame(
     if task.per_step:
         columns["step"] = frame["step"].to_numpy()
     columns |= task.prediction_columns(frame, outputs)
+    if files is not None and (names := task.saved(frame, outputs, Path(files))) is not None:
+        columns["file"] = np.array(names, dtype=object)
     index = frame.index
     if pd.api.types.infer_dtype(index) not in ("integer", "string"):
         index = index.map(str)  # Parquet takes no index of mixed types.

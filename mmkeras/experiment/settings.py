@@ -140,7 +140,7 @@ class ModelSettings:
                     f"effect. Received: decoder={self.decoder!r} with {dict(self.decoder_options)}."
                 )
             return None
-        name = self.decoder or task.decoders[0]
+        name = self.decoder or task.default_decoder
         modality = ["modality"] if DECODERS[name].of_modality else []
         check_decoder_options(name, [x for x in self.decoder_options if x not in modality])
         return name

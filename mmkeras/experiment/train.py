@@ -24,6 +24,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.rows import save_findings
 from mmkeras.experiment.run_folder import (
+    ANSWERS,
     CONFIG,
     HISTORY,
     METRICS,
@@ -212,7 +213,9 @@ def _write_run(
     temporary = folder / f"{MODEL}.tmp.keras"
     trained.model.save(temporary)
     temporary.replace(folder / MODEL)
-    predictions = predictions_frame(preprocessing, test.examples, trained.outputs["test"])
+    predictions = predictions_frame(
+        preprocessing, test.examples, trained.outputs["test"], folder / ANSWERS
+    )
     temporary = folder / f"{PREDICTIONS}.tmp"
     predictions.to_parquet(temporary)
     temporary.replace(folder / PREDICTIONS)

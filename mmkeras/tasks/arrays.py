@@ -26,6 +26,7 @@ class ArrayTask(Task):
     """
 
     is_flat = False
+    suits_classical = False
     has_classes = False
     telling = "The smallest errors, then the largest."
     what = "number"

@@ -74,6 +74,8 @@ FIGURES: dict[str, Figure] = {
         Figure("rmse", "RMSE", higher_is_better=False, percent=False),
         Figure("r2", "R²", percent=False),
         Figure("pearson", "Pearson's r", percent=False),
+        Figure("word_accuracy", "word accuracy (1 - WER)"),
+        Figure("character_accuracy", "character accuracy (1 - CER)"),
         Figure("wer", "word error rate", higher_is_better=False),
         Figure("cer", "character error rate", higher_is_better=False),
         Figure("exact_match", "texts wholly right"),

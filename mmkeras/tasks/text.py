@@ -20,6 +20,8 @@ from mmkeras.tasks.pieces import END, PIECES, Pieces, pieces_of
 from mmkeras.tasks.task import Task
 
 _CANDIDATES = 20  # constant answers that are tried
+# More is better in every main figure, so that all of them are compared in one way.
+_MAIN = {"wer": "word_accuracy", "cer": "character_accuracy", "chrf": "chrf"}
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class TextTask(Task):
     words = "writing a text"
     cells = "text"
     is_flat = False
+    suits_classical = False
     decoders = ("text", "ctc")
     settings = TextTargetSettings
     has_classes = False
@@ -143,7 +146,7 @@ class TextTask(Task):
 
     @classmethod
     def main_of(cls, target):
-        return FIGURES[target.judged_by or "wer"]
+        return FIGURES[_MAIN[target.judged_by or "wer"]]
 
     @property
     def main(self):  # type: ignore[override]
@@ -249,10 +252,11 @@ class TextTask(Task):
         from mmkeras.tasks.text_figures import corpus_chrf_and_bleu
 
         scores, _ = corpus_chrf_and_bleu(targets, outputs, self.unspaced)
-        own = {key: float(self._scores(key, targets, outputs).mean()) for key in self.headline}
-        return {**own, **scores}
+        return {**self.all_figures(targets, outputs), **scores}
 
-    all_figures = figures
+    def all_figures(self, targets, outputs):
+        """Those that are means over texts, which intervals can be drawn of."""
+        return {key: float(self._scores(key, targets, outputs).mean()) for key in self.headline}
 
     def signatures(self):
         """How sacrebleu computed the figures of all answers together, by figure."""
@@ -264,9 +268,9 @@ class TextTask(Task):
         return float(self.row_scores(targets, outputs).mean())
 
     def row_scores(self, targets, outputs):
-        """Each text's chrF, or its errors by the mean number of words (or characters) of all.
+        """Each text's chrF, or 1 minus its errors by the mean number of words of all.
 
-        So the mean is the error rate of all texts together, to which long ones add more.
+        So the mean is 1 minus the error rate of all texts together, to which long ones add more.
         """
         return self._scores(self.main.key, targets, outputs)
 
@@ -278,8 +282,10 @@ class TextTask(Task):
             return (targets == outputs).astype(np.float64)
         if key == "chrf":
             return sentence_chrf(targets, outputs)
-        errors, lengths = (word_errors if key == "wer" else character_errors)(targets, outputs)
-        return errors / lengths.mean()
+        by_word = key in ("wer", "word_accuracy")
+        errors, lengths = (word_errors if by_word else character_errors)(targets, outputs)
+        rates = errors / lengths.mean()
+        return rates if key in ("wer", "cer") else 1 - rates
 
     def constant_score(self, targets):
         """That of the best among no text at all and the most frequent texts, at most 20."""
@@ -288,7 +294,7 @@ class TextTask(Task):
         scores = [
             self.main_score(targets, np.full(len(targets), text, object)) for text in ["", *tried]
         ]
-        return max(scores) if self.main.higher_is_better else min(scores)
+        return max(scores)
 
     def right_and_wrong(self, targets, outputs):
         right = self.is_right(targets, outputs)

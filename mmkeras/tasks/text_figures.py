@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
+
+_BLEU_ORDER = 4
 
 
 def word_errors(true: Iterable[str], said: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -19,28 +22,27 @@ def word_errors(true: Iterable[str], said: Iterable[str]) -> tuple[np.ndarray, n
     >>> errors.tolist(), words.tolist()
     ([2], [4])
     """
-    import jiwer
-
-    return _counted(jiwer.process_words(list(true), list(said)))
+    return _counted([_errors(*pair, by_word=True) for pair in zip(true, said, strict=True)])
 
 
 def character_errors(true: Iterable[str], said: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
     """As `word_errors`, of characters; spaces count."""
+    return _counted([_errors(*pair, by_word=False) for pair in zip(true, said, strict=True)])
+
+
+def _counted(pairs: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.array(pairs, int).reshape(-1, 2)
+    return counts[:, 0], counts[:, 1]
+
+
+# Intervals ask for the same rows again, in hundreds of samples.
+@functools.lru_cache(maxsize=100_000)
+def _errors(true: str, said: str, by_word: bool) -> tuple[int, int]:
+    """The errors of one answer, and the length of its truth."""
     import jiwer
 
-    return _counted(jiwer.process_characters(list(true), list(said)))
-
-
-def _counted(found) -> tuple[np.ndarray, np.ndarray]:
-    errors = [
-        sum(
-            max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-            for chunk in chunks
-            if chunk.type != "equal"
-        )
-        for chunks in found.alignments
-    ]
-    return np.array(errors, int), np.array([len(each) for each in found.references], int)
+    found = (jiwer.process_words if by_word else jiwer.process_characters)(true, said)
+    return found.substitutions + found.deletions + found.insertions, len(found.references[0])
 
 
 def sentence_chrf(true: Iterable[str], said: Iterable[str]) -> np.ndarray:
@@ -49,11 +51,14 @@ def sentence_chrf(true: Iterable[str], said: Iterable[str]) -> np.ndarray:
     References:
         - [Popović, 2015](https://aclanthology.org/W15-3049/)
     """
+    return np.array([_chrf(*pair) for pair in zip(true, said, strict=True)], float)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _chrf(true: str, said: str) -> float:
     from sacrebleu.metrics import CHRF
 
-    metric = CHRF()
-    pairs = zip(true, said, strict=True)
-    return np.array([metric.sentence_score(guess, [truth]).score / 100 for truth, guess in pairs])
+    return CHRF().sentence_score(said, [true]).score / 100
 
 
 def corpus_chrf_and_bleu(
@@ -75,4 +80,6 @@ def corpus_chrf_and_bleu(
         key: metric.corpus_score(list(said), [list(true)]).score / 100
         for key, metric in metrics.items()
     }
+    if max(len(text) if unspaced else len(text.split()) for text in true) < _BLEU_ORDER:
+        del scores["bleu"]  # of four words in a row: no text has as many
     return scores, {key: str(metric.get_signature()) for key, metric in metrics.items()}

@@ -37,15 +37,27 @@ class Case:
         options: Its constructor's arguments, besides `SMALL`.
         target: For four rows, as a task encodes it.
         more: Options of `answer`, each tried besides the defaults.
+        reads: What the answer depends on: `"tokens"`, or the fused vector alone.
     """
 
     options: dict[str, Any]
     target: np.ndarray
     more: tuple[dict[str, Any], ...] = field(default=())
+    reads: str = "tokens"
 
+
+# Of sequences of up to three steps, and of pictures.
+LENGTHS = (np.arange(3) < np.array([[3], [1], [2], [3]]))[..., None].astype("float32")
+RANDOM = np.random.default_rng(1)
+STEPS = LENGTHS * np.concatenate([LENGTHS, RANDOM.normal(size=(4, 3, 2))], -1).astype("float32")
+PICTURES = RANDOM.random((4, 9, 8, 3), "float32")
 
 CASES = {
+    "image": Case({"shape": (9, 8, 3), "filters": 4}, PICTURES, reads="vector"),
+    "sequence": Case({"steps": 3, "features": 2}, STEPS),
+    "vector": Case({"steps": 3, "features": 2}, STEPS, reads="vector"),
     "boxes": Case(BOXED, BOXES, ({"overlap": 0.3},)),
+    "ctc": Case(TEXT, TEXTS, ({"beams": 3},)),
     "text": Case(TEXT, TEXTS, ({"beams": 3}, {"top_k": 4, "seed": 1})),
 }
 
@@ -89,7 +101,7 @@ def check_decoder(name, tmp_path):
     check_documentation(type(decoder))
     arguments = arguments_for(decoder, case.target)
     layer, _ = check_layer(make, arguments, None, tmp_path, unknown_lengths(arguments))
-    check_what_counts(lambda given: call_flat(layer, given), arguments)
+    check_what_counts(lambda given: call_flat(layer, given), arguments, case.reads)
     check_one_modality(make, arguments)
     check_loss(layer, case.target, arguments)
     inputs = {key: value for key, value in arguments.items() if key != "previous"}
@@ -122,14 +134,14 @@ def call_flat(layer, arguments):
     return to_numpy(layer(**to_tensors(arguments)))
 
 
-def check_what_counts(give, arguments):
+def check_what_counts(give, arguments, reads):
     """Bit for bit the same, whatever is in an absent modality's tokens and in padding."""
     parts = arguments["tokens"], arguments["masks"], arguments["present"]
     expected = give(arguments)
     np.testing.assert_array_equal(give({**arguments, "tokens": spoilt(*parts)}), expected)
     # What counts does change it, so that the check can fail.
-    others = [x + 1.0 for x in arguments["tokens"]]
-    assert (give({**arguments, "tokens": others}) != expected).any()
+    others = keras.tree.map_structure(lambda x: x + 1.0, arguments[reads])
+    assert (give({**arguments, reads: others}) != expected).any()
 
 
 def check_one_modality(make, arguments):

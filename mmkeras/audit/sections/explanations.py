@@ -21,7 +21,12 @@ from mmkeras.reports.parts import Card, Cards, Note, Part, Section, Table
 
 
 def explanations_section(subject: Subject) -> Section | None:
-    """Cards of telling rows, or of those asked for; `None` if none are wanted."""
+    """Cards of telling rows, or of those asked for; `None` if none are wanted.
+
+    Nor are there any of answers that are more than a few numbers.
+    """
+    if not subject.task.is_flat:
+        return None
     if not subject.settings.explain and not subject.settings.explain_rows:
         return None
     weights = row_weights(subject)

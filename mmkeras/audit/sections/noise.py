@@ -76,12 +76,12 @@ def noise_curves(
     """Scores at strengths 0 to 5, by modality and corruption: of the model, and of late fusion.
 
     Late fusion is the mean of what models of the single modalities say; there is none (an empty
-    dict) unless all of them have one.
+    dict) unless all of them have one, and of answers that have no mean.
     """
     rows, seed = subject.rows, subject.settings.seed
     models = {name: subject.models.get((name,)) for name in subject.names}
     alone = {}
-    if len(models) > 1 and all(models.values()):
+    if len(models) > 1 and all(models.values()) and subject.task.is_flat:
         alone = {name: subject.trained[(name,)] for name in subject.names}
     clean = rows.score(rows.outputs)
     clean_late = rows.score(np.mean(list(alone.values()), axis=0)) if alone else np.nan

@@ -23,6 +23,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
     "emoji_names": ("emoji_names", {}),
+    "emoji_scenes": ("emoji_scenes", {}),
     "fsdd": ("fsdd", {}),
     "glyphs": ("glyphs", {}),
     "mfeat": ("multiview", {"name": "mfeat"}),

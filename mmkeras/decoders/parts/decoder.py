@@ -79,10 +79,16 @@ class Decoder(ConfiguredLayer):
     ) -> Any:
         """The answer for inputs alone; `options` replace the constructor's for this call.
 
+        With `gives_answer` what `call` returns, which has no options.
+
         Returns:
             `(batch, *answer_shape)`.
         """
-        raise NotImplementedError
+        if not self.gives_answer or options:
+            raise NotImplementedError(
+                f"{type(self).__name__} answers without options. Received: {sorted(options)}."
+            )
+        return self(vector, tokens, masks=masks, present=present)
 
     @property
     def answer_shape(self) -> tuple[int, ...]:
