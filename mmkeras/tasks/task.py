@@ -127,6 +127,11 @@ class Task(ABC):
         """The main figure of this target."""
         return cls.main
 
+    @classmethod
+    def headline_of(cls, target: Any) -> tuple[str, ...]:
+        """The figures that tables of models show for this target, the main one first."""
+        return cls.headline
+
     @property
     def watched(self) -> str:
         """The key of what Keras computes in training that stands for the main figure."""

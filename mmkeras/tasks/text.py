@@ -152,10 +152,14 @@ class TextTask(Task):
     def main(self):  # type: ignore[override]
         return self.main_of(self.target)
 
+    @classmethod
+    def headline_of(cls, target):
+        keys, main = ("wer", "cer", "chrf", "exact_match"), cls.main_of(target).key
+        return (main, *(key for key in keys if key != main))
+
     @property
     def headline(self):  # type: ignore[override]
-        keys = ("wer", "cer", "chrf", "exact_match")
-        return (self.main.key, *(key for key in keys if key != self.main.key))
+        return self.headline_of(self.target)
 
     @property
     def watched(self):
