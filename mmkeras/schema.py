@@ -599,6 +599,8 @@ def is_taken(name: str, names: Iterable[str]) -> bool:
         "present",
         "modality_dropout",
         "previous",
+        "decoder",
+        "target",
         "fusion",
         "fusion_dropout",
         "output",

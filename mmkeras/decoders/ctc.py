@@ -15,6 +15,7 @@ from mmkeras.decoders.parts.prefix_beams import prefix_beams
 from mmkeras.decoders.parts.search import NEVER
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
+from mmkeras.schema import Schema
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -90,6 +91,12 @@ class CTCDecoder(Decoder):
         self.ff_dim = int(ff_dim)
         self.dropout = dropout
         self.beams = _check_beams(beams)
+
+    @classmethod
+    def default_modality(cls, schema: Schema) -> str:
+        """The first sound or sequence."""
+        heard = [m.name for m in schema.modalities if m.kind in ("audio", "sequence")]
+        return (heard or schema.names)[0]
 
     @property
     def answer_shape(self) -> tuple[int, ...]:

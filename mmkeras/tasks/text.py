@@ -252,10 +252,12 @@ class TextTask(Task):
         from mmkeras.tasks.text_figures import corpus_chrf_and_bleu
 
         scores, _ = corpus_chrf_and_bleu(targets, outputs, self.unspaced)
-        return {**self.all_figures(targets, outputs), **scores}
+        return {**self.interval_figures(targets, outputs), **scores}
 
-    def all_figures(self, targets, outputs):
-        """Those that are means over texts, which intervals can be drawn of."""
+    all_figures = figures
+
+    def interval_figures(self, targets, outputs):
+        """Those that are means over texts."""
         return {key: float(self._scores(key, targets, outputs).mean()) for key in self.headline}
 
     def signatures(self):
