@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import layers, ops
 
-from mmkeras.decoders.parts.ctc_loss import CTCLoss, blank_where_padding, collapsed
+from mmkeras.decoders.parts.ctc_loss import CTCLoss, blank_where_padding, collapsed, needed_steps
 from mmkeras.decoders.parts.decoder import Decoder, no_label_smoothing
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.parts.pieces import FIRST_PIECE, check_pieces
@@ -156,6 +156,9 @@ class CTCDecoder(Decoder):
             best = ops.cast(ops.argmax(logits, axis=-1), "int32")
             return collapsed(best, self.max_length)
         return prefix_beams(ops.log_softmax(logits, axis=-1), self.max_length, beams)
+
+    def needed_tokens(self, targets):
+        return needed_steps(targets)
 
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         no_label_smoothing(self, label_smoothing)
