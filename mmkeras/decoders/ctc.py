@@ -149,7 +149,7 @@ class CTCDecoder(Decoder):
             raise ValueError(f"CTCDecoder.answer has no option {sorted(options)}.")
         logits = ops.cast(self(vector, tokens, masks, present), "float32")
         # Ids that are no pieces do not occur.
-        ids = ops.arange(self.vocabulary_size)
+        ids = ops.arange(self.vocabulary_size, dtype="int32")
         allowed = ops.logical_or(ids >= FIRST_PIECE, ops.equal(ids, 0))
         logits = ops.where(allowed, logits, NEVER)
         if beams == 1:
