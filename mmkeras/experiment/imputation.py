@@ -45,6 +45,11 @@ class Imputer:
         vector = isinstance(modality, Tabular) and modality.columns == modality.numeric
         if modality.kind != target.kind and not (vector and target.kind == "sequence"):
             raise ValueError(f"{run} makes {target!r}, which is no cell of {modality!r}.")
+        if vector and run.preprocessing.num_outputs != len(modality.columns):
+            raise ValueError(
+                f"{run} makes {run.preprocessing.num_outputs} numbers, and {modality.name!r} has "
+                f"{len(modality.columns)} columns."
+            )
         self.run, self.modality = run, modality
 
     def lacking(self, frame: pd.DataFrame) -> np.ndarray:
@@ -79,25 +84,13 @@ class Imputer:
             rows = frame[lacking].drop(columns=columns, errors="ignore")
             pipeline = Pipeline(rows, self.run.preprocessing, batch_size=256)
             outputs = self.run.answering.predict(pipeline.evaluate(), verbose=0)
-            self.put(filled, lacking, self.run.preprocessing.task.decode(outputs))
+            self._put(filled, lacking, self.run.preprocessing.task.decode(outputs))
         return filled
 
-    def put(self, frame: pd.DataFrame, where: np.ndarray, cells: np.ndarray) -> None:
-        """Writes made cells into rows of a table, in place.
-
-        Args:
-            frame: The table.
-            where: Which rows, booleans `(rows,)`.
-            cells: One for each of them, as the run's task decodes answers.
-        """
+    def _put(self, frame: pd.DataFrame, where: np.ndarray, cells: np.ndarray) -> None:
+        """Writes made cells into rows of a table, in place."""
         if isinstance(self.modality, Tabular):
             vectors = np.stack([np.asarray(cell, np.float64).ravel() for cell in cells])
-            width = len(self.modality.columns)
-            if vectors.shape[1] != width:
-                raise ValueError(
-                    f"{self.modality.name!r} has {width} columns. Received: cells of "
-                    f"{vectors.shape[1]} numbers, made by {self.run}."
-                )
             for column, values in zip(self.modality.columns, vectors.T, strict=True):
                 numbers = frame[column].to_numpy(np.float64, copy=True)
                 numbers[where] = values
