@@ -181,7 +181,9 @@ def test_the_commands_of_the_page_are_understood(project):
 
 @pytest.mark.slow
 def test_new_parts_are_held_to_the_standard_of_their_kind(project):
-    files = [f"tests/{part}/test_standard.py" for part in ("fusion", "encoders", "decoders", "tasks")]
+    files = [
+        f"tests/{part}/test_standard.py" for part in ("fusion", "encoders", "decoders", "tasks")
+    ]
     names = "hemis or convmixer or position or broadcast or count or kind_of_target"
     printed = run(project, "-m", "pytest", "-q", "-m", "", *files, "-k", names)
     assert re.search(r"^\d+ passed", printed, re.MULTILINE), printed

@@ -67,7 +67,9 @@ def config(data, **more):
 @pytest.fixture(scope="module")
 def imputed(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    chosen = config(data, sources=("left",), to="right", impute=True, classifier=trained_for(QUICK, 1), out=out)
+    chosen = config(
+        data, sources=("left",), to="right", impute=True, classifier=trained_for(QUICK, 1), out=out
+    )
     return convert(chosen), chosen
 
 
