@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 
 from mmkeras.experiment.assignments import assign
@@ -8,6 +9,7 @@ from mmkeras.experiment.presets import PRESETS
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.fusion import FUSIONS, fusion_class, fusion_options
 from mmkeras.schema import Image, Label, Schema, Text
+from mmkeras.tasks import task_class
 
 SCHEMA = Schema([Image("photo"), Image("xray"), Text("title"), Text("story")], Label("kind"))
 SETTINGS = assign(
