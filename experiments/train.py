@@ -108,7 +108,9 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
             cache_dir=config.runs / "cache",
             label=name,
         )
-    comparison = comparison_table({name: run.metrics for name, run in runs.items()}, task)
+    comparison = comparison_table(
+        {name: run.metrics for name, run in runs.items()}, runs[FUSED].preprocessing.task
+    )
     print(f"\nOn the {len(splits.test):,} test rows:\n\n{format_table(comparison)}\n")
     if "floor" in runs[FUSED].metrics:
         print(runs[FUSED].metrics["floor"]["sentence"])

@@ -96,16 +96,14 @@ def write_report(
         _write_embeddings(board, model, pipeline, outputs)
 
 
-def comparison_table(
-    results: Mapping[str, Mapping[str, Any]], task: type[Task] | Task
-) -> pd.DataFrame:
+def comparison_table(results: Mapping[str, Mapping[str, Any]], task: Task) -> pd.DataFrame:
     """One row for each model: the task's headline on the test rows, parameters, seconds.
 
     The classical floor of the last of them that has one is a row of its own.
 
     Args:
         results: `metrics.json` by the model's name.
-        task: The target's task.
+        task: The fitted target.
     """
     rows = {
         name: {
