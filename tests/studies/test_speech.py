@@ -1,5 +1,6 @@
 """Speech to text on made sequences whose steps say which letter they are."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -7,14 +8,19 @@ import pandas as pd
 import pytest
 
 from mmkeras.data.kinds import SequenceSettings
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.presets import preset
+from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.models.answer import answer_model
+from mmkeras.experiment.train import fitted_pipelines, make_model
+from mmkeras.models.parts import decoder_layer
 from mmkeras.schema import Schema, Sequence, Text
 from mmkeras.studies.speech import Answers, SpeechConfig, recognize, speech_table
 from mmkeras.studies.text_searches import languages, searched, step_logits
 from mmkeras.training.settings import TrainingSettings
+from mmkeras.training.step_check import refuse_too_few_steps
 
 WORDS = ("ab", "cab", "bad", "a")
 ROWS = 60
@@ -85,9 +91,6 @@ def test_greedy_search_is_what_the_run_reports(config, result):
 
 
 def test_weights_are_the_best_on_validation_rows_and_no_test_row_takes_part(config, result):
-    from mmkeras.experiment.rows import experiment_rows
-    from mmkeras.data.pipeline import Pipeline
-
     run, splits = Run(config.out / "seed0-fused"), experiment_rows(config).splits
     pipelines = {n: Pipeline(p, run.preprocessing, batch_size=7) for n, p in splits.items()}
     task = run.preprocessing.task
@@ -114,9 +117,6 @@ def test_weights_are_the_best_on_validation_rows_and_no_test_row_takes_part(conf
 
 
 def test_steps_of_batches_of_other_lengths_say_the_same(config, result):
-    from mmkeras.experiment.rows import experiment_rows
-    from mmkeras.data.pipeline import Pipeline
-
     run, splits = Run(config.out / "seed0-fused"), experiment_rows(config).splits
     one, several = (
         step_logits(run.model, Pipeline(splits.test, run.preprocessing, batch_size=n))
@@ -141,9 +141,22 @@ def test_table_has_means_over_seeds_and_intervals_over_sentences():
 
 
 def test_what_cannot_be_done_is_said_before_any_training(config, tmp_path):
-    import dataclasses
-
     with pytest.raises(ValueError, match="validation=0"):
         recognize(dataclasses.replace(config, validation=0.0, out=tmp_path / "none"))
     with pytest.raises(ValueError, match="target is"):
-        recognize(SpeechConfig(data=DataConfig(dataset="glyphs"), out=tmp_path / "label"))
+        recognize(SpeechConfig(data=DataConfig(dataset="synthetic"), out=tmp_path / "label"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("MMKERAS_DATA" not in os.environ, reason="needs the real data sets")
+@pytest.mark.parametrize("dataset", ["an4", "digit_strings"])
+def test_presets_leave_steps_for_every_text_and_hold_out_whole_speakers(dataset, tmp_path):
+    settings = preset(dataset)
+    config = SpeechConfig(data=DataConfig(dataset=dataset), validation=0.2, settings=settings)
+    rows = experiment_rows(config)
+    speakers = [set(part["speaker"]) for part in rows.splits]
+    assert all(speakers) and not any(a & b for a in speakers for b in speakers if a is not b)
+    fitted, pipelines = fitted_pipelines(rows.splits, rows.schema, settings, tmp_path)
+    model = make_model(fitted, settings)
+    for pipeline in pipelines.values():
+        refuse_too_few_steps(model, decoder_layer(model), pipeline)
