@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
+from mmkeras.data.datasets.digit_strings import AUDIO as DIGITS_AUDIO
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
@@ -147,6 +148,70 @@ _EMOJI_SCENES = dataclasses.replace(
     text=TextSettings(vocabulary_size=4000, stemmer="english"),
 )
 
+# 13 coefficients with slopes at 100 steps a second; two blocks halve those, which leaves 1.3 steps
+# for each character of the fastest speech. A token sees 2.5 s to both sides.
+_AN4 = Settings(
+    model=ModelSettings(decoder="ctc", decoder_options={"dim": 128, "dropout": 0.2}),
+    encoders={
+        "sequence": Encoder(
+            "tcn",
+            {
+                "filters": (96, 96, 96, 96, 96),
+                "kernel_size": 5,
+                "strides": (2, 2, 1, 1, 1),
+                "dropout": 0.1,
+            },
+        )
+    },
+    training=TrainingSettings(
+        epochs=26,
+        batch_size=16,
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=0.01,
+        clip_norm=5.0,
+        patience=0,
+    ),
+    sequence=SequenceSettings(max_length=640, noise=0.3),
+    target={"pieces": "characters"},
+)
+
+# 50 frames a second, of which four become one. Words are the pieces: a digit has some 5 steps, and
+# the pauses leave some for the blank between two that are equal. Steps look at pictures' patches
+# (which know where they are) in a transformer. Noise and masks, since test rows are of another
+# voice.
+_DIGIT_STRINGS = Settings(
+    model=ModelSettings(
+        decoder="ctc", decoder_options={"dim": 64, "num_layers": 1, "dropout": 0.1}
+    ),
+    encoders={
+        "audio": Encoder(
+            "tcn",
+            {
+                "filters": (48, 48, 48, 48),
+                "kernel_size": 5,
+                "strides": (2, 2, 1, 1),
+                "dropout": 0.1,
+            },
+        ),
+        "image": Encoder("patches", {"patch_size": 14, "dropout": 0.1}),
+    },
+    training=TrainingSettings(
+        epochs=10,
+        batch_size=32,
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=0.01,
+        clip_norm=5.0,
+        patience=0,
+    ),
+    audio=dataclasses.replace(
+        DIGITS_AUDIO, hop=0.02, noise_snr=5.0, time_masks=2, time_mask=0.03, band_masks=2
+    ),
+    image=ImageSettings(size=(28, 168), channels=1),
+    target={"pieces": "words"},
+)
+
 PRESETS: dict[str, Settings] = {
     "glyphs": Settings(
         model=_MODEL,
@@ -155,6 +220,8 @@ PRESETS: dict[str, Settings] = {
         image=ImageSettings(size=(32, 32), channels=1, shift=0.03),
         text=TextSettings(vocabulary_size=3000, ngrams=2, characters=4, min_count=2),
     ),
+    "digit_strings": _DIGIT_STRINGS,
+    "digit_strings-noise": _DIGIT_STRINGS,
     "easy_vqa": _EASY_VQA,
     "emoji": Settings(
         model=_MODEL,
@@ -163,6 +230,7 @@ PRESETS: dict[str, Settings] = {
         image=ImageSettings(size=(36, 36), flip=True, shift=0.03),
         text=TextSettings(vocabulary_size=4000, stemmer="english"),
     ),
+    "an4": _AN4,
     "avmnist": _AVMNIST,
     "avmnist-full": _AVMNIST,
     "avmnist-speakers": _AVMNIST,

@@ -184,3 +184,25 @@ def test_a_place_that_no_modality_has_is_refused(inputs):
         CTCDecoder(9, 7, place=2)(*inputs)
     with pytest.raises(ValueError, match="label_smoothing"):
         CTCDecoder(9, 7).loss(0.1)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="others compile for each shape")
+@pytest.mark.parametrize("beams", [1, 3])
+def test_number_of_steps_may_be_known_only_in_the_batch(beams):
+    """As Keras traces a model whose batches have different lengths."""
+    import tensorflow as tf
+
+    decoder = CTCDecoder(vocabulary_size=VOCABULARY, max_length=4)
+    vector, mask = np.ones((2, 4), "float32"), np.ones((2, STEPS), bool)
+    tokens = np.random.default_rng(0).standard_normal((2, STEPS, 5)).astype("float32")
+    decoder(vector, [tokens], masks=[mask])
+    expected = to_numpy(decoder.answer(vector, [tokens], masks=[mask], beams=beams))
+    answer = tf.function(
+        lambda v, t, m: decoder.answer(v, [t], masks=[m], beams=beams),
+        input_signature=[
+            tf.TensorSpec((None, 4)),
+            tf.TensorSpec((None, None, 5)),
+            tf.TensorSpec((None, None), tf.bool),
+        ],
+    )
+    np.testing.assert_array_equal(answer(vector, tokens, mask).numpy(), expected)

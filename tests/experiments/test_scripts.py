@@ -189,3 +189,8 @@ def test_robustness_shows_runs_side_by_side(trained, tmp_path, capsys):
     assert list(result.index) == [folder.name for folder in runs]
     assert (tmp_path / "audit.html").is_file()
     assert "relative" in capsys.readouterr().out
+
+
+def test_speech_is_written_as_a_text_or_refused(tmp_path):
+    with pytest.raises(ValueError, match="Speech is written as a text"):
+        script("speech").main(["--dataset", "synthetic", "--out", str(tmp_path)])

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 # A name's module, and the options of its `load`.
 DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "3sources": ("multiview", {"name": "3sources"}),
-    "an4": ("an4", {}),
+    "an4": ("an4", {"normalize": True, "deltas": True}),
     "avmnist": ("avmnist", {}),
     "avmnist-full": ("avmnist", {"variant": "full"}),
     "avmnist-speakers": ("avmnist", {"speakers": True}),
     "bbcsport": ("multiview", {"name": "bbcsport"}),
     "cub": ("multiview", {"name": "cub"}),
     "digit_strings": ("digit_strings", {}),
+    "digit_strings-noise": ("digit_strings", {"noise": 0.0}),
     "easy_vqa": ("easy_vqa", {}),
     "emoji": ("emoji", {}),
     "emoji_names": ("emoji_names", {}),

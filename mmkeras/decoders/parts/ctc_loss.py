@@ -162,6 +162,7 @@ def collapsed(ids: Any, max_length: int) -> Any:
     )
     pieces = ops.take_along_axis(ops.where(kept, ids, PADDING), order, axis=1)
     pieces = ops.pad(pieces, ((0, 0), (0, max_length)))[:, :max_length]
+    pieces = ops.reshape(pieces, (-1, max_length))  # known also where the steps' number is not
     return with_end(pieces, ops.sum(ops.cast(kept, "int32"), axis=1))
 
 
