@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,9 +99,18 @@ class Imputer:
             return
         (column,) = self.modality.columns
         values = frame[column].to_numpy(object, copy=True)
-        for place, cell in zip(np.flatnonzero(where), cells, strict=True):
+        for place, cell in zip(np.flatnonzero(where), without_holes(cells), strict=True):
             values[place] = cell
         frame[column] = pd.Series(values, frame.index, object)
+
+
+def without_holes(cells: np.ndarray) -> list[Any]:
+    """Made cells; a text of no words is ".", since an empty cell would be missing.
+
+    >>> without_holes(np.array(["red apple", ""], object))
+    ['red apple', '.']
+    """
+    return ["." if isinstance(cell, str) and not cell.strip() else cell for cell in cells]
 
 
 def hidden(frame: pd.DataFrame, modality: Modality) -> pd.DataFrame:

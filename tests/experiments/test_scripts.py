@@ -194,3 +194,16 @@ def test_robustness_shows_runs_side_by_side(trained, tmp_path, capsys):
 def test_speech_is_written_as_a_text_or_refused(tmp_path):
     with pytest.raises(ValueError, match="Speech is written as a text"):
         script("speech").main(["--dataset", "synthetic", "--out", str(tmp_path)])
+
+
+def test_one_modality_is_made_of_another(table, tmp_path, capsys):
+    small = ["--set", "target.size=8,8", "decoder.filters=4", "--epochs", "1"]
+    own = ["--data", str(table), "--target", "when", "--out", str(tmp_path / "out"), *small]
+    results = script("convert").main([*own, "--from", "note", "--to", "picture", "--seeds", "0"])
+    assert list(results["model"])[-1] == "model" and len(results) == 4
+    assert results[["r2", "ssim", "coherence"]].notna().all().all()
+    printed = capsys.readouterr().out
+    assert "rows without picture, any source, or label left out" in printed
+    assert "How well is picture made?" in printed
+    with pytest.raises(ValueError, match="name modalities"):
+        script("convert").main([*own, "--to", "sound"])

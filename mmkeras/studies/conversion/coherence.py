@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,6 @@ class Coherence:
         return float((self._classifier.predict(self._features(rows)) == labels).mean())
 
 
-def with_cells(rows: pd.DataFrame, column: str, cells: np.ndarray) -> pd.DataFrame:
+def with_cells(rows: pd.DataFrame, column: str, cells: Iterable[Any]) -> pd.DataFrame:
     """Rows with other cells in a column."""
     return rows.assign(**{column: pd.Series(list(cells), rows.index, object)})

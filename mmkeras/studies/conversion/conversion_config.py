@@ -28,7 +28,7 @@ class ConvertConfig:
         label: The column of classes that conversions are tested with; by default the data's own
             label. It is no input.
         impute: Whether conversion is tried in the place of a missing modality, too.
-        modality_dropout: Share of modalities that is hidden from one of the classifiers there.
+        hide: Share of modalities that is hidden, in training, from one of the classifiers there.
         seeds: Each model is trained once with each of these seeds.
         validation: Share of the (training) rows that choose the epoch; 0 trains on all of them
             for the full number of epochs.
@@ -48,7 +48,7 @@ class ConvertConfig:
     as_features: bool = False
     label: str | None = None
     impute: bool = False
-    modality_dropout: float = 0.3
+    hide: float = 0.3
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     validation: float = 0.15
     test: float = 0.25
@@ -59,10 +59,8 @@ class ConvertConfig:
     classifier: Annotated[Settings | None, tyro.conf.Suppress] = None
 
     def __post_init__(self):
-        if not 0 < self.modality_dropout < 1:
-            raise ValueError(
-                f"`modality_dropout` is a share between 0 and 1. Received: {self.modality_dropout}."
-            )
+        if not 0 < self.hide < 1:
+            raise ValueError(f"`hide` is a share between 0 and 1. Received: {self.hide}.")
         if self.impute and self.as_features:
             raise ValueError(
                 "--impute fills cells, and --as-features makes features instead of cells. Leave "

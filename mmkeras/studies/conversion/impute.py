@@ -63,7 +63,7 @@ def _classifiers(
     given = config.classifier or preset(None if config.data.data else config.data.dataset)
     sources = Schema(rows.schema.modalities, Label(rows.label), rows.schema.id, rows.schema.group)
     whole = dataclasses.replace(sources, modalities=(*sources.modalities, rows.made_as_input))
-    dropping = dataclasses.replace(given.model, modality_dropout=config.modality_dropout)
+    dropping = dataclasses.replace(given.model, modality_dropout=config.hide)
     plain = dataclasses.replace(given.model, modality_dropout=0.0)
 
     def train(name: str, schema: Schema, settings: Settings) -> Run:

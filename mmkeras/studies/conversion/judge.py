@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mmkeras.experiment.imputation import without_holes
 from mmkeras.studies.conversion.coherence import Coherence, with_cells
 from mmkeras.studies.conversion.conversion_config import ConvertConfig
 from mmkeras.studies.conversion.rows import ConversionRows, VectorFeatures
@@ -44,12 +45,9 @@ class Judge:
             cells: The same as cells of a table.
         """
         figures = self.task.figures(self._targets, outputs)
-        made = with_cells(self._test, self._column, cells)
+        made = with_cells(self._test, self._column, without_holes(cells))
         if self._features is not None:
-            said = [text or " " for text in cells]  # nothing at all has no features
-            ranks = true_ranks(
-                self._vectors, self._features(with_cells(self._test, self._column, np.array(said)))
-            )
+            ranks = true_ranks(self._vectors, self._features(made))
             figures |= {f"recall@{k}": float((ranks <= k).mean()) for k in (1, 10)}
         if self._coherence is not None:
             labels = self._rows.labels(self._test)
