@@ -34,6 +34,7 @@ def parse(
     description: str,
     dataset: str = DataConfig.dataset,
     fusion: str | None = None,
+    settings: Settings | None = None,
     **defaults: Any,
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
@@ -50,6 +51,7 @@ def parse(
         dataset: The data set if the command line names none.
         fusion: The fusion that settings are for, if the command line names none; by default the
             preset's.
+        settings: Instead of the data set's preset.
         **defaults: Of other fields of the configuration.
     """
     rest, words = _taken(arguments, "--set", several=True)
@@ -58,7 +60,8 @@ def parse(
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
     own = option(rest, "--data") is not None
-    data, settings = DataConfig(dataset=dataset), preset(None if own else dataset)
+    data = DataConfig(dataset=dataset)
+    settings = settings or preset(None if own else dataset)
     if files:
         settings, experiment = read_config(Path(files[-1]))
         if "data" in experiment and not own and option(rest, "--dataset") is None:

@@ -463,6 +463,11 @@ class Schema:
         return tuple(dict.fromkeys(c for m in self.modalities for c in m.columns))
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """The modalities without which the target means nothing: the picture that boxes are in."""
+        return (self.target.image,) if isinstance(self.target, Boxes) else ()
+
+    @property
     def target_columns(self) -> tuple[str, ...]:
         """The columns that are predicted; none without a target."""
         return () if self.target is None else self.target.columns
@@ -594,6 +599,8 @@ def is_taken(name: str, names: Iterable[str]) -> bool:
         "present",
         "modality_dropout",
         "previous",
+        "decoder",
+        "target",
         "fusion",
         "fusion_dropout",
         "output",

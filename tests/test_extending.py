@@ -80,6 +80,17 @@ wrong = values["worst"]["wrong"]
 assert wrong == np.sum(np.abs(predicted.to_numpy() - splits.test["sum"].to_numpy()) > 0.5), wrong
 assert (run.path / "audit/tables/worst.csv").is_file()
 assert "Where is it most wrong?" in (run.path / "audit/audit.html").read_text(encoding="utf-8")
+drawing = mmkeras.Schema([Text("name")], Image("picture"))
+settings = mmkeras.Settings(
+    ModelSettings("concat", decoder="broadcast", decoder_options={"filters": 4}),
+    TrainingSettings(epochs=1),
+    target={"size": (8, 8)},
+)
+table = mmkeras.read_table(source, drawing)
+drawn = mmkeras.train_run(
+    mmkeras.split_table(table, drawing, seed=0), drawing, sys.argv[1] + "-drawn", settings
+)
+assert np.isfinite(drawn.metrics["test"]["r2"])
 print("all parts used")
 """
 PARSE = """
@@ -170,8 +181,10 @@ def test_the_commands_of_the_page_are_understood(project):
 
 @pytest.mark.slow
 def test_new_parts_are_held_to_the_standard_of_their_kind(project):
-    files = [f"tests/{part}/test_standard.py" for part in ("fusion", "encoders", "tasks")]
-    names = "hemis or convmixer or position or count or kind_of_target"
+    files = [
+        f"tests/{part}/test_standard.py" for part in ("fusion", "encoders", "decoders", "tasks")
+    ]
+    names = "hemis or convmixer or position or broadcast or count or kind_of_target"
     printed = run(project, "-m", "pytest", "-q", "-m", "", *files, "-k", names)
     assert re.search(r"^\d+ passed", printed, re.MULTILINE), printed
 

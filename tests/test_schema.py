@@ -4,6 +4,7 @@ import pytest
 
 from mmkeras.schema import (
     Audio,
+    Boxes,
     Image,
     Label,
     Labels,
@@ -12,6 +13,7 @@ from mmkeras.schema import (
     Sequence,
     StepLabels,
     Tabular,
+    Targets,
     Text,
     Video,
 )
@@ -150,3 +152,49 @@ def test_a_missing_or_broken_schema_file_is_named(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(ValueError, match=r"broken\.json"):
         Schema.load(tmp_path / "broken.json")
+
+
+ANSWERS = {
+    "text": Text("french", judged_by="chrf"),
+    "image": Image("drawing"),
+    "sequence": Sequence("pose", column="pose path"),
+    "boxes": Boxes("objects"),
+    "several": [Label("species"), Number("age")],
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_answers_beyond_labels_survive_json(kind):
+    schema = Schema([Image("photo"), Text("note")], target=ANSWERS[kind])
+    assert schema.target.kind == kind
+    assert Schema.from_json(schema.to_json()) == schema
+    assert set(schema.target_columns) == {c for each in schema.each_target for c in each.columns}
+    assert schema.select(["photo"]).target == schema.target
+
+
+def test_several_targets_each_keep_their_own_settings():
+    schema = Schema([Text("note")], target=[Label("a", na_is_class=True), Labels("b", ";")])
+    assert schema.target.weights == (1, 1)
+    assert schema.na_is_class("a") and not schema.na_is_class("b")
+    assert schema.separator("b") == ";" and schema.target_of("note") is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Schema([Text("a")], [Label("b"), Text("c")]), "two or more of Label, Labels"),
+        (lambda: Schema([Text("a")], [Label("b")]), "two or more of Label, Labels"),
+        (lambda: Schema([Text("a")], [Label("b"), Number("b")]), "the target twice"),
+        (lambda: Schema([Text("a")], Targets(("b", "c"), (1, -1))), "`weights` are 2 numbers"),
+        (lambda: Schema([Text("a", judged_by="wer")], "b"), "`judged_by` is for a target"),
+        (lambda: Schema([Text("a")], Text("b", judged_by="bleu")), "`judged_by` is one of"),
+        (lambda: Schema([Text("a")], Boxes("b")), r"one of the schema's images \[\]"),
+        (lambda: Schema([Image("a"), Image("c")], Boxes("b")), r"Boxes\('b', image=NAME\)"),
+        (lambda: Schema([Image("a")], Image("b", several=True)), "A target is one image"),
+        (lambda: Schema([Image("a")], Image("a")), "the model would be given the answer"),
+        (lambda: Schema([Image("previous")], "b"), "belong to other parts"),
+    ],
+)
+def test_answers_that_cannot_be_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -17,9 +17,9 @@ from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, maske
 class BoxesDecoder(Decoder):
     """Every cell of the picture says whether a box has its middle there, and how large it is.
 
-    The picture's tokens `X` lie on a grid, `P` being where (x and y from 0 to 1). What the other modalities say, `c`, is the fused vector
-    and the mean of each other modality's tokens. It scales and shifts the features of all cells
-    (FiLM) before each of `depth` residual convolutions:
+    The picture's tokens `X` lie on a grid, `P` being where (x and y from 0 to 1). What the other
+    modalities say, `c`, is the fused vector and the mean of each other modality's tokens. It scales
+    and shifts the features of all cells (FiLM) before each of `depth` residual convolutions:
 
         H_0 = [X; P] W + b
         H_k = H_(k-1) + conv(relu((1 + g_k(c)) * norm(H_(k-1)) + s_k(c)))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import layers, ops
 
-from mmkeras.decoders.parts.ctc_loss import CTCLoss, blank_where_padding, collapsed
+from mmkeras.decoders.parts.ctc_loss import CTCLoss, blank_where_padding, collapsed, needed_steps
 from mmkeras.decoders.parts.decoder import Decoder, no_label_smoothing
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.parts.pieces import FIRST_PIECE, check_pieces
@@ -15,6 +15,7 @@ from mmkeras.decoders.parts.prefix_beams import prefix_beams
 from mmkeras.decoders.parts.search import NEVER
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
+from mmkeras.schema import Schema
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -91,6 +92,12 @@ class CTCDecoder(Decoder):
         self.dropout = dropout
         self.beams = _check_beams(beams)
 
+    @classmethod
+    def default_modality(cls, schema: Schema) -> str:
+        """The first sound or sequence."""
+        heard = [m.name for m in schema.modalities if m.kind in ("audio", "sequence")]
+        return (heard or schema.names)[0]
+
     @property
     def answer_shape(self) -> tuple[int, ...]:
         return (self.max_length,)
@@ -149,13 +156,16 @@ class CTCDecoder(Decoder):
             raise ValueError(f"CTCDecoder.answer has no option {sorted(options)}.")
         logits = ops.cast(self(vector, tokens, masks, present), "float32")
         # Ids that are no pieces do not occur.
-        ids = ops.arange(self.vocabulary_size)
+        ids = ops.arange(self.vocabulary_size, dtype="int32")
         allowed = ops.logical_or(ids >= FIRST_PIECE, ops.equal(ids, 0))
         logits = ops.where(allowed, logits, NEVER)
         if beams == 1:
             best = ops.cast(ops.argmax(logits, axis=-1), "int32")
             return collapsed(best, self.max_length)
         return prefix_beams(ops.log_softmax(logits, axis=-1), self.max_length, beams)
+
+    def needed_tokens(self, targets):
+        return needed_steps(targets)
 
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         no_label_smoothing(self, label_smoothing)

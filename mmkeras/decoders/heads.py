@@ -39,7 +39,7 @@ class HeadsDecoder(Decoder):
     (None, 6)
 
     References:
-        - [Caruana, 1997](https://doi.org/10.1023/A:1007379606734)
+        - [Caruana, 1997](https://doi.org/10.1023/A:1007379606734) (multi-task learning)
     """
 
     is_head = True
@@ -70,7 +70,7 @@ class HeadsDecoder(Decoder):
 
     def build(self, vector_shape, tokens_shape=None):
         self.heads: list[list[layers.Layer]] = []
-        for kind, width in zip(self.kinds, self.widths, strict=True):
+        for width in self.widths:
             head: list[layers.Layer] = []
             shape = tuple(vector_shape)
             for units in self.hidden:
@@ -78,23 +78,20 @@ class HeadsDecoder(Decoder):
                 head.append(layers.Dropout(self.dropout, dtype=self.dtype_policy))
                 head[-2].build(shape)
                 shape = (*shape[:-1], units)
-            # Probabilities and losses in float32 also where the policy is float16.
-            activation = task_class(kind).activation
-            head.append(layers.Dense(width, activation=activation, dtype="float32"))
+            head.append(layers.Dense(width, dtype=self.dtype_policy))
             head[-1].build(shape)
             self.heads.append(head)
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
         answers = []
-        for head in self.heads:
+        for kind, head in zip(self.kinds, self.heads, strict=True):
             x = vector
             for layer in head:
                 x = layer(x, training=training) if isinstance(layer, layers.Dropout) else layer(x)
-            answers.append(x)
-        return ops.concatenate(answers, axis=-1)
-
-    def compute_output_spec(self, vector, tokens, **more):
-        return keras.KerasTensor((vector.shape[0], sum(self.widths)), "float32")
+            activation = keras.activations.get(task_class(kind).activation)
+            # Probabilities are computed in float32 also where the policy is float16.
+            answers.append(activation(ops.cast(x, "float32")))
+        return ops.cast(ops.concatenate(answers, axis=-1), self.compute_dtype)
 
     def loss(self, label_smoothing=0.0):
         if not any(task_class(kind).has_classes for kind in self.kinds):

@@ -133,6 +133,20 @@ _NLVR_BOXES = Settings(
     image=ImageSettings(size=(104, 400)),
 )
 
+# The same cells, on pictures of 128×128.
+_EMOJI_SCENES = dataclasses.replace(
+    _NLVR_BOXES,
+    encoders={
+        "image": Encoder(
+            "cnn", {"filters": (16, 32, 64), "convs_per_block": 1, "batch_norm": True}
+        ),
+        "text": Encoder("bag_of_words", {"units": (128,), "dropout": 0.2, "input_dropout": 0.2}),
+    },
+    training=dataclasses.replace(_NLVR_BOXES.training, epochs=15, batch_size=32),
+    image=ImageSettings(size=(128, 128)),
+    text=TextSettings(vocabulary_size=4000, stemmer="english"),
+)
+
 PRESETS: dict[str, Settings] = {
     "glyphs": Settings(
         model=_MODEL,
@@ -152,6 +166,7 @@ PRESETS: dict[str, Settings] = {
     "avmnist": _AVMNIST,
     "avmnist-full": _AVMNIST,
     "avmnist-speakers": _AVMNIST,
+    "emoji_scenes": _EMOJI_SCENES,
     "fsdd": dataclasses.replace(
         _AVMNIST, audio=AudioSettings(rate=8000, seconds=1.0, time_masks=1)
     ),

@@ -18,9 +18,10 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined, leader
+from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import RESULTS, Training, models_of, train_missing
-from mmkeras.tasks import Task, task_class
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,18 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
             trainings,
             out,
             workers=config.workers,
-            summary=lambda results: summary(results, task.headline),
+            summary=lambda results: summary(results, task.headline_of(schema.target)),
         )
         if len(results):
-            write_markdown(_report(config, results, task), out / "summary.md")
+            write_markdown(_report(config, results, schema.target), out / "summary.md")
     print(f"every fold: {out / RESULTS}")
     refuse_missing(failed, len(trainings))
     return results
 
 
-def _report(config: CrossValidationConfig, results: pd.DataFrame, task: type[Task]) -> Report:
-    table = summary(results, task.headline)
+def _report(config: CrossValidationConfig, results: pd.DataFrame, target: Target) -> Report:
+    task = task_class(target)
+    table, main = summary(results, task.headline_of(target)), task.main_of(target)
     return Report(
         f"{config.data.name}: {joined(table.index)}, cross-validated",
         f"Every row was a test row once, in one of {config.folds} folds.",
@@ -117,7 +119,7 @@ def _report(config: CrossValidationConfig, results: pd.DataFrame, task: type[Tas
             Section(
                 "models",
                 "Figures on the test rows",
-                leader(table[task.main.key], task.main),
+                leader(table[main.key], main),
                 [
                     Table(
                         "models",

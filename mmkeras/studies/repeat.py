@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
@@ -22,9 +24,10 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined, leader
+from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
-from mmkeras.tasks import Task, task_class
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -89,24 +92,27 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             trainings,
             out,
             workers=config.workers,
-            summary=lambda results: summary(results, task.headline),
+            summary=lambda results: summary(results, task.headline_of(schema.target)),
         )
-        verdict = []
+        whole = _whole_seeds(trainings, len(models))
+        groups = None if schema.group is None else rows.splits.test[schema.group]
         if task.single_label:
-            groups = None if schema.group is None else rows.splits.test[schema.group]
-            verdict = fused_against_single(_whole_seeds(trainings, len(models)), groups)
-            print("\n" + "\n".join(verdict))
+            verdict = fused_against_single(whole, groups)
+        else:
+            verdict = main_figures(whole, rows.splits.test, groups)
+        print("\n" + "\n".join(verdict))
         if len(results):
-            write_markdown(_report(config, results, verdict, task), out / "summary.md")
+            write_markdown(_report(config, results, verdict, schema.target), out / "summary.md")
     print(f"\nevery seed: {out / RESULTS}; runs: tensorboard --logdir {out}")
     refuse_missing(failed, len(trainings))
     return results
 
 
 def _report(
-    config: RepeatConfig, results: pd.DataFrame, verdict: Sequence[str], task: type[Task]
+    config: RepeatConfig, results: pd.DataFrame, verdict: Sequence[str], target: Target
 ) -> Report:
-    table = summary(results, task.headline)
+    task = task_class(target)
+    table, main = summary(results, task.headline_of(target)), task.main_of(target)
     return Report(
         f"{config.data.name}: {joined(table.index)}",
         "Each model was trained with several seeds and judged by the same test rows.",
@@ -116,7 +122,7 @@ def _report(
             Section(
                 "models",
                 "Figures on the test rows",
-                leader(table[task.main.key], task.main),
+                leader(table[main.key], main),
                 [
                     Table(
                         "models",
@@ -152,6 +158,45 @@ def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
     columns["parameters"] = by_model["parameters"].first()
     columns["seconds"] = by_model["seconds"].mean()
     return pd.DataFrame(columns).rename_axis("model")
+
+
+def main_figures(
+    runs: Mapping[str, list[Run]], test: pd.DataFrame, groups: pd.Series | None = None
+) -> list[str]:
+    """In words: each model's main figure, and how far fusing is from the best single modality.
+
+    Rows and seeds are drawn with replacement, so that intervals speak of new rows and new seeds.
+
+    Args:
+        runs: By model, a run for each seed.
+        test: The test rows.
+        groups: A name for each of them; rows of one name are drawn together.
+    """
+    lines, scores, main = [], {}, None
+    for model, by_seed in runs.items():
+        of_model = []
+        for run in by_seed:
+            pipeline = Pipeline(test, run.preprocessing, on_error="skip")
+            task = run.preprocessing.task
+            true, said = pipeline.targets, run.outputs_of(pipeline)
+            of_model.append(task.row_scores(task.own_unit(true), task.own_unit(said)))
+        main, names = task.main, None if groups is None else groups.loc[pipeline.frame.index]
+        names = None if names is None else names.to_numpy()
+        scores[model] = np.array(of_model)
+        mean, low, high = bootstrap_interval(scores[model], groups=names)
+        lines.append(
+            f"{model}: {main.words} {main.shown(mean)}, 95 % interval {main.number(low)} to "
+            f"{main.number(high)} ({len(of_model)} seeds, {len(pipeline.frame):,} test rows)."
+        )
+    single = [model for model in runs if model != FUSED]
+    if main is not None and FUSED in runs and single:
+        best = max(single, key=lambda model: main.sign * scores[model].mean())
+        apart = compare_paired(scores[FUSED], scores[best], groups=names)
+        lines.append(
+            f"Fused against {best} alone: {main.difference(apart.difference)}, 95 % interval "
+            f"{main.signed(apart.low)} to {main.signed(apart.high)} (p = {apart.p_value:.2g})."
+        )
+    return lines
 
 
 def fused_against_single(

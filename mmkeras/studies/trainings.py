@@ -63,8 +63,12 @@ class Training:
 
 
 def models_of(schema: Schema) -> tuple[str, ...]:
-    """The models that an experiment compares: each modality alone, where there are several; all."""
-    alone = schema.names if len(schema.names) > 1 else ()
+    """The models that an experiment compares: each modality alone, where there are several; all.
+
+    One that lacks the modality that the target is about is not among them.
+    """
+    alone = [name for name in schema.names if {name} >= set(schema.needed)]
+    alone = alone if len(schema.names) > 1 else []
     return (*alone, FUSED)
 
 

@@ -99,10 +99,14 @@ class BoxesTask(Task):
     def main(self):  # type: ignore[override]
         return self.main_of(self.target)
 
+    @classmethod
+    def headline_of(cls, target):
+        others = ("map50", "map") if target.several else ("pointing", "mean_iou")
+        return (cls.main_of(target).key, *others)
+
     @property
     def headline(self):  # type: ignore[override]
-        others = ("map50", "map") if self.target.several else ("pointing", "mean_iou")
-        return (self.main.key, *others)
+        return self.headline_of(self.target)
 
     @classmethod
     def cell_values(cls, frame, target):

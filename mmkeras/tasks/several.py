@@ -72,9 +72,14 @@ class SeveralTask(Task):
     def main(self) -> Figure:  # type: ignore[override]
         return self.main_of(self.target)
 
+    @classmethod
+    def headline_of(cls, target):
+        mains = ((_TASKS[type(part)].main_of(part), part.name) for part in target.parts)
+        return tuple(f"{main.key}({name})" for main, name in mains)
+
     @property
     def headline(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(f"{part.main.key}({part.target.name})" for part in self.parts)
+        return self.headline_of(self.target)
 
     @property
     def best_constant(self) -> str:  # type: ignore[override]

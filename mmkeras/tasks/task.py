@@ -127,6 +127,11 @@ class Task(ABC):
         """The main figure of this target."""
         return cls.main
 
+    @classmethod
+    def headline_of(cls, target: Any) -> tuple[str, ...]:
+        """The figures that tables of models show for this target, the main one first."""
+        return cls.headline
+
     @property
     def watched(self) -> str:
         """The key of what Keras computes in training that stands for the main figure."""
@@ -256,6 +261,10 @@ class Task(ABC):
     @abstractmethod
     def all_figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """Those, and all that the audit shows; NaN where one is not defined for these examples."""
+
+    def interval_figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        """Those that are computed quickly enough for hundreds of samples of the examples."""
+        return self.all_figures(targets, outputs)
 
     @abstractmethod
     def main_score(self, targets: np.ndarray, outputs: np.ndarray) -> float:

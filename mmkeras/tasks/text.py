@@ -152,10 +152,14 @@ class TextTask(Task):
     def main(self):  # type: ignore[override]
         return self.main_of(self.target)
 
+    @classmethod
+    def headline_of(cls, target):
+        keys, main = ("wer", "cer", "chrf", "exact_match"), cls.main_of(target).key
+        return (main, *(key for key in keys if key != main))
+
     @property
     def headline(self):  # type: ignore[override]
-        keys = ("wer", "cer", "chrf", "exact_match")
-        return (self.main.key, *(key for key in keys if key != self.main.key))
+        return self.headline_of(self.target)
 
     @property
     def watched(self):
@@ -248,10 +252,12 @@ class TextTask(Task):
         from mmkeras.tasks.text_figures import corpus_chrf_and_bleu
 
         scores, _ = corpus_chrf_and_bleu(targets, outputs, self.unspaced)
-        return {**self.all_figures(targets, outputs), **scores}
+        return {**self.interval_figures(targets, outputs), **scores}
 
-    def all_figures(self, targets, outputs):
-        """Those that are means over texts, which intervals can be drawn of."""
+    all_figures = figures
+
+    def interval_figures(self, targets, outputs):
+        """Those that are means over texts."""
         return {key: float(self._scores(key, targets, outputs).mean()) for key in self.headline}
 
     def signatures(self):

@@ -19,6 +19,7 @@ from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.settings import TrainingSettings
+from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
 
 
@@ -61,9 +62,15 @@ def fit(
         callbacks: More Keras callbacks.
 
     Raises:
-        ValueError: The monitored value does not exist; the loss is not a number.
+        ValueError: The monitored value does not exist; the loss is not a number; a target text
+            is longer than the steps along which it is written.
     """
     settings = dataclasses.replace(settings, monitor=settings.monitored(train.preprocessing.task))
+    decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
+    if decoder is not None:
+        for pipeline in (train, validation):
+            if pipeline is not None:
+                refuse_too_few_steps(model, decoder, pipeline)
     teachers = None
     if settings.balance == "distillation":
         teachers = _train_teachers(

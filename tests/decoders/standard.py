@@ -54,6 +54,11 @@ PICTURES = RANDOM.random((4, 9, 8, 3), "float32")
 
 CASES = {
     "image": Case({"shape": (9, 8, 3), "filters": 4}, PICTURES, reads="vector"),
+    "heads": Case(
+        {"kinds": ("label", "number"), "widths": (2, 1), "names": ("kind", "price")},
+        np.array([[1, 0, 0.5], [0, 1, 0], [0, 1, -2], [1, 0, 1]], "float32"),
+        reads="vector",
+    ),
     "sequence": Case({"steps": 3, "features": 2}, STEPS),
     "vector": Case({"steps": 3, "features": 2}, STEPS, reads="vector"),
     "boxes": Case(BOXED, BOXES, ({"overlap": 0.3},)),

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 
 from mmkeras.experiment.assignments import assign
@@ -8,6 +9,7 @@ from mmkeras.experiment.presets import PRESETS
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.fusion import FUSIONS, fusion_class, fusion_options
 from mmkeras.schema import Image, Label, Schema, Text
+from mmkeras.tasks import task_class
 
 SCHEMA = Schema([Image("photo"), Image("xray"), Text("title"), Text("story")], Label("kind"))
 SETTINGS = assign(
@@ -96,12 +98,40 @@ def test_any_fusion_can_take_the_place_of_any_other(name):
             lambda: assign(Settings(), ["scan.size=3,3"]).preprocessing(SCHEMA),
             r"\['scan'\].*no effect.*xray \(image\)",
         ),
+        (
+            lambda: ModelSettings(decoder="text", decoder_options={"beam": 3}),
+            r"no option \['beam'\]",
+        ),
         (lambda: assign(Settings(), ["audio.rate=8000"]).preprocessing(SCHEMA), r"\['audio'\]"),
     ],
 )
 def test_settings_without_effect_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_decoder_and_a_target_are_set_by_words():
+    words = ["decoder.beams=4", "target.pieces=words", "target.max_length=7"]
+    settings = assign(Settings(model=ModelSettings(decoder="text")), words)
+    assert settings.model.decoder_options == {"beams": 4}
+    assert settings.target == {"pieces": "words", "max_length": 7}
+    assert Settings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+    schema = Schema([Text("note")], Text("french"))
+    recorded = settings.to_dict(schema)
+    assert recorded["model"]["hidden"] is None and recorded["target"]["pieces"] == "words"
+    assert "decoder" not in Settings().to_dict()["model"] and "target" not in Settings().to_dict()
+
+
+def test_a_decoder_is_refused_where_a_dense_layer_answers():
+    frame = pd.DataFrame({"kind": ["a", "b"], "says": ["b c", "c"]})
+    label, text = (task_class(t).fit(frame, t) for t in (Label("kind"), Text("says")))
+    assert ModelSettings().decoder_of(label) is None and ModelSettings().decoder_of(text) == "text"
+    with pytest.raises(ValueError, match="would have no effect"):
+        ModelSettings(decoder="text").decoder_of(label)
+    with pytest.raises(ValueError, match=r"no option \['beam'\]"):
+        ModelSettings(decoder_options={"beam": 3}).decoder_of(text)
+    with pytest.raises(ValueError, match=r"no setting \['piece'\]"):
+        task_class("text").settings_of({"piece": "words"})
 
 
 def test_values_are_written_as_in_json():

@@ -5,19 +5,32 @@ import importlib.util
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import mmkeras
+from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.schema import Schema, Sequence, StepLabels
+from mmkeras.schema import (
+    Boxes,
+    Image,
+    Label,
+    Number,
+    Schema,
+    Sequence,
+    StepLabels,
+    Tabular,
+    Text,
+)
 from mmkeras.studies import trainings
 from mmkeras.studies.jobs import JobsMissing
-from mmkeras.studies.repeat import RepeatConfig, fused_against_single, repeat
+from mmkeras.studies.repeat import RepeatConfig, fused_against_single, main_figures, repeat
 from mmkeras.training.settings import TrainingSettings
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
@@ -230,3 +243,29 @@ def test_the_split_column_is_no_input(tmp_path, capsys):
     told = Schema([mmkeras.Tabular("t", numeric=["x"], categorical=["part"])], "label")
     with pytest.raises(ValueError, match=r"'part' says which rows .* is an input"):
         data.split(table, told, validation=0.2, test=0.5, seed=0)
+
+
+def test_main_figures_have_intervals_and_say_how_far_fusing_is_from_one_modality():
+    schema = Schema([Tabular("a", numeric=("x",)), Tabular("b", numeric=("z",))], Number("y"))
+    frame = pd.DataFrame({"x": range(40), "z": range(40), "y": np.arange(40.0)})
+    fitted = fit_preprocessing(read_table(frame, schema), schema)
+    true = fitted.task.encode(frame)
+
+    def seeds(error):
+        return [
+            SimpleNamespace(preprocessing=fitted, outputs_of=lambda _, e=e: true + error * e)
+            for e in np.random.default_rng(0).normal(size=(3, *true.shape))
+        ]
+
+    runs = {"a": seeds(0.5), "b": seeds(1.0), "fused": seeds(0.1)}
+    lines = main_figures(runs, frame, pd.Series(np.arange(40) // 4, name="group"))
+    assert lines[2].startswith("fused: R² 0.9") and "(3 seeds, 40 test rows)" in lines[2]
+    assert lines[3].startswith("Fused against a alone: +0.2")
+    assert main_figures({}, frame) == []
+    assert len(main_figures({"fused": runs["fused"]}, frame)) == 1
+
+
+def test_models_that_lack_what_the_target_is_about_are_not_compared():
+    schema = Schema([Image("photo"), Text("phrase")], Boxes("place"))
+    assert trainings.models_of(schema) == ("photo", "fused")
+    assert trainings.models_of(Schema(schema.modalities, Label("x")))[:2] == ("photo", "phrase")

@@ -90,11 +90,12 @@ def test_error_rates_by_hand():
     # One word substituted and one left out of four; one too many for two: 3 of 6 words.
     figures = task.figures(true, said)
     assert figures["wer"] == pytest.approx(3 / 6)
-    np.testing.assert_allclose(task.row_scores(true, said), [2 / 3, 1 / 3])
+    np.testing.assert_allclose(task.row_scores(true, said), [1 - 2 / 3, 1 - 1 / 3])
     # r -> b and " sat" of 15 characters; "big " beside 5.
     assert figures["cer"] == pytest.approx((5 + 4) / 20)
     assert figures["exact_match"] == 0
-    assert task.main.key == "wer" and fit("cer").main.key == "cer"
+    assert task.main.key == "word_accuracy" and fit("cer").main.key == "character_accuracy"
+    assert figures["word_accuracy"] == pytest.approx(1 - 3 / 6)
 
 
 def test_chrf_is_that_of_sacrebleu_and_its_signature_is_told():

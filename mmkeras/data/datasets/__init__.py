@@ -27,6 +27,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "fsdd": ("fsdd", {}),
     "glyphs": ("glyphs", {}),
     "mfeat": ("multiview", {"name": "mfeat"}),
+    "mfeat_views": ("multiview", {"name": "mfeat", "target": "pixels"}),
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
     "nlvr_boxes": ("nlvr_boxes", {}),
@@ -36,6 +37,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "synthetic-synergy": ("synthetic", {"redundant": 0.0, "unique": (0.0, 0.0), "synergy": 1.0}),
     "synthetic-unique": ("synthetic", {"redundant": 0.0, "unique": (0.5, 0.5), "synergy": 0.0}),
     "wikipedia": ("wikipedia", {}),
+    "wikipedia_views": ("wikipedia", {"target": "text"}),
 }
 
 

@@ -10,8 +10,9 @@ made of public parts, again on each machine, bit for bit the same, from one seed
 - **Rows.** 3,000 scenes for training, 300 for validation and 500 for testing, of 128×128 pixels;
   each has one phrase.
 - **Scenes.** A random part of a photograph, 128×128, mirrored or not. On it 2 to 6 emoji, the
-  longer side of each 24 to 48 pixels, anywhere, none over another. Each is cut to what is not
-  transparent of it: the box is what can be seen.
+  longer side of each 24 to 48 pixels, anywhere, none over another (where they do not fit, all
+  sizes and places are drawn anew). Each is cut to what is not transparent of it: the box is what
+  can be seen.
 - **Phrase.** The description of one of them: "grinning face". The others are other emoji, not
   variants of it: no scene has a man and a woman cook.
 - **Split.** The 1,609 emoji are parted by their base (`emoji_names.base_emoji`): seven tenths for
@@ -45,7 +46,7 @@ SIDE = 128
 SMALLEST, LARGEST = 24, 48
 FEWEST, MOST = 2, 6
 # `content_hash` at seed 0, where Pillow decodes the photographs as its own packages do.
-CONTENT_SHA256 = "efc11758faf2e5952313b16cfd5ed27072d9cb5f0fb033c0205c0d3c9732b3ac"
+CONTENT_SHA256 = "00c06960db5706bff3056b1e6cc226c45d6e301eadec0475897ac7bbd708ea2b"
 
 
 class _Split(NamedTuple):
@@ -158,9 +159,13 @@ def _paste(
     while len(chosen) < count:
         one = pool[random.randint(len(pool), dtype=np.int64)]
         chosen.setdefault(one.base, one)
-    sizes = random.randint(SMALLEST, LARGEST + 1, count, dtype=np.int64)
-    inks = [resized(_ink(one.path), size) for one, size in zip(chosen.values(), sizes, strict=True)]
-    boxes = _places([ink.shape[:2] for ink in inks], random)
+    inks = [_ink(one.path) for one in chosen.values()]
+    boxes: list[list[int]] = []
+    while not boxes:
+        sizes = random.randint(SMALLEST, LARGEST + 1, count, dtype=np.int64).tolist()
+        shapes = [_shape(ink, size) for ink, size in zip(inks, sizes, strict=True)]
+        boxes = _places(shapes, random)
+    inks = [resized(ink, size) for ink, size in zip(inks, sizes, strict=True)]
     for ink, (left, top, width, height) in zip(inks, boxes, strict=True):
         under = picture[top : top + height, left : left + width]
         alpha = ink[..., 3:].astype(np.int64)
@@ -174,21 +179,30 @@ def _paste(
 
 
 def _places(shapes: list[tuple[int, int]], random: np.random.RandomState) -> list[list[int]]:
-    """Boxes [left, top, width, height] of these heights and widths, none over another."""
+    """Boxes [left, top, width, height] of these heights and widths, none over another.
+
+    None at all where the first ones leave no room for the next.
+    """
     boxes: list[list[int]] = []
-    while len(boxes) < len(shapes):
-        height, width = shapes[len(boxes)]
+    for height, width in shapes:
         free = np.ones((SIDE - height + 1, SIDE - width + 1), bool)
         for x, y, w, h in boxes:
             free[max(0, y - height + 1) : y + h, max(0, x - width + 1) : x + w] = False
         corners = np.flatnonzero(free)
         if not len(corners):
-            boxes = []  # they have left no room for the next one
-            continue
+            return []
         corner = corners[random.randint(len(corners), dtype=np.int64)]
         top, left = divmod(int(corner), free.shape[1])
         boxes.append([left, top, width, height])
     return boxes
+
+
+def _shape(ink: np.ndarray, size: int) -> tuple[int, int]:
+    """Height and width of a picture once its longer side has `size` pixels."""
+    height, width, _ = ink.shape
+    longest = max(height, width)
+    new_height, new_width = ((side * size + longest // 2) // longest for side in (height, width))
+    return max(1, new_height), max(1, new_width)
 
 
 @functools.cache
@@ -214,10 +228,7 @@ def resized(ink: np.ndarray, size: int) -> np.ndarray:
         uint8 `(new height, new width, 4)`, its colours multiplied by alpha.
     """
     height, width, _ = ink.shape
-    longest = max(height, width)
-    new_height, new_width = (
-        max(1, (side * size + longest // 2) // longest) for side in (height, width)
-    )
+    new_height, new_width = _shape(ink, size)
     # As floats, which multiply faster; none of the numbers comes near 2^53.
     pixels = np.ascontiguousarray(ink.transpose(2, 0, 1), np.float64)
     pixels[:3] *= pixels[3]

@@ -6,7 +6,8 @@
 - **Licence.** The collectors state none. The files are therefore not downloaded: put them into
   `$MMKERAS_DATA/multiview`.
 - **mfeat.** 2,000 handwritten digits, 10 classes, 6 views: 216 profile correlations, 76 Fourier and
-  64 Karhunen-Loève coefficients, 6 morphological features, 240 pixel averages, 47 Zernike moments.
+  64 Karhunen-Loève coefficients, 6 morphological features, 240 pixel averages (0 to 6; 16 rows of
+  15), 47 Zernike moments.
 - **cub.** 600 pictures of birds, 10 species: 1,024 numbers of a network for the picture, 300 of
   doc2vec for its description.
 - **3sources.** 169 news stories, 6 topics, reported by three agencies: counts of 3,560, 3,631 and
@@ -23,6 +24,7 @@ Diagonal Dominance in Kernel Document Clustering", ICML 2006 (bbcsport).
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +33,7 @@ import pandas as pd
 import scipy.io
 import scipy.sparse
 
-from mmkeras.schema import Label, Schema, Tabular
+from mmkeras.schema import Label, Schema, Sequence, Tabular
 
 
 class _Source(NamedTuple):
@@ -97,24 +99,59 @@ def load_views(name: str) -> ViewsAndClasses:
     return ViewsAndClasses(X.toarray() if dense else X, widths, y)
 
 
-def load(name: str = "mfeat") -> tuple[pd.DataFrame, Schema]:
+def load(name: str = "mfeat", target: str = "") -> tuple[pd.DataFrame, Schema]:
     """One set as a table: a tabular modality for each view, and the column `class`.
+
+    Or, with `target`, for the conversion of views into one another: a column for each view, whose
+    cells are its features as one array, and `class`.
 
     Args:
         name: mfeat, cub, 3sources or bbcsport.
+        target: The view that is to be predicted, from all others or some
+            (`schema.select(["zernike"])`); by default the class is.
+
+    Returns:
+        A pair `(table, schema)`. With `target`, the modalities are `Sequence`s of one step, and
+        the cells float32 `(features,)`.
 
     Raises:
-        ValueError: There is no set of that name.
+        ValueError: There is no set or view of that name.
         FileNotFoundError: Its file is not in `$MMKERAS_DATA/multiview`.
     """
     found = load_views(name)
     X = found.X if isinstance(found.X, np.ndarray) else found.X.toarray()
+    X = X.astype(np.float32)
+    classes = [f"class {number}" for number in found.y]
+    if target:
+        cells = {view: list(X[:, columns]) for view, columns in found.views.items()}
+        return pd.DataFrame({**cells, "class": classes}), conversion(cells, target)
     columns = {view: [f"{view}_{i}" for i in range(width)] for view, width in found.widths.items()}
-    names = [column for view in columns.values() for column in view]
-    table = pd.DataFrame(X.astype(np.float32), columns=names)
-    table["class"] = [f"class {number}" for number in found.y]
+    table = pd.DataFrame(X, columns=[column for view in columns.values() for column in view])
+    table["class"] = classes
     modalities = [Tabular(view, numeric=tuple(names)) for view, names in columns.items()]
     return table, Schema(modalities, Label("class"))
+
+
+def conversion(views: Collection[str], target: str, **options: str | None) -> Schema:
+    """A schema that predicts one view from the others; all are `Sequence`s of one step.
+
+    Args:
+        views: The views' names, also their columns.
+        target: One of them.
+        **options: Of the `Schema`.
+
+    Raises:
+        ValueError: There is no such view.
+
+    Example:
+
+    >>> conversion(["zernike", "fourier", "pixels"], target="pixels").names
+    ('zernike', 'fourier')
+    """
+    if target not in views:
+        raise ValueError(f"`target` is one of the views {list(views)}. Received: {target!r}.")
+    sources = [Sequence(view) for view in views if view != target]
+    return Schema(sources, Sequence(target), **options)
 
 
 def _folder() -> Path:

@@ -17,6 +17,8 @@ come with every object's place, which makes them a set for grounding and detecti
 - **What to know.** The pictures come in sets of up to four, about which one sentence was written.
   In half of the sets pictures share a grey box and its objects: the set is the group (267 for
   training, 266 for testing), and none is in both parts. 1,253 of the 1,979 pictures have a phrase.
+  Of the pictures with few objects, 14 pairs are equal by chance: 8 test pictures are equal to one
+  of the training part, and 3 pairs are within it, in different groups.
 
 How to cite: A. Suhr, M. Lewis, J. Yeh, Y. Artzi, "A Corpus of Natural Language for Visual
 Reasoning", ACL 2017.

@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 import scipy.io
 
+from mmkeras.data.datasets.multiview import conversion
 from mmkeras.data.download import files_folder
 from mmkeras.schema import Label, Schema, Tabular
 
@@ -51,20 +52,25 @@ _PARTS = {"train": "tr", "test": "te"}
 _MATRICES = {"image": "I", "text": "T"}
 
 
-def load() -> tuple[pd.DataFrame, Schema]:
+def load(target: str = "") -> tuple[pd.DataFrame, Schema]:
     """Finds or downloads the features.
 
     The files are taken from `$MMKERAS_DATA/wikipedia` if that folder exists, and otherwise
     downloaded once into a cache: about 1.3 MB, checked against known hashes.
 
+    Args:
+        target: `"text"` or `"image"`, the modality to be predicted from the other one; by default
+            the category is predicted from both.
+
     Returns:
         A pair `(table, schema)`, training rows first, in the official order. The table's columns:
         `image_0` to `image_127` and `text_0` to `text_9`, two tabular modalities, `image` and
         `text`; `category`, the class; `split`, "train" or "test"; `article`; and `section`,
-        which names the row.
+        which names the row. With `target`, `image` and `text` are one column each, with float32
+        arrays `(128,)` and `(10,)`, and modalities are `Sequence`s of one step.
 
     Raises:
-        ValueError: A file is not the one that it should be.
+        ValueError: There is no such modality, or a file is not the one that it should be.
         FileNotFoundError: `$MMKERAS_DATA/wikipedia` is incomplete.
         ConnectionError: Nothing is there and the network is not either.
     """
@@ -76,7 +82,7 @@ def load() -> tuple[pd.DataFrame, Schema]:
         path = folder / f"{split}set_txt_img_cat.list"
         # A section, its picture, and the number of its category, from 1.
         rows = [line.split("\t") for line in _lines(path)]
-        columns = {}
+        columns: dict[str, object] = {}
         for name, letter in _MATRICES.items():
             features = matrices[f"{letter}_{part}"].astype(np.float32)
             if len(features) != len(rows):
@@ -84,7 +90,10 @@ def load() -> tuple[pd.DataFrame, Schema]:
                     f"{path} names {len(rows):,} rows and {folder / 'raw_features.mat'} has "
                     f"{len(features):,}. The files do not belong together: download them again."
                 )
-            columns |= {f"{name}_{place}": values for place, values in enumerate(features.T)}
+            if target:
+                columns[name] = list(features)
+            else:
+                columns |= {f"{name}_{place}": values for place, values in enumerate(features.T)}
         columns["category"] = [categories[int(category) - 1] for *_, category in rows]
         columns["split"] = split
         # "c6c0c0eb...-6": the article and the section's number.
@@ -92,6 +101,8 @@ def load() -> tuple[pd.DataFrame, Schema]:
         columns["section"] = [section for section, *_ in rows]
         parts.append(pd.DataFrame(columns))
     table = pd.concat(parts, ignore_index=True)
+    if target:
+        return table, conversion(_MATRICES, target, id="section")
     modalities = [
         Tabular(name, numeric=[column for column in table if column.startswith(f"{name}_")])
         for name in _MATRICES

@@ -45,7 +45,7 @@ def blank_where_padding(logits: Any, counts: Any | None) -> Any:
     """
     if counts is None:
         return logits
-    is_blank = ops.equal(ops.arange(logits.shape[-1]), BLANK)
+    is_blank = ops.equal(ops.arange(logits.shape[-1], dtype="int32"), BLANK)
     certain = ops.cast(ops.where(is_blank, 0.0, NO_STEP), logits.dtype)
     return ops.where(ops.expand_dims(counts, axis=-1), logits, certain)
 
@@ -98,7 +98,7 @@ class CTCLoss(keras.losses.Loss):
         blanks = ops.zeros_like(pieces)
         states = ops.reshape(ops.stack([blanks, pieces], axis=2), (-1, 2 * length))
         states = ops.concatenate([states, blanks[:, :1]], axis=1)
-        places = ops.arange(2 * length + 1)
+        places = ops.arange(2 * length + 1, dtype="int32")
         before = ops.concatenate([ops.zeros_like(states[:, :2]), states[:, :-2]], axis=1)
         skips = ops.logical_and(ops.not_equal(states, BLANK), ops.not_equal(states, before))
         last = 2 * ops.sum(ops.cast(ops.not_equal(pieces, BLANK), "int32"), axis=1, keepdims=True)
@@ -157,7 +157,9 @@ def collapsed(ids: Any, max_length: int) -> Any:
     """
     before = ops.concatenate([ops.full_like(ids[:, :1], BLANK), ids[:, :-1]], axis=1)
     kept = ops.logical_and(ops.not_equal(ids, BLANK), ops.not_equal(ids, before))
-    order = ops.argsort(ops.where(kept, ops.arange(ops.shape(ids)[1]), ops.shape(ids)[1]), axis=1)
+    order = ops.argsort(
+        ops.where(kept, ops.arange(ops.shape(ids)[1], dtype="int32"), ops.shape(ids)[1]), axis=1
+    )
     pieces = ops.take_along_axis(ops.where(kept, ids, PADDING), order, axis=1)
     pieces = ops.pad(pieces, ((0, 0), (0, max_length)))[:, :max_length]
     return with_end(pieces, ops.sum(ops.cast(kept, "int32"), axis=1))
@@ -165,7 +167,7 @@ def collapsed(ids: Any, max_length: int) -> Any:
 
 def with_end(pieces: Any, lengths: Any) -> Any:
     """Pieces `(batch, max_length)` of these lengths with an end after them, then padding."""
-    places = ops.arange(pieces.shape[1])
+    places = ops.arange(pieces.shape[1], dtype="int32")
     lengths = ops.minimum(ops.expand_dims(lengths, axis=1), pieces.shape[1] - 1)
     ended = ops.where(ops.equal(places, lengths), END, PADDING)
     return ops.where(places < lengths, pieces, ended)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.schema import Schema
@@ -47,6 +48,7 @@ class Decoder(ConfiguredLayer):
 
     is_head: ClassVar[bool] = False
     of_modality: ClassVar[bool] = False
+    place: int
     reads_previous: ClassVar[bool] = False
     previous_shape: tuple[int | None, ...] = (None,)
     previous_dtype: ClassVar[str] = "int32"
@@ -64,6 +66,13 @@ class Decoder(ConfiguredLayer):
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         """The loss of what `call` returns, against the target's arrays."""
         raise NotImplementedError
+
+    def needed_tokens(self, targets: np.ndarray) -> np.ndarray | None:
+        """With `of_modality`, how many of its tokens each target needs at least, `(rows,)`.
+
+        `None` where any number will do.
+        """
+        return None
 
     def training_metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training besides the loss."""

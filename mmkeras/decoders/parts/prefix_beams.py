@@ -29,9 +29,9 @@ def prefix_beams(logs: Any, max_length: int, beams: int) -> Any:
         - [Hannun et al., 2014](https://arxiv.org/abs/1408.2873)
     """
     rows, steps, vocabulary = ops.shape(logs)[0], ops.shape(logs)[1], logs.shape[2]
-    is_piece = ops.arange(vocabulary) >= FIRST_PIECE
-    first_of_row = ops.expand_dims(ops.arange(rows) * beams, axis=1)
-    places = ops.arange(max_length)
+    is_piece = ops.arange(vocabulary, dtype="int32") >= FIRST_PIECE
+    first_of_row = ops.expand_dims(ops.arange(rows, dtype="int32") * beams, axis=1)
+    places = ops.arange(max_length, dtype="int32")
 
     def body(step, ids, lengths, last, blank, piece):
         now = ops.take(logs, step, axis=1)
@@ -80,7 +80,7 @@ def prefix_beams(logs: Any, max_length: int, beams: int) -> Any:
             ops.maximum(ops.where(stays, of_parent(stay_piece), value), NEVER),
         )
 
-    only_first = ops.where(ops.equal(ops.arange(beams), 0), 0.0, NEVER)
+    only_first = ops.where(ops.equal(ops.arange(beams, dtype="int32"), 0), 0.0, NEVER)
     start = (
         ops.convert_to_tensor(0, dtype="int32"),
         ops.full((rows, beams, max_length), PADDING, dtype="int32"),

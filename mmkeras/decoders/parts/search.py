@@ -50,10 +50,10 @@ def write(
     Returns:
         int32 `(rows, max_length)`: pieces, an end, padding.
     """
-    ids_of_all = ops.arange(vocabulary_size)
+    ids_of_all = ops.arange(vocabulary_size, dtype="int32")
     may_follow = ops.logical_or(ids_of_all >= FIRST_PIECE, ops.equal(ids_of_all, END))
     is_end, is_padding = ops.equal(ids_of_all, END), ops.equal(ids_of_all, PADDING)
-    first_of_row = ops.expand_dims(ops.arange(rows) * beams, axis=1)
+    first_of_row = ops.expand_dims(ops.arange(rows, dtype="int32") * beams, axis=1)
     best_norm = length_norm(max_length, length_penalty)
 
     def unfinished(position, last, ids, total, lengths, cache):
@@ -90,11 +90,11 @@ def write(
             lengths = ops.take_along_axis(lengths, parents, axis=1)
             ids = _take(ids, from_, beams)
             cache = [tuple(ops.take(x, from_, axis=0) for x in pair) for pair in cache]
-        here = ops.equal(ops.arange(max_length), position)
+        here = ops.equal(ops.arange(max_length, dtype="int32"), position)
         ids = ops.where(here, ops.expand_dims(next_, axis=-1), ids)
         return position + 1, next_, ids, total, lengths, cache
 
-    only_first = ops.where(ops.equal(ops.arange(beams), 0), 0.0, NEVER)
+    only_first = ops.where(ops.equal(ops.arange(beams, dtype="int32"), 0), 0.0, NEVER)
     start = (
         ops.convert_to_tensor(0, dtype="int32"),
         ops.full((rows, beams), START, dtype="int32"),

@@ -87,7 +87,7 @@ class DecoderLayers(ConfiguredLayer):
         self.drop = layers.Dropout(self.dropout, **common)
 
     def call(self, steps, memory, memory_mask, training=None, return_weights=False):
-        places = ops.arange(ops.shape(steps)[1])
+        places = ops.arange(ops.shape(steps)[1], dtype="int32")
         before = ops.expand_dims(places, axis=0) <= ops.expand_dims(places, axis=1)
         there = memory_mask[:, None, None, :]
         x, looks = self.drop(steps), []
@@ -137,7 +137,7 @@ class DecoderLayers(ConfiguredLayer):
             `(batch, beams, dim)`, and the cache with this step.
         """
         beams, dim = x.shape[1], x.shape[2]
-        places = ops.arange(cache[0][0].shape[2])
+        places = ops.arange(cache[0][0].shape[2], dtype="int32")
         here = ops.reshape(ops.equal(places, position), (1, 1, -1, 1))
         before = ops.less_equal(places, position)
         there = memory_mask[:, None, None, :]

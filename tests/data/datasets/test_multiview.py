@@ -10,6 +10,7 @@ import scipy.sparse
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.multiview import load_views
 from mmkeras.data.tables.read import read_table
+from mmkeras.schema import Schema, Sequence
 
 real = pytest.mark.skipif("MMKERAS_DATA" not in os.environ, reason="needs MMKERAS_DATA")
 
@@ -53,6 +54,16 @@ def test_a_table_has_a_modality_for_each_view(files):
     assert table["class"].tolist() == ["class 1", "class 2", "class 1"]
 
 
+def test_a_view_is_the_target_of_the_others(files):
+    frame, schema = load_dataset("cub", target="text")
+    assert schema.modalities == (Sequence("image"),) and schema.target == Sequence("text")
+    assert [cell.tolist() for cell in frame["image"]] == [[1.0] * 4] * 3
+    assert [cell.tolist() for cell in frame["text"]] == [[2.0] * 2] * 3
+    assert frame["text"][0].dtype == np.float32 and frame["class"][1] == "class 2"
+    with pytest.raises(ValueError, match=r"one of the views \['image', 'text'\].*'sound'"):
+        load_dataset("cub", target="sound")
+
+
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("MMKERAS_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="not downloaded"):
@@ -77,3 +88,13 @@ def test_the_real_files(name, rows, widths, classes):
     assert list(found.widths.values()) == widths
     assert len(found.y) == rows
     assert len(np.unique(found.y)) == classes
+
+
+@real
+def test_views_of_the_real_digits_are_for_conversion():
+    frame, schema = load_dataset("mfeat_views")
+    assert schema.target == Sequence("pixels") and len(schema.names) == 5
+    shapes = {view: frame[view][0].shape for view in ("zernike", "fourier", "pixels")}
+    assert shapes == {"zernike": (47,), "fourier": (76,), "pixels": (240,)}
+    table = read_table(frame, Schema(schema.select(["zernike"]).modalities, "class"))
+    assert table["zernike"][5].shape == (47,)

@@ -88,6 +88,8 @@ def test_the_real_pictures_are_the_pinned_ones_and_boxes_have_their_colours():
     }
     sides = table.groupby("split")["sentence"].agg(set)
     assert not sides["train"] & sides["test"]
+    scenes = table["objects"].map(lambda each: str(sorted(map(str, each))))
+    assert scenes[table["split"] == "test"].isin(scenes[table["split"] == "train"]).sum() == 8
     files = [str(Path(path).relative_to(folder)) for path in table["picture"]]
     assert files_sha256(folder, files) == nlvr_boxes._PICTURES_SHA256
     for path, objects in zip(table["picture"][::20], table["objects"][::20], strict=True):

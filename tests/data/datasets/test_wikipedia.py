@@ -6,6 +6,7 @@ import scipy.io
 
 from mmkeras.data.datasets import load_dataset, wikipedia
 from mmkeras.data.download import file_sha256, provided_dir
+from mmkeras.schema import Sequence
 
 # Section, picture, number of the category (from 1).
 ROWS = {
@@ -44,6 +45,17 @@ def test_a_row_has_the_features_of_its_section_and_picture(folder):
                                [1.5, 1.6, 1.7], rtol=1e-6)  # fmt: skip
     np.testing.assert_allclose(table["text_1"], [-0.1, -1.1, -2.1, -0.6, -1.6], rtol=1e-6)
     assert (schema.target.column, schema.id, schema.group) == ("category", "section", None)
+
+
+def test_one_modality_is_the_target_of_the_other(folder):
+    table, schema = load_dataset("wikipedia_views")
+    assert schema.modalities == (Sequence("image"),) and schema.id == "section"
+    assert schema.target == Sequence("text")
+    np.testing.assert_allclose(table["image"][4], [1.5, 1.6, 1.7], rtol=1e-6)
+    np.testing.assert_allclose(table["text"][0], [0, -0.1], rtol=1e-6)
+    assert table["split"].tolist() == ["train"] * 3 + ["test"] * 2
+    with pytest.raises(ValueError, match=r"\['image', 'text'\]\. Received: 'sound'"):
+        load_dataset("wikipedia", target="sound")
 
 
 def test_lists_and_features_that_do_not_belong_together_are_refused(folder):

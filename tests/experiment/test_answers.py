@@ -1,0 +1,96 @@
+"""Runs whose answer is more than classes and numbers: trained, judged, predicted, audited."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import PIL.Image
+import pytest
+
+from mmkeras.audit import audit
+from mmkeras.audit.audit_config import AuditSettings
+from mmkeras.data.tables.read import read_table
+from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
+from mmkeras.experiment.train import train_run
+from mmkeras.schema import Boxes, Image, Label, Number, Schema, Sequence, Tabular, Text
+from mmkeras.training.settings import TrainingSettings
+
+RANDOM = np.random.default_rng(0)
+ROWS = 24
+COLORS = RANDOM.integers(0, 3, ROWS)
+NAMES = np.array(["red", "green", "blue"])
+PICTURES = np.zeros((ROWS, 16, 16, 3), np.uint8)
+PICTURES[np.arange(ROWS), 4:12, 4:12, COLORS] = 255
+FRAME = pd.DataFrame(
+    {
+        "picture": list(PICTURES),
+        "size": RANDOM.normal(size=ROWS),
+        "name": NAMES[COLORS],
+        "says": [f"a {name} square" for name in NAMES[COLORS]],
+        "smaller": list(PICTURES[:, ::2, ::2]),
+        "pose": [RANDOM.normal(size=(steps, 2)) for steps in RANDOM.integers(1, 5, ROWS)],
+        "features": list(RANDOM.normal(size=(ROWS, 5))),
+        "place": ["[[4, 4, 8, 8]]"] * ROWS,
+        "price": RANDOM.normal(size=ROWS),
+    }
+)
+TARGETS = {
+    "text": (Text("says"), {"dim": 8, "num_heads": 2, "num_layers": 1, "ff_dim": 8}),
+    "image": (Image("smaller"), {"filters": 4}),
+    "sequence": (Sequence("pose"), {"dim": 8, "num_heads": 2, "num_layers": 1, "ff_dim": 8}),
+    "vector": (Sequence("features"), {}),
+    "boxes": (Boxes("place"), {"dim": 8}),
+    "several": ([Label("name"), Number("price")], {}),
+}
+INPUTS = (Image("picture"), Tabular("facts", numeric=("size",)))
+
+
+def run_of(name, folder):
+    target, options = TARGETS[name]
+    schema = Schema(INPUTS, target=target)
+    frame = read_table(FRAME, schema)
+    settings = Settings(
+        model=ModelSettings(decoder_options=options),
+        encoders={"image": Encoder("cnn", {"filters": (4,), "convs_per_block": 1})},
+        training=TrainingSettings(epochs=1, batch_size=8, monitor="main"),
+        target={"size": (8, 8)} if name == "image" else {},
+    )
+    splits = Splits(frame[:12], frame[12:18], frame[18:])
+    return train_run(splits, schema, folder, settings), splits
+
+
+# The loop over pieces of text is slow step by step.
+EAGER = [pytest.param(n, marks=() if n == "text" else pytest.mark.eager) for n in TARGETS]
+
+
+@pytest.mark.parametrize("name", EAGER)
+def test_a_run_trains_judges_and_predicts(name, tmp_path):
+    run, _ = run_of(name, tmp_path / "run")
+    task = run.preprocessing.task
+    assert np.isfinite(run.metrics["test"][task.main.key])
+    assert len(run.predictions) == 6 and (run.path / "report.md").is_file()
+    recorded = json.loads((run.path / "config.json").read_text())
+    assert Schema.from_dict(recorded["schema"]) == run.preprocessing.schema
+    rows = FRAME.iloc[:2].drop(columns=list(run.preprocessing.schema.target_columns))
+    predicted = run.predict(rows, files=tmp_path / "files")
+    assert len(predicted) == 2
+    if name == "image":
+        with PIL.Image.open(tmp_path / "files" / predicted["file"].iloc[1]) as picture:
+            assert picture.size == (8, 8)
+        assert (run.path / "answers" / run.predictions["file"].iloc[0]).is_file()
+    elif name in ("sequence", "vector"):
+        assert np.load(tmp_path / "files" / predicted["file"].iloc[0]).ndim == 2
+    elif name == "boxes":
+        assert isinstance(json.loads(predicted["predicted"].iloc[0]), list)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["text", "vector"])
+def test_an_audit_asks_what_has_an_answer(name, tmp_path):
+    run, splits = run_of(name, tmp_path / "run")
+    settings = AuditSettings(draws=20, swaps=2, train="none")
+    report = audit(run, splits=splits, settings=settings, out=tmp_path / "audit")
+    found = {section.name for section in report.sections}
+    assert {"performance", "contribution", "missing", "noise", "data"} <= found
+    assert "explanations" not in found and "calibration" not in found
