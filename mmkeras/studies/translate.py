@@ -154,8 +154,10 @@ def _means(results: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds."""
     figures = ["chrf", "corpus_chrf", "exact_match", "seconds"]
     known = [figure for figure in figures if figure in results]
-    return results.groupby(["target", "hidden", "model"], sort=False)[known].mean().reset_index(
-        level=(0, 1)
+    return (
+        results.groupby(["target", "hidden", "model"], sort=False)[known]
+        .mean()
+        .reset_index(level=(0, 1))
     )
 
 
@@ -185,10 +187,10 @@ def _judge(
     for training in trainings:
         about, model = training.about, training.model
         own = share if model in words or model == FUSED else config.hidden[0]
-        if (about["target"], about["hidden"]) == (target, own):
-            if (training.folder / METRICS).exists():
-                answers = Run(training.folder).predictions["predicted"].loc[test.index]
-                said.setdefault(model, []).append(answers.to_numpy(object))
+        same = (about["target"], about["hidden"]) == (target, own)
+        if same and (training.folder / METRICS).exists():
+            answers = Run(training.folder).predictions["predicted"].loc[test.index]
+            said.setdefault(model, []).append(answers.to_numpy(object))
     scores = {
         model: np.stack([task.row_scores(true, each) for each in answers])
         for model, answers in said.items()
