@@ -147,9 +147,9 @@ _EMOJI_SCENES = dataclasses.replace(
     text=TextSettings(vocabulary_size=4000, stemmer="english"),
 )
 
-# Half of the words of a new name are in no training name, so that parts of words are read, in a bag:
-# what a name says hardly depends on their order. The loss is least after three epochs, long before
-# what is written is best; the share of pieces that are right chooses the epoch.
+# Many words of a new name are in no training name, so that parts of words are read, in a bag: what
+# a name says hardly depends on their order. The loss is least after a few epochs, long before what
+# is written is best; the share of pieces that are right chooses the epoch. On validation rows.
 _EMOJI_NAMES = Settings(
     model=ModelSettings(
         decoder="text",

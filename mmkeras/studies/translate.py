@@ -43,7 +43,7 @@ class TranslateConfig:
     Args:
         data: Which rows. The schema has a text among its modalities, and a text as its target.
         targets: The columns to translate into, each with models of its own.
-        hidden: Shares of the source's words that are hidden, in training and test rows alike.
+        hide: Shares of the source's words that are hidden, in training and test rows alike.
         seeds: Each model is trained once with each of these seeds.
         validation: Share of the rows that choose the epoch.
         test: Share of the rows that are looked at once, where the data have no test rows.
@@ -56,7 +56,7 @@ class TranslateConfig:
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
     targets: tuple[str, ...] = ("german", "french", "chinese")
-    hidden: tuple[float, ...] = (0.0, 0.5)
+    hide: tuple[float, ...] = (0.0, 0.5)
     seeds: tuple[int, ...] = (0, 1, 2)
     validation: float = 0.15
     test: float = 0.15
@@ -78,7 +78,7 @@ def translate(config: TranslateConfig) -> pd.DataFrame:
     opened = {
         (target, share): translation_rows(config, target, share)
         for target in config.targets
-        for share in config.hidden
+        for share in config.hide
     }
     findings = look_at_rows(next(iter(opened.values())))
     out = experiment_folder(config.out, Path("runs") / f"translate-{config.data.name}")
@@ -146,7 +146,7 @@ def _trainings(
             {"experiment": to_json(dataclasses.replace(config, workers=1))},
         )
         for model in models_of(rows.schema)
-        if model in words or share == config.hidden[0]
+        if model in words or share == config.hide[0]
     ]
 
 
@@ -186,7 +186,7 @@ def _judge(
     floors, words = list(said), _sources(schema)
     for training in trainings:
         about, model = training.about, training.model
-        own = share if model in words or model == FUSED else config.hidden[0]
+        own = share if model in words or model == FUSED else config.hide[0]
         same = (about["target"], about["hidden"]) == (target, own)
         if same and (training.folder / METRICS).exists():
             answers = Run(training.folder).predictions["predicted"].loc[test.index]

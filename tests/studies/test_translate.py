@@ -39,7 +39,7 @@ def config(tmp_path_factory):
     return TranslateConfig(
         data=DataConfig(data=folder / "own.csv", schema=folder / "own.json"),
         targets=("german",),
-        hidden=(0.0, 0.5),
+        hide=(0.0, 0.5),
         seeds=(0,),
         validation=0.2,
         test=0.25,
