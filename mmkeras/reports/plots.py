@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from mmkeras.plotting import GREEN, RED, new_figure, plain
+
+if TYPE_CHECKING:
+    from mmkeras.inspection.written_attention import WrittenWord
 
 _MODALITY_COLORS = ("#d4730a", "#8250df", "#0a8a8a", "#bf3989", "#7a5c00")
 
@@ -123,6 +127,37 @@ def plot_attention(
             interpolation="bilinear",
         )
         bare.set_title(_wrap(captions[place], 26, 3), fontsize=8)
+    return figure
+
+
+def plot_written(
+    images: np.ndarray, written: Sequence[Sequence[WrittenWord]], most_words: int = 8
+) -> Figure:
+    """Each image, and beside it again for each word written, with the attention laid over it.
+
+    Args:
+        images: uint8, `(rows, height, width, 1 | 3)`.
+        written: The words of each row.
+        most_words: How many of them are shown.
+    """
+    columns = 1 + min(most_words, max([1, *map(len, written)]))
+    figure = new_figure(1.5 * columns, 1.8 * len(images))
+    grid = figure.subplots(len(images), columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.axis("off")
+    for line, image, words in zip(grid, images, written, strict=True):
+        shown = image.squeeze(-1) if image.shape[-1] == 1 else image
+        height, width = image.shape[:2]
+        extent = (0, width, height, 0)
+        # One scale for a row, so that words that look at the image little are dark.
+        most = max([1e-12, *(float(each.map.max()) for each in words)])
+        for axes, word in zip(line, [None, *words], strict=False):
+            axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=extent)
+            if word is not None:
+                axes.imshow(
+                    word.map / most, cmap="inferno", alpha=0.6, vmin=0, vmax=1, extent=extent
+                )
+                axes.set_title(f"{_wrap(word.word, 14, 2)}\n{100 * word.share:.0f} %", fontsize=8)
     return figure
 
 

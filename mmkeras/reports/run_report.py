@@ -21,6 +21,7 @@ from mmkeras.inspection.examples import (
     side_by_side,
     telling_rows,
 )
+from mmkeras.inspection.written_attention import written_attention
 from mmkeras.models.parts import embedding_model
 from mmkeras.nested import flatten
 from mmkeras.reports.markdown import write_markdown
@@ -29,6 +30,7 @@ from mmkeras.reports.plots import (
     plot_attention,
     plot_examples,
     plot_history,
+    plot_written,
 )
 from mmkeras.reports.wording import leader
 from mmkeras.tasks import Task
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _MOST_EMBEDDINGS = 5000
 _MOST_SKIPPED = 50
+_WRITTEN = 6
 
 
 def write_report(
@@ -247,6 +250,11 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
             name: plot_attention(pictures[name], maps, captions) for name, maps in attended.items()
         }
         sections.append(_attention(plots))
+    written = written_attention(model, pipeline, chosen[:_WRITTEN], outputs)
+    if written:
+        sections.append(
+            _written({n: plot_written(pictures[n][:_WRITTEN], w) for n, w in written.items()})
+        )
     return sections
 
 
@@ -263,6 +271,27 @@ def _attention(plots: Mapping[str, Figure]) -> Section:
                 f"Where in the {f'image {name!r}' if several else 'image'} the fusion looks, for "
                 "the same rows: bright is much attention. Attention on the background of rows that "
                 "are right is a reason to distrust them.",
+            )
+            for name, plot in plots.items()
+        ],
+    )
+
+
+def _written(plots: Mapping[str, Figure]) -> Section:
+    several = len(plots) > 1
+    return Section(
+        "written",
+        "Where each word looked",
+        "Attention is what the decoder mixed, not a proof of why it wrote a word.",
+        [
+            Picture(
+                f"written_{name}" if several else "written",
+                plot,
+                f"Test rows, and for each word that the model wrote where it looked in the "
+                f"{f'image {name!r}' if several else 'image'}: bright is much attention, on one "
+                "scale for a row. The number is the share of the word's attention that the image "
+                "got. Words that look everywhere alike, or nowhere, were not written for what the "
+                "image shows.",
             )
             for name, plot in plots.items()
         ],

@@ -78,6 +78,7 @@ FIGURES: dict[str, Figure] = {
         Figure("character_accuracy", "character accuracy (1 - CER)"),
         Figure("wer", "word error rate", higher_is_better=False),
         Figure("cer", "character error rate", higher_is_better=False),
+        Figure("token_accuracy", "accuracy of the next piece"),
         Figure("exact_match", "texts wholly right"),
         Figure("chrf", "chrF, mean over texts"),
         Figure("corpus_chrf", "chrF of all texts"),
@@ -99,9 +100,19 @@ FIGURES: dict[str, Figure] = {
 def better_sign(monitor: str) -> float:
     """1.0 where more of a value that training watches is better, -1.0 for losses and errors.
 
+    Raises:
+        ValueError: It is neither a loss nor one of `FIGURES`, so that nothing says which.
+
     >>> better_sign("val_accuracy"), better_sign("val_loss")
     (1.0, -1.0)
     """
     # Of several targets, a figure is followed by its target's name: `accuracy(species)`.
-    figure = FIGURES.get(monitor.removeprefix("val_").partition("(")[0])
-    return -1.0 if figure is None else figure.sign
+    name = monitor.removeprefix("val_").partition("(")[0]
+    if name.endswith("loss") and name not in FIGURES:
+        return -1.0
+    if name not in FIGURES:
+        raise ValueError(
+            f"It is not known whether more or less of {monitor!r} is better, so it cannot be "
+            f"monitored. Give a loss, or one of {', '.join(FIGURES)}."
+        )
+    return FIGURES[name].sign

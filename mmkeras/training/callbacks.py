@@ -40,7 +40,6 @@ class Keeper(keras.callbacks.Callback):
         if checkpoint is not None:
             self._path = Path(checkpoint)
             self._best_path = self._path.with_name(f"best_{self._path.name}")
-        self._sign = better_sign(settings.monitor)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -89,7 +88,8 @@ class Keeper(keras.callbacks.Callback):
         # Without validation rows every epoch is the best so far. Of equally good ones the later
         # is kept, since accuracies on few rows often tie and it has been trained longer; patience
         # counts from the last that was better.
-        value = self._sign * logs[self._settings.monitor] if self._has_validation else self.epoch
+        monitor = self._settings.monitor
+        value = better_sign(monitor) * logs[monitor] if self._has_validation else self.epoch
         if value > self.best_value:
             self._improved_epoch = epoch + 1
         if value >= self.best_value:

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from mmkeras.decoders import check_decoder_options, get_decoder
+from mmkeras.tasks import better_sign
 from tests.layer_checks import check_layer, spoilt, to_numpy, to_tensors
 
 # Small, where the decoder has the argument: more takes longer, and shows nothing more.
@@ -172,6 +173,8 @@ def check_loss(layer, target, arguments):
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert float(again(target, outputs)) == value
     for metric in layer.training_metrics():
+        # It can be monitored: which way is better is known.
+        assert better_sign(f"val_{metric.name}") in (1.0, -1.0)
         metric.update_state(target, outputs)
         assert np.isfinite(float(metric.result())), metric.name
         same = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))

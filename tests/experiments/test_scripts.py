@@ -207,3 +207,21 @@ def test_one_modality_is_made_of_another(table, tmp_path, capsys):
     assert "How well is picture made?" in printed
     with pytest.raises(ValueError, match="name modalities"):
         script("convert").main([*own, "--to", "sound"])
+
+
+def test_translation_from_the_command_line(shared_table, tmp_path):
+    frame, _ = shared_table
+    frame = pd.DataFrame({"note": frame["note"].fillna("nothing"), "goal": frame["when"]})
+    frame.to_csv(tmp_path / "own.csv", index=False)
+    schema = mmkeras.Schema([mmkeras.Text("note")], mmkeras.Text("goal", judged_by="chrf"))
+    schema.save(tmp_path / "own.json")
+    results = script("translate").main(
+        [
+            *("--data", str(tmp_path / "own.csv"), "--schema", str(tmp_path / "own.json")),
+            *("--targets", "goal", "--hide", "0.5", "--seeds", "1", "--workers", "0"),
+            *("--out", str(tmp_path / "out"), "--epochs", "1"),
+            *("--set", "decoder.dim=8", "decoder.num_layers=1"),
+        ]
+    )
+    assert results[["model", "hidden", "seed"]].to_numpy().tolist() == [["fused", 0.5, 1]]
+    assert "nearest neighbour by note" in (tmp_path / "out" / "summary.md").read_text()
