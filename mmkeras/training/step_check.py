@@ -35,7 +35,7 @@ def refuse_too_few_steps(model: keras.Model, decoder: Decoder, pipeline: Pipelin
     if not len(rows):
         return
     shown = [
-        f"{row_name(frame, row, schema.id)}, column {schema.target.column!r}: the text needs "
+        f"{row_name(frame, row, schema.id)}, column {schema.target_columns[0]!r}: the text needs "
         f"{needed[row]} steps, and {modality.name!r} has {steps[row]}"
         for row in rows[:_SHOWN]
     ]
