@@ -218,7 +218,7 @@ _DIGIT_STRINGS = Settings(
 _EMOJI_NAMES = Settings(
     model=ModelSettings(
         decoder="text",
-        decoder_options={"dim": 96, "num_layers": 2, "ff_dim": 192, "dropout": 0.2, "beams": 4},
+        decoder_options={"dim": 96, "num_layers": 2, "ff_dim": 192, "dropout": 0.3, "beams": 4},
     ),
     encoders={
         "image": Encoder(
@@ -227,7 +227,7 @@ _EMOJI_NAMES = Settings(
         "text": Encoder("bag_of_words", {"units": (192,), "dropout": 0.1, "input_dropout": 0.2}),
     },
     training=TrainingSettings(
-        epochs=12,
+        epochs=20,
         batch_size=64,
         learning_rate=3e-3,
         schedule="cosine",
@@ -237,7 +237,7 @@ _EMOJI_NAMES = Settings(
         patience=0,
         monitor="val_token_accuracy",
     ),
-    target={"pieces": "bpe", "vocabulary_size": 500},
+    target={"pieces": "bpe", "vocabulary_size": 800},
     image=ImageSettings(size=(36, 36), shift=0.03),
     text=TextSettings(vocabulary_size=4000, characters=4, min_count=2),
 )

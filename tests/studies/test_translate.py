@@ -84,6 +84,7 @@ def test_the_floor_answers_with_the_text_of_the_nearest_training_row(config):
     assert nearest_texts(without, rows.schema, task)["all"].weight == 0.5
 
 
+@pytest.mark.slow
 def test_each_share_is_judged_on_the_same_rows(config, capsys):
     results = translate(config)
     # Hidden words change nothing for the picture, which is trained once.
