@@ -21,7 +21,7 @@ class BoxesDecoder(Decoder):
     modalities say, `c`, is the fused vector and the mean of each other modality's tokens. It scales
     and shifts the features of all cells (FiLM) before each of `depth` residual convolutions:
 
-        H_0 = [X; P] W + b
+        H_0 = X W + P V + b
         H_k = H_(k-1) + conv(relu((1 + g_k(c)) * norm(H_(k-1)) + s_k(c)))
         Z = relu((1 + g(c)) * norm(H_depth) + s(c)) W' + b'
 
@@ -120,7 +120,9 @@ class BoxesDecoder(Decoder):
         context = (None, vector_shape[-1] + sum(shape[-1] for shape in others))
         common = {"dtype": self.dtype_policy}
         self.project = layers.Dense(self.dim, **common)
-        self.project.build((None, None, width + 2))
+        self.project.build((None, None, width))
+        self.project_places = layers.Dense(self.dim, use_bias=False, **common)
+        self.project_places.build((1, *self.grid, 2))
         self.steps = []
         for number in range(self.depth + 1):
             norm = layers.LayerNormalization(**common)
@@ -146,8 +148,9 @@ class BoxesDecoder(Decoder):
             if index != self.place
         ]
         context = ops.concatenate([vector, *means], axis=-1)
-        x = self.project(self._placed(tokens[self.place]))
-        x = ops.reshape(x, (-1, *self.grid, self.dim))
+        x = ops.reshape(self.project(tokens[self.place]), (-1, *self.grid, self.dim))
+        places = ops.reshape(cell_middles(self.grid), (1, *self.grid, 2))
+        x = x + self.project_places(ops.cast(places, x.dtype))
         for norm, film, conv in self.steps:
             scale, shift = ops.split(film(context)[:, None, None, :], 2, axis=-1)
             changed = ops.relu((1 + scale) * norm(x) + shift)
@@ -156,10 +159,9 @@ class BoxesDecoder(Decoder):
         cells = self.grid[0] * self.grid[1]
         return self._as_boxes(self.last(ops.reshape(x, (-1, cells, self.dim))))
 
-    def _placed(self, tokens: Any) -> Any:
-        middles = ops.cast(cell_middles(self.grid), tokens.dtype)
-        middles = ops.broadcast_to(middles, (ops.shape(tokens)[0], *middles.shape))
-        return ops.concatenate([tokens, middles], axis=-1)
+    def compute_output_spec(self, vector, tokens, masks=None, present=None, **more):
+        shape = (vector.shape[0], self.grid[0] * self.grid[1], 5 + self.classes)
+        return keras.KerasTensor(shape, self.compute_dtype)
 
     def _as_boxes(self, said: Any) -> Any:
         middles = ops.cast(cell_middles(self.grid), said.dtype)
