@@ -136,6 +136,7 @@ def test_what_does_not_fit_is_refused():
         BoxesDecoder(grid=GRID).loss(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [False, True])
 def test_it_learns_to_find_what_the_words_name(several):
     """Bright cells: the picture's token, its neighbours dark; the word says which of two kinds."""

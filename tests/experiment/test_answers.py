@@ -61,10 +61,13 @@ def run_of(name, folder):
 
 
 # The loop over pieces of text is slow step by step.
-EAGER = [pytest.param(n, marks=() if n == "text" else pytest.mark.eager) for n in TARGETS]
+MARKS = {name: [pytest.mark.eager] for name in TARGETS} | {"text": []}
+for other in ("image", "sequence", "several"):
+    MARKS[other].append(pytest.mark.slow)
+EACH = [pytest.param(name, marks=marks) for name, marks in MARKS.items()]
 
 
-@pytest.mark.parametrize("name", EAGER)
+@pytest.mark.parametrize("name", EACH)
 def test_a_run_trains_judges_and_predicts(name, tmp_path):
     run, _ = run_of(name, tmp_path / "run")
     task = run.preprocessing.task

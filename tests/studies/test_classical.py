@@ -67,5 +67,5 @@ def test_steps_have_no_classical_models(config, tmp_path):
     frame.to_csv(tmp_path / "rows.csv", index=False)
     Schema([Sequence("walk")], StepLabels("moods")).save(tmp_path / "schema.json")
     data = DataConfig(data=tmp_path / "rows.csv", schema=tmp_path / "schema.json")
-    with pytest.raises(ValueError, match="a label for each step"):
+    with pytest.raises(ValueError, match="one of sequence labelling"):
         classical(dataclasses.replace(config, data=data, out=tmp_path / "out"))

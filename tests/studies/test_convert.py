@@ -17,7 +17,7 @@ from mmkeras.studies.conversion.judge import Judge
 from mmkeras.studies.conversion.rows import conversion_rows
 from mmkeras.training.settings import TrainingSettings
 
-pytestmark = pytest.mark.eager
+pytestmark = [pytest.mark.eager, pytest.mark.slow]
 
 ROWS = 120
 

@@ -69,6 +69,7 @@ def result(config):
     return recognize(config)
 
 
+@pytest.mark.slow
 def test_each_search_is_a_row_and_the_sounds_are_understood(config, result):
     assert list(result["search"]) == [
         "greedy",
@@ -85,11 +86,13 @@ def test_each_search_is_a_row_and_the_sounds_are_understood(config, result):
     assert (config.out / "pictures" / "edits.png").is_file()
 
 
+@pytest.mark.slow
 def test_greedy_search_is_what_the_run_reports(config, result):
     run = Run(config.out / "seed0-fused")
     assert result["word errors"][0] == pytest.approx(run.metrics["test"]["wer"])
 
 
+@pytest.mark.slow
 def test_weights_are_the_best_on_validation_rows_and_no_test_row_takes_part(config, result):
     run, splits = Run(config.out / "seed0-fused"), experiment_rows(config).splits
     pipelines = {n: Pipeline(p, run.preprocessing, batch_size=7) for n, p in splits.items()}
@@ -116,6 +119,7 @@ def test_weights_are_the_best_on_validation_rows_and_no_test_row_takes_part(conf
     )
 
 
+@pytest.mark.slow
 def test_steps_of_batches_of_other_lengths_say_the_same(config, result):
     run, splits = Run(config.out / "seed0-fused"), experiment_rows(config).splits
     one, several = (

@@ -96,7 +96,7 @@ def test_auto_costs_less_than_a_minute(monkeypatch, capsys):
     assert wants_floor("on", schema, 100_000)
     steps = Schema([Sequence("steps")], StepLabels("moods"))
     assert not wants_floor("auto", steps, 100)
-    with pytest.raises(ValueError, match="a label for each step"):
+    with pytest.raises(ValueError, match="one class, labels or numbers for each row"):
         wants_floor("on", steps, 100)
     with pytest.raises(ValueError, match="'auto', 'on' or 'off'"):
         wants_floor("yes", schema, 100)

@@ -56,7 +56,7 @@ def test_boxes_hold_the_emoji_and_nothing_else_does(scenes, colours):
         assert row.place == [{"box": e["box"]} for e in row.objects if e["label"] == row.phrase]
     assert table["id"].is_unique
     assert schema.modalities == (Image("picture"), Text("phrase"))
-    assert schema.target == Boxes("place", image="picture")
+    assert schema.target == Boxes("place", image="picture", image_column="picture")
 
 
 def test_the_emoji_of_a_split_and_their_variants_are_in_no_other(scenes):

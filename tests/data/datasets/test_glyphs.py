@@ -68,5 +68,5 @@ def test_impossible_sizes_are_refused():
         load_dataset("glyphs", size=4)
     with pytest.raises(ValueError, match="channels"):
         load_dataset("glyphs", channels=4)
-    with pytest.raises(ValueError, match=r"'cats'.*emoji, fsdd, glyphs"):
+    with pytest.raises(ValueError, match=r"'cats'.*emoji, .*fsdd, glyphs"):
         load_dataset("cats")
