@@ -212,9 +212,9 @@ _DIGIT_STRINGS = Settings(
     target={"pieces": "words"},
 )
 
-# Many words of a new name are in no training name, so that parts of words are read, in a bag: what
-# a name says hardly depends on their order. The loss is least after a few epochs, long before what
-# is written is best; the share of pieces that are right chooses the epoch. On validation rows.
+# Many words of a new name are in no training name, so that parts of words are read, in a bag. The
+# loss is least after a few epochs, long before what is written is best; the share of right pieces
+# chooses the epoch.
 _EMOJI_NAMES = Settings(
     model=ModelSettings(
         decoder="text",

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval
 from mmkeras.experiment.data_config import DataConfig, to_json
@@ -215,8 +216,8 @@ def _report(config: SpeechConfig, table: pd.DataFrame, answers: Sequence[Answers
     name = f"{best.model}: {best.search}"
     return Report(
         f"{config.data.name}: speech to text",
-        "Each model was trained with several seeds and judged by the same test rows. The epoch and "
-        "the weights of languages were chosen on validation rows.",
+        f"Each model was trained with {count_of(len(config.seeds), 'seed')} and judged by the same "
+        "test rows. The epoch and the weights of languages were chosen on validation rows.",
         [f"Best on validation rows: {name}, with {table.loc[name].iloc[0]} % of words wrong."],
         {"seeds": ", ".join(map(str, config.seeds)), "one row per seed and search": SEARCHES},
         [

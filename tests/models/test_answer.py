@@ -49,10 +49,11 @@ def rows(fitted):
 
 def test_a_decoder_reads_the_answer_in_training_only(model, rows):
     assert "previous" in model.input and "previous" not in known_inputs(model)
-    inputs, targets = next(iter(rows.evaluate().map(teacher_forced(decoder_layer(model)))))
-    previous = np.asarray(inputs["previous"])
+    fed = rows.evaluate().map(teacher_forced(decoder_layer(model)))
+    inputs, targets = next(fed.as_numpy_iterator())
+    previous = inputs["previous"]
     assert (previous[:, 0] == 1).all()
-    np.testing.assert_array_equal(previous[:, 1:], np.asarray(targets)[:, :-1])
+    np.testing.assert_array_equal(previous[:, 1:], targets[:, :-1])
     logits = model.predict_on_batch(inputs)
     assert logits.shape[:2] == targets.shape
 
