@@ -92,9 +92,7 @@ class ModelSettings:
 
     def __post_init__(self):
         if self.decoder is not None:
-            modality = ["modality"] if DECODERS[self.decoder].of_modality else []
-            own = [name for name in self.decoder_options if name not in modality]
-            check_decoder_options(self.decoder, own)
+            _check_decoder(self.decoder, self.decoder_options)
         options = dict(self.fusion_options)
         pooling = options.pop("pooling", self.pooling)
         given = options if pooling is None else {**options, "pooling": pooling}
@@ -141,8 +139,7 @@ class ModelSettings:
                 )
             return None
         name = self.decoder or task.default_decoder
-        modality = ["modality"] if DECODERS[name].of_modality else []
-        check_decoder_options(name, [x for x in self.decoder_options if x not in modality])
+        _check_decoder(name, self.decoder_options)
         return name
 
     def options_of_decoder(self, task: Task) -> dict[str, Any]:
@@ -418,6 +415,12 @@ class Settings(_OfKinds):
         if "encoders" in values:
             values["encoders"] = {k: Encoder(**v) for k, v in values["encoders"].items()}
         return cls(**values)
+
+
+def _check_decoder(name: str, options: Mapping[str, Any]) -> None:
+    """Refuses options of a decoder that neither its constructor nor the builder has."""
+    of_builder = ("modality",) if DECODERS[name].of_modality else ()
+    check_decoder_options(name, [option for option in options if option not in of_builder])
 
 
 def _default_name(kind: str, spec: InputSpec | None = None) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ import tyro
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
-from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
@@ -26,7 +24,7 @@ from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined, leader
 from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
-from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
+from mmkeras.studies.trainings import FUSED, RESULTS, Training, train_missing, with_each_seed
 from mmkeras.tasks import task_class
 
 
@@ -70,22 +68,8 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
     findings = look_at_rows(rows)
     schema = rows.schema
     task = task_class(schema.target)
-    models = config.models or models_of(schema)
     out = experiment_folder(config.out, Path("runs") / config.data.name)
-    trainings = [
-        Training(
-            model,
-            {"seed": seed},
-            out / f"seed{seed}-{model}",
-            dataclasses.replace(config.settings, seed=seed),
-            rows,
-            functools.partial(experiment_rows, config),
-            {"experiment": to_json(dataclasses.replace(config, workers=1))},
-            findings,
-        )
-        for seed in config.seeds
-        for model in models
-    ]
+    trainings = with_each_seed(config, rows, out, findings)
     with locked(out):
         save_findings(out, findings)
         results, failed = train_missing(
@@ -94,7 +78,7 @@ def repeat(config: RepeatConfig) -> pd.DataFrame:
             workers=config.workers,
             summary=lambda results: summary(results, task.headline_of(schema.target)),
         )
-        whole = _whole_seeds(trainings, len(models))
+        whole = _whole_seeds(trainings)
         groups = None if schema.group is None else rows.splits.test[schema.group]
         if task.single_label:
             verdict = fused_against_single(whole, groups)
@@ -137,8 +121,9 @@ def _report(
     )
 
 
-def _whole_seeds(trainings: Sequence[Training], models: int) -> dict[str, list[Run]]:
+def _whole_seeds(trainings: Sequence[Training]) -> dict[str, list[Run]]:
     """The runs by model, of the seeds with which every model was trained."""
+    models = len({training.model for training in trainings})
     by_seed: dict[int, dict[str, Run]] = {}
     for training in trainings:
         if (training.folder / METRICS).exists():

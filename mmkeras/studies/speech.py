@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import tyro
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval
-from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
@@ -28,7 +27,7 @@ from mmkeras.schema import Text
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.repeat import summary
 from mmkeras.studies.text_searches import searched
-from mmkeras.studies.trainings import Training, models_of, train_missing
+from mmkeras.studies.trainings import Training, train_missing, with_each_seed
 from mmkeras.tasks.text_figures import character_errors, word_errors
 from mmkeras.tasks.text_pictures import plot_edits
 
@@ -89,20 +88,7 @@ def recognize(config: SpeechConfig) -> pd.DataFrame:
         )
     findings = look_at_rows(rows)
     out = experiment_folder(config.out, Path("runs") / f"speech-{config.data.name}")
-    trainings = [
-        Training(
-            model,
-            {"seed": seed},
-            out / f"seed{seed}-{model}",
-            dataclasses.replace(config.settings, seed=seed),
-            rows,
-            functools.partial(experiment_rows, config),
-            {"experiment": to_json(dataclasses.replace(config, workers=1))},
-            findings,
-        )
-        for seed in config.seeds
-        for model in config.models or models_of(rows.schema)
-    ]
+    trainings = with_each_seed(config, rows, out, findings)
     with locked(out):
         save_findings(out, findings)
         _, failed = train_missing(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ import pandas as pd
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.rows import Rows
+from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import finished_run, train_run
@@ -70,6 +73,33 @@ def models_of(schema: Schema) -> tuple[str, ...]:
     alone = [name for name in schema.names if {name} >= set(schema.needed)]
     alone = alone if len(schema.names) > 1 else []
     return (*alone, FUSED)
+
+
+def with_each_seed(
+    config: Any, rows: Rows, out: Path, findings: Sequence[Finding] | None
+) -> list[Training]:
+    """The trainings of an experiment on one split: each of its models with each of its seeds.
+
+    Args:
+        config: The experiment: `seeds`, `models`, `settings`, and what `experiment_rows` reads.
+        rows: Its rows.
+        out: Its folder.
+        findings: What the leakage check found in the rows.
+    """
+    return [
+        Training(
+            model,
+            {"seed": seed},
+            out / f"seed{seed}-{model}",
+            dataclasses.replace(config.settings, seed=seed),
+            rows,
+            functools.partial(experiment_rows, config),
+            {"experiment": to_json(dataclasses.replace(config, workers=1))},
+            findings,
+        )
+        for seed in config.seeds
+        for model in config.models or models_of(rows.schema)
+    ]
 
 
 def schema_of(schema: Schema, model: str) -> Schema:
