@@ -34,15 +34,14 @@ from mmkeras.studies.trainings import FUSED
 from mmkeras.studies.tuning.results import BEST, TRIALS, search_report, trials_table
 from mmkeras.studies.tuning.search import search
 from mmkeras.studies.tuning.tuning_config import TuneConfig
-from mmkeras.tasks import task_class
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the search; returns one row per trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
     config = parse(TuneConfig, arguments, __doc__)
-    study, kind = search(config)
-    report = search_report(study, task_class(kind).main, config.data.name)
+    study, figure = search(config)
+    report = search_report(study, figure, config.data.name)
     print("\n" + write_markdown(report, config.folder / "summary.md"))
     best = read_json(config.folder / BEST)
     print(f"\nbest settings: {config.folder / BEST}; all: {config.folder / TRIALS}")

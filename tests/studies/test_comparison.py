@@ -14,7 +14,7 @@ from mmkeras.data.kinds import ImageSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.fusion import FUSIONS
-from mmkeras.schema import Image, Label, Number, Schema, Tabular
+from mmkeras.schema import Image, Label, Number, Schema, Tabular, Text
 from mmkeras.studies.comparison import ENSEMBLES, ComparisonConfig, compare
 from mmkeras.studies.comparison.comparison_config import obstacle, trial_settings, with_encoders
 from mmkeras.studies.comparison.run import _finished
@@ -260,3 +260,34 @@ def test_rows_with_unreadable_cells_are_left_out_for_all_models_alike(tmp_path):
         assert indices[0] == indices[1] == indices[2]
     assert len(models[0]["test"]) == 19
     assert len(np.load(tmp_path / ROWS)["test"]) == 19
+
+
+def test_texts_as_targets_are_compared_by_their_own_figure(config, tmp_path):
+    rows = pd.read_csv(config.data.data)
+    rows["said"] = np.where(rows["left"] > 0, "a b", "c")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    schema = Schema(
+        [Tabular("one", ("left",)), Tabular("two", ("right",))], Text("said", judged_by="cer")
+    )
+    schema.save(tmp_path / "schema.json")
+    own = dataclasses.replace(
+        config,
+        data=DataConfig(data=tmp_path / "rows.csv", schema=tmp_path / "schema.json"),
+        fusions=("concat", "ensemble_mean"),
+        seeds=1,
+        floor="auto",
+        out=tmp_path / "out",
+        results=None,
+        settings=dataclasses.replace(
+            config.settings,
+            model=dataclasses.replace(
+                config.settings.model,
+                decoder="text",
+                decoder_options={"dim": 8, "num_heads": 1, "num_layers": 1, "ff_dim": 8},
+            ),
+        ),
+    )
+    results = compare(own)
+    assert sorted(results["model"]) == ["concat", "one", "two"]  # nothing to average
+    np.testing.assert_allclose(results["score"], results["character_accuracy"])
+    assert "character accuracy" in (own.out / "comparison.md").read_text()

@@ -20,6 +20,7 @@ from mmkeras.studies.tuning.space import SearchSpace, distributions, first_value
 from mmkeras.studies.tuning.trial import StopHopeless
 from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
 from mmkeras.studies.tuning.worker import open_study
+from mmkeras.tasks import FIGURES
 from mmkeras.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.eager
@@ -84,10 +85,10 @@ def finished(config):
         patch.setattr(StopHopeless, "on_epoch_end", interrupted)
         with pytest.raises(KeyboardInterrupt):
             search(dataclasses.replace(config, trials=3))
-        before = trials_table(open_study(config.folder, "label"))
+        before = trials_table(open_study(config.folder, FIGURES["accuracy"]))
         patch.setattr(StopHopeless, "on_epoch_end", original)
-        study, task = search(config)
-    assert task == "label"
+        study, figure = search(config)
+    assert figure.key == "accuracy"
     return before, study
 
 
@@ -193,7 +194,7 @@ def test_a_search_without_validation_rows_is_refused(config, tmp_path):
 
 
 def test_a_trial_behind_the_median_of_the_others_is_hopeless(tmp_path):
-    study = open_study(tmp_path, "label")
+    study = open_study(tmp_path, FIGURES["accuracy"])
     for _ in range(5):
         trial = study.ask()
         for epoch in (1, 2, 3):
@@ -206,6 +207,37 @@ def test_a_trial_behind_the_median_of_the_others_is_hopeless(tmp_path):
         return trial.should_prune()
 
     assert judged(0.1) and not judged(0.9)
+
+
+def test_a_loss_is_judged_the_other_way_round_than_what_is_better_when_more():
+    heard = []
+    for name, main in (("val_loss", "chrf"), ("val_accuracy", "accuracy"), ("val_mae", "mae")):
+        stopper = StopHopeless(name, FIGURES[main], lambda _, value: heard.append(value))
+        stopper.on_epoch_end(0, {name: 0.25})
+    assert heard == [-0.25, 0.25, 0.25]
+
+
+def test_texts_as_targets_are_searched_by_their_own_figure(config, tmp_path):
+    rows = pd.read_csv(config.data.data)
+    rows["when"] = np.where(rows["warmth"] > 14, "warm day", "cold")
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    schema = Schema([Tabular("facts", ("warmth",))], Text("when", judged_by="chrf"))
+    schema.save(tmp_path / "schema.json")
+    own = dataclasses.replace(
+        config,
+        data=dataclasses.replace(
+            config.data, data=tmp_path / "rows.csv", schema=tmp_path / "schema.json"
+        ),
+        space=SearchSpace(),
+        trials=1,
+        out=tmp_path / "out",
+        settings=dataclasses.replace(
+            SMALL, model=ModelSettings(decoder_options={"dim": 8, "num_heads": 1, "ff_dim": 8})
+        ),
+    )
+    study, figure = search(own)
+    assert figure.key == "chrf" and study.direction == optuna.study.StudyDirection.MAXIMIZE
+    assert study.best_value == study.best_trial.user_attrs["metrics"]["chrf"]
 
 
 def test_values_become_settings():

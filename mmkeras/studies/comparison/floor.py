@@ -6,8 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.train import floor_of
 from mmkeras.files import write_json
@@ -16,7 +14,7 @@ from mmkeras.studies.comparison.comparison_config import (
     ComparisonConfig,
     with_encoders,
 )
-from mmkeras.studies.comparison.shared_rows import fewer_rows, model_folder
+from mmkeras.studies.comparison.shared_rows import fewer_rows, model_folder, save_model
 
 
 def floor_rows(
@@ -38,8 +36,8 @@ def floor_rows(
     for variant in variants:
         folder = model_folder(out, variant, CLASSICAL)
         floor = floor_of(splits, rows.schema, with_encoders(config.settings, variant))
-        folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(folder / "seed0.npz", **floor.outputs)
+        scores = floor.task.row_scores(floor.targets["test"], floor.outputs["test"])
+        save_model(folder, 0, scores, floor.outputs)
         write_json(folder / "floor.json", {"method": floor.method, **floor.figures})
         key = floor.task.main.key
         row = {"encoders": variant, "model": CLASSICAL, "seed": 0}

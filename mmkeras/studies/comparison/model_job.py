@@ -34,7 +34,7 @@ from mmkeras.studies.comparison.comparison_config import (
     trial_settings,
     with_encoders,
 )
-from mmkeras.studies.comparison.shared_rows import ROWS, model_folder, prepare
+from mmkeras.studies.comparison.shared_rows import ROWS, model_folder, prepare, save_model
 from mmkeras.tasks import task_class
 from mmkeras.training.callbacks import better_sign
 from mmkeras.training.ensemble import LateEnsemble
@@ -77,20 +77,20 @@ def train_model(job: ModelJob) -> list[dict[str, Any]]:
     """Trains one model with some seeds and saves what it predicts; returns its figures."""
     settings = _settings(job)
     preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
+    task = preprocessing.task
     started = time.perf_counter()
     rows = []
     for seed, trained in _train(job, preprocessing, pipelines, settings):
         own_unit = {
             part: in_own_unit(pipelines[part], outputs) for part, outputs in trained.outputs.items()
         }
-        job.folder.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(
-            job.folder / f"seed{seed}.npz", **{part: said for part, (_, said) in own_unit.items()}
-        )
-        score = preprocessing.task.row_scores(*own_unit["test"]).mean()
-        row = {"encoders": job.encoders, "model": job.model, "seed": seed, "score": float(score)}
+        scores = task.row_scores(*own_unit["test"])
+        said = {part: outputs for part, (_, outputs) in own_unit.items()} if task.is_flat else {}
+        save_model(job.folder, seed, scores, said)
+        score = float(scores.mean())
+        row = {"encoders": job.encoders, "model": job.model, "seed": seed, "score": score}
         if figures := trained.metrics.get("validation"):
-            row["validation"] = figures[preprocessing.task.main.key]
+            row["validation"] = figures[task.main.key]
         summary = trained.summary()
         row |= {
             **trained.metrics["test"],
@@ -146,7 +146,6 @@ def ensemble_rows(job: ModelJob, schema: Schema, results: pd.DataFrame) -> list[
     rule = job.model.removeprefix("ensemble_")
     alone = results[(results["encoders"] == job.encoders) & results["model"].isin(schema.names)]
     true = np.load(job.out / ROWS)
-    job.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for seed in range(job.config.seeds):
         file = f"seed{seed}.npz"
@@ -158,8 +157,8 @@ def ensemble_rows(job: ModelJob, schema: Schema, results: pd.DataFrame) -> list[
         if rule in ("weights", "stacking"):
             ensemble.fit([part["validation"] for part in parts], true["validation"])
         test = ensemble.predict_proba([part["test"] for part in parts])
-        np.savez_compressed(job.folder / file, test=test)
         task = task_class(schema.target)(schema.target)
+        save_model(job.folder, seed, task.row_scores(true["test"], test), {"test": test})
         metrics = task.figures(true["test"], test)
         costs = alone[alone["seed"] == seed][["parameters", "epoch_seconds", "seconds"]].sum()
         about = {"encoders": job.encoders, "model": job.model, "seed": seed}

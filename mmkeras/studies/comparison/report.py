@@ -26,7 +26,7 @@ from mmkeras.studies.comparison.comparison_config import (
     ENSEMBLES,
     ComparisonConfig,
 )
-from mmkeras.studies.comparison.shared_rows import ROWS, model_folder
+from mmkeras.studies.comparison.shared_rows import ROWS, SCORES, model_folder
 from mmkeras.tasks import task_class
 
 REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat", "the classical floor": CLASSICAL}
@@ -50,7 +50,7 @@ def write_comparison(
         tables.append(table.reset_index().assign(encoders=variant))
         sections.append(_section(variant, comparison, table, part, schema))
         about = f"{variant}: " if variant else ""
-        main = task_class(schema.target).main
+        main = task_class(schema.target).main_of(schema.target)
         verdict += [about + sentence for sentence in significant_differences(comparison, main)]
     report = Report(
         f"{config.data.name}: fusions compared",
@@ -93,7 +93,7 @@ def _section(
         part: One row per model and seed.
         schema: The modalities and the target.
     """
-    main = task_class(schema.target).main
+    main = task_class(schema.target).main_of(schema.target)
     failed = []
     for model, rows in part[part["score"].isna()].groupby("model", sort=False):
         seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
@@ -122,17 +122,12 @@ def _section(
 
 
 def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Comparison:
-    rows = np.load(out / ROWS)
-    task = task_class(schema.target)(schema.target)
     scores = {}
     fine = part[part["score"].notna()]
     for model, seeds in fine.groupby("model", sort=False)["seed"]:
         folder = model_folder(out, variant, model)
         scores[model] = np.stack(
-            [
-                task.row_scores(rows["test"], np.load(folder / f"seed{seed}.npz")["test"])
-                for seed in seeds.astype(int)
-            ]
+            [np.load(folder / f"seed{seed}.npz")[SCORES] for seed in seeds.astype(int)]
         )
     alone = [name for name in schema.names if name in scores]
     baselines = {}
@@ -142,12 +137,12 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
         baselines[f"the best single modality ({best})"] = best
     baselines |= {label: name for label, name in REFERENCES.items() if name in scores}
     judged = [name for name in scores if name not in (*alone, CLASSICAL)]
-    groups = rows.get("groups")
+    groups = np.load(out / ROWS).get("groups")
     return compare_models(scores, baselines, judged=judged, groups=groups)
 
 
 def _table(comparison: Comparison, part: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    main = task_class(schema.target).main
+    main = task_class(schema.target).main_of(schema.target)
     costs = part.groupby("model")[["parameters", "epoch_seconds"]].median()
     lines = {}
     for model, row in comparison.table.iterrows():
@@ -173,12 +168,12 @@ def _number(value: float, digits: int) -> str:
 def _explain(schema: Schema, comparison: Comparison) -> str:
     counts = sorted(comparison.table["seeds"].unique())
     seeds = " to ".join(dict.fromkeys(str(counts[place]) for place in (0, -1)))
-    task = task_class(schema.target)
+    task, main = task_class(schema.target), task_class(schema.target).main_of(schema.target)
     return (
-        f"Test {task.main.words}{' in percent' if task.main.percent else ''}: mean and standard "
+        f"Test {main.words}{' in percent' if main.percent else ''}: mean and standard "
         f"deviation over {seeds} seeds; intervals by bootstrap over test rows"
         f"{' (whole groups)' if schema.group or task.per_step else ''} and seeds. "
-        f"Differences{' in points' if task.main.percent else ''}; * significant at 5 % after "
+        f"Differences{' in points' if main.percent else ''}; * significant at 5 % after "
         "Holm's correction for the number of models compared with that baseline. The best single "
         "modality is the one that is best on these test rows, which is the strictest baseline. "
         "s/epoch: seconds per epoch and seed, on the machine it ran on."

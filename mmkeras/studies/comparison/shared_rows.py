@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,13 +18,31 @@ from mmkeras.experiment.train import fitted_pipelines, in_own_unit
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
 
-# Targets, and which test rows belong together: the same for all models.
+# Which test rows belong together, and the targets where ensembles need them: the same for all
+# models.
 ROWS = "rows.npz"
+# What each test row adds to a model's main figure, among what is kept of the model.
+SCORES = "scores"
 
 
 def model_folder(out: Path, encoders: str, model: str) -> Path:
     """Where a comparison keeps a model's predictions, histories and TensorBoard files."""
     return out / (encoders or "default").replace(",", "+") / model
+
+
+def save_model(
+    folder: Path, seed: int, scores: np.ndarray, outputs: Mapping[str, np.ndarray]
+) -> None:
+    """Keeps what a model does on the comparison's rows.
+
+    Args:
+        folder: The model's (`model_folder`).
+        seed: The model's.
+        scores: What each test row adds to the main figure, `(rows,)`.
+        outputs: By part, what the model said, where that is a row of numbers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / f"seed{seed}.npz", **{**outputs, SCORES: scores})
 
 
 Prepared: TypeAlias = tuple[Preprocessing, dict[str, Pipeline]]
@@ -60,12 +79,14 @@ def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str |
 
 
 def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
-    """What all models are held against: targets, and which test rows belong together."""
-    arrays = {
-        name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
-        for name in ("validation", "test")
-        if name in pipelines
-    }
+    """Which test rows belong together, and the targets where answers are rows of numbers."""
+    arrays = {}
+    if pipelines["test"].preprocessing.task.is_flat:
+        arrays = {
+            name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
+            for name in ("validation", "test")
+            if name in pipelines
+        }
     groups = pipelines["test"].groups
     if groups is not None:
         arrays["groups"] = groups

@@ -22,15 +22,15 @@ from mmkeras.studies.tuning.space import acting_values, distributions
 from mmkeras.studies.tuning.trial import CHECKPOINT
 from mmkeras.studies.tuning.tuning_config import TuneConfig, describe
 from mmkeras.studies.tuning.worker import open_study, run_trial, trial_folder
-from mmkeras.tasks import task_class
+from mmkeras.tasks import FIGURES, Figure
 
 SEARCH = "search.json"
 # After this many trials, at least one must have succeeded.
 _MAY_FAIL = 3
 
 
-def search(config: TuneConfig) -> tuple[optuna.Study, str]:
-    """Runs the trials that are still missing; returns the study and the kind of target.
+def search(config: TuneConfig) -> tuple[optuna.Study, Figure]:
+    """Runs the trials that are still missing; returns the study and the figure that it searches by.
 
     A trial that was interrupted resumes where it stopped. Each trial's draw depends on the search's
     seed, the trial's number and the trials before it, so that an interrupted search ends where an
@@ -49,14 +49,15 @@ def search(config: TuneConfig) -> tuple[optuna.Study, str]:
             write_json(folder / SEARCH, about)
         else:
             _check_same_search(stored, about, folder)
-        study = open_study(folder, about["kind"])
+        main = FIGURES[about["figure"]]
+        study = open_study(folder, main)
         if not study.trials:
             study.enqueue_trial(about["first"])
         dead = _run_trials(config, study, about)
     refuse_missing(dead, config.trials)
     if not study.get_trials(states=[TrialState.COMPLETE]):
         raise ValueError("No trial ended well; `--trials` allows more.")
-    return study, about["kind"]
+    return study, main
 
 
 def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any]) -> list[Outcome]:
@@ -65,7 +66,7 @@ def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any
     Returns:
         The trials whose process died: they stay unfinished, for the next call.
     """
-    drawn_from = distributions(config.space, about["choices"])
+    main, drawn_from = FIGURES[about["figure"]], distributions(config.space, about["choices"])
     waiting = [
         optuna.trial.Trial(study, trial._trial_id)
         for trial in study.get_trials(states=[TrialState.RUNNING])
@@ -74,7 +75,7 @@ def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any
     with Workers(config.workers) as workers:
         while True:
             while workers.has_room and (trial := _next_trial(config, study, waiting, drawn_from)):
-                arguments = (config, about["kind"], trial._trial_id, trial.number, trial.params)
+                arguments = (config, main, trial._trial_id, trial.number, trial.params)
                 job = Job(f"trial {trial.number}", run_trial, arguments)
                 trials[job.name] = trial
                 workers.start(job)
@@ -86,7 +87,7 @@ def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any
                 dead.append(outcome)
             else:
                 trial = trials[outcome.job.name]
-                finish_trial(study, trial, outcome.result, about["kind"])
+                finish_trial(study, trial, outcome.result, main)
                 write_results(study, config.folder, config.settings)
                 checkpoint = trial_folder(config.folder, trial.number) / CHECKPOINT
                 shutil.rmtree(checkpoint.parent, ignore_errors=True)
@@ -113,11 +114,10 @@ def _next_trial(
 
 
 def finish_trial(
-    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], kind: str
+    study: optuna.Study, trial: optuna.trial.Trial, outcome: dict[str, Any], main: Figure
 ) -> None:
     for name, value in outcome.items():
         trial.set_user_attr(name, value)
-    figure = task_class(kind).main.key
     if "error" in outcome:
         study.tell(trial, state=TrialState.FAIL)
         says = f"failed, {outcome['error']}"
@@ -125,10 +125,10 @@ def finish_trial(
         study.tell(trial, state=TrialState.PRUNED)
         says = f"stopped as hopeless after {outcome['epochs']} epochs"
     else:
-        study.tell(trial, outcome["metrics"][figure])
+        study.tell(trial, outcome["metrics"][main.key])
         best = study.best_trial
         says = (
-            f"{figure} {outcome['metrics'][figure]:.4f} in {outcome['seconds']:.0f} s "
+            f"{main.key} {outcome['metrics'][main.key]:.4f} in {outcome['seconds']:.0f} s "
             f"(best {best.value:.4f}, trial {best.number})"
         )
     print(f"trial {trial.number}: {says}; {shown(acting_values(trial.params))}", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import pandas as pd
@@ -16,9 +16,11 @@ from mmkeras.experiment.train import fitted_pipelines, judge, train_and_judge
 from mmkeras.files import write_json
 from mmkeras.nested import flatten
 from mmkeras.schema import Schema
+from mmkeras.tasks import Figure, better_sign
 from mmkeras.training.tensorboard import TensorBoardReport, TensorBoardScalars
 
 CHECKPOINT = "checkpoint/last.npz"
+Judge: TypeAlias = Callable[[int, float], bool]
 
 
 class StopHopeless(keras.callbacks.Callback):
@@ -26,18 +28,21 @@ class StopHopeless(keras.callbacks.Callback):
 
     Args:
         name: Of the value, e.g. `val_accuracy`.
+        main: The figure of the search. A value whose better way is the other one (a loss, beside
+            an accuracy) is handed on with the other sign.
         judge: Called with the epoch (from 1) and the value; true is the end.
 
     Attributes:
         stopped: Whether it said so.
     """
 
-    def __init__(self, name: str, judge: Callable[[int, float], bool]):
+    def __init__(self, name: str, main: Figure, judge: Judge):
         super().__init__()
         self._name, self._judge, self.stopped = name, judge, False
+        self._sign = main.sign * better_sign(name)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._judge(epoch + 1, float(logs[self._name])):
+        if self._judge(epoch + 1, self._sign * float(logs[self._name])):
             self.stopped = self.model.stop_training = True
 
 
@@ -49,7 +54,7 @@ def train_trial(
     folder: Path,
     *,
     values: dict[str, Any],
-    stopper: StopHopeless,
+    judged: Judge,
     cache_dir: Path,
 ) -> dict[str, Any]:
     """Trains a model and judges it; no other rows are known here.
@@ -63,7 +68,7 @@ def train_trial(
         settings: The trial's.
         folder: The trial's; gets `settings.json`, TensorBoard's files and the checkpoint.
         values: What the search chose, for TensorBoard.
-        stopper: May end the training early.
+        judged: May end the training early; see `StopHopeless`.
         cache_dir: Where `cache="file"` keeps decoded media.
 
     Returns:
@@ -76,6 +81,8 @@ def train_trial(
     preprocessing, pipelines = fitted_pipelines(
         Splits(train, validation, train[:0]), schema, settings, cache_dir
     )
+    task = preprocessing.task
+    stopper = StopHopeless(f"val_{task.watched}", task.main, judged)
     trained = train_and_judge(
         preprocessing,
         pipelines,

@@ -14,6 +14,7 @@ from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
+from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, A
             "train": fingerprint(splits.train, schema),
             "validation": fingerprint(splits.validation, schema),
         },
-        "kind": schema.target.kind,
+        "figure": task_class(schema.target).main_of(schema.target).key,
         "choices": choices,
         "first": first_values(config.space, choices, config.settings, schema),
     }

@@ -8,21 +8,21 @@ from typing import Any
 import optuna
 
 from mmkeras.studies.tuning.space import acting_values, with_values
-from mmkeras.studies.tuning.trial import StopHopeless, train_trial
+from mmkeras.studies.tuning.trial import train_trial
 from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
-from mmkeras.tasks import task_class
+from mmkeras.tasks import Figure
 
 JOURNAL = "journal.log"
 
 
-def open_study(folder: Path, kind: str) -> optuna.Study:
-    """The search's study, from its journal of JSON lines; `kind` is the target's."""
+def open_study(folder: Path, main: Figure) -> optuna.Study:
+    """The search's study, from its journal of JSON lines; `main` is the figure it searches by."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     journal = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
     return optuna.create_study(
         study_name="tune",
         storage=optuna.storages.JournalStorage(journal),
-        direction="maximize" if task_class(kind).main.higher_is_better else "minimize",
+        direction="maximize" if main.higher_is_better else "minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2),
         load_if_exists=True,
     )
@@ -33,12 +33,12 @@ def trial_folder(folder: Path, number: int) -> Path:
 
 
 def run_trial(
-    config: TuneConfig, kind: str, trial_id: int, number: int, values: dict[str, Any]
+    config: TuneConfig, main: Figure, trial_id: int, number: int, values: dict[str, Any]
 ) -> dict[str, Any]:
     """One trial's outcome (`train_trial`), or the `error` that it ended with."""
     rows = load_rows(config)
     splits, schema = rows.splits, rows.schema
-    trial = optuna.trial.Trial(open_study(config.folder, kind), trial_id)
+    trial = optuna.trial.Trial(open_study(config.folder, main), trial_id)
 
     def judge(epoch: int, value: float) -> bool:
         trial.report(value, step=epoch)
@@ -52,7 +52,7 @@ def run_trial(
             with_values(config.settings, values),
             trial_folder(config.folder, number),
             values=acting_values(values),
-            stopper=StopHopeless(f"val_{task_class(kind).main.key}", judge),
+            judged=judge,
             cache_dir=config.folder / "cache",
         )
     except Exception as error:  # Whatever settings break must not end the search.
