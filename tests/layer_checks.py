@@ -85,7 +85,9 @@ def check_config(layer):
     """The configuration is the constructor's arguments, and makes the same layer again."""
     config = layer.get_config()
     inherited = set(keras.layers.Layer().get_config())
-    constructor = set(inspect.signature(type(layer)).parameters) - {"kwargs"}
+    constructor = set()
+    for cls in type(layer).__mro__[: type(layer).__mro__.index(keras.layers.Layer)]:
+        constructor |= set(inspect.signature(cls).parameters) - {"args", "kwargs"}
     assert set(config) - inherited == constructor - inherited
     assert type(layer).from_config(config).get_config() == config
 

@@ -8,18 +8,18 @@ import keras
 from keras import layers, ops
 
 from mmkeras.decoders.parts.ctc_loss import CTCLoss, blank_where_padding, collapsed, needed_steps
-from mmkeras.decoders.parts.decoder import Decoder, no_label_smoothing
+from mmkeras.decoders.parts.decoder import TransformerDecoder, no_label_smoothing
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.parts.pieces import FIRST_PIECE, check_pieces
 from mmkeras.decoders.parts.prefix_beams import prefix_beams
 from mmkeras.decoders.parts.search import NEVER
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
+from mmkeras.encoders.transformer import TransformerLayers
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent
 from mmkeras.schema import Schema
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class CTCDecoder(Decoder):
+class CTCDecoder(TransformerDecoder):
     """Connectionist temporal classification over the tokens of one modality, its steps.
 
     With `X` the steps' tokens, `f` the fused vector, and `num_layers` self-attention layers over
@@ -37,13 +37,10 @@ class CTCDecoder(Decoder):
         vocabulary_size: One more than the largest id: pieces from 4.
         max_length: The longest text, in pieces, with an end.
         place: The index of the modality whose tokens are the steps.
-        dim: The width of `H`; a multiple of `num_heads`.
         num_layers: Transformer layers over all tokens; 0 for none.
-        num_heads: Their attention heads.
-        ff_dim: The inner width of their feed-forward parts.
-        dropout: Share of units that are dropped from `H`, and in the layers, in training.
         beams: How many texts the search for the likeliest keeps; 1 takes the likeliest piece of
             each step.
+        dim, num_heads, ff_dim, dropout: Of `H` and of those layers. See `TransformerDecoder`.
 
     Returns:
         Logits `(batch, steps, vocabulary_size)`. `answer` gives int32 `(batch, max_length)`: the
@@ -71,25 +68,15 @@ class CTCDecoder(Decoder):
         vocabulary_size: int,
         max_length: int,
         place: int = 0,
-        dim: int = 64,
         num_layers: int = 0,
-        num_heads: int = 4,
-        ff_dim: int = 128,
-        dropout: float = 0.0,
         beams: int = 1,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(num_layers=num_layers, **kwargs)
         self.vocabulary_size, self.max_length = check_pieces(
             "CTCDecoder", vocabulary_size, max_length
         )
         self.place = int(place)
-        self.dim = int(dim)
-        self.num_layers = int(num_layers)
-        self.num_heads = int(num_heads)
-        check_heads(self.dim, self.num_heads)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
         self.beams = _check_beams(beams)
 
     @classmethod
@@ -118,9 +105,7 @@ class CTCDecoder(Decoder):
         if self.num_layers:
             self.memory = Memory(self.dim, **common)
             self.memory.build(vector_shape, tokens_shape)
-            self.transformer = TransformerLayers(
-                self.num_heads, self.num_layers, self.ff_dim, self.dropout, **common
-            )
+            self.transformer = TransformerLayers(**self.layer_options)
             self.transformer.build(hidden)
         else:
             self.of_steps = layers.Dense(self.dim, **common)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from mmkeras.decoders.parts.decoder import Decoder, no_label_smoothing
+from mmkeras.decoders.parts.decoder import TransformerDecoder, no_label_smoothing
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.parts.steps import StepLoss, check_steps
-from mmkeras.encoders.transformer import TransformerLayers, check_heads
-from mmkeras.fusion.parts.cross_layer import CrossTransformerLayer
+from mmkeras.decoders.parts.transformer import DecoderLayers
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class SequenceDecoder(Decoder):
+class SequenceDecoder(TransformerDecoder):
     """Features step by step, and for each step whether the sequence goes on so far.
 
     With `M` the memory (the fused vector and all tokens, `Memory`) and `q_t` a learnt embedding
-    of each step, the steps look at the memory and at each other, layer after layer:
+    of each step, the steps look at each other and at the memory, layer after layer:
 
-        x = q + W f + b
-        x <- CrossTransformerLayer(x, M);  x <- TransformerLayers(x)
+        x = DecoderLayers(q + W f + b, M), not causal
         y_t = V x_t + c;  P(step t exists) = sigmoid(u x_t + d)
 
     All steps are given at once: no error of one step is carried to the next.
@@ -28,11 +26,8 @@ class SequenceDecoder(Decoder):
     Args:
         steps: The most steps of an answer.
         features: Features of a step.
-        dim: The width of a step; a multiple of `num_heads`.
-        num_heads: Attention heads.
-        num_layers: Pairs of layers.
-        ff_dim: The inner width of the feed-forward parts.
-        dropout: Share of units that are dropped after each part, in training.
+        dim, num_heads, num_layers, ff_dim, dropout: Of the steps and the layers over them. See
+            `TransformerDecoder`.
 
     Call arguments:
         vector, tokens, masks, present: See `mmkeras.decoders.Decoder`.
@@ -56,21 +51,10 @@ class SequenceDecoder(Decoder):
         self,
         steps: int,
         features: int,
-        dim: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        ff_dim: int = 128,
-        dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.steps, self.features = check_steps("SequenceDecoder", steps, features)
-        self.dim = int(dim)
-        self.num_heads = int(num_heads)
-        check_heads(self.dim, self.num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
 
     def build(self, vector_shape, tokens_shape):
         common = {"dtype": self.dtype_policy}
@@ -81,18 +65,9 @@ class SequenceDecoder(Decoder):
         self.queries = self.add_weight(
             shape=(self.steps, self.dim), initializer="random_normal", name="queries"
         )
-        steps_shape, keys_shape = (None, self.steps, self.dim), (None, None, self.dim)
-        options = {
-            "num_heads": self.num_heads,
-            "ff_dim": self.ff_dim,
-            "dropout": self.dropout,
-            **common,
-        }
-        self.looks = [CrossTransformerLayer(**options) for _ in range(self.num_layers)]
-        self.talks = [TransformerLayers(num_layers=1, **options) for _ in range(self.num_layers)]
-        for look, talk in zip(self.looks, self.talks, strict=True):
-            look.build(steps_shape, keys_shape)
-            talk.build(steps_shape)
+        steps_shape = (None, self.steps, self.dim)
+        self.transformer = DecoderLayers(causal=False, **self.layer_options)
+        self.transformer.build(steps_shape, (None, None, self.dim))
         self.last = layers.Dense(self.features, **common)
         self.last.build(steps_shape)
         self.exists = layers.Dense(1, activation="sigmoid", **common)
@@ -101,8 +76,7 @@ class SequenceDecoder(Decoder):
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
         memory, mask = self.memory(vector, tokens, masks, present)
         x = ops.cast(self.queries, self.compute_dtype) + ops.expand_dims(self.first(vector), 1)
-        for look, talk in zip(self.looks, self.talks, strict=True):
-            x = talk(look(x, memory, key_mask=mask, training=training), training=training)
+        x = self.transformer(x, memory, mask, training=training)
         return ops.concatenate([self.exists(x), self.last(x)], axis=-1)
 
     def loss(self, label_smoothing=0.0):

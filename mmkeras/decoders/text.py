@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops, random
 
-from mmkeras.decoders.parts.decoder import Decoder
+from mmkeras.decoders.parts.decoder import TransformerDecoder
 from mmkeras.decoders.parts.memory import Memory
 from mmkeras.decoders.parts.pieces import (
     PADDING,
@@ -18,12 +18,11 @@ from mmkeras.decoders.parts.pieces import (
 )
 from mmkeras.decoders.parts.search import drawn_of_top, write
 from mmkeras.decoders.parts.transformer import DecoderLayers
-from mmkeras.encoders.transformer import check_heads
 from mmkeras.fusion.parts.pooling import check_token_shapes
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
-class TextDecoder(Decoder):
+class TextDecoder(TransformerDecoder):
     """A transformer decoder over all modalities' tokens that writes a text.
 
     With `M` the memory (the fused vector and all tokens, `Memory`), `e` the pieces' embeddings and
@@ -40,18 +39,14 @@ class TextDecoder(Decoder):
         vocabulary_size: One more than the largest id: 0 is padding, 1 the start, 2 the end, 3 an
             unknown piece, which is never written.
         max_length: The longest text, in pieces, its end among them.
-        dim: The width of a step; a multiple of `num_heads`.
-        num_heads: Attention heads.
-        num_layers: Transformer layers.
-        ff_dim: The inner width of the feed-forward part.
-        dropout: Share of units that are dropped after the embedding and after each part, in
-            training.
         beams: How many continuations the search keeps; 1 takes the likeliest piece each time.
         length_penalty: A beam's log-probability is divided by `((5 + pieces) / 6)` to the power of
             this. 0 favours short texts.
         top_k: Draws each piece among so many of the likeliest, with one beam; 0 draws nothing.
         temperature: Of these draws: below 1 favours likely pieces.
         seed: Decides the draws; by default the global seed does.
+        dim, num_heads, num_layers, ff_dim, dropout: Of the steps and the layers over them; units
+            are dropped after the embedding and after each part. See `TransformerDecoder`.
 
     Call arguments:
         vector, tokens, masks, present: See `mmkeras.decoders.Decoder`.
@@ -87,11 +82,6 @@ class TextDecoder(Decoder):
         self,
         vocabulary_size: int,
         max_length: int,
-        dim: int = 64,
-        num_heads: int = 4,
-        num_layers: int = 2,
-        ff_dim: int = 128,
-        dropout: float = 0.0,
         beams: int = 1,
         length_penalty: float = 0.6,
         top_k: int = 0,
@@ -103,12 +93,6 @@ class TextDecoder(Decoder):
         self.vocabulary_size, self.max_length = check_pieces(
             "TextDecoder", vocabulary_size, max_length
         )
-        self.dim = int(dim)
-        self.num_heads = int(num_heads)
-        check_heads(self.dim, self.num_heads)
-        self.num_layers = int(num_layers)
-        self.ff_dim = int(ff_dim)
-        self.dropout = dropout
         self.beams = int(beams)
         self.length_penalty = float(length_penalty)
         self.top_k = int(top_k)
@@ -153,9 +137,7 @@ class TextDecoder(Decoder):
         self.embedding.build((None, None))
         self.places = layers.Embedding(self.max_length, self.dim, **common)
         self.places.build((None,))
-        self.transformer = DecoderLayers(
-            self.num_heads, self.num_layers, self.ff_dim, self.dropout, **common
-        )
+        self.transformer = DecoderLayers(**self.layer_options)
         self.transformer.build((None, None, self.dim), (None, None, self.dim))
         self.bias = self.add_weight(
             shape=(self.vocabulary_size,), initializer="zeros", name="piece_bias"

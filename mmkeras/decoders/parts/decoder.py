@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from mmkeras.encoders.configured_layer import ConfiguredLayer
+from mmkeras.encoders.transformer import check_heads
 from mmkeras.schema import Schema
 
 
@@ -112,6 +113,41 @@ class Decoder(ConfiguredLayer):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
         # Lengths are explicit, in the arrays.
         return None
+
+
+class TransformerDecoder(Decoder):
+    """A decoder with transformer layers over steps of `dim` numbers, or over all tokens.
+
+    Args:
+        dim: The width of a step; a multiple of `num_heads`.
+        num_heads: Attention heads.
+        num_layers: Transformer layers.
+        ff_dim: The inner width of their feed-forward parts.
+        dropout: Share of units that are dropped, in training.
+    """
+
+    def __init__(
+        self,
+        dim: int = 64,
+        num_heads: int = 4,
+        num_layers: int = 2,
+        ff_dim: int = 128,
+        dropout: float = 0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.dim = int(dim)
+        self.num_heads = int(num_heads)
+        check_heads(self.dim, self.num_heads)
+        self.num_layers = int(num_layers)
+        self.ff_dim = int(ff_dim)
+        self.dropout = dropout
+
+    @property
+    def layer_options(self) -> dict[str, Any]:
+        """Constructor arguments of `TransformerLayers` and `DecoderLayers`."""
+        names = ("num_heads", "num_layers", "ff_dim", "dropout")
+        return {**{name: getattr(self, name) for name in names}, "dtype": self.dtype_policy}
 
 
 def no_label_smoothing(decoder: Any, label_smoothing: float) -> None:

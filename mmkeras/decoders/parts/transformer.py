@@ -15,7 +15,8 @@ from mmkeras.encoders.configured_layer import ConfiguredLayer
 class DecoderLayers(ConfiguredLayer):
     """A transformer decoder's layers over steps that are embedded already.
 
-    In each layer every step attends to itself and to the steps before it, then to the memory `M`:
+    In each layer every step attends to itself and to the steps before it (to all without
+    `causal`), then to the memory `M`:
 
         x <- x + Attention(Norm(x), Norm(x)[up to this step])
         x <- x + Attention(Norm(x), M)
@@ -30,6 +31,7 @@ class DecoderLayers(ConfiguredLayer):
         num_layers: Transformer layers.
         ff_dim: The inner width of the feed-forward part.
         dropout: Share of units that are dropped from the steps and after each part, in training.
+        causal: Whether steps see none after themselves; without, there is no `step`.
 
     Call arguments:
         steps: `(batch, steps, dim)`.
@@ -59,6 +61,7 @@ class DecoderLayers(ConfiguredLayer):
         num_layers: int = 2,
         ff_dim: int = 128,
         dropout: float = 0.0,
+        causal: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -66,6 +69,7 @@ class DecoderLayers(ConfiguredLayer):
         self.num_layers = int(num_layers)
         self.ff_dim = int(ff_dim)
         self.dropout = dropout
+        self.causal = causal
 
     def build(self, steps_shape, memory_shape):
         steps_shape = tuple(steps_shape)
@@ -89,11 +93,12 @@ class DecoderLayers(ConfiguredLayer):
     def call(self, steps, memory, memory_mask, training=None, return_weights=False):
         places = ops.arange(ops.shape(steps)[1], dtype="int32")
         before = ops.expand_dims(places, axis=0) <= ops.expand_dims(places, axis=1)
+        seen = before if self.causal else ops.ones_like(before)
         there = memory_mask[:, None, None, :]
         x, looks = self.drop(steps), []
         for i in range(self.num_layers):
             normed = self.norms[3 * i](x)
-            x = x + self.drop(self.attentions[i](normed, normed, before)[0])
+            x = x + self.drop(self.attentions[i](normed, normed, seen)[0])
             crossed, weights = self.crossings[i](self.norms[3 * i + 1](x), memory, there)
             x = x + self.drop(crossed)
             x = x + self.drop(self._forward(i, x))
