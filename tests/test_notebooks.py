@@ -23,6 +23,7 @@ def test_there_are_notebooks():
         "02_your_own_data",
         "03_audio_and_images",
         "04_do_my_modalities_help",
+        "05_from_one_modality_to_another",
         "06_without_labels",
     ]
 

@@ -54,13 +54,19 @@ def test_validation_rows_are_looked_at_too():
         fit(model, pipeline, long, TrainingSettings(epochs=1), seed=0)
 
 
-def test_nothing_is_refused_where_texts_fit_or_need_no_steps():
+def test_nothing_is_refused_where_texts_fit_to_the_step_or_need_none():
     model, pipeline = built(["aabbcc", "ab"], [9, 3], strides=1)
     refuse_too_few_steps(model, decoder_layer(model), pipeline)
+    model, pipeline = built(["aabbcc", "ab"], [8, 3], strides=1)
+    with pytest.raises(ValueError, match="needs 9 steps, and 'speech' has 8"):
+        refuse_too_few_steps(model, decoder_layer(model), pipeline)
     model, pipeline = built(["abababab", "ab"], [2, 2], decoder="text")
+    assert decoder_layer(model).needed_tokens(pipeline.targets) is None
     refuse_too_few_steps(model, decoder_layer(model), pipeline)
 
 
-def test_rows_without_the_modality_are_not_refused():
-    model, pipeline = built(["ab", "abc", "ab"], [8, None, 8], presence=True)
-    refuse_too_few_steps(model, decoder_layer(model), pipeline)
+def test_of_rows_with_and_without_the_modality_only_the_first_are_refused():
+    model, pipeline = built(["ab", "abc", "abcd"], [8, None, 4], presence=True)
+    with pytest.raises(ValueError, match="1 target text") as refused:
+        refuse_too_few_steps(model, decoder_layer(model), pipeline)
+    assert "'u2'" in str(refused.value) and "'u1'" not in str(refused.value)

@@ -23,13 +23,12 @@ How to cite: V. Zhou, easy-VQA, https://github.com/vzhou842/easy-VQA, 2019.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha256, provided_dir
+from mmkeras.data.download import files_folder, many_files_folder
 from mmkeras.schema import Image, Label, Schema, Text
 
 _SOURCE = (
@@ -63,11 +62,14 @@ def load() -> tuple[pd.DataFrame, Schema]:
         ValueError: A file is not the one that it should be.
         ConnectionError: Nothing is there and the network is not either.
     """
-    folder = provided_dir("easy_vqa")
-    if folder is None:
-        folder = _download(cache_dir("easy_vqa"))
-    else:
-        _check_complete(folder)
+    folder = files_folder("easy_vqa", _SOURCE, _SHA256)
+    many_files_folder(
+        "easy_vqa",
+        _SOURCE,
+        _pictures(folder),
+        sha256=_PICTURES_SHA256,
+        description="easy-VQA pictures",
+    )
     rows = [
         {
             "picture": str(folder / _picture(split, image)),
@@ -99,34 +101,3 @@ def _pictures(folder: Path) -> list[str]:
     return sorted(
         {_picture(split, image) for split in SPLITS for *_, image in _questions(folder, split)}
     )
-
-
-def _check_complete(folder: Path) -> None:
-    missing = [name for name in _SHA256 if not (folder / name).is_file()]
-    if not missing:
-        missing = [name for name in _pictures(folder) if not (folder / name).is_file()]
-    if missing:
-        more = ", ..." if len(missing) > 5 else ""
-        raise FileNotFoundError(
-            f"{folder} lacks {len(missing):,} files: {', '.join(missing[:5])}{more}. Complete the "
-            "folder, or unset MMKERAS_DATA to download the data set."
-        )
-
-
-def pictures_sha256(folder: Path) -> str:
-    """One hash for all pictures: of the sorted lines "split/images/name sha256"."""
-    lines = (f"{name} {file_sha256(folder / name)}\n" for name in _pictures(folder))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _download(folder: Path) -> Path:
-    for name, sha256 in _SHA256.items():
-        fetch_file(f"{_SOURCE}/{name}", folder / name, sha256)
-    fetch_files(_SOURCE, _pictures(folder), folder, description="easy-VQA pictures")
-    got = pictures_sha256(folder)
-    if got != _PICTURES_SHA256:
-        raise ValueError(
-            f"The pictures in {folder} are not the ones they should be (sha256 {got}, expected "
-            f"{_PICTURES_SHA256}). Remove that folder and run again."
-        )
-    return folder

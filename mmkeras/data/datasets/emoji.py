@@ -20,13 +20,12 @@ https://github.com/github/gemoji.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from mmkeras.data.download import cache_dir, fetch_file, fetch_files, file_sha256, provided_dir
+from mmkeras.data.download import files_folder, many_files_folder, provided_dir
 from mmkeras.schema import Image, Label, Schema, Text
 
 _GEMOJI = "https://raw.githubusercontent.com/github/gemoji/5476a66d2794e0d1551b1f96e449afc72e9f7bec"
@@ -63,12 +62,22 @@ def load(aliases: bool = False) -> tuple[pd.DataFrame, Schema]:
         ValueError: A file is not the one that it should be.
         ConnectionError: Nothing is there and the network is not either.
     """
-    folder = provided_dir("emoji")
-    if folder is None:
-        folder = _download(cache_dir("emoji"))
+    folder = files_folder("emoji", f"{_GEMOJI}/db", {"emoji.json": _JSON_SHA256})
+    entries = _read_entries(folder)
+    pictures = folder / "png72"
+    if provided_dir("emoji") is None:
+        # All of noto-emoji's names leave the style mark out; the other spelling is for other
+        # sources.
+        pictures = many_files_folder(
+            "emoji/png72",
+            f"{NOTO}/png/72",
+            [file_names(entry["emoji"])[1] for entry in entries],
+            sha256=_PICTURES_SHA256,
+            description="emoji pictures",
+        )
     rows, missing = [], []
-    for entry in _read_entries(folder):
-        path = _picture(entry["emoji"], folder / "png72")
+    for entry in entries:
+        path = _picture(entry["emoji"], pictures)
         if path is None:
             missing.append(entry["emoji"])
             continue
@@ -87,7 +96,7 @@ def load(aliases: bool = False) -> tuple[pd.DataFrame, Schema]:
     if missing:
         names = ", ".join(file_names(emoji)[1] for emoji in missing[:5])
         raise FileNotFoundError(
-            f"{folder / 'png72'} lacks the pictures of {len(missing):,} emoji: {names}, ... "
+            f"{pictures} lacks the pictures of {len(missing):,} emoji: {names}, ... "
             "Complete the folder, or unset MMKERAS_DATA to download the data set."
         )
     schema = Schema([Image("image"), Text("text")], Label("category"), id="emoji")
@@ -111,36 +120,10 @@ def _picture(emoji: str, folder: Path) -> Path | None:
 
 
 def _read_entries(folder: Path) -> list[dict]:
-    path = folder / "emoji.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{folder} has no emoji.json. Complete the folder, or unset MMKERAS_DATA to download "
-            "the data set."
-        )
-    entries = json.loads(path.read_text(encoding="utf-8"))
+    entries = json.loads((folder / "emoji.json").read_text(encoding="utf-8"))
     return [entry for entry in entries if not is_spelt_flag(entry["emoji"])]
 
 
 def is_spelt_flag(emoji: str) -> bool:
     """Whether an emoji is the flag of a country or region, which is spelt with letters."""
     return any(ord(character) in letters for character in emoji for letters in _FLAG_LETTERS)
-
-
-def pictures_sha256(paths: list[Path]) -> str:
-    """One hash for many files: of the sorted lines "name sha256"."""
-    lines = sorted(f"{path.name} {file_sha256(path)}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _download(folder: Path) -> Path:
-    fetch_file(f"{_GEMOJI}/db/emoji.json", folder / "emoji.json", _JSON_SHA256)
-    # All of noto-emoji's names leave the style mark out; the other spelling is for other sources.
-    names = [file_names(entry["emoji"])[1] for entry in _read_entries(folder)]
-    paths = fetch_files(f"{NOTO}/png/72", names, folder / "png72", description="emoji pictures")
-    got = pictures_sha256(paths)
-    if got != _PICTURES_SHA256:
-        raise ValueError(
-            f"The pictures in {folder / 'png72'} are not the ones they should be (sha256 {got}, "
-            f"expected {_PICTURES_SHA256}). Remove that folder and run again."
-        )
-    return folder

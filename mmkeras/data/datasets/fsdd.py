@@ -17,7 +17,6 @@ How to cite: Z. Jackson et al., Free Spoken Digit Dataset, https://doi.org/10.52
 
 from __future__ import annotations
 
-import hashlib
 import wave
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.download import cache_dir, fetch_files, file_sha256, provided_dir
+from mmkeras.data.download import many_files_folder
 from mmkeras.schema import Audio, Label, Schema
 
 _SOURCE = (
@@ -87,7 +86,13 @@ def recordings() -> list[Recording]:
         for speaker in SPEAKERS
         for index in range(PER_DIGIT)
     ]
-    folder = _folder([name for name, *_ in names])
+    folder = many_files_folder(
+        "fsdd/recordings",
+        _SOURCE,
+        [name for name, *_ in names],
+        sha256=_RECORDINGS_SHA256,
+        description="spoken digits",
+    )
     return [Recording(folder / name, *values) for name, *values in names]
 
 
@@ -108,35 +113,3 @@ def read_recording(path: Path) -> np.ndarray:
             f"{path} should have {RATE} Hz, 1 channel and 2 bytes per sample. Received: {form}."
         )
     return samples.astype(np.int16, copy=False)
-
-
-def _folder(names: list[str]) -> Path:
-    provided = provided_dir("fsdd")
-    if provided is None:
-        return _download(cache_dir("fsdd") / "recordings", names)
-    folder = provided / "recordings"
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder} lacks {len(missing):,} of {len(names):,} recordings: "
-            f"{', '.join(missing[:5])}, ... Complete the folder, or unset MMKERAS_DATA to download "
-            "the data set."
-        )
-    return folder
-
-
-def recordings_sha256(paths: list[Path]) -> str:
-    """One hash for many files: of the sorted lines "name sha256"."""
-    lines = sorted(f"{path.name} {file_sha256(path)}\n" for path in paths)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _download(folder: Path, names: list[str]) -> Path:
-    paths = fetch_files(_SOURCE, names, folder, description="spoken digits")
-    got = recordings_sha256(paths)
-    if got != _RECORDINGS_SHA256:
-        raise ValueError(
-            f"The recordings in {folder} are not the ones they should be (sha256 {got}, expected "
-            f"{_RECORDINGS_SHA256}). Remove that folder and run again."
-        )
-    return folder

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from mmkeras.data.datasets import easy_vqa, load_dataset
-from mmkeras.data.download import file_sha256, provided_dir
+from mmkeras.data.download import file_sha256, files_sha256, provided_dir
 from mmkeras.data.tables.splits import split_officially
 from mmkeras.schema import Image, Text
 
@@ -68,10 +68,10 @@ def test_validation_rows_share_no_picture_with_training_rows(folder):
 
 def test_an_incomplete_folder_names_what_is_missing(folder):
     (folder / "test" / "images" / "1.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks 1 files: test/images/1\.png\. Complete"):
+    with pytest.raises(FileNotFoundError, match=r"lacks test/images/1\.png\. Complete"):
         load_dataset("easy_vqa")
     (folder / "train" / "questions.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"lacks 1 files: train/questions\.json\."):
+    with pytest.raises(FileNotFoundError, match=r"lacks train/questions\.json\."):
         load_dataset("easy_vqa")
 
 
@@ -91,7 +91,9 @@ def server(monkeypatch, tmp_path):
         monkeypatch.setattr(easy_vqa, "_SOURCE", f"http://127.0.0.1:{httpd.server_port}")
         hashes = {name: file_sha256(root / name) for name in easy_vqa._SHA256}
         monkeypatch.setattr(easy_vqa, "_SHA256", hashes)
-        monkeypatch.setattr(easy_vqa, "_PICTURES_SHA256", easy_vqa.pictures_sha256(root))
+        monkeypatch.setattr(
+            easy_vqa, "_PICTURES_SHA256", files_sha256(root, easy_vqa._pictures(root))
+        )
         monkeypatch.delenv("MMKERAS_DATA", raising=False)
         monkeypatch.setenv("MMKERAS_CACHE", str(tmp_path / "cache"))
         yield root
@@ -120,7 +122,7 @@ def test_changed_files_at_the_source_are_refused(server, monkeypatch):
 def test_the_real_files_are_the_pinned_ones():
     folder = provided_dir("easy_vqa")
     assert {name: file_sha256(folder / name) for name in easy_vqa._SHA256} == easy_vqa._SHA256
-    assert easy_vqa.pictures_sha256(folder) == easy_vqa._PICTURES_SHA256
+    assert files_sha256(folder, easy_vqa._pictures(folder)) == easy_vqa._PICTURES_SHA256
     table, _ = load_dataset("easy_vqa")
     assert table["split"].value_counts().to_dict() == {"train": 38575, "test": 9673}
     by_split = table.groupby("split")

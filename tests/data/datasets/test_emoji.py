@@ -7,7 +7,7 @@ import PIL.Image
 import pytest
 
 from mmkeras.data.datasets import emoji, load_dataset
-from mmkeras.data.download import file_sha256
+from mmkeras.data.download import file_sha256, files_sha256
 
 ENTRIES = [
     ("😀", "grinning face", "Smileys & Emotion", ["smile"], ["grinning_face"]),
@@ -62,7 +62,7 @@ def test_an_incomplete_folder_names_what_is_missing(folder):
     with pytest.raises(FileNotFoundError, match=r"pictures of 1 emoji: emoji_u1f600\.png"):
         load_dataset("emoji")
     (folder / "emoji.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no emoji\.json"):
+    with pytest.raises(FileNotFoundError, match=r"lacks emoji\.json"):
         load_dataset("emoji")
 
 
@@ -87,11 +87,12 @@ def server(folder, monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{httpd.server_port}"
-        pictures = sorted((root / "png" / "72").iterdir())
+        names = [path.name for path in (root / "png" / "72").iterdir()]
+        right = files_sha256(root / "png" / "72", names)
         monkeypatch.setattr(emoji, "_GEMOJI", address)
         monkeypatch.setattr(emoji, "NOTO", address)
         monkeypatch.setattr(emoji, "_JSON_SHA256", file_sha256(root / "db" / "emoji.json"))
-        monkeypatch.setattr(emoji, "_PICTURES_SHA256", emoji.pictures_sha256(pictures))
+        monkeypatch.setattr(emoji, "_PICTURES_SHA256", right)
         monkeypatch.delenv("MMKERAS_DATA")
         monkeypatch.setenv("MMKERAS_CACHE", str(tmp_path / "cache"))
         yield root
@@ -128,7 +129,8 @@ def test_the_real_data_set():
         "Flags": 8,
     }
     paths = [Path(path) for path in table["image"]]
-    assert emoji.pictures_sha256(paths) == emoji._PICTURES_SHA256
+    names = [path.name for path in paths]
+    assert files_sha256(paths[0].parent, names) == emoji._PICTURES_SHA256
     assert file_sha256(paths[0].parents[1] / "emoji.json") == emoji._JSON_SHA256
     # A download asks for the very names that are used.
-    assert [path.name for path in paths] == [emoji.file_names(e)[1] for e in table["emoji"]]
+    assert names == [emoji.file_names(e)[1] for e in table["emoji"]]
