@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmkeras.data.media.hidden_runs import hidden_runs
+
 
 def add_noise(
     waves: tf.Tensor, seed: tf.Tensor, snr_db_low: float, spread_db: float = 30.0
@@ -93,19 +95,11 @@ def mask_spectrograms(
     batch, frames, width = tf.unstack(tf.shape(features))
     time_seed, band_seed = tf.unstack(tf.random.split(seed, 2))
     if time_masks:
-        hidden = _masks(batch, frames, time_seed, time_masks, time_mask)
+        sizes = tf.fill((batch,), frames)
+        hidden = hidden_runs(sizes, frames, time_seed, time_masks, time_mask)
         features = tf.where(hidden[:, :, tf.newaxis], 0.0, features)
     if band_masks:
-        hidden = _masks(batch, width // (1 + deltas), band_seed, band_masks, band_mask)
+        bands = width // (1 + deltas)
+        hidden = hidden_runs(tf.fill((batch,), bands), bands, band_seed, band_masks, band_mask)
         features = tf.where(tf.tile(hidden, (1, 1 + deltas))[:, tf.newaxis], 0.0, features)
     return features
-
-
-def _masks(batch: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, count: int, share: float):
-    """Booleans, `(batch, size)`: the places that any of `count` masks hides."""
-    draws = tf.random.stateless_uniform((2, batch, count, 1), seed)
-    size_float = tf.cast(size, tf.float32)
-    widths = tf.floor(draws[0] * (tf.floor(share * size_float) + 1))
-    starts = tf.floor(draws[1] * (size_float - widths + 1))
-    places = tf.range(size_float)
-    return tf.reduce_any((places >= starts) & (places < starts + widths), axis=1)
