@@ -95,7 +95,9 @@ def test_shares_are_shares(name):
 
 
 def test_labels_per_step_refuse_stretched_steps():
-    frame = pd.DataFrame({"motion": [np.ones((3, 2)), np.eye(2)], "moves": [["a", "b", "a"], ["b", "a"]]})
+    frame = pd.DataFrame(
+        {"motion": [np.ones((3, 2)), np.eye(2)], "moves": [["a", "b", "a"], ["b", "a"]]}
+    )
     schema = Schema([Sequence("motion")], StepLabels("moves"))
     fitted = fit_preprocessing(frame, schema, {"motion": SequenceSettings(speed=0.1)})
     with pytest.raises(ValueError, match="set `speed` of 'motion' to 0"):
