@@ -55,7 +55,9 @@ class AudioSettings:
         deltas: 1 appends the features' slopes over time, 2 also the slopes' slopes.
         scaling: `"standardize"` (to the training sounds' mean 0 and standard deviation 1, by
             band) or `"none"`.
-        shift: Augmentation, training only: largest move in time, in seconds.
+        speed: Augmentation, training only: each sound is played slower or faster by up to this
+            share, as by another voice; of a slower one the end is lost that goes beyond `seconds`.
+        shift: Augmentation: largest move in time, in seconds.
         noise_snr: Augmentation: white noise with a signal-to-noise ratio drawn between this and
             30 dB above it, in decibels; `None` for none.
         time_masks: Augmentation: how many stretches of time are hidden (SpecAugment).
@@ -76,6 +78,7 @@ class AudioSettings:
     coefficients: int = 20
     deltas: int = 0
     scaling: str = "standardize"
+    speed: float = 0.0
     shift: float = 0.0
     noise_snr: float | None = None
     time_masks: int = 0
@@ -95,7 +98,7 @@ class AudioSettings:
         for name in ("low_hz", "high_hz", "shift", "time_masks", "band_masks", "fft_length"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
-        for name in ("time_mask", "band_mask"):
+        for name in ("speed", "time_mask", "band_mask"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
         longest = self.hop_samples if self.seconds is None else self.samples
@@ -218,6 +221,7 @@ class AudioPreprocessor:
             add_noise,
             mask_spectrograms,
             shift_sounds,
+            stretch_sounds,
         )
         from mmkeras.data.media.sounds.spectrogram import sound_features
         from mmkeras.data.sources import NOT_PADDING
@@ -228,7 +232,9 @@ class AudioPreprocessor:
 
         def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
             waves = tf.cast(decoded, tf.float32) * (1 / 32768.0)
-            seeds = [None] * 3 if seed is None else [fold_in(seed, place) for place in range(3)]
+            seeds = [None] * 4 if seed is None else [fold_in(seed, place) for place in range(4)]
+            if seed is not None and settings.speed:
+                waves = stretch_sounds(waves, seeds[3], settings.speed)
             if seed is not None and settings.shift:
                 waves = shift_sounds(waves, seeds[0], round(settings.shift * settings.rate))
             if seed is not None and settings.noise_snr is not None:

@@ -226,8 +226,8 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
 
         if rows.padded_steps is not None and fitted.settings.speed:
             raise ValueError(
-                f"Labels per step belong to the steps as they are: set `speed` of {modality.name!r} "
-                f"to 0. Received: speed={fitted.settings.speed}."
+                "Labels per step belong to the steps as they are: set `speed` of "
+                f"{modality.name!r} to 0. Received: speed={fitted.settings.speed}."
             )
         values = [store.values[position] for position in rows.positions]
         lengths = np.array([len(value) for value in values])

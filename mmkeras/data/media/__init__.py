@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "add_noise": "sounds.augment_sound",
         "mask_spectrograms": "sounds.augment_sound",
         "shift_sounds": "sounds.augment_sound",
+        "stretch_sounds": "sounds.augment_sound",
         "mask_sequences": "augment_sequence",
         "stretch_sequences": "augment_sequence",
         "read_frames": "video",

@@ -102,6 +102,7 @@ def test_labels_per_step_refuse_stretched_steps():
     fitted = fit_preprocessing(frame, schema, {"motion": SequenceSettings(speed=0.1)})
     with pytest.raises(ValueError, match="set `speed` of 'motion' to 0"):
         Pipeline(frame, fitted).evaluate()
+    frame["moves"] = ["a", "b"]
     schema = Schema([Sequence("motion")], Label("moves"))
     fitted = fit_preprocessing(frame, schema, {"motion": SequenceSettings(speed=0.1)})
     assert len(list(Pipeline(frame, fitted).evaluate())) == 1
