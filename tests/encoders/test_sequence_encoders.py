@@ -23,6 +23,7 @@ ENCODERS = {
     "bidirectional": (lambda: RecurrentEncoder(units=3), 7, 6),
     "convolutions": (lambda: RecurrentEncoder(units=3, filters=(4, 6), strides=(3, 1)), 3, 6),
     "tcn": (lambda: TCN(filters=(4, 6, 6), dropout=0.1), 7, 6),
+    "tcn_normalized": (lambda: TCN(filters=(4, 6), strides=2, normalize=True), 2, 6),
     "tcn_causal": (lambda: TCN(filters=(4, 4), kernel_size=2, causal=True), 7, 4),
     "tcn_even": (lambda: TCN(filters=(4,), kernel_size=4, dilations=False), 7, 4),
     "tcn_strides": (lambda: TCN(filters=(4, 6), strides=2), 2, 6),
