@@ -54,7 +54,7 @@ class AudioSettings:
         coefficients: How many coefficients `"mfcc"` keeps.
         deltas: 1 appends the features' slopes over time, 2 also the slopes' slopes.
         scaling: `"standardize"` (to the training sounds' mean 0 and standard deviation 1, by
-            band) or `"none"`.
+            band), `"each"` (to each sound's own, of spectrograms and log-mel energies) or `"none"`.
         speed: Augmentation, training only: each sound is played slower or faster by up to this
             share, as by another voice; of a slower one the end is lost that goes beyond `seconds`.
         shift: Augmentation: largest move in time, in seconds.
@@ -89,7 +89,7 @@ class AudioSettings:
     def __post_init__(self):
         choices = ("waveform", "spectrogram", "log_mel", "mfcc")
         check_choice("AudioSettings", "features", self.features, choices)
-        check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "none"))
+        check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "each", "none"))
         check_choice("AudioSettings", "deltas", self.deltas, (0, 1, 2))
         for name in ("rate", "seconds", "window", "hop", "mel_bands", "coefficients"):
             value = getattr(self, name)
@@ -129,6 +129,11 @@ class AudioSettings:
             )
         if self.features == "waveform" and (self.deltas or self.time_masks or self.band_masks):
             raise ValueError("`deltas` and masks are for spectrograms, not for waveforms.")
+        if self.scaling == "each" and (self.features in ("waveform", "mfcc") or self.deltas):
+            raise ValueError(
+                "scaling='each' is for spectrograms and log-mel energies without slopes. Received: "
+                f"features={self.features!r} and deltas={self.deltas}."
+            )
 
     @property
     def samples(self) -> int:
@@ -190,7 +195,7 @@ class AudioPreprocessor:
         kind = AudioKind()
         column = _drawn(frame[modality.column])
         settings = kind.with_length(settings, column)
-        if settings.scaling == "none":
+        if settings.scaling != "standardize":
             return cls(settings)
         # Imports TensorFlow, which tables without sounds need not wait for.
         from mmkeras.data.media.decoded import keep_with
@@ -223,7 +228,7 @@ class AudioPreprocessor:
             shift_sounds,
             stretch_sounds,
         )
-        from mmkeras.data.media.sounds.spectrogram import sound_features
+        from mmkeras.data.media.sounds.spectrogram import scale_each, sound_features
         from mmkeras.data.sources import NOT_PADDING
 
         settings, fold_in = self.settings, tf.random.experimental.stateless_fold_in
@@ -240,6 +245,8 @@ class AudioPreprocessor:
             if seed is not None and settings.noise_snr is not None:
                 waves = add_noise(waves, seeds[1], settings.noise_snr)
             features = (sound_features(waves, settings) - mean) / deviation
+            if settings.scaling == "each":
+                features = scale_each(features)
             if seed is not None and (settings.time_masks or settings.band_masks):
                 features = mask_spectrograms(
                     features,
