@@ -33,9 +33,10 @@ class TemporalConvEncoder(ConfiguredLayer):
         y = relu(x + F(x)),  F = drop relu conv drop relu conv
 
     with a convolution of one step on `x` where its width or length changes. Block `i` reads every
-    `2 ** i`-th step, so that what a token sees doubles with each block. Unlike in the paper, no
-    weight is normalised. Padding works like the zeros beyond a sequence's ends: it is put to zero
-    again before every convolution, since biases would otherwise leak out of it.
+    `2 ** i`-th step, so that what a token sees doubles with each block. The paper normalises
+    weights; here, if anything, each step's channels are, between convolution and ReLU. Padding
+    works like the zeros beyond a sequence's ends: it is put to zero again before every
+    convolution, since biases would otherwise leak out of it.
 
     Args:
         filters: The number of channels of each block; as many blocks as numbers.
@@ -47,6 +48,8 @@ class TemporalConvEncoder(ConfiguredLayer):
             `kernel_size`, so that no step goes unread.
         causal: Whether a token sees nothing after the first of its steps.
         dropout: Share of whole channels that are dropped after each convolution, in training.
+        normalize: Whether layers are normalised (`keras.layers.LayerNormalization`). Deep stacks
+            then learn in far fewer epochs.
 
     Call arguments:
         inputs: Floats `(batch, steps, features)`; a step of zeros alone is padding.
@@ -66,6 +69,7 @@ class TemporalConvEncoder(ConfiguredLayer):
     References:
         - [Bai, Kolter and Koltun, 2018](https://arxiv.org/abs/1803.01271)
         - [van den Oord et al., 2016](https://arxiv.org/abs/1609.03499) (dilation over waveforms)
+        - [Ba et al., 2016](https://arxiv.org/abs/1607.06450) (normalisation of a layer)
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class TemporalConvEncoder(ConfiguredLayer):
         strides: int | Sequence[int] = 1,
         causal: bool = False,
         dropout: float = 0.0,
+        normalize: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -98,6 +103,7 @@ class TemporalConvEncoder(ConfiguredLayer):
             )
         self.causal = causal
         self.dropout = dropout
+        self.normalize = normalize
 
     def build(self, input_shape):
         check_sequences("TemporalConvEncoder", input_shape)
@@ -111,6 +117,7 @@ class TemporalConvEncoder(ConfiguredLayer):
                 strides=strides,
                 causal=self.causal,
                 dropout=self.dropout,
+                normalize=self.normalize,
                 name=f"block_{index}",
                 dtype=self.dtype_policy,
             )
@@ -144,10 +151,12 @@ class TemporalConvEncoder(ConfiguredLayer):
 
 
 class _ResidualBlock(layers.Layer):
-    def __init__(self, filters, kernel_size, dilation, strides, causal, dropout, **kwargs):
+    def __init__(
+        self, filters, kernel_size, dilation, strides, causal, dropout, normalize, **kwargs
+    ):
         super().__init__(**kwargs)
         common = {"data_format": "channels_last", "dtype": self.dtype_policy}
-        conv = {"kernel_initializer": "he_normal", "activation": "relu", **common}
+        conv = {"kernel_initializer": "he_normal", **common}
         self.causal = causal
         # Frameworks have no convolution with strides and dilation both.
         dilations = (dilation if strides == 1 else 1, dilation)
@@ -159,6 +168,9 @@ class _ResidualBlock(layers.Layer):
         # Reads the steps that `call` leaves: TensorFlow crashes on CPUs in the gradient of a
         # convolution of one step with strides over one channel.
         self.shortcut = layers.Conv1D(filters, 1, **common)
+        self.norms = [
+            layers.LayerNormalization(dtype=self.dtype_policy) for _ in range(2 * normalize)
+        ]
         self.drop = layers.SpatialDropout1D(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape):
@@ -166,15 +178,20 @@ class _ResidualBlock(layers.Layer):
         self.has_shortcut = self.first.strides[0] > 1 or input_shape[-1] != after[-1]
         self.first.build(input_shape)
         self.second.build(after)
+        for norm in self.norms:
+            norm.build(after)
         if self.has_shortcut:
             self.shortcut.build(input_shape)
 
     def call(self, x, real, real_after, training=None):
         x = zero_padding(x, real)
-        y = zero_padding(self.drop(self.first(self._pad(x, 0))), real_after)
-        y = self.drop(self.second(self._pad(y, 1)))
+        y = zero_padding(self._activated(self.first(self._pad(x, 0)), 0), real_after)
+        y = self._activated(self.second(self._pad(y, 1)), 1)
         x = self.shortcut(x[:, :: self.first.strides[0]]) if self.has_shortcut else x
         return zero_padding(ops.relu(x + y), real_after)
+
+    def _activated(self, y, index: int):
+        return self.drop(ops.relu(self.norms[index](y) if self.norms else y))
 
     def _pad(self, x, index: int):
         before = self.reaches[index] if self.causal else self.reaches[index] // 2

@@ -61,7 +61,7 @@ class SpeechConfig:
     split_seed: int = 0
     beams: int = 16
     weights: tuple[float, ...] = (0.3, 0.6, 1.0)
-    bonuses: tuple[float, ...] = (0.0, 0.5)
+    bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     workers: int = 1
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)

@@ -122,5 +122,6 @@ def languages(task: TextTask, targets: np.ndarray, order: int = 5) -> dict[str, 
     }
     [separator] = task.pieces.ids(" ") if task.chosen.pieces == "characters" else [size]
     if separator < size:
-        found["words by frequency"] = WordLanguage(texts, size, separator, unknown=_UNKNOWN)
+        for name, words in (("words by frequency", 1), ("words by the one before", 2)):
+            found[name] = WordLanguage(texts, size, separator, words, unknown=_UNKNOWN)
     return found

@@ -76,9 +76,10 @@ def test_each_search_is_a_row_and_the_sounds_are_understood(config, result):
         "beam",
         "beam, characters by 4 before",
         "beam, words by frequency",
+        "beam, words by the one before",
     ]
     assert (result["character errors"] < 0.2).all()
-    assert result["weight"].isna().tolist() == [True, True, False, False]
+    assert result["weight"].isna().tolist() == [True, True, False, False, False]
     stored = pd.read_csv(config.out / "searches.csv")
     pd.testing.assert_frame_equal(stored, result, check_dtype=False)
     summary = (config.out / "summary.md").read_text()

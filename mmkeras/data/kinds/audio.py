@@ -54,8 +54,10 @@ class AudioSettings:
         coefficients: How many coefficients `"mfcc"` keeps.
         deltas: 1 appends the features' slopes over time, 2 also the slopes' slopes.
         scaling: `"standardize"` (to the training sounds' mean 0 and standard deviation 1, by
-            band) or `"none"`.
-        shift: Augmentation, training only: largest move in time, in seconds.
+            band), `"each"` (to each sound's own, of spectrograms and log-mel energies) or `"none"`.
+        speed: Augmentation, training only: each sound is played slower or faster by up to this
+            share, as by another voice; of a slower one the end is lost that goes beyond `seconds`.
+        shift: Augmentation: largest move in time, in seconds.
         noise_snr: Augmentation: white noise with a signal-to-noise ratio drawn between this and
             30 dB above it, in decibels; `None` for none.
         time_masks: Augmentation: how many stretches of time are hidden (SpecAugment).
@@ -76,6 +78,7 @@ class AudioSettings:
     coefficients: int = 20
     deltas: int = 0
     scaling: str = "standardize"
+    speed: float = 0.0
     shift: float = 0.0
     noise_snr: float | None = None
     time_masks: int = 0
@@ -86,7 +89,7 @@ class AudioSettings:
     def __post_init__(self):
         choices = ("waveform", "spectrogram", "log_mel", "mfcc")
         check_choice("AudioSettings", "features", self.features, choices)
-        check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "none"))
+        check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "each", "none"))
         check_choice("AudioSettings", "deltas", self.deltas, (0, 1, 2))
         for name in ("rate", "seconds", "window", "hop", "mel_bands", "coefficients"):
             value = getattr(self, name)
@@ -95,7 +98,7 @@ class AudioSettings:
         for name in ("low_hz", "high_hz", "shift", "time_masks", "band_masks", "fft_length"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
-        for name in ("time_mask", "band_mask"):
+        for name in ("speed", "time_mask", "band_mask"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
         longest = self.hop_samples if self.seconds is None else self.samples
@@ -126,6 +129,11 @@ class AudioSettings:
             )
         if self.features == "waveform" and (self.deltas or self.time_masks or self.band_masks):
             raise ValueError("`deltas` and masks are for spectrograms, not for waveforms.")
+        if self.scaling == "each" and (self.features in ("waveform", "mfcc") or self.deltas):
+            raise ValueError(
+                "scaling='each' is for spectrograms and log-mel energies without slopes. Received: "
+                f"features={self.features!r} and deltas={self.deltas}."
+            )
 
     @property
     def samples(self) -> int:
@@ -187,7 +195,7 @@ class AudioPreprocessor:
         kind = AudioKind()
         column = _drawn(frame[modality.column])
         settings = kind.with_length(settings, column)
-        if settings.scaling == "none":
+        if settings.scaling != "standardize":
             return cls(settings)
         # Imports TensorFlow, which tables without sounds need not wait for.
         from mmkeras.data.media.decoded import keep_with
@@ -218,8 +226,9 @@ class AudioPreprocessor:
             add_noise,
             mask_spectrograms,
             shift_sounds,
+            stretch_sounds,
         )
-        from mmkeras.data.media.sounds.spectrogram import sound_features
+        from mmkeras.data.media.sounds.spectrogram import scale_each, sound_features
         from mmkeras.data.sources import NOT_PADDING
 
         settings, fold_in = self.settings, tf.random.experimental.stateless_fold_in
@@ -228,12 +237,16 @@ class AudioPreprocessor:
 
         def make_inputs(decoded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
             waves = tf.cast(decoded, tf.float32) * (1 / 32768.0)
-            seeds = [None] * 3 if seed is None else [fold_in(seed, place) for place in range(3)]
+            seeds = [None] * 4 if seed is None else [fold_in(seed, place) for place in range(4)]
+            if seed is not None and settings.speed:
+                waves = stretch_sounds(waves, seeds[3], settings.speed)
             if seed is not None and settings.shift:
                 waves = shift_sounds(waves, seeds[0], round(settings.shift * settings.rate))
             if seed is not None and settings.noise_snr is not None:
                 waves = add_noise(waves, seeds[1], settings.noise_snr)
             features = (sound_features(waves, settings) - mean) / deviation
+            if settings.scaling == "each":
+                features = scale_each(features)
             if seed is not None and (settings.time_masks or settings.band_masks):
                 features = mask_spectrograms(
                     features,

@@ -35,17 +35,33 @@ class SequenceSettings:
         noise: Augmentation, training only: standard deviation of the Gaussian noise added to each
             feature, after scaling. Keeps a model from trusting features that fit the training
             rows better than any others.
+        speed: Augmentation: each sequence becomes longer or shorter by up to this share, without
+            being cut. With labels per step there must be none; a text that is written along the
+            steps (CTC) needs enough of them when they are the fewest, or teaches nothing.
+        time_masks: Augmentation: how many stretches of steps are hidden (SpecAugment).
+        time_mask: Longest such stretch, as a share of the sequence's steps.
+        feature_masks: Augmentation: how many runs of features are hidden.
+        feature_mask: Widest such run, as a share of all features.
     """
 
     max_length: int = 512
     scaling: str = "standardize"
     noise: float = 0.0
+    speed: float = 0.0
+    time_masks: int = 0
+    time_mask: float = 0.05
+    feature_masks: int = 0
+    feature_mask: float = 0.2
 
     def __post_init__(self):
         if self.max_length < 1:
             raise ValueError(f"`max_length` must be at least 1. Received: {self.max_length}.")
-        if self.noise < 0:
-            raise ValueError(f"`noise` must not be negative. Received: {self.noise}.")
+        for name in ("noise", "time_masks", "feature_masks"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
+        for name in ("speed", "time_mask", "feature_mask"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
         check_choice("SequenceSettings", "scaling", self.scaling, ("standardize", "none"))
 
 
@@ -120,22 +136,44 @@ class SequencePreprocessor:
         """
         import tensorflow as tf
 
-        from mmkeras.data.sources import padded_length
+        from mmkeras.data.media.augment_sequence import mask_sequences, stretch_sequences
+        from mmkeras.data.sources import NOT_PADDING, padded_length
 
-        features, deviation = self.features, self.settings.noise
+        fold_in = tf.random.experimental.stateless_fold_in
+        not_padding = tf.one_hot(0, self.features, NOT_PADDING, 0.0)
+        features, settings = self.features, self.settings
 
         def make_inputs(steps: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+            if seed is not None and settings.speed:
+                steps = stretch_sequences(
+                    steps, fold_in(seed, 0), settings.speed, settings.max_length
+                )
             longest = length
             if longest is None:
                 longest = padded_length(tf.cast(steps.bounding_shape()[1], tf.int32))
             # As one tensor: a list may not hold a length that is only known when the batch is.
             padded = steps.to_tensor(shape=tf.stack([-1, longest, features]))
             padded.set_shape((None, length, features))
-            if seed is None or not deviation:
-                return padded
-            noise = tf.random.stateless_normal(tf.shape(padded), seed, stddev=deviation)
-            real = tf.sequence_mask(steps.row_lengths(), tf.shape(padded)[1])
-            return tf.where(real[..., tf.newaxis], padded + noise, 0.0)
+            return padded if seed is None else augmented(padded, steps.row_lengths(), seed)
+
+        def augmented(padded: tf.Tensor, lengths: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            if settings.noise:
+                shape = tf.shape(padded)
+                padded += tf.random.stateless_normal(shape, seed, stddev=settings.noise)
+            padded = mask_sequences(
+                padded,
+                lengths,
+                fold_in(seed, 1),
+                time_masks=settings.time_masks,
+                time_mask=settings.time_mask,
+                feature_masks=settings.feature_masks,
+                feature_mask=settings.feature_mask,
+            )
+            # Hidden steps count like any others.
+            empty = tf.reduce_all(tf.equal(padded, 0.0), axis=-1, keepdims=True)
+            padded = tf.where(empty, not_padding, padded)
+            real = tf.sequence_mask(lengths, tf.shape(padded)[1])
+            return tf.where(real[..., tf.newaxis], padded, 0.0)
 
         return make_inputs
 
@@ -186,6 +224,11 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
     def source(self, rows, modality, fitted, store) -> Source:
         from mmkeras.data.sources import TensorSource
 
+        if rows.padded_steps is not None and fitted.settings.speed:
+            raise ValueError(
+                "Labels per step belong to the steps as they are: set `speed` of "
+                f"{modality.name!r} to 0. Received: speed={fitted.settings.speed}."
+            )
         values = [store.values[position] for position in rows.positions]
         lengths = np.array([len(value) for value in values])
         steps = fitted.ragged_steps(values)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmkeras.data.media.hidden_runs import hidden_runs
+
 
 def add_noise(
     waves: tf.Tensor, seed: tf.Tensor, snr_db_low: float, spread_db: float = 30.0
@@ -34,6 +36,36 @@ def add_noise(
     noise_power = tf.reduce_mean(tf.square(noise), axis=1, keepdims=True)
     attenuation = tf.pow(10.0, -(snr_db_low + spread_db * draws) / 10)
     return waves + noise * tf.sqrt(tf.math.divide_no_nan(signal_power, noise_power) * attenuation)
+
+
+def stretch_sounds(waves: tf.Tensor, seed: tf.Tensor, speed: float) -> tf.Tensor:
+    """Plays each sound slower or faster, as a tape: pitch and formants change with the tempo.
+
+    Another voice, therefore. Sample `i` becomes the sound's place `i * f`, by linear
+    interpolation, with `f` uniform between `1 - speed` and `1 + speed`: a slower sound loses its
+    end, and silence follows a faster one.
+
+    Args:
+        waves: float32, `(batch, samples)`.
+        seed: Two integers, `(2,)`.
+        speed: The largest change, as a share of the tempo.
+
+    Returns:
+        float32, `(batch, samples)`.
+
+    References:
+        Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
+    """
+    waves = tf.convert_to_tensor(waves, tf.float32)
+    batch, length = tf.unstack(tf.shape(waves))
+    factors = tf.random.stateless_uniform((batch, 1), seed, 1 - speed, 1 + speed)
+    places = tf.range(tf.cast(length, tf.float32)) * factors
+    low = tf.cast(tf.floor(places), tf.int32)
+    padded = tf.pad(waves, [(0, 0), (0, 2)])
+    first = tf.gather(padded, tf.minimum(low, length), batch_dims=1)
+    second = tf.gather(padded, tf.minimum(low + 1, length + 1), batch_dims=1)
+    played = first + (second - first) * (places - tf.cast(low, tf.float32))
+    return tf.ensure_shape(played, waves.shape)
 
 
 def shift_sounds(waves: tf.Tensor, seed: tf.Tensor, samples: int) -> tf.Tensor:
@@ -93,19 +125,11 @@ def mask_spectrograms(
     batch, frames, width = tf.unstack(tf.shape(features))
     time_seed, band_seed = tf.unstack(tf.random.split(seed, 2))
     if time_masks:
-        hidden = _masks(batch, frames, time_seed, time_masks, time_mask)
+        sizes = tf.fill((batch,), frames)
+        hidden = hidden_runs(sizes, frames, time_seed, time_masks, time_mask)
         features = tf.where(hidden[:, :, tf.newaxis], 0.0, features)
     if band_masks:
-        hidden = _masks(batch, width // (1 + deltas), band_seed, band_masks, band_mask)
+        bands = width // (1 + deltas)
+        hidden = hidden_runs(tf.fill((batch,), bands), bands, band_seed, band_masks, band_mask)
         features = tf.where(tf.tile(hidden, (1, 1 + deltas))[:, tf.newaxis], 0.0, features)
     return features
-
-
-def _masks(batch: tf.Tensor, size: tf.Tensor, seed: tf.Tensor, count: int, share: float):
-    """Booleans, `(batch, size)`: the places that any of `count` masks hides."""
-    draws = tf.random.stateless_uniform((2, batch, count, 1), seed)
-    size_float = tf.cast(size, tf.float32)
-    widths = tf.floor(draws[0] * (tf.floor(share * size_float) + 1))
-    starts = tf.floor(draws[1] * (size_float - widths + 1))
-    places = tf.range(size_float)
-    return tf.reduce_any((places >= starts) & (places < starts + widths), axis=1)

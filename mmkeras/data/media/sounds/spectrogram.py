@@ -152,6 +152,31 @@ def to_decibels(power: tf.Tensor, range_db: float = 80.0) -> tf.Tensor:
     return tf.maximum(decibels, loudest - range_db)
 
 
+def scale_each(decibels: tf.Tensor) -> tf.Tensor:
+    """Each sound's bands at mean 0 and standard deviation 1 over its frames.
+
+    A microphone's colour is gone then, and much of a voice's. Frames of digital silence, where all
+    bands are at the sound's least, do not count, but are scaled with the others.
+
+    Args:
+        decibels: float32, `(batch, frames, bands)`.
+
+    Returns:
+        float32, of the same shape; zeros where nothing sounds.
+
+    References:
+        Viikki and Laurila, "Cepstral domain segmental feature vector normalization for noise
+        robust speech recognition", Speech Communication 25, 1998.
+    """
+    least = tf.reduce_min(decibels, axis=(1, 2), keepdims=True)
+    sounds = tf.reduce_any(decibels > least, axis=2, keepdims=True)
+    counts = tf.cast(sounds | ~tf.reduce_any(sounds, axis=1, keepdims=True), tf.float32)
+    total = tf.reduce_sum(counts, axis=1, keepdims=True)
+    centred = decibels - tf.reduce_sum(counts * decibels, axis=1, keepdims=True) / total
+    variance = tf.reduce_sum(counts * tf.square(centred), axis=1, keepdims=True) / total
+    return centred / tf.maximum(tf.sqrt(variance), 1e-3)
+
+
 def mfcc(decibels: tf.Tensor, coefficients: int) -> tf.Tensor:
     """Mel-frequency cepstral coefficients: the orthonormal DCT-II of log-mel energies.
 

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmkeras.data.media.sounds.augment_sound import add_noise, mask_spectrograms, shift_sounds
+from mmkeras.data.media.sounds.augment_sound import (
+    add_noise,
+    mask_spectrograms,
+    shift_sounds,
+    stretch_sounds,
+)
 
 ROWS, SAMPLES = 200, 1000
 WAVES = np.sin(np.arange(SAMPLES) * 0.05) * np.linspace(0.001, 1, ROWS)[:, np.newaxis]
@@ -11,6 +16,7 @@ FEATURES = np.ones((ROWS, 50, 40), np.float32)
 
 CHANGES = {
     "noise": lambda rows, seed: add_noise(WAVES[:rows], seed, 0.0),
+    "speed": lambda rows, seed: stretch_sounds(WAVES[:rows], seed, 0.2),
     "shift": lambda rows, seed: shift_sounds(WAVES[:rows], seed, 100),
     "mask": lambda rows, seed: mask_spectrograms(FEATURES[:rows], seed, time_masks=2, band_masks=2),
 }
@@ -74,6 +80,20 @@ def test_shift_moves_silence_in(largest):
         assert max(seen) > 900
     else:
         assert seen == set(range(-largest, largest + 1))
+
+
+def test_speed_changes_the_pitch_and_the_length():
+    ramp = np.tile(np.arange(1, SAMPLES + 1, dtype=np.float32), (ROWS, 1))
+    played = stretch_sounds(ramp, (5, 6), 0.2).numpy()
+    tempos = played[:, 1] - 1
+    assert tempos.min() < 0.82
+    assert tempos.max() > 1.18
+    for row, tempo in zip(played, tempos, strict=True):
+        places = np.arange(SAMPLES) * tempo
+        heard = places <= SAMPLES - 1
+        np.testing.assert_allclose(row[heard], 1 + places[heard], rtol=1e-3)
+        assert not row[places > SAMPLES].any()  # silence follows
+    np.testing.assert_array_equal(stretch_sounds(ramp, (5, 6), 0.0), ramp)
 
 
 def test_masks_hide_whole_frames_and_bands():

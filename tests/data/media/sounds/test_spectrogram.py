@@ -3,11 +3,13 @@ import pytest
 import tensorflow as tf
 
 from mmkeras.data.kinds import AudioSettings
+from mmkeras.data.kinds.audio import AudioPreprocessor
 from mmkeras.data.media.sounds.spectrogram import (
     deltas,
     mel_filters,
     mfcc,
     power_spectrogram,
+    scale_each,
     sound_features,
     to_decibels,
 )
@@ -196,3 +198,33 @@ def test_a_row_does_not_depend_on_its_neighbours():
     sounds = waves(settings)
     alone = sound_features(sounds[1:2], settings)[0]
     np.testing.assert_allclose(sound_features(sounds, settings)[1], alone, rtol=0, atol=2e-3)
+
+
+def test_each_sound_has_its_own_mean_and_deviation():
+    random = np.random.default_rng(0)
+    decibels = random.normal(-30, 5, (3, 40, 8)).astype(np.float32)
+    decibels[0, 25:] = decibels[0].min() - 10  # digital silence at the end
+    decibels[1] = -100
+    decibels[2] += np.arange(8) * 7  # another microphone
+    scaled = scale_each(decibels).numpy()
+    for row, frames in ((0, 25), (2, 40)):
+        own = decibels[row, :frames]
+        expected = (decibels[row] - own.mean(axis=0)) / own.std(axis=0)
+        np.testing.assert_allclose(scaled[row], expected, atol=1e-3)
+    assert not scaled[1].any()
+    louder = decibels[2:] + np.linspace(-20, 20, 8, dtype=np.float32)
+    np.testing.assert_allclose(scale_each(louder).numpy()[0], scaled[2], atol=1e-3)
+
+
+@pytest.mark.parametrize("given", [{"features": "mfcc"}, {"features": "waveform"}, {"deltas": 1}])
+def test_scaling_of_each_sound_is_for_bands_alone(given):
+    with pytest.raises(ValueError, match="scaling='each' is for spectrograms and log-mel"):
+        AudioSettings(scaling="each", **given)
+
+
+def test_inputs_of_each_sound_do_not_depend_on_its_loudness():
+    settings = AudioSettings(8000, 0.5, mel_bands=16, scaling="each")
+    waves = np.random.default_rng(1).integers(-9000, 9000, (2, 4000)).astype(np.int16)
+    make_inputs = AudioPreprocessor(settings).input_maker()
+    quiet = make_inputs(waves // 3 * 3 // 3, None)
+    np.testing.assert_allclose(make_inputs(waves // 3 * 3, None), quiet, atol=0.01)
