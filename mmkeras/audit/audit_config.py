@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from mmkeras.classical.floor.budget import FloorChoice
@@ -25,6 +26,9 @@ class AuditSettings:
         draws: Bootstrap samples of an interval.
         swaps: How often a hidden modality is replaced by that of other rows, where the model was
             not built for missing modalities.
+        conversions: Run folders of conversions (experiments/convert.py), each of which makes one of
+            the modalities: how good the model is where it is made, if it is missing. They should
+            have learnt from no row that is judged here.
         seed: Decides what is drawn.
     """
 
@@ -37,11 +41,12 @@ class AuditSettings:
     max_rows: int = 2000
     draws: int = 500
     swaps: int = 5
+    conversions: tuple[Path, ...] = ()
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("by", "explain_rows"):
-            if isinstance(getattr(self, name), str):
+        for name in ("by", "explain_rows", "conversions"):
+            if isinstance(getattr(self, name), str | Path):
                 value = getattr(self, name)
                 raise ValueError(f"`{name}` is a list of names. Received: {value!r}.")
         if self.train not in ("none", "alone", "subsets"):

@@ -18,6 +18,7 @@ from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
+from mmkeras.training.cyclic_translation import translating_model
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
@@ -118,7 +119,7 @@ def compiled_for_training(
 ) -> keras.Model:
     """The model to train, compiled, with its optimizer built; its layers are `model`'s.
 
-    That is `model` itself, or with auxiliary losses or balancing a model around it.
+    That is `model` itself, or with auxiliary losses, translation or balancing a model around it.
 
     Args:
         model, train, settings: As for `fit`.
@@ -139,6 +140,8 @@ def compiled_for_training(
             auxiliary = 1.0
     elif len(schema.modalities) > 1 and auxiliary:
         trained = auxiliary_model(model, num_outputs)
+    if len(schema.modalities) > 1 and settings.translation:
+        trained = translating_model(model, trained.output, settings.translation)
     compile_model(
         trained,
         train.preprocessing.task,

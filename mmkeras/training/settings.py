@@ -24,6 +24,9 @@ class TrainingSettings:
         clip_norm: Largest norm of the whole gradient; 0 means no limit.
         auxiliary: Weight of the loss of each modality's own prediction, added to the fused one's
             (`mmkeras.models.parts.auxiliary_model`); 0 for none.
+        translation: Weight of the losses of making the other modalities of the first one, and the
+            first one again of these (`mmkeras.training.cyclic_translation`); 0 for none. With one
+            modality there is nothing to translate.
         balance: How no modality is left behind (`mmkeras.training.balance.methods`): ogm,
             ogm_ge or agm slow an encoder down that is ahead, gradient_blending weighs the losses by
             how they generalise (instead of `auxiliary`), distillation first trains one teacher per
@@ -43,6 +46,7 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     clip_norm: float = 0.0
     auxiliary: float = 0.0
+    translation: float = 0.0
     balance: Balance = "none"
     balance_strength: float = 0.5
     balance_epochs: int = 4
@@ -57,7 +61,8 @@ class TrainingSettings:
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
-        for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "patience"):
+        for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
+                     "patience"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
         for name in ("learning_rate", "balance_strength"):
@@ -65,6 +70,11 @@ class TrainingSettings:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         if self.balance not in BALANCES:
             raise ValueError(f"`balance` must be one of {BALANCES}. Received: {self.balance!r}.")
+        if self.translation and self.balance != "none":
+            raise ValueError(
+                f"`translation` and `balance` both add to the training. Received: translation="
+                f"{self.translation} and balance={self.balance!r}. Leave one out."
+            )
         if self.balance_epochs < 2:
             raise ValueError(
                 f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."

@@ -89,11 +89,14 @@ def test_a_view_is_made_of_another_beside_simple_models_on_the_same_rows(imputed
 
 def test_called_again_nothing_is_trained_anew(imputed):
     results, chosen = imputed
+    written = (chosen.out / "summary.md").read_text()
     models = {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}
     assert len(models) == 4
     again = convert(dataclasses.replace(chosen, impute=False))
     pd.testing.assert_frame_equal(again, results)
     assert models == {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}
+    # What was tried with --impute is not lost.
+    assert (chosen.out / "summary.md").read_text() == written
 
 
 def test_what_is_made_replaces_what_is_missing_in_a_classifier(imputed):

@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.audit.subject import Subject
+from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.shapley import subsets
+from mmkeras.experiment.imputation import Imputer, hidden
+from mmkeras.experiment.run_folder import Run
 from mmkeras.plotting import GREY, color, new_figure
 from mmkeras.reports.parts import Picture, Section, Table
 from mmkeras.reports.wording import subset_name
 
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+FILLED = "this model, filled by conversion"
+_FILLED_CAPTION = (
+    " Filled by conversion: the missing modality was made of those that are there. Where that is "
+    "better than hiding it, convert before predicting."
+)
 
 
 def missing_section(subject: Subject) -> Section:
@@ -28,6 +36,9 @@ def missing_section(subject: Subject) -> Section:
             },
         }
     ).rename_axis("modalities there")
+    made = filled_by_conversion(subject)
+    if made:
+        table[FILLED] = pd.Series(made)
     curves = {name: missing_curve(subject, name) for name in names}
     whole = rows.score(rows.outputs)
     drops = {name: whole - curve[-1] for name, curve in curves.items()}
@@ -61,7 +72,7 @@ def missing_section(subject: Subject) -> Section:
                 table,
                 f"The {figure.words} for each subset of the modalities. {how} Where a model "
                 "that was trained on those modalities only does much better, this model has come "
-                "to rely on the others.",
+                "to rely on the others." + (_FILLED_CAPTION if made else ""),
             ),
             Picture(
                 "missing",
@@ -77,6 +88,33 @@ def missing_section(subject: Subject) -> Section:
             "curves": curves,
         },
     )
+
+
+def filled_by_conversion(subject: Subject) -> dict[str, float]:
+    """The score where a modality is missing and made of the others, by those that are there.
+
+    Raises:
+        ValueError: A conversion makes none of the modalities, or reads what the rows do not have.
+    """
+    frame, schema = subject.rows.pipeline.frame, subject.schema
+    scores = {}
+    for folder in subject.settings.conversions:
+        run = Run(folder)
+        sources, target = run.preprocessing.schema, run.preprocessing.schema.target
+        made = [modality for modality in schema.modalities if modality.name == target.name]
+        absent = [c for each in sources.modalities for c in each.columns if c not in frame]
+        if not made or absent:
+            raise ValueError(
+                f"{folder} makes {target.name!r} of {list(sources.names)}. Received: a run of "
+                f"{list(schema.names)}"
+                + (f", and rows without the columns {absent[:3]}." if absent else ".")
+                + " Give a conversion that makes one of these modalities of others."
+            )
+        filled = Imputer(run, made[0]).fill(hidden(frame, made[0]))
+        outputs = subject.run.outputs_of(Pipeline(filled, subject.run.preprocessing))
+        kept = subset_name(tuple(name for name in schema.names if name != target.name))
+        scores[kept] = subject.rows.score(outputs)
+    return scores
 
 
 def missing_curve(subject: Subject, name: str) -> list[float]:

@@ -24,6 +24,7 @@ from mmkeras.studies.conversion.conversion_config import ConvertConfig
 from mmkeras.studies.conversion.rows import ConversionRows
 from mmkeras.tasks import FIGURES
 
+IMPUTED = "impute.csv"
 WHOLE, WHOLE_DROPOUT = "nothing missing", "nothing missing, trained with modality dropout"
 ALONE = "trained without it"
 MASK, MEAN = "presence mask and modality dropout", "mean of the training rows"
@@ -42,7 +43,7 @@ def impute(
         out: The experiment's folder.
 
     Returns:
-        The report's section; its table is also written to `impute.csv`.
+        The report's section; its table is also written to `IMPUTED`.
     """
     right: dict[str, list[np.ndarray]] = {}
     for seed, conversion in conversions.items():
@@ -51,7 +52,7 @@ def impute(
             right.setdefault(name, []).append(scores)
     scores = {name: np.stack(each) for name, each in right.items()}
     table = _table(rows, scores)
-    write_text(out / "impute.csv", table.to_csv())
+    write_text(out / IMPUTED, table.to_csv())
     return _section(rows, scores, table)
 
 

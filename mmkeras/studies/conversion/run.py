@@ -24,7 +24,7 @@ from mmkeras.reports.wording import subset_name
 from mmkeras.schema import Schema
 from mmkeras.studies.conversion.conversion_config import ConvertConfig
 from mmkeras.studies.conversion.floors import floors
-from mmkeras.studies.conversion.impute import impute
+from mmkeras.studies.conversion.impute import IMPUTED, impute
 from mmkeras.studies.conversion.judge import Judge
 from mmkeras.studies.conversion.report import MODEL, Scores, conversion_report
 from mmkeras.studies.conversion.rows import ConversionRows, conversion_rows
@@ -36,7 +36,8 @@ RESULTS = "results.csv"
 def convert(config: ConvertConfig) -> pd.DataFrame:
     """Runs the experiment, prints and saves its tables; returns one row per model and seed.
 
-    Leaves `results.csv`, `summary.md` and a run folder for each model and seed.
+    Leaves `results.csv`, `summary.md` and a run folder for each model and seed, and with `impute`
+    also `impute.csv`. In a folder that has it, the summary keeps that section without `impute`.
 
     Raises:
         JobsMissing: Some models could not be trained; called again, only these are.
@@ -60,7 +61,8 @@ def convert(config: ConvertConfig) -> pd.DataFrame:
         results = pd.DataFrame(found)
         write_text(out / RESULTS, results.to_csv(index=False))
         report = conversion_report(config, rows, judge, results, scores)
-        if config.impute:
+        # What was tried in this folder before stays in its report.
+        if config.impute or (out / IMPUTED).exists():
             runs = {s: Run(_folder(out, s, rows.schema.names)) for s in config.seeds}
             section = impute(config, rows, runs, out)
             report = dataclasses.replace(report, sections=[*report.sections, section])
