@@ -1,4 +1,4 @@
-"""Where in an image a text decoder looks when it writes each word."""
+"""Where in an image or a sound a text decoder looks when it writes each word."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class WrittenWord:
 
     Args:
         word: The word; of a script without spaces a piece of text.
-        share: How much of its attention went to the image, 0 to 1; the rest went to the fused
-            vector and to other modalities.
-        map: Of that, how much each region got: `(grid_height, grid_width)`.
+        share: How much of its attention went to the image or sound, 0 to 1; the rest went to the
+            fused vector and to other modalities.
+        map: Of that, how much each region got: `(grid_height, grid_width)`; of a sound, time runs
+            to the right, in one row where the encoder has no tokens for bands.
     """
 
     word: str
@@ -39,7 +40,7 @@ class WrittenWord:
 def written_attention(
     model: keras.Model, pipeline: Pipeline, rows: Sequence[int], outputs: np.ndarray
 ) -> dict[str, list[list[WrittenWord]]]:
-    """Where in the images the model's decoder looked as it wrote its answers.
+    """Where in images and sounds the model's decoder looked as it wrote its answers.
 
     Attention is the mean over the decoder's layers and heads, and of a word over its pieces.
 
@@ -50,21 +51,28 @@ def written_attention(
         outputs: What the model answered to all rows of the pipeline, `(rows, max_length)`.
 
     Returns:
-        By image modality, the words of each row; nothing where the decoder writes no text with
-        attention, or there is no image.
+        By image or sound modality, the words of each row; nothing where the decoder writes no
+        text with attention, or there is no such modality.
     """
     decoder, task = decoder_layer(model), pipeline.preprocessing.task
     schema = pipeline.preprocessing.schema
     kinds = {modality.name: KINDS[modality.kind] for modality in schema.modalities}
-    images = [name for name, kind in kinds.items() if kind.is_visual and kind.has_heat_map]
-    if not images or not isinstance(decoder, TextDecoder) or not isinstance(task, TextTask):
+    encoders = encoder_layers(model)
+    seen = [
+        name
+        for name, kind in kinds.items()
+        if kind.has_heat_map and (kind.is_audible or hasattr(encoders[name], "token_grid"))
+    ]
+    if not seen or not isinstance(decoder, TextDecoder) or not isinstance(task, TextTask):
         return {}
     ids = np.asarray(outputs)[list(rows)].astype("int32")
     looks, spans = _looks(model, decoder, inputs_of_rows(pipeline, rows), ids)
-    encoders, found = encoder_layers(model), {}
-    for name in images:
+    found = {}
+    for name in seen:
         start, stop = spans[name]
-        grid = encoders[name].token_grid(pipeline.preprocessing.inputs[name].shape)
+        grid = (stop - start, 1)  # a token for each stretch of time
+        if hasattr(encoders[name], "token_grid"):
+            grid = encoders[name].token_grid(pipeline.preprocessing.inputs[name].shape)
         found[name] = [
             [
                 WrittenWord(

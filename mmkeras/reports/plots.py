@@ -133,7 +133,7 @@ def plot_attention(
 def plot_written(
     images: np.ndarray, written: Sequence[Sequence[WrittenWord]], most_words: int = 8
 ) -> Figure:
-    """Each image, and beside it again for each word written, with the attention laid over it.
+    """Each image or sound, and it again for each word written, with the attention laid over it.
 
     Args:
         images: uint8, `(rows, height, width, 1 | 3)`.

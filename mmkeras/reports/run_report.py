@@ -287,11 +287,10 @@ def _written(plots: Mapping[str, Figure]) -> Section:
             Picture(
                 f"written_{name}" if several else "written",
                 plot,
-                f"Test rows, and for each word that the model wrote where it looked in the "
-                f"{f'image {name!r}' if several else 'image'}: bright is much attention, on one "
-                "scale for a row. The number is the share of the word's attention that the image "
-                "got. Words that look everywhere alike, or nowhere, were not written for what the "
-                "image shows.",
+                f"Test rows, and for each word that the model wrote where it looked in {name!r}: "
+                "bright is much attention, on one scale for a row. The number is the share of the "
+                f"word's attention that {name!r} got. Sounds are spectrograms. Words that look "
+                "everywhere alike, or nowhere, were not written for what is there.",
             )
             for name, plot in plots.items()
         ],

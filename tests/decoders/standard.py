@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mmkeras.decoders import check_decoder_options, get_decoder
+from mmkeras.decoders import Decoder, check_decoder_options, get_decoder
 from mmkeras.tasks import better_sign
 from tests.layer_checks import check_layer, spoilt, to_numpy, to_tensors
 
@@ -179,6 +179,21 @@ def check_loss(layer, target, arguments):
         assert np.isfinite(float(metric.result())), metric.name
         same = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
         assert same.name == metric.name
+
+
+def answers(folder):
+    """What the decoders in a folder of saved models answer to `example`, by name and options.
+
+    Draws differ between backends.
+    """
+    found, inputs = {}, to_tensors(example())
+    for name, case in CASES.items():
+        model = keras.saving.load_model(folder / f"decoder-{name}.keras", safe_mode=True)
+        decoder = next(layer for layer in model.layers if isinstance(layer, Decoder))
+        for options in ({}, *case.more):
+            if "seed" not in options:
+                found[f"{name} {options}"] = to_numpy(decoder.answer(**inputs, **options))
+    return found
 
 
 def check_answer(layer, inputs, options):

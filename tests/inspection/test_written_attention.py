@@ -5,16 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mmkeras.data.kinds import ImageSettings
+from mmkeras.data.kinds import KINDS, AudioSettings, ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
 from mmkeras.inspection.attention import inputs_of_rows
 from mmkeras.inspection.written_attention import written_attention
-from mmkeras.models.parts import decoder_inputs, decoder_layer
+from mmkeras.models.parts import decoder_inputs, decoder_layer, encoder_layers
 from mmkeras.reports.plots import plot_written
-from mmkeras.schema import Image, Schema, Text
+from mmkeras.schema import Audio, Image, Schema, Text
 
 pytestmark = pytest.mark.eager
 
@@ -76,6 +76,33 @@ def test_a_script_without_spaces_has_a_map_for_each_piece():
     pipeline, model = made(["笑脸", "蓝心", "雷阵雨"])
     found = written_attention(model, pipeline, [2], pipeline.targets)
     assert [each.word for each in found["picture"][0]] == ["雷", "阵", "雨"]
+
+
+def test_words_of_a_sound_look_at_stretches_of_time():
+    words = ["two words", "one"]
+    waves = np.random.default_rng(0).uniform(-1, 1, (2, 800)).astype(np.float32)
+    frame = pd.DataFrame({"sound": list(waves), "said": words})
+    sounds = AudioSettings(rate=8000, seconds=0.1, window=0.02, hop=0.01, mel_bands=8)
+    for encoder in (Encoder("recurrent", {"units": 3}), Encoder("cnn", {"filters": (3, 4)})):
+        settings = Settings(
+            model=ModelSettings(decoder_options={"dim": 8, "num_heads": 2}),
+            encoders={"audio": encoder},
+            audio=sounds,
+        )
+        schema = Schema([Audio("sound")], Text("said"))
+        prepared = fit_preprocessing(frame, schema, settings.preprocessing(schema))
+        pipeline, model = Pipeline(frame, prepared, batch_size=2), make_model(prepared, settings)
+        found = written_attention(model, pipeline, [0, 1], pipeline.targets)["sound"]
+        assert [[each.word for each in row] for row in found] == [["two", "words"], ["one"]]
+        times, bands = prepared.inputs["sound"].shape[:2]
+        shape = (1, times)
+        if encoder.name == "cnn":  # frequencies from the bottom, time to the right
+            shape = encoder_layers(model)["sound"].token_grid((times, bands))[::-1]
+        first = found[0][0]
+        assert first.map.shape == shape
+        assert first.share == pytest.approx(first.map.sum(), rel=1e-5) and 0 < first.share < 1
+    column = KINDS["audio"].pictures(frame["sound"], prepared.modalities["sound"])
+    assert len(plot_written(column, found).axes) == 6
 
 
 def test_without_an_image_there_is_nothing_to_look_at():

@@ -1,4 +1,4 @@
-"""Each encoder and each fusion of the tables of names: compiled, and on other backends."""
+"""Each encoder, fusion and decoder of the tables of names: compiled, and on other backends."""
 
 import functools
 import importlib.util
@@ -7,21 +7,33 @@ import keras
 import numpy as np
 import pytest
 
+from mmkeras.decoders import DECODERS
 from mmkeras.encoders import ENCODERS
 from mmkeras.fusion import FUSIONS, fusion_class
+from tests.decoders.standard import CASES, answers, arguments_for
+from tests.decoders.standard import small as small_decoder
 from tests.encoders.standard import case
 from tests.fusion.standard import example, small
 from tests.layer_checks import (
     call,
+    check_close,
     check_same_numbers,
     check_training_step,
     flat,
     model_around,
+    run_python,
     to_numpy,
     to_tensors,
 )
 
 pytestmark = pytest.mark.slow
+_ANSWER = """
+import pathlib, sys
+import numpy as np
+import mmkeras
+from tests.decoders.standard import answers
+np.savez(pathlib.Path(sys.argv[1]) / "answers.npz", **answers(pathlib.Path(sys.argv[1])))
+"""
 
 
 def every_layer():
@@ -34,6 +46,9 @@ def every_layer():
     for name in FUSIONS:
         arguments = example(aligned=fusion_class(name).aligned)
         cases[f"fusion-{name}"] = functools.partial(small, name), arguments
+    for name in DECODERS:
+        arguments = arguments_for(small_decoder(name), CASES[name].target)
+        cases[f"decoder-{name}"] = functools.partial(small_decoder, name), arguments
     return cases
 
 
@@ -54,6 +69,18 @@ def test_every_layer_gives_the_same_numbers_on_another_backend(backend, saved):
     if backend == keras.config.backend() or importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is this process's backend, or is not installed.")
     check_same_numbers(*saved, backend)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_decoder_answers_the_same_on_another_backend(backend, saved):
+    if backend == keras.config.backend() or importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is this process's backend, or is not installed.")
+    folder, _ = saved
+    expected = answers(folder)
+    run_python(_ANSWER, str(folder), backend=backend)
+    there = np.load(folder / "answers.npz")
+    for name, answer in expected.items():
+        check_close(there[name], answer, 1e-4, name)
 
 
 @pytest.mark.parametrize("name", every_layer())
