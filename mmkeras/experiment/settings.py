@@ -186,6 +186,11 @@ class ModelSettings:
         model = self.with_fusion("concat") if self.has_head else self
         return dataclasses.replace(model, modality_dropout=0.0)
 
+    @property
+    def read_along(self) -> set[str]:
+        """The modality whose tokens the decoder reads above all, where one is given."""
+        return {self.decoder_options["modality"]} if "modality" in self.decoder_options else set()
+
     def constructor_options(self) -> dict[str, Any]:
         """The arguments of the fusion's constructor."""
         options = dict(self.fusion_options)
@@ -336,7 +341,8 @@ class Settings(_OfKinds):
             ValueError: Settings of a modality or a kind that the schema does not have.
         """
         kinds = {modality.kind for modality in schema.modalities}
-        unknown = sorted((set(self.modalities) - set(schema.names)) | (set(self.given) - kinds))
+        named = {*self.modalities, *self.model.read_along}
+        unknown = sorted((named - set(schema.names)) | (set(self.given) - kinds))
         if unknown:
             raise ValueError(
                 f"There are settings for {unknown}, which would have no effect: the modalities are "
@@ -347,6 +353,9 @@ class Settings(_OfKinds):
     def select(self, schema: Schema) -> Settings:
         """The same for a model of some modalities: what acts there."""
         model = self.model.alone() if len(schema.names) == 1 else self.model
+        if not model.read_along <= set(schema.names):
+            options = {k: v for k, v in model.decoder_options.items() if k != "modality"}
+            model = dataclasses.replace(model, decoder_options=options)
         own = {name: values for name, values in self.modalities.items() if name in schema.names}
         return dataclasses.replace(self, model=model, modalities=own, given=())
 

@@ -8,7 +8,7 @@ from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.presets import PRESETS
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.fusion import FUSIONS, fusion_class, fusion_options
-from mmkeras.schema import Image, Label, Schema, Text
+from mmkeras.schema import Audio, Image, Label, Schema, Text
 from mmkeras.tasks import task_class
 
 SCHEMA = Schema([Image("photo"), Image("xray"), Text("title"), Text("story")], Label("kind"))
@@ -58,6 +58,19 @@ def test_what_is_recorded_is_what_acts():
         assert again.encoder_of(modality) == SETTINGS.encoder_of(modality)
     alone = SETTINGS.select(SCHEMA.select(["photo"]))
     assert alone.modalities == {} and alone.model.fusion == "concat"
+
+
+def test_a_model_without_the_modality_that_is_written_along_takes_another():
+    schema = Schema([Image("strip"), Audio("sound")], Text("words"))
+    settings = assign(
+        Settings(model=ModelSettings(decoder="ctc")), ["decoder.modality=strip", "decoder.dim=32"]
+    )
+    assert settings.select(schema).model.decoder_options == {"modality": "strip", "dim": 32}
+    alone = settings.select(schema.select(["strip"])).model.decoder_options
+    assert alone == {"modality": "strip", "dim": 32}
+    assert settings.select(schema.select(["sound"])).model.decoder_options == {"dim": 32}
+    with pytest.raises(ValueError, match=r"settings for \['strip'\], which would have no effect"):
+        settings.preprocessing(schema.select(["sound"]))
 
 
 @pytest.mark.parametrize("name", list(FUSIONS))
