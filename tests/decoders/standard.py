@@ -61,7 +61,9 @@ CASES = {
         reads="vector",
     ),
     "sequence": Case({"steps": 3, "features": 2}, STEPS),
-    "vector": Case({"steps": 3, "features": 2}, STEPS, reads="vector"),
+    "vector": Case(
+        {"steps": 3, "features": 2, "units": (5,), "dropout": 0.2}, STEPS, reads="vector"
+    ),
     "boxes": Case(BOXED, BOXES, ({"overlap": 0.3},)),
     "ctc": Case(TEXT, TEXTS, ({"beams": 3},)),
     "text": Case(TEXT, TEXTS, ({"beams": 3}, {"top_k": 4, "seed": 1})),

@@ -63,6 +63,14 @@ def test_a_vector_is_the_linear_layer_of_its_fused_vector():
     expected = (ARGUMENTS["vector"] @ kernel + bias).reshape(4, 2, 3)
     check_close(outputs[..., 1:], expected)
     assert (outputs[..., 0] == 1).all()
+    decoder = get_decoder("vector", steps=2, features=3, units=(5,), dropout=0.5)
+    outputs = call(decoder, ARGUMENTS)
+    hidden, last = ([keras.ops.convert_to_numpy(w) for w in layer.weights]
+                    for layer in (decoder.hidden[0], decoder.dense))  # fmt: skip
+    expected = np.maximum(ARGUMENTS["vector"] @ hidden[0] + hidden[1], 0) @ last[0] + last[1]
+    check_close(outputs[..., 1:], expected.reshape(4, 2, 3))
+    with pytest.raises(ValueError, match="no `units`"):
+        get_decoder("vector", steps=2, features=3, dropout=0.5)
 
 
 @pytest.mark.slow

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mmkeras.data.sources import InputMaker
 
 
+SCALINGS = ("standardize", "common", "none")
+
+
 @dataclass(frozen=True)
 class SequenceSettings:
     """How feature sequences become inputs.
@@ -31,7 +34,8 @@ class SequenceSettings:
     Args:
         max_length: A sequence's most steps; the rest is cut.
         scaling: `"standardize"` (to the training steps' mean 0 and standard deviation 1, by
-            feature) or `"none"`.
+            feature), `"common"` (to mean 0 by feature, and one standard deviation for all of
+            them together: features that vary little stay small) or `"none"`.
         noise: Augmentation, training only: standard deviation of the Gaussian noise added to each
             feature, after scaling. Keeps a model from trusting features that fit the training
             rows better than any others.
@@ -62,7 +66,7 @@ class SequenceSettings:
         for name in ("speed", "time_mask", "feature_mask"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
-        check_choice("SequenceSettings", "scaling", self.scaling, ("standardize", "none"))
+        check_choice("SequenceSettings", "scaling", self.scaling, SCALINGS)
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,11 @@ class SequencePreprocessor:
             )
         if settings.scaling == "none":
             return cls(settings, store.features)
-        mean, deviation = mean_and_deviation(np.concatenate(store.values))
+        values = np.concatenate(store.values).astype(np.float64)
+        mean, deviation = mean_and_deviation(values)
+        if settings.scaling == "common":
+            spread = float(np.sqrt(np.square(values - mean).mean()))
+            deviation = np.full_like(deviation, spread if spread > 0 else 1.0)
         return cls(settings, store.features, tuple(mean.tolist()), tuple(deviation.tolist()))
 
     def scaled(self, values: list[np.ndarray]) -> list[np.ndarray]:

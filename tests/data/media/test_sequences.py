@@ -68,6 +68,20 @@ def test_a_matrix_survives_parquet(tmp_path):
     np.testing.assert_array_equal(table["speech"][1], steps(1, start=9))
 
 
+def test_with_common_scaling_features_that_vary_little_stay_small():
+    values = np.random.default_rng(0).normal([5, 1, 2], [30, 3, 0], (40, 1, 3))
+    settings = {"speech": SequenceSettings(scaling="common")}
+    frame = table_of(*values)
+    (padded,) = inputs_of(frame, fit_preprocessing(frame, SCHEMA, settings), batch_size=40)
+    scaled = padded[:, 0]
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
+    assert np.square(scaled).mean() == pytest.approx(1, rel=1e-4)
+    spread = scaled.std(axis=0)
+    assert spread[1] / spread[0] == pytest.approx(0.1, rel=0.3) and spread[2] < 1e-5
+    same = table_of(*np.ones((4, 1, 3)))
+    assert np.isfinite(inputs_of(same, fit_preprocessing(same, SCHEMA, settings))[0]).all()
+
+
 def test_cells_without_steps_are_holes():
     store = store_of(None, np.zeros((0, 3)), "", float("nan"), np.ones((2, 3)))
     assert store.readable.all() and store.features == 3
