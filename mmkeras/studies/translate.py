@@ -45,7 +45,8 @@ class TranslateConfig:
         data: Which rows. The schema has a text among its modalities, and a text as its target.
         targets: The columns to translate into, each with models of its own.
         hide: Shares of the source's words that are hidden, in training and test rows alike.
-        seeds: Each model is trained once with each of these seeds.
+        seeds: Each model is trained once with each of these seeds; without one, nothing is trained
+            and only the nearest neighbours and their consensus answer.
         validation: Share of the rows that choose the epoch.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, and which words are hidden.
@@ -70,7 +71,7 @@ class TranslateConfig:
 def translate(config: TranslateConfig) -> pd.DataFrame:
     """Runs the experiment, saves its tables; returns one row per target, share, model and seed.
 
-    Leaves `results.csv`, `comparison.csv`, `summary.md` and a run folder for each model.
+    Leaves `comparison.csv`, `summary.md`, and of trained models `results.csv` and run folders.
 
     Raises:
         ValueError: There is no text to translate, or no such target.
@@ -91,17 +92,16 @@ def translate(config: TranslateConfig) -> pd.DataFrame:
     ]
     with locked(out):
         save_findings(out, findings)
-        results, failed = train_missing(
-            trainings, out, workers=config.workers, summary=functools.partial(_means)
-        )
-        if len(results):
-            judged = [_judge(config, *key, rows, trainings) for key, rows in opened.items()]
-            table = pd.concat([each.figures for each in judged])
-            write_text(out / "comparison.csv", table.to_csv())
-            write_markdown(_report(config, judged), out / "summary.md")
-            for each in judged:
-                print("\n".join(each.sentences))
-    print(f"\nevery model: {out / RESULTS}; what they say: {out / 'summary.md'}")
+        results, failed = pd.DataFrame(), []
+        if trainings:
+            results, failed = train_missing(trainings, out, workers=config.workers, summary=_means)
+        judged = [_judge(config, *key, rows, trainings) for key, rows in opened.items()]
+        table = pd.concat([each.figures for each in judged])
+        write_text(out / "comparison.csv", table.to_csv())
+        write_markdown(_report(config, judged), out / "summary.md")
+        for each in judged:
+            print("\n".join(each.sentences))
+    print(f"\nin words and tables: {out / 'summary.md'}")
     refuse_missing(failed, len(trainings))
     return results
 
@@ -303,10 +303,10 @@ def _report(config: TranslateConfig, judged: Sequence[_Judged]) -> Report:
         "consensus with the training text of the highest expected chrF.",
         [sentence for each in judged for sentence in each.sentences],
         {
-            "seeds": ", ".join(map(str, config.seeds)),
+            "seeds": ", ".join(map(str, config.seeds)) or "none, nothing was trained",
             "seed of the split": str(config.split_seed),
             **{f"signature of {name}": text for name, text in signatures.items()},
-            "one row per model and seed": RESULTS,
+            **({"one row per model and seed": RESULTS} if config.seeds else {}),
         },
         sections,
     )

@@ -130,6 +130,16 @@ def test_the_consensus_is_the_training_text_of_the_highest_expected_chrf(known):
     assert said.tolist() == [names[expected.argmax()]] == ["rote katze"]
 
 
+def test_without_a_seed_nothing_is_trained(config, tmp_path):
+    none = dataclasses.replace(config, seeds=(), hide=(0.5,), out=tmp_path / "out")
+    assert translate(none).empty
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert len(table) == 6 and table["model"].str.startswith((FLOOR, CONSENSUS)).all()
+    summary = (tmp_path / "out" / "summary.md").read_text()
+    assert "against consensus by english alone" in summary and "fused" not in summary
+    assert not (tmp_path / "out" / "results.csv").exists()
+
+
 @pytest.mark.slow
 def test_each_share_is_judged_on_the_same_rows(config, capsys):
     results = translate(config)
