@@ -2,12 +2,13 @@
 
     python experiments/translate.py                              # emoji's names, three languages
     python experiments/translate.py --targets german --seeds 0
+    python experiments/translate.py --seeds                      # without training, in a minute
     python experiments/translate.py --data my.csv --schema my.json --targets german french
 
 The table has the source text, what else there is, and a column for each target. For each target
 and each share of hidden words, a model of each modality and one of all are trained with several
-seeds; nearest neighbours are the floor. Called again with the same `--out`, it trains what is
-missing.
+seeds. Nearest neighbours are the floor, their consensus is a translator without a network. Called
+again with the same `--out`, it trains what is missing.
 """
 
 from __future__ import annotations

@@ -194,10 +194,12 @@ def _run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
+    signatures = pipelines["test"].preprocessing.task.signatures()
     return {
         **trained.summary(),
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         **trained.metrics,
+        **({"signatures": signatures} if signatures else {}),
         "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
         "unprepared": [f"{n}: {each}" for n, p in pipelines.items() for each in p.unprepared],
         "total_seconds": round(seconds, 2),

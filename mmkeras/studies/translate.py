@@ -27,12 +27,13 @@ from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined
 from mmkeras.schema import Schema, Text
+from mmkeras.studies.consensus_texts import MOST_ROWS, consensus_texts
 from mmkeras.studies.jobs import refuse_missing
-from mmkeras.studies.nearest_texts import nearest_texts
+from mmkeras.studies.nearest_texts import likeness_of_rows, nearest_texts
 from mmkeras.studies.trainings import FUSED, RESULTS, Training, models_of, train_missing
 from mmkeras.tasks import Task, task_class
 
-FLOOR = "nearest neighbour by "
+FLOOR, CONSENSUS = "nearest neighbour by ", "consensus by "
 _EXAMPLES = 10
 
 
@@ -44,7 +45,8 @@ class TranslateConfig:
         data: Which rows. The schema has a text among its modalities, and a text as its target.
         targets: The columns to translate into, each with models of its own.
         hide: Shares of the source's words that are hidden, in training and test rows alike.
-        seeds: Each model is trained once with each of these seeds.
+        seeds: Each model is trained once with each of these seeds; without one, nothing is trained
+            and only the nearest neighbours and their consensus answer.
         validation: Share of the rows that choose the epoch.
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, and which words are hidden.
@@ -69,7 +71,7 @@ class TranslateConfig:
 def translate(config: TranslateConfig) -> pd.DataFrame:
     """Runs the experiment, saves its tables; returns one row per target, share, model and seed.
 
-    Leaves `results.csv`, `comparison.csv`, `summary.md` and a run folder for each model.
+    Leaves `comparison.csv`, `summary.md`, and of trained models `results.csv` and run folders.
 
     Raises:
         ValueError: There is no text to translate, or no such target.
@@ -90,17 +92,16 @@ def translate(config: TranslateConfig) -> pd.DataFrame:
     ]
     with locked(out):
         save_findings(out, findings)
-        results, failed = train_missing(
-            trainings, out, workers=config.workers, summary=functools.partial(_means)
-        )
-        if len(results):
-            judged = [_judge(config, *key, rows, trainings) for key, rows in opened.items()]
-            table = pd.concat([each.figures for each in judged])
-            write_text(out / "comparison.csv", table.to_csv())
-            write_markdown(_report(config, judged), out / "summary.md")
-            for each in judged:
-                print("\n".join(each.sentences))
-    print(f"\nevery model: {out / RESULTS}; what they say: {out / 'summary.md'}")
+        results, failed = pd.DataFrame(), []
+        if trainings:
+            results, failed = train_missing(trainings, out, workers=config.workers, summary=_means)
+        judged = [_judge(config, *key, rows, trainings) for key, rows in opened.items()]
+        table = pd.concat([each.figures for each in judged])
+        write_text(out / "comparison.csv", table.to_csv())
+        write_markdown(_report(config, judged), out / "summary.md")
+        for each in judged:
+            print("\n".join(each.sentences))
+    print(f"\nin words and tables: {out / 'summary.md'}")
     refuse_missing(failed, len(trainings))
     return results
 
@@ -179,11 +180,8 @@ def _judge(
     schema, test = rows.schema, rows.splits.test
     cls = task_class(schema.target)
     task = cls.fit(rows.splits.train, schema.target, cls.settings_of(config.settings.target))
-    true, said = task.true(test), {}
-    for name, nearest in nearest_texts(rows.splits, schema, task).items():
-        label = name if name != "all" else f"all (weight {nearest.weight:g})"
-        said[FLOOR + label] = [nearest.said]
-    floors, words = list(said), _sources(schema)
+    true, said = task.true(test), _without_training(rows, task)
+    untrained, words = list(said), _sources(schema)
     for training in trainings:
         about, model = training.about, training.model
         own = share if model in words or model == FUSED else config.hide[0]
@@ -195,25 +193,47 @@ def _judge(
         model: np.stack([task.row_scores(true, each) for each in answers])
         for model, answers in said.items()
     }
-    best = {"the nearest neighbour": max(floors, key=lambda name: scores[name].mean())}
-    baselines = {f"{name} alone": name for name in words if name in scores and FUSED in scores}
+    floors = [name for name in untrained if name.startswith(FLOOR)]
+    floor = {"the nearest neighbour": max(floors, key=lambda name: scores[name].mean())}
     groups = None if schema.group is None else test[schema.group].to_numpy()
-    comparison = compare_models(
-        scores,
-        {**(baselines if len(schema.names) > 1 else {}), **best},
-        judged=[FUSED] if FUSED in scores else [],
-        groups=groups,
-    )
-    figures = _figures(comparison, said, true, task)
     hidden = f"{100 * share:g} % of the words hidden" if share else "no word hidden"
-    sentences = [
-        f"{target}, {hidden}: {each}" for each in differences_in_words(comparison, task.main)
-    ]
+    sentences = []
+    agreed = next((name for name in untrained if name.startswith(f"{CONSENSUS}all")), "")
+    for model, alone in ((FUSED, "{}"), (agreed, f"{CONSENSUS}{{}}")):
+        baselines = {f"{alone.format(name)} alone": alone.format(name) for name in words}
+        known = {label: name for label, name in baselines.items() if name in scores}
+        comparison = compare_models(
+            scores,
+            {**(known if len(schema.names) > 1 else {}), **floor},
+            judged=[model] if model in scores else [],
+            groups=groups,
+        )
+        sentences += [
+            f"{target}, {hidden}: {each}" for each in differences_in_words(comparison, task.main)
+        ]
+    figures = _figures(comparison, said, true, task)
     figures.insert(0, "target", target)
     figures.insert(1, "hidden", share)
     return _Judged(
         target, share, task, figures, sentences, _examples(rows, true, said, floors, words)
     )
+
+
+def _without_training(rows: Rows, task: Task) -> dict[str, list[np.ndarray]]:
+    """What the nearest neighbours and their consensus say of the test rows."""
+    splits = rows.splits
+    likeness = likeness_of_rows(splits, rows.schema)
+    ways = {FLOOR: nearest_texts}
+    if len(splits.train) <= MOST_ROWS:
+        ways[CONSENSUS] = consensus_texts
+    else:
+        print(f"No consensus: there are more than {MOST_ROWS:,} training rows.")
+    said = {}
+    for way, answered in ways.items():
+        for name, answers in answered(splits, likeness, task).items():
+            label = name if name != "all" else f"all (weight {answers.weight:g})"
+            said[way + label] = [answers.said]
+    return said
 
 
 def _figures(
@@ -279,13 +299,14 @@ def _report(config: TranslateConfig, judged: Sequence[_Judged]) -> Report:
     return Report(
         f"{config.data.name}: translation into {joined(config.targets)}",
         "Each model was trained with several seeds and judged by the same test rows; the nearest "
-        "neighbour answers with the text of the training row that is most like a test row.",
+        "neighbour answers with the text of the training row that is most like a test row, the "
+        "consensus with the training text of the highest expected chrF.",
         [sentence for each in judged for sentence in each.sentences],
         {
-            "seeds": ", ".join(map(str, config.seeds)),
+            "seeds": ", ".join(map(str, config.seeds)) or "none, nothing was trained",
             "seed of the split": str(config.split_seed),
             **{f"signature of {name}": text for name, text in signatures.items()},
-            "one row per model and seed": RESULTS,
+            **({"one row per model and seed": RESULTS} if config.seeds else {}),
         },
         sections,
     )

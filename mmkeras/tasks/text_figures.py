@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 _BLEU_ORDER = 4
+_CHRF_ORDER = 6
 
 
 def word_errors(true: Iterable[str], said: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +62,56 @@ def _chrf(true: str, said: str) -> float:
     from sacrebleu.metrics import CHRF
 
     return CHRF().sentence_score(said, [true]).score / 100
+
+
+def chrf_of_pairs(said: Sequence[str], true: Sequence[str]) -> np.ndarray:
+    """The chrF2 of each answer for each truth, as `sentence_chrf` has it.
+
+    Runs of characters are counted once for each text and not once for each pair, so that thousands
+    of texts can be compared with thousands.
+
+    Returns:
+        float32 `(answers, truths)`, in `[0, 1]`.
+
+    Example:
+
+    >>> chrf_of_pairs(["red cat"], ["red cat", "a dog"]).shape
+    (1, 2)
+    """
+    shape = (len(said), len(true))
+    precision, recall, orders = (np.zeros(shape, np.float32) for _ in range(3))
+    for order in range(1, _CHRF_ORDER + 1):
+        seen: dict[tuple[str, int], int] = {}
+        answers, truths = (_runs(texts, order, seen) for texts in (said, true))
+        columns = max(answers.shape[1], truths.shape[1])
+        answers.resize(len(said), columns)
+        truths.resize(len(true), columns)
+        shared = (answers @ truths.T).toarray()
+        # An order counts where both texts have runs of that length.
+        own, wanted = (np.diff(each.indptr).astype(np.float32) for each in (answers, truths))
+        orders += (own[:, None] > 0) & (wanted > 0)
+        precision += shared / np.maximum(own, 1)[:, None]
+        recall += shared / np.maximum(wanted, 1)
+    precision, recall = (each / np.maximum(orders, 1) for each in (precision, recall))
+    return 5 * precision * recall / np.maximum(4 * precision + recall, 1e-9)
+
+
+def _runs(texts: Sequence[str], order: int, seen: dict[tuple[str, int], int]) -> csr_matrix:
+    """Which runs of so many characters each text has, a column each; spaces do not count.
+
+    A run that a text has twice is another one the second time: so a product counts, as chrF does,
+    the lesser of two numbers. `seen` gives runs their columns.
+    """
+    columns, ends = [], [0]
+    for text in texts:
+        letters, times = "".join(text.split()), Counter[str]()
+        for start in range(len(letters) - order + 1):
+            run = letters[start : start + order]
+            columns.append(seen.setdefault((run, times[run]), len(seen)))
+            times[run] += 1
+        ends.append(len(columns))
+    ones = np.ones(len(columns), np.float32)
+    return csr_matrix((ones, columns, ends), shape=(len(texts), len(seen)))
 
 
 def corpus_chrf_and_bleu(

@@ -10,6 +10,7 @@ from sacrebleu.metrics import CHRF
 from mmkeras.schema import Text
 from mmkeras.tasks.pieces import END, UNKNOWN
 from mmkeras.tasks.text import TextTargetSettings, TextTask
+from mmkeras.tasks.text_figures import chrf_of_pairs, sentence_chrf
 from mmkeras.tasks.text_pictures import edits
 
 TRAIN = pd.DataFrame({"said": ["the cat sat", "the  dog, the cat", "a cat's tail"]})
@@ -113,6 +114,13 @@ def test_chrf_is_that_of_sacrebleu_and_its_signature_is_told():
     assert "tok:13a" in task.signatures()["bleu"]
     chinese = fit("chrf", train=pd.DataFrame({"said": ["红苹果", "绿苹果"]}))
     assert chinese.unspaced and "tok:char" in chinese.signatures()["bleu"]
+
+
+def test_chrf_of_all_pairs_is_that_of_each():
+    said = ["rote rote katze", "ab", "a", "mann mittlere hautfarbe", "红苹果"]
+    true = ["rote katze", "abba ab", "frau mittlere hautfarbe hautfarbe", "绿苹果"]
+    each = [sentence_chrf(true, [text] * len(true)) for text in said]
+    np.testing.assert_allclose(chrf_of_pairs(said, true), each, atol=1e-6)
 
 
 def test_the_answer_nearest_to_the_others_is_their_consensus():
