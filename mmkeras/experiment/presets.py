@@ -148,7 +148,7 @@ _EMOJI_SCENES = dataclasses.replace(
         ),
         "text": Encoder("bag_of_words", {"units": (128,), "input_dropout": 0.5}),
     },
-    training=dataclasses.replace(_NLVR_BOXES.training, epochs=5, batch_size=64),
+    training=dataclasses.replace(_NLVR_BOXES.training, epochs=5, batch_size=32),
     image=ImageSettings(size=(64, 64)),
     text=TextSettings(vocabulary_size=5000, min_count=20, characters=5, stemmer="english"),
 )
