@@ -7,8 +7,9 @@
     python experiments/ground.py --seeds 0 --set decoder.depth=2
 
 Says the accuracy at an overlap (IoU) of 0.5, or of detection the F1 of a row's boxes and COCO's
-mAP, with intervals over new test rows and seeds. The epoch is chosen on held-out training pictures;
-the test pictures are looked at once. Each run folder has a report with boxes drawn.
+mAP, with intervals over new test rows and seeds, beside chance. The epoch is chosen on held-out
+training pictures; the test pictures are looked at once. Each data set has a folder in `--out`
+(runs/ground); the table at the end, with pictures of boxes, is of all that are there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import sys
 import pandas as pd
 
 from mmkeras.cli import parse, run_script
-from mmkeras.studies.repeat import RepeatConfig, repeat
+from mmkeras.studies.ground import ground
+from mmkeras.studies.repeat import RepeatConfig
 from mmkeras.studies.trainings import FUSED
 
 
@@ -26,7 +28,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
     defaults = {"dataset": "nlvr_boxes", "seeds": (0, 1, 2), "models": (FUSED,)}
-    return repeat(parse(RepeatConfig, arguments, __doc__, **defaults))
+    return ground(parse(RepeatConfig, arguments, __doc__, **defaults))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from mmkeras.decoders.parts.box_ops import best_box, cell_middles, top_boxes
 from mmkeras.decoders.parts.decoder import Decoder, no_label_smoothing
 from mmkeras.fusion.parts.pooling import check_token_shapes, clear_absent, masked_mean
 
+MATCHINGS = ("film", "dot")
+
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class BoxesDecoder(Decoder):
@@ -25,7 +27,21 @@ class BoxesDecoder(Decoder):
         H_k = H_(k-1) + conv(relu((1 + g_k(c)) * norm(H_(k-1)) + s_k(c)))
         Z = relu((1 + g(c)) * norm(H_depth) + s(c)) W' + b'
 
-    with `g`, `s` linear. A cell's `z = (a, x, y, w, h, classes)` is a box: its middle is that of
+    with `g`, `s` linear. With `matching="dot"`, the picture is read without knowing what is asked
+    (no `g` and `s`), and what a cell looks like is compared with the mean `c` of each other
+    modality's tokens, whatever the picture:
+
+        a = a_0 + exp(t) cos(V' relu(norm(H_depth)), U c)
+
+    What was learnt of one phrase's words then holds for others, also for phrases and things that
+    no training row has. FiLM can do more (relations, counting), and learns phrases by heart. The
+    other things in a picture are few; with `contrast`, a phrase is told from all pictures of the
+    batch, too, by what is most like it in each. With `s_bic` what is added to `a_0` in cell `c` of
+    picture `i` for phrase `b`, the loss has one term more:
+
+        L_contrast = -log softmax_i(log sum_c exp(s_bic))_b
+
+    A cell's `z = (a, x, y, w, h, classes)` is a box: its middle is that of
     the cell, moved by `x` and `y` cells, its sides are `2 exp(w)` and `2 exp(h)` cells.
 
     The one box of a phrase is that of the cell with the largest `a`, trained as a softmax over
@@ -44,6 +60,10 @@ class BoxesDecoder(Decoder):
         overlap: Of several boxes, the largest IoU with one of a better score.
         dim: Width of the cells' features.
         depth: Number of residual convolutions (3×3 cells).
+        matching: How the other modalities choose: `"film"`, or `"dot"`, which leaves the fused
+            vector out.
+        contrast: With `"dot"`, the weight of telling a phrase from the batch's other pictures, in
+            training.
         dropout: Share of the cells' features that are dropped, in training.
         place: Which of the modalities is the picture.
         grid: Rows and columns of its tokens (an encoder's `token_grid`).
@@ -67,6 +87,10 @@ class BoxesDecoder(Decoder):
     References:
         - [Liu et al., 2018](https://arxiv.org/abs/1807.03247) (coordinates as features)
         - [Perez et al., 2018](https://arxiv.org/abs/1709.07871) (FiLM)
+        - [Frome et al., 2013](https://papers.nips.cc/paper/5204) (pictures and words that were
+          never seen, compared in one space)
+        - [Miech et al., 2020](https://arxiv.org/abs/1912.06430) (contrast over bags, of which one
+          instance is meant)
         - [Tian et al., 2019](https://arxiv.org/abs/1904.01355) (boxes without anchors)
         - [Carion et al., 2020](https://arxiv.org/abs/2005.12872) (DETR)
     """
@@ -83,6 +107,8 @@ class BoxesDecoder(Decoder):
         overlap: float = 0.5,
         dim: int = 64,
         depth: int = 2,
+        matching: str = "film",
+        contrast: float = 0.0,
         dropout: float = 0.0,
         place: int = 0,
         grid: tuple[int, int] | None = None,
@@ -94,6 +120,14 @@ class BoxesDecoder(Decoder):
                 "`max_boxes` is 1, or more with `several=True`. Received: "
                 f"max_boxes={max_boxes}, several={several}."
             )
+        if matching not in MATCHINGS:
+            raise ValueError(f"`matching` is one of {MATCHINGS}. Received: {matching!r}.")
+        if contrast < 0 or (contrast and matching != "dot"):
+            raise ValueError(
+                "`contrast` is 0, or above with matching='dot'. Received: "
+                f"contrast={contrast}, matching={matching!r}."
+            )
+        self.matching, self.contrast = matching, float(contrast)
         self.max_boxes, self.classes, self.several = int(max_boxes), int(classes), bool(several)
         self.score_threshold, self.overlap = float(score_threshold), float(overlap)
         self.dim, self.depth, self.dropout = int(dim), int(depth), float(dropout)
@@ -117,7 +151,8 @@ class BoxesDecoder(Decoder):
                 f"columns, as its encoder's `token_grid` says it. Received: grid={self.grid}."
             )
         others = [shape for index, shape in enumerate(tokens_shape) if index != self.place]
-        context = (None, vector_shape[-1] + sum(shape[-1] for shape in others))
+        widths = [shape[-1] for shape in others]
+        dot = self.matching == "dot"
         common = {"dtype": self.dtype_policy}
         self.project = layers.Dense(self.dim, **common)
         self.project.build((None, None, width))
@@ -127,8 +162,10 @@ class BoxesDecoder(Decoder):
         for number in range(self.depth + 1):
             norm = layers.LayerNormalization(**common)
             norm.build((None, *self.grid, self.dim))
-            film = layers.Dense(2 * self.dim, **common)
-            film.build(context)
+            film = None
+            if not dot:
+                film = layers.Dense(2 * self.dim, **common)
+                film.build((None, vector_shape[-1] + sum(widths)))
             conv = None
             if number < self.depth:
                 conv = layers.Conv2D(
@@ -139,6 +176,14 @@ class BoxesDecoder(Decoder):
         self.drop = layers.Dropout(self.dropout, **common)
         self.last = layers.Dense(5 + self.classes, **common)
         self.last.build((None, None, self.dim))
+        self.compare = []
+        if dot and widths:
+            for shape in ((None, None, self.dim), (None, sum(widths))):
+                self.compare.append(layers.Dense(self.dim, use_bias=False, **common))
+                self.compare[-1].build(shape)
+            self.log_scale = self.add_weight(
+                name="log_scale", shape=(), initializer=keras.initializers.Constant(2.0)
+            )
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
@@ -147,17 +192,36 @@ class BoxesDecoder(Decoder):
             for index, (x, mask) in enumerate(zip(tokens, masks, strict=True))
             if index != self.place
         ]
-        context = ops.concatenate([vector, *means], axis=-1)
         x = ops.reshape(self.project(tokens[self.place]), (-1, *self.grid, self.dim))
         places = ops.reshape(cell_middles(self.grid), (1, *self.grid, 2))
         x = x + self.project_places(ops.cast(places, x.dtype))
         for norm, film, conv in self.steps:
-            scale, shift = ops.split(film(context)[:, None, None, :], 2, axis=-1)
-            changed = ops.relu((1 + scale) * norm(x) + shift)
+            changed = norm(x)
+            if film is not None:
+                context = ops.concatenate([vector, *means], axis=-1)
+                scale, shift = ops.split(film(context)[:, None, None, :], 2, axis=-1)
+                changed = (1 + scale) * changed + shift
+            changed = ops.relu(changed)
             x = changed if conv is None else x + conv(changed)
         x = self.drop(x, training=training)
         cells = self.grid[0] * self.grid[1]
-        return self._as_boxes(self.last(ops.reshape(x, (-1, cells, self.dim))))
+        x = ops.reshape(x, (-1, cells, self.dim))
+        said = self.last(x)
+        if self.compare:
+            likeness = self._likeness(x, ops.concatenate(means, axis=-1), training)
+            said = ops.concatenate([said[..., :1] + likeness, said[..., 1:]], axis=-1)
+        return self._as_boxes(said)
+
+    def _likeness(self, x: Any, context: Any, training: bool | None) -> Any:
+        """How much each cell looks like what the other modalities say, `(batch, cells, 1)`."""
+        cells, phrase = (each(y) for each, y in zip(self.compare, (x, context), strict=True))
+        cells, phrase = ops.normalize(cells, axis=-1), ops.normalize(phrase, axis=-1)
+        phrase = ops.cast(ops.exp(self.log_scale), x.dtype) * phrase
+        if training and self.contrast:
+            of_all = ops.cast(ops.einsum("icd,bd->bic", cells, phrase), "float32")
+            by_picture = ops.log_softmax(ops.logsumexp(of_all, axis=-1), axis=-1)
+            self.add_loss(-self.contrast * ops.mean(ops.diagonal(by_picture)))
+        return ops.matmul(cells, phrase[..., None])
 
     def compute_output_spec(self, vector, tokens, masks=None, present=None, **more):
         shape = (vector.shape[0], self.grid[0] * self.grid[1], 5 + self.classes)

@@ -133,6 +133,39 @@ def bootstrap_interval(
     return float(scores.mean()), float(low), float(high)
 
 
+def ratio_interval(
+    scores: np.ndarray,
+    base: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    draws: int = 10_000,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """How many times `base` the mean score is, with its 95 % interval over rows and seeds.
+
+    In each draw both are means of the same rows: rows that are easy for one are so for the other.
+
+    Args:
+        scores: `(rows,)` or `(seeds, rows)`.
+        base: Above 0, such as what chance gets of each row, `(rows,)`.
+        groups, draws, seed: As for `compare_paired`.
+
+    Returns:
+        `(ratio, low, high)`.
+
+    Example:
+
+    >>> ratio_interval(np.array([1.0, 0.5, 0.5]), np.array([0.5, 0.25, 0.25]))
+    (2.0, 2.0, 2.0)
+    """
+    scores, base = _seeds_and_rows(scores), _seeds_and_rows(base)
+    if not (base > 0).all():
+        raise ValueError(f"`base` is above 0 in each row. Received: {base.min()}.")
+    means = _bootstrap_means([scores, base], groups, draws, seed)
+    low, high = np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975])
+    return float(scores.mean() / base.mean()), float(low), float(high)
+
+
 def _bootstrap_means(
     scores: Sequence[np.ndarray], groups: np.ndarray | None, draws: int, seed: int
 ) -> np.ndarray:

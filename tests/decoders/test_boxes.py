@@ -132,13 +132,44 @@ def test_what_does_not_fit_is_refused():
         BoxesDecoder(grid=GRID, place=1)(vector, tokens)
     with pytest.raises(ValueError, match="several=True"):
         BoxesDecoder(max_boxes=4)
+    with pytest.raises(ValueError, match=r"'film', 'dot'.*'cosine'"):
+        BoxesDecoder(matching="cosine")
+    with pytest.raises(ValueError, match=r"matching='dot'.*contrast=1.0, matching='film'"):
+        BoxesDecoder(contrast=1.0)
     with pytest.raises(ValueError, match="label_smoothing"):
         BoxesDecoder(grid=GRID).loss(0.1)
 
 
+def test_compared_by_a_dot_product_a_phrase_changes_which_box_and_not_the_boxes():
+    rng = np.random.default_rng(0)
+    vector, picture = rng.random((2, 3)), rng.random((1, 8, 4)).repeat(2, axis=0)
+    phrases = rng.random((2, 3, 5))
+    phrases[0, 1:] = phrases[0, 0]
+    decoder = BoxesDecoder(grid=GRID, dim=6, matching="dot")
+    found = to_numpy(decoder(vector, [picture, phrases]))
+    np.testing.assert_allclose(found[0, :, 1:], found[1, :, 1:], rtol=1e-5)
+    assert (np.abs(found[0, :, 0] - found[1, :, 0]) > 1e-3).any()
+    # A cosine: what is said twice as loud is the same.
+    twice = to_numpy(decoder(np.zeros_like(vector), [picture, 2 * phrases]))
+    np.testing.assert_allclose(twice, found, rtol=1e-4, atol=1e-5)
+    # Without a phrase, or without its modality, what a cell looks like is compared with nothing.
+    present = np.array([[True, False]] * 2)
+    absent = to_numpy(decoder(vector, [picture, phrases], present=present))
+    by_hand = to_numpy(decoder(vector, [picture, np.zeros_like(phrases)]))
+    np.testing.assert_array_equal(absent, by_hand)
+    # In training a phrase is told from the other pictures, here the same one: log 2.
+    decoder = BoxesDecoder(grid=GRID, dim=6, matching="dot", contrast=0.5)
+    decoder(vector, [picture, phrases])
+    assert not decoder.losses
+    decoder(vector, [picture, phrases], training=True)
+    assert [float(loss) for loss in decoder.losses] == pytest.approx([0.5 * np.log(2)])
+    alone = BoxesDecoder(grid=GRID, dim=6, matching="dot")
+    assert alone(vector, [picture]).shape == (2, 8, 5) and not alone.compare
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("several", [False, True])
-def test_it_learns_to_find_what_the_words_name(several):
+@pytest.mark.parametrize("several, matching", [(False, "film"), (False, "dot"), (True, "film")])
+def test_it_learns_to_find_what_the_words_name(several, matching):
     """Bright cells: the picture's token, its neighbours dark; the word says which of two kinds."""
     rng = np.random.default_rng(0)
     rows, grid = 256, (4, 4)
@@ -155,7 +186,13 @@ def test_it_learns_to_find_what_the_words_name(several):
         true = np.concatenate([np.ones((rows, 1)), named], axis=-1)[:, None]
     true = true.astype("float32")
     decoder = BoxesDecoder(
-        true.shape[1], true.shape[2] - 5, several=several, grid=grid, dim=16, depth=1
+        true.shape[1],
+        true.shape[2] - 5,
+        several=several,
+        grid=grid,
+        dim=16,
+        depth=1,
+        matching=matching,
     )
     tokens = [keras.Input((16, 2)), keras.Input((1, 2))]
     vector = keras.layers.Flatten()(tokens[1])

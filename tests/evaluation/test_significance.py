@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, ttest_1samp
 
+from mmkeras.evaluation.bootstrap import ratio_interval
 from mmkeras.evaluation.significance import (
     bootstrap_interval,
     compare_paired,
@@ -38,6 +39,21 @@ def test_rows_of_one_group_count_as_little_more_than_one_row():
     _, low, high = paired_bootstrap(scores, np.zeros(600))
     _, group_low, group_high = paired_bootstrap(scores, np.zeros(600), groups=groups)
     assert (group_high - group_low) == pytest.approx((high - low) * np.sqrt(20), rel=0.2)
+
+
+def test_a_ratio_is_of_the_same_rows_in_each_draw():
+    random = np.random.default_rng(0)
+    chance = 1 / random.integers(2, 7, 400)
+    # Twice as good as chance on each row, whichever rows are drawn.
+    assert ratio_interval(2 * chance, chance) == pytest.approx((2, 2, 2))
+    right = random.random((3, 400)) < 2 * chance
+    ratio, low, high = ratio_interval(right, chance, groups=np.arange(400) // 2)
+    assert ratio == pytest.approx(right.mean() / chance.mean())
+    _, alone_low, alone_high = bootstrap_interval(right, groups=np.arange(400) // 2)
+    # Rows that are easy by chance are right more often: the ratio varies less than both apart.
+    assert low < ratio < high and (high - low) * chance.mean() < 1.1 * (alone_high - alone_low)
+    with pytest.raises(ValueError, match=r"above 0 in each row\. Received: 0"):
+        ratio_interval(right, np.zeros(400))
 
 
 def test_the_same_seed_draws_the_same():

@@ -7,8 +7,8 @@ made of public parts, again on each machine, bit for bit the same, from one seed
   come with scikit-learn (`china.jpg`, `flower.jpg`).
 - **Licence.** Emoji: Apache-2.0 and MIT. Photographs: CC BY 2.0, by Ashutosh Khanduala ("china")
   and dany13 ("flower").
-- **Rows.** 3,000 scenes for training, 300 for validation and 500 for testing, of 128×128 pixels;
-  each has one phrase.
+- **Rows.** 3,000 scenes for training, 300 for validation and 500 for testing, of 128×128 pixels.
+  Training has a row for each object of a scene (11,969), validation and test one for each scene.
 - **Scenes.** A random part of a photograph, 128×128, mirrored or not. On it 2 to 6 emoji, the
   longer side of each 24 to 48 pixels, anywhere, none over another (where they do not fit, all
   sizes and places are drawn anew). Each is cut to what is not transparent of it: the box is what
@@ -46,7 +46,7 @@ SIDE = 128
 SMALLEST, LARGEST = 24, 48
 FEWEST, MOST = 2, 6
 # `content_hash` at seed 0, where Pillow decodes the photographs as its own packages do.
-CONTENT_SHA256 = "00c06960db5706bff3056b1e6cc226c45d6e301eadec0475897ac7bbd708ea2b"
+CONTENT_SHA256 = "0c69096d2c5be0539ce9563b39428a627286a0de342bfd48c0626a9c5507b308"
 
 
 class _Split(NamedTuple):
@@ -76,8 +76,9 @@ def load(share: float = 1.0, seed: int = 0) -> tuple[pd.DataFrame, Schema]:
         A pair `(table, schema)`, training rows first, then validation, then test. The table's
         columns: `picture`, uint8 arrays `(128, 128, 3)`; `phrase`; `place`, a list of one box;
         `objects`, a list of the boxes of all emoji in the scene with their descriptions, in the
-        order in which they were put there; `split`; and `id`, which names the row ("test-12"). A
-        box is `{"box": [left, top, width, height]}` in pixels, with `"label"` in `objects`.
+        order in which they were put there; `split`; `scene`, the group ("test-12"); and `id`, the
+        scene and which of its objects is named ("test-12/3"). A box is
+        `{"box": [left, top, width, height]}` in pixels, with `"label"` in `objects`.
 
     Raises:
         ValueError: `share` is not in (0, 1], or a file is not the one that it should be.
@@ -98,19 +99,24 @@ def load(share: float = 1.0, seed: int = 0) -> tuple[pd.DataFrame, Schema]:
                 background = backgrounds[random.randint(len(backgrounds), dtype=np.int64)]
                 picture = _background(background, SPLITS[split].quarters, random)
                 objects = _paste(picture, pools[split], random)
-                named = objects[random.randint(len(objects), dtype=np.int64)]
-                rows.append(
+                named = range(len(objects))
+                if split != "train":
+                    named = [random.randint(len(objects), dtype=np.int64)]
+                rows += [
                     {
                         "picture": picture,
-                        "phrase": named["label"],
-                        "place": [{"box": named["box"]}],
+                        "phrase": objects[place]["label"],
+                        "place": [{"box": objects[place]["box"]}],
                         "objects": objects,
                         "split": split,
-                        "id": f"{split}-{row}",
+                        "scene": f"{split}-{row}",
+                        "id": f"{split}-{row}/{place}",
                     }
-                )
+                    for place in named
+                ]
                 progress.add()
-    schema = Schema([Image("picture"), Text("phrase")], Boxes("place"), id="id")
+    modalities = [Image("picture"), Text("phrase")]
+    schema = Schema(modalities, Boxes("place"), id="id", group="scene")
     return pd.DataFrame(rows), schema
 
 

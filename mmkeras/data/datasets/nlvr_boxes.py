@@ -17,8 +17,9 @@ come with every object's place, which makes them a set for grounding and detecti
 - **What to know.** The pictures come in sets of up to four, about which one sentence was written.
   In half of the sets pictures share a grey box and its objects: the set is the group (267 for
   training, 266 for testing), and none is in both parts. 1,253 of the 1,979 pictures have a phrase.
-  Of the pictures with few objects, 14 pairs are equal by chance: 8 test pictures are equal to one
-  of the training part, and 3 pairs are within it, in different groups.
+  Of the pictures with few objects, 14 pairs are equal by chance, pixel by pixel: 8 test pictures
+  are equal to one of the training part, and 3 pairs are within each part, in different groups. The
+  8 have 8 of the 1,306 phrases; were all of them right, a figure of 98 % would be 97.99 % without.
 
 How to cite: A. Suhr, M. Lewis, J. Yeh, Y. Artzi, "A Corpus of Natural Language for Visual
 Reasoning", ACL 2017.
@@ -66,9 +67,10 @@ def load(task: str = "phrase") -> tuple[pd.DataFrame, Schema]:
 
     Returns:
         A pair `(table, schema)`, training rows first. The table's columns: `picture`, the path of
-        a PNG file; `phrase` and `place`, a list of one box, or `objects`, a list of boxes with
-        their labels; `split`, "train" or "test"; `sentence`, the group: the pictures that one
-        sentence was written about ("dev-1572"); and `id`, which names the row. A box is
+        a PNG file; `objects`, a list of the boxes of all objects in it with their labels; for
+        `"phrase"` also `phrase` and `place`, a list of one box; `split`, "train" or "test";
+        `sentence`, the group: the pictures that one sentence was written about ("dev-1572"); and
+        `id`, which names the row. A box is
         `{"box": [left, top, width, height]}` in pixels, with `"label"` in `objects`.
 
     Raises:
@@ -101,7 +103,7 @@ def load(task: str = "phrase") -> tuple[pd.DataFrame, Schema]:
             continue
         for label, box in _alone(objects).items():
             own = {"phrase": f"the {label}", "place": [{"box": box}], "id": f"{name}/{label}"}
-            rows.append({**common, **own})
+            rows.append({**common, **own, "objects": objects})
     if task == "detection":
         schema = Schema(
             [Image("picture")], Boxes("objects", several=True), id="id", group="sentence"

@@ -11,7 +11,7 @@ from mmkeras.schema import Boxes, Image, Text
 
 real = pytest.mark.skipif("MMKERAS_DATA" not in os.environ, reason="needs MMKERAS_DATA")
 # `content_hash` of the first scenes, a hundredth of each split.
-SMALL_SHA256 = "d0ec7de0af14d64d3618f7d36f1389d6ab74abbdc79380a1ad41e5f6589ac8e4"
+SMALL_SHA256 = "8b7db94e47fdd92f4738b1b46f14adc10e55397390dd0d36e0c4399267431947"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,8 @@ def scenes(tmp_path_factory, colours):
 
 def test_boxes_hold_the_emoji_and_nothing_else_does(scenes, colours):
     table, schema = scenes
-    assert table["split"].value_counts().to_dict() == {"train": 60, "test": 10, "validation": 6}
+    scenes_of = table.groupby("split")["scene"].nunique()
+    assert scenes_of.to_dict() == {"train": 60, "test": 10, "validation": 6}
     for row in table.itertuples():
         assert row.picture.shape == (128, 128, 3) and row.picture.dtype == np.uint8
         assert 2 <= len(row.objects) <= 6
@@ -54,7 +55,12 @@ def test_boxes_hold_the_emoji_and_nothing_else_does(scenes, colours):
             left_over[top : top + height, left : left + width] = 0
         assert not ((left_over[..., 1] == 0) & (left_over[..., 2] == 255)).any()
         assert row.place == [{"box": e["box"]} for e in row.objects if e["label"] == row.phrase]
-    assert table["id"].is_unique
+    assert table["id"].is_unique and schema.group == "scene"
+    # In training each object is named, in the others one of them.
+    named = table.groupby("scene").size()
+    objects = table.drop_duplicates("scene").set_index("scene")["objects"].map(len)
+    trained = named.index.str.startswith("train")
+    assert (named[trained] == objects[named.index][trained]).all() and (named[~trained] == 1).all()
     assert schema.modalities == (Image("picture"), Text("phrase"))
     assert schema.target == Boxes("place", image="picture", image_column="picture")
 
@@ -109,11 +115,12 @@ def test_the_same_scenes_are_made_on_every_machine():
 def test_the_real_scenes_are_the_pinned_ones():
     table, _ = load_dataset("emoji_scenes")
     assert table["split"].value_counts().to_dict() == {
-        "train": 3000,
+        "train": 11969,
         "test": 500,
         "validation": 300,
     }
     assert emoji_scenes.content_hash(table) == emoji_scenes.CONTENT_SHA256
     phrases = table.groupby("split")["phrase"].agg(set)
     assert not phrases["test"] & (phrases["train"] | phrases["validation"])
-    assert (1 / table["objects"].map(len)).mean() == pytest.approx(0.29, abs=0.01)
+    test = table[table["split"] == "test"]
+    assert (1 / test["objects"].map(len)).mean() == pytest.approx(0.29, abs=0.01)
