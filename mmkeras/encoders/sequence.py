@@ -149,12 +149,14 @@ class FrameMLPEncoder(ConfiguredLayer):
     Args:
         units: The width of each dense layer.
         dropout: Share of units that are dropped after each dense layer, in training.
+        linear: Whether a step's token also has the step itself, behind the last layer's output: a
+            linear model of it is then a special case of what follows ("wide and deep").
 
     Call arguments:
         inputs: Floats `(batch, steps, features)`; a step of zeros alone is padding.
 
     Returns:
-        Tokens `(batch, steps, units[-1])`.
+        Tokens `(batch, steps, units[-1])`; with `linear`, `features` more.
 
     Example:
 
@@ -164,14 +166,22 @@ class FrameMLPEncoder(ConfiguredLayer):
     References:
         - [Zaheer et al., 2017](https://arxiv.org/abs/1703.06114) (a network of each element, then
           a pooling)
+        - [Cheng et al., 2016](https://arxiv.org/abs/1606.07792) (a linear model beside a deep one)
     """
 
-    def __init__(self, units: Sequence[int] = (64, 64), dropout: float = 0.0, **kwargs):
+    def __init__(
+        self,
+        units: Sequence[int] = (64, 64),
+        dropout: float = 0.0,
+        linear: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         if not units:
             raise ValueError("`units` needs one number per dense layer. Received: no number.")
         self.units = tuple(int(number) for number in units)
         self.dropout = dropout
+        self.linear = linear
 
     def build(self, input_shape):
         check_sequences("FrameMLPEncoder", input_shape)
@@ -188,6 +198,8 @@ class FrameMLPEncoder(ConfiguredLayer):
         x = inputs
         for dense in self.dense:
             x = self.drop(dense(x))
+        if self.linear:
+            x = ops.concatenate([x, ops.cast(inputs, x.dtype)], axis=-1)
         return zero_padding(x, self.token_mask(inputs))
 
     def token_mask(self, inputs):

@@ -35,7 +35,8 @@ ENCODERS = {
         7,
         8,
     ),
-    "mlp": (lambda: FrameMLPEncoder((6, 4), dropout=0.1), 7, 4),
+    # Beside the last layer's 4 the step's own 2 features.
+    "mlp": (lambda: FrameMLPEncoder((6, 4), dropout=0.1, linear=True), 7, 6),
 }
 MAKERS = {name: make for name, (make, _, _) in ENCODERS.items()}
 SIZES = [(name, tokens, dim) for name, (_, tokens, dim) in ENCODERS.items()]
@@ -115,6 +116,13 @@ def test_the_order_of_steps_matters(name):
     tokens, others = call(encoder, {"inputs": STEPS[:1]}), call(encoder, {"inputs": swapped})
     # Not merely the same tokens in another order.
     assert np.abs(np.sort(tokens, axis=1) - np.sort(others, axis=1)).max() > 1e-3
+
+
+def test_a_linear_part_is_the_steps_themselves():
+    tokens = call(shared("mlp"), {"inputs": STEPS})
+    np.testing.assert_array_equal(tokens[..., 4:], STEPS)
+    alone = FrameMLPEncoder((6, 4))
+    assert call(alone, {"inputs": STEPS}).shape[-1] == 4
 
 
 @pytest.mark.parametrize(("name", "looks_ahead"), [("lstm", False), ("bidirectional", True),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mmkeras.data.kinds import ImageSettings, TextSettings
+from mmkeras.data.kinds import ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
@@ -70,9 +70,24 @@ class ConvertConfig:
             raise ValueError("`seeds` are one or more.")
 
 
-# Chosen among ten on 300 rows held out of 1,500 of another random split than `--split-seed 0`, so
-# that some of them are test rows here. One wide layer under much dropout: with two, or with less
-# dropout, R² is lower.
+# Chosen on 300 of the 1,500 rows that are not the test rows of `--split-seed 0`, without a look at
+# those. Of one width and depth each R² and R@1 pull apart: what is shrunk more is nearer to all and
+# less itself. One wide layer under much dropout, beside a linear part, is above kernel ridge in
+# the first and near it in the second. Fourier coefficients have more to overfit: with noise of
+# half a deviation (`--set fourier.noise=0.5`) R² was 0.33, without 0.27.
+_MFEAT_VIEWS = Settings(
+    encoders={"sequence": Encoder("mlp", {"units": (2048,), "dropout": 0.7, "linear": True})},
+    training=TrainingSettings(
+        epochs=100,
+        batch_size=64,
+        learning_rate=2e-3,
+        schedule="cosine",
+        weight_decay=1e-4,
+        patience=0,
+    ),
+    sequence=SequenceSettings(scaling="common"),
+)
+# The same rows chose; the views' numbers are standardized each, which costs R² of 0.01.
 _MFEAT = Settings(
     encoders={"tabular": Encoder("mlp", {"units": (2048,), "dropout": 0.5})},
     training=TrainingSettings(
@@ -105,7 +120,7 @@ _EMOJI = Settings(
     image=ImageSettings(size=(36, 36), flip=True, shift=0.03),
     text=TextSettings(vocabulary_size=4000, stemmer="english"),
 )
-PRESETS = {"mfeat": _MFEAT, "wikipedia": _WIKIPEDIA, "emoji": _EMOJI}
+PRESETS = {"mfeat": _MFEAT, "mfeat_views": _MFEAT_VIEWS, "wikipedia": _WIKIPEDIA, "emoji": _EMOJI}
 
 
 def conversion_settings(dataset: str | None) -> Settings:

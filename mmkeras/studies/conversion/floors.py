@@ -19,7 +19,7 @@ from mmkeras.tasks import Task
 
 _FOLDS = 3
 _ALPHAS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
-_WIDTHS = (0.1, 0.2, 0.5, 1.0)  # gamma of the RBF kernel, where the mean squared distance is 2
+_WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0)  # gamma of the RBF kernel, where the mean squared distance is 2
 RIDGE, KERNEL_RIDGE, NEAREST = "ridge", "kernel ridge (rbf)", "nearest training row"
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
