@@ -3,7 +3,8 @@
     python experiments/speech.py                           # AN4: short sentences, CTC
     python experiments/speech.py --seeds 0
     python experiments/speech.py --dataset digit_strings --models sound
-    python experiments/speech.py --dataset digit_strings-noise   # sound, pictures, and both
+    python experiments/speech.py --dataset digit_strings-noise --validation 0.2 --weights
+                                                           # sound, pictures, both; no language
 
 Languages are counted on the training transcripts; their weights, and the epoch, are chosen on
 rows of training speakers who are held out. The test rows are looked at once.

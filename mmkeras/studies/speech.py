@@ -46,7 +46,7 @@ class SpeechConfig:
         test: Share of the rows that are looked at once, where the data have no test rows.
         split_seed: Decides which rows are which, where the data have no split of their own.
         beams: How many texts a search keeps.
-        weights: Weights of a language, to choose from.
+        weights: Weights of a language, to choose from; none tries no language.
         bonuses: What each piece adds to a text's score beside a language, to choose from.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/speech-NAME/TIME. The same folder resumes.

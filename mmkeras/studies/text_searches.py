@@ -62,7 +62,8 @@ def searched(
         model: A trained model whose answer is a text.
         pipelines: Training rows, whose texts the languages are counted on, validation and test.
         beams: How many texts a search keeps.
-        weights, bonuses: What the weight and the bonus are chosen from.
+        weights, bonuses: What the weight and the bonus are chosen from; without weights no
+            language is tried.
         order: How many pieces the language of pieces counts.
     """
     task = pipelines["test"].preprocessing.task
@@ -74,7 +75,7 @@ def searched(
             for part in ("validation", "test")
         }
         yield Searched(name, said["test"], task.main_score(true, said["validation"]))
-    if not isinstance(decoder_layer(model), CTCDecoder):
+    if not weights or not isinstance(decoder_layer(model), CTCDecoder):
         return
     logits = {part: step_logits(model, pipelines[part]) for part in ("validation", "test")}
     for name, language in languages(task, pipelines["train"].targets, order).items():

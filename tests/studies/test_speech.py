@@ -165,3 +165,10 @@ def test_presets_leave_steps_for_every_text_and_hold_out_whole_speakers(dataset,
     model = make_model(fitted, settings)
     for pipeline in pipelines.values():
         refuse_too_few_steps(model, decoder_layer(model), pipeline)
+
+
+@pytest.mark.slow
+def test_no_weights_no_languages(config, result):
+    again = recognize(dataclasses.replace(config, weights=()))
+    assert again["search"].tolist() == ["greedy", "beam"]
+    assert again["word errors"].tolist() == result["word errors"][:2].tolist()
