@@ -2,7 +2,7 @@
 
     python experiments/translate.py                              # emoji's names, three languages
     python experiments/translate.py --targets german --seeds 0
-    python experiments/translate.py --seeds                      # without training, in a minute
+    python experiments/translate.py --seeds                      # by similar rows, without training
     python experiments/translate.py --data my.csv --schema my.json --targets german french
 
 The table has the source text, what else there is, and a column for each target. For each target

@@ -14,6 +14,10 @@
   or direction. `base`, the group, is the emoji without those (`base_emoji`): 1,421 groups, so
   that a name to be translated differs in more than its last words from all names in training.
   Words still return ("face", "button").
+- **Baselines**, mean chrF2 of test rows, `experiments/translate.py --seeds`, by name, picture and
+  both. The nearest training row's name in German 44.0, 41.0, 45.6 %, in French 40.3, 36.3,
+  41.2 %, in Chinese 25.7, 22.7, 26.5 %. The consensus of similar rows 50.7, 45.6, 52.1 %, then
+  45.8, 40.2, 46.1 % and 31.1, 25.5, 31.1 %.
 
 How to cite: Noto Emoji, https://github.com/googlefonts/noto-emoji; Unicode CLDR,
 https://cldr.unicode.org; T. Kim, K. Wurster, emoji, https://github.com/carpedm20/emoji.
