@@ -232,7 +232,8 @@ _DIGIT_STRINGS = Settings(
 
 # Many words of a new name are in no training name, so that parts of words are read, in a bag. The
 # loss is least after a few epochs, long before what is written is best; the share of right pieces
-# chooses the epoch.
+# chooses the epoch. It stays below the nearest neighbour (README), which is why the experiment has
+# a translator without training beside it.
 _EMOJI_NAMES = Settings(
     model=ModelSettings(
         decoder="text",
