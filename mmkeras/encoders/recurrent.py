@@ -1,15 +1,12 @@
-"""Recurrent encoder for feature sequences: LSTM or GRU, with or without convolutions before."""
+"""Recurrent encoder for feature sequences: LSTM or GRU."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import keras
 from keras import layers, ops
 
 from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.sequence import check_float_steps, check_sequences, step_mask, zero_padding
-from mmkeras.encoders.temporal_conv import TemporalConvEncoder
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 
@@ -22,34 +19,24 @@ class RecurrentEncoder(ConfiguredLayer):
     the middle of a sequence. The recurrence itself sees padding at the end only, which cuDNN's
     kernels insist on.
 
-    Long sequences, such as frames of speech, take long step by step: with `filters`, blocks of
-    convolutions come first (`TemporalConvEncoder` without dilations), of which `strides` make
-    several steps one.
-
     Args:
         cell: `"lstm"` or `"gru"`.
         units: The width of the state, in each direction.
         num_layers: Recurrent layers; each reads the one before.
         bidirectional: Whether each layer also reads from the end; those outputs are appended.
         dropout: Share of units that are dropped before each layer and after the last (not inside
-            the recurrence), in training; after each convolution, of whole channels.
-        filters: Channels of each block of convolutions; none without.
-        kernel_size: Steps that a convolution reads.
-        strides: How many steps become one in each block: a number for all, or one for each.
+            the recurrence), in training.
 
     Call arguments:
         inputs: Floats `(batch, steps, features)`; a step of zeros alone is padding.
 
     Returns:
-        Tokens `(batch, steps, units)`, or `2 * units` wide when bidirectional; as many as steps,
-        or with convolutions `ceil(steps / s)` after each block.
+        Tokens `(batch, steps, units)`, or `2 * units` wide when bidirectional.
 
     Example:
 
     >>> RecurrentEncoder("gru", units=32)(keras.Input((None, 7))).shape
     (None, None, 64)
-    >>> RecurrentEncoder(units=32, filters=(16, 16), strides=(2, 1))(keras.Input((100, 7))).shape
-    (None, 50, 64)
 
     References:
         - [Hochreiter and Schmidhuber, 1997](https://doi.org/10.1162/neco.1997.9.8.1735) (LSTM)
@@ -58,7 +45,6 @@ class RecurrentEncoder(ConfiguredLayer):
         - [Graves and Schmidhuber, 2005](https://doi.org/10.1016/j.neunet.2005.06.042) (both
           directions)
         - [Zaremba et al., 2014](https://arxiv.org/abs/1409.2329) (dropout outside the recurrence)
-        - [Amodei et al., 2016](https://arxiv.org/abs/1512.02595) (convolutions before it)
     """
 
     def __init__(
@@ -68,9 +54,6 @@ class RecurrentEncoder(ConfiguredLayer):
         num_layers: int = 1,
         bidirectional: bool = True,
         dropout: float = 0.0,
-        filters: Sequence[int] = (),
-        kernel_size: int = 5,
-        strides: int | Sequence[int] = 2,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -83,20 +66,11 @@ class RecurrentEncoder(ConfiguredLayer):
         self.num_layers = int(num_layers)
         self.bidirectional = bidirectional
         self.dropout = dropout
-        self.filters = tuple(int(number) for number in filters)
-        self.kernel_size = int(kernel_size)
-        self.strides = strides if isinstance(strides, int) else tuple(strides)
 
     def build(self, input_shape):
         check_sequences("RecurrentEncoder", input_shape)
         common = {"dtype": self.dtype_policy}
         shape = tuple(input_shape)
-        if self.filters:
-            self.convolutions = TemporalConvEncoder(
-                self.filters, self.kernel_size, False, self.strides, dropout=self.dropout, **common
-            )
-            self.convolutions.build(shape)
-            shape = self.convolutions.compute_output_shape(shape)
         self.recurrences = []
         for _ in range(self.num_layers):
             recurrence = CELLS[self.cell](self.units, return_sequences=True, **common)
@@ -110,20 +84,19 @@ class RecurrentEncoder(ConfiguredLayer):
     def call(self, inputs, training=None):
         check_float_steps("RecurrentEncoder", inputs)
         mask = self.token_mask(inputs)
-        x = self.convolutions(inputs) if self.filters else inputs
-        length = ops.shape(x)[1]
+        length = ops.shape(inputs)[1]
         places = ops.arange(length, dtype="int32")
         order = ops.argsort(ops.where(mask, places, places + length), axis=1)
         real = ops.sum(ops.cast(mask, "int32"), axis=1, keepdims=True)
         # A row of padding alone is read as if it were steps, since cuDNN refuses a row that is
         # wholly masked; its output is zeroed below.
         reads = ops.less(places, ops.where(ops.equal(real, 0), length, real))
-        x = ops.take_along_axis(x, ops.expand_dims(order, axis=-1), axis=1)
+        x = ops.take_along_axis(inputs, ops.expand_dims(order, axis=-1), axis=1)
         for recurrence in self.recurrences:
             x = recurrence(self.drop(x), mask=reads)
         back = ops.expand_dims(ops.argsort(order, axis=1), axis=-1)
         return zero_padding(ops.take_along_axis(self.drop(x), back, axis=1), mask)
 
     def token_mask(self, inputs):
-        """True where a token's steps are not all padding: `(batch, tokens)`."""
-        return self.convolutions.token_mask(inputs) if self.filters else step_mask(inputs)
+        """True where a step is not padding: `(batch, steps)`."""
+        return step_mask(inputs)

@@ -184,15 +184,14 @@ _AN4 = Settings(
 )
 
 # 50 frames a second, of which four become one. Words are the pieces: a digit has some 5 steps, and
-# the pauses leave some for the blank between two that are equal. Beside a sound, a text is written
-# along the picture's patches, which know where they are; in a transformer they look at the sound's
-# steps. Test rows are of another voice and microphone: each sound is scaled by itself, and played
-# slower or faster, for which 6 seconds leave room. White noise over digital silence would leave
-# training rows unlike the others.
+# the pauses leave some for the blank between two that are equal. Steps look at pictures' patches
+# (which know where they are) in a transformer. Test rows are of another voice and microphone: each
+# sound is scaled by itself, and played slower or faster, for which 6 seconds leave room. White
+# noise over digital silence would leave training rows unlike the others.
 _DIGIT_STRINGS = Settings(
     model=ModelSettings(
         decoder="ctc",
-        decoder_options={"dim": 64, "num_layers": 1, "dropout": 0.1, "modality": "pictures"},
+        decoder_options={"dim": 64, "num_layers": 1, "dropout": 0.1},
     ),
     encoders={
         "audio": Encoder(

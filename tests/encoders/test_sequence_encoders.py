@@ -21,7 +21,6 @@ ENCODERS = {
     "lstm": (lambda: RecurrentEncoder("lstm", units=5, bidirectional=False), 7, 5),
     "gru": (lambda: RecurrentEncoder("gru", units=4, num_layers=2, dropout=0.1), 7, 8),
     "bidirectional": (lambda: RecurrentEncoder(units=3), 7, 6),
-    "convolutions": (lambda: RecurrentEncoder(units=3, filters=(4, 6), strides=(3, 1)), 3, 6),
     "tcn": (lambda: TCN(filters=(4, 6, 6), dropout=0.1), 7, 6),
     "tcn_normalized": (lambda: TCN(filters=(4, 6), strides=2, normalize=True), 2, 6),
     "tcn_causal": (lambda: TCN(filters=(4, 4), kernel_size=2, causal=True), 7, 4),
