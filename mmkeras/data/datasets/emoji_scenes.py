@@ -24,8 +24,9 @@ made of public parts, again on each machine, bit for bit the same, from one seed
   (1.40 to 1.67); the middle of 47.5 % is in the true box.
 - **What to know.** Chance, among the objects, is the mean of 1 / their number, 28 % for the test; a
   place at random is hardly ever right. There are two photographs, of which the test has a part
-  that training has not: trees, which are taken for objects. Words of test phrases ("face", "flag") are in training phrases; what
-  can be found of an unseen emoji is what its words have in common with seen ones.
+  that training has not: trees, which are taken for objects. Words of test phrases ("face",
+  "flag") are in training phrases; what can be found of an unseen emoji is what its words have in
+  common with seen ones.
 
 How to cite: Noto Emoji, https://github.com/googlefonts/noto-emoji; gemoji,
 https://github.com/github/gemoji; scikit-learn, https://scikit-learn.org.
