@@ -68,66 +68,75 @@ def translating_model(model: keras.Model, outputs: Any, weight: float) -> keras.
                 "`translation` makes vectors and sequences of floats. Received: the modality "
                 f"{name!r} with inputs {tuple(shape)} of {dtype}. Leave `translation` out."
             )
-    _, arguments = fusion_inputs(model)
-    cycle = _Cycle(encoders, fusion, weight, "masks" in arguments, name="translation")
+    tokens, arguments = fusion_inputs(model)
+    masks = arguments.get("masks", [None] * len(tokens))
+    cycle = _Cycle(encoders, fusion, weight, [m is not None for m in masks], name="translation")
     first = outputs["output"] if isinstance(outputs, dict) else outputs
     inputs = [tensors[name] for name in encoders]
-    first = cycle(first, inputs, present=tensors.get("present"))
+    source = next(iter(tokens.values()))
+    first = cycle(first, inputs, source, mask=masks[0], present=tensors.get("present"))
     outputs = {**outputs, "output": first} if isinstance(outputs, dict) else first
     return keras.Model(model.input, outputs, name="translating")
 
 
 class _Cycle(layers.Layer):
     # It hands an output on, so that the losses are part of a model with that output.
-    def __init__(self, encoders, fusion, weight: float, masked: bool, **kwargs):
+    def __init__(self, encoders, fusion, weight: float, masked: list[bool], **kwargs):
         super().__init__(**kwargs)
         self.encoders, self.fusion = list(encoders.values()), fusion
         self.weight, self.masked = weight, masked
         self.decoders: list[layers.Dense] = []
+        # Keras' own masks of the inputs are not read: those of tokens come as an argument.
+        self.supports_masking = True
 
-    def build(self, output_shape, inputs_shape, present_shape=None):
+    def compute_mask(self, *inputs, **more):
+        return None
+
+    def build(self, output_shape, inputs_shape, source_shape, mask_shape=None, present_shape=None):
         width = self.fusion.output.shape[-1]
         for shape in inputs_shape:
             self.decoders.append(layers.Dense(shape[-1], dtype="float32"))
             self.decoders[-1].build((None, width))
 
-    def call(self, output, inputs, present=None, training=None):
+    def call(self, output, inputs, source, mask=None, present=None, training=None):
         if not training:
             return output
         true = [_as_vector(x) for x in inputs]
         if present is None:
             present = ops.ones((ops.shape(true[0])[0], len(true)), dtype="bool")
         there = ops.cast(present, "float32")
-        # Encoded once: what is made of the first modality differs by decoder only.
-        joint = self._joint({0: inputs[0]}, true)
+        # Once: what is made of the first modality differs by decoder only.
+        joint = self._joint(0, source, mask)
         losses = []
         for place in range(1, len(true)):
             made = self.decoders[place](joint)
             step = ops.expand_dims(made, 1) if len(inputs[place].shape) == 3 else made
-            again = self.decoders[0](self._joint({place: step}, true))
+            tokens = self.encoders[place](step, training=True)
+            real = ops.ones(ops.shape(tokens)[:2], dtype="bool")
+            again = self.decoders[0](self._joint(place, tokens, real))
             counts = there[:, 0] * there[:, place]
             errors = _errors(made, true[place]) + _errors(again, true[0])
             losses.append(ops.sum(counts * errors) / ops.maximum(ops.sum(counts), 1.0))
         self.add_loss(self.weight * sum(losses) / len(losses))
         return output
 
-    def _joint(self, given: dict[int, Any], true: list[Any]):
-        """The fused vector where one modality is present alone."""
-        rows = ops.shape(true[0])[0]
-        tokens, masks = [], []
-        for place, encoder in enumerate(self.encoders):
-            x = given.get(place)
-            if x is None:
-                # Absent: what stands there does not count.
-                like = encoder.input
-                steps = (1,) * (len(like.shape) - 2)
-                x = ops.zeros((rows, *steps, like.shape[-1]))
-            tokens.append(encoder(x, training=True))
-            masks.append(encoder.token_mask(x) if hasattr(encoder, "token_mask") else None)
-        kept = ops.convert_to_tensor([[place in given for place in range(len(true))]])
-        present = ops.broadcast_to(kept, (rows, len(true)))
-        more = {"masks": masks} if self.masked else {}
-        vector = self.fusion(tokens, present=present, training=True, **more)
+    def _joint(self, place: int, tokens: Any, mask: Any | None):
+        """The fused vector where one modality is present alone, `(batch, dim)`."""
+        rows, count = ops.shape(tokens)[0], len(self.encoders)
+        # What stands at the others does not count, so that no encoder need make it.
+        shapes = [(rows, e.output.shape[1] or 1, e.output.shape[2]) for e in self.encoders]
+        all_tokens = [ops.zeros(shape) for shape in shapes]
+        all_masks: list[Any] = [
+            ops.zeros(shape[:2], dtype="bool") if masked else None
+            for shape, masked in zip(shapes, self.masked, strict=True)
+        ]
+        all_tokens[place] = tokens
+        if self.masked[place]:
+            all_masks[place] = mask
+        kept = ops.convert_to_tensor([[each == place for each in range(count)]])
+        present = ops.broadcast_to(kept, (rows, count))
+        more = {"masks": all_masks} if any(self.masked) else {}
+        vector = self.fusion(all_tokens, present=present, training=True, **more)
         return ops.cast(vector, "float32")
 
 
