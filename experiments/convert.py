@@ -3,6 +3,7 @@
     python experiments/convert.py                                        # mfeat: pixels of zernike
     python experiments/convert.py --from zernike fourier --to pixels --subsets
     python experiments/convert.py --from zernike --to pixels --impute
+    python experiments/convert.py --dataset mfeat_views --from fourier --to pixels --label class
     python experiments/convert.py --dataset emoji --from image --to text
     python experiments/convert.py --dataset emoji --from image --to text --as-features
     python experiments/convert.py --dataset emoji --from text --to image
