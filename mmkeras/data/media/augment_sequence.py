@@ -27,7 +27,7 @@ def stretch_sequences(
 
     Example:
         >>> steps = tf.ragged.constant([[[0.0], [1.0], [2.0]]], ragged_rank=1)
-        >>> stretch_sequences(steps, (0, 0), speed=0.9, max_length=5).to_list()
+        >>> stretch_sequences(steps, (1, 0), speed=0.9, max_length=5).to_list()
         [[[0.0], [0.5], [1.0], [1.5], [2.0]]]
 
     References:
