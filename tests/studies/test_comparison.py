@@ -262,6 +262,7 @@ def test_rows_with_unreadable_cells_are_left_out_for_all_models_alike(tmp_path):
     assert len(np.load(tmp_path / ROWS)["test"]) == 19
 
 
+@pytest.mark.slow
 def test_texts_as_targets_are_compared_by_their_own_figure(config, tmp_path):
     rows = pd.read_csv(config.data.data)
     rows["said"] = np.where(rows["left"] > 0, "a b", "c")

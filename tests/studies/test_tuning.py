@@ -217,6 +217,7 @@ def test_a_loss_is_judged_the_other_way_round_than_what_is_better_when_more():
     assert heard == [-0.25, 0.25, 0.25]
 
 
+@pytest.mark.slow
 def test_texts_as_targets_are_searched_by_their_own_figure(config, tmp_path):
     rows = pd.read_csv(config.data.data)
     rows["when"] = np.where(rows["warmth"] > 14, "warm day", "cold")

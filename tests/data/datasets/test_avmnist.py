@@ -228,6 +228,7 @@ def test_an_unknown_part_of_mnist_is_refused():
         mnist.load_images("validation")
 
 
+@pytest.mark.slow
 @needs_data
 @pytest.mark.parametrize("speakers", [False, True])
 def test_the_real_small_variant_is_the_pinned_one(speakers):
