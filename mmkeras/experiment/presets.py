@@ -157,21 +157,21 @@ _EMOJI_SCENES = dataclasses.replace(
 # for each character of the fastest speech, and 1.1 where `speed` makes it faster still. A token
 # sees 2.5 s to both sides.
 _AN4 = Settings(
-    model=ModelSettings(decoder="ctc", decoder_options={"dim": 128, "dropout": 0.2}),
+    model=ModelSettings(decoder="ctc", decoder_options={"dim": 160, "dropout": 0.2}),
     encoders={
         "sequence": Encoder(
             "tcn",
             {
-                "filters": (96, 96, 96, 96, 96),
+                "filters": (128, 128, 128, 128, 128),
                 "kernel_size": 5,
                 "strides": (2, 2, 1, 1, 1),
-                "dropout": 0.15,
+                "dropout": 0.2,
                 "normalize": True,
             },
         )
     },
     training=TrainingSettings(
-        epochs=40,
+        epochs=80,
         batch_size=16,
         learning_rate=3e-3,
         schedule="cosine",

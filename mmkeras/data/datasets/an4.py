@@ -18,6 +18,9 @@ themselves are not here: each utterance is a sequence of 13 mel-frequency cepstr
   own mean and deviation away, as recognisers do.
 - **Published**, from the sound itself, with augmentation and a language model: ESPnet's recipe,
   word errors 7.4 %, character errors 3.6 %, sentences with an error 31.5 %.
+- **Reached** (`python experiments/speech.py --dataset an4 --seeds 0 1`): word errors 15.5 ± 1.0 %
+  without a language, and 7.3 ± 0.1 % with how often one word follows another in the training rows,
+  which validation rows chose.
 
 How to cite: A. Acero, Acoustical and Environmental Robustness in Automatic Speech Recognition,
 Kluwer 1993.
