@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,12 @@ def ground(config: RepeatConfig) -> pd.DataFrame:
     for training in with_each_seed(config, rows, folder, None):
         by_model.setdefault(training.model, []).append(Run(training.folder))
     test = rows.splits.test
-    lines = [_line(config.data.name, *each, test) for each in by_model.items()]
+    judged = {model: [_judge(run, test) for run in runs] for model, runs in by_model.items()}
+    lines = [_line(config.data.name, *each) for each in judged.items()]
     write_text(folder / TABLE, pd.DataFrame(lines).to_csv(index=False))
     table = pd.concat([pd.read_csv(path) for path in sorted(out.glob(f"*/{TABLE}"))])
     write_text(out / TABLE, table.to_csv(index=False))
-    drawn = _pictures(config.data.name, next(iter(by_model.values()))[0], test)
+    drawn = _pictures(config.data.name, next(iter(judged.values()))[0])
     print(f"\n{write_markdown(_report(table, drawn), out / 'summary.md')}")
     print(f"all data sets: {out / TABLE}")
     return results
@@ -70,17 +72,29 @@ def chance(test: pd.DataFrame, target: Boxes) -> np.ndarray | None:
     return np.array([1 / len(parse_boxes(cell)) for cell in test[OBJECTS]])
 
 
-def _line(name: str, model: str, runs: list[Run], test: pd.DataFrame) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Judged:
+    """A run, the test rows that it can read, their true boxes and what it said."""
+
+    run: Run
+    pipeline: Pipeline
+    true: np.ndarray
+    said: np.ndarray
+
+
+def _judge(run: Run, test: pd.DataFrame) -> _Judged:
+    pipeline = Pipeline(test, run.preprocessing, on_error="skip")
+    task = run.preprocessing.task
+    true, said = (task.own_unit(x) for x in (pipeline.targets, run.outputs_of(pipeline)))
+    return _Judged(run, pipeline, true, said)
+
+
+def _line(name: str, model: str, judged: list[_Judged]) -> dict[str, object]:
     """A model's figures: means over the seeds, intervals over new rows (groups) and seeds."""
-    scores, figures = [], []
-    for run in runs:
-        pipeline = Pipeline(test, run.preprocessing, on_error="skip")
-        task = run.preprocessing.task
-        true, said = task.own_unit(pipeline.targets), task.own_unit(run.outputs_of(pipeline))
-        scores.append(task.row_scores(true, said))
-        figures.append(task.figures(true, said))
-    found, table = np.array(scores), pd.DataFrame(figures)
-    schema, frame = run.preprocessing.schema, pipeline.frame
+    preprocessing, frame = judged[0].run.preprocessing, judged[0].pipeline.frame
+    task, schema = preprocessing.task, preprocessing.schema
+    found = np.array([task.row_scores(each.true, each.said) for each in judged])
+    table = pd.DataFrame([task.figures(each.true, each.said) for each in judged])
     groups = None if schema.group is None else frame[schema.group].to_numpy()
     _, low, high = bootstrap_interval(found, groups=groups)
     line: dict[str, object] = {"data set": name, "model": model, "figure": task.main.words}
@@ -92,7 +106,7 @@ def _line(name: str, model: str, runs: list[Run], test: pd.DataFrame) -> dict[st
         line |= {"low (times)": low, "high (times)": high}
     for figure in task.headline[1:]:
         line |= _mean_and_deviation(figure, table[figure])
-    return {**line, "seeds": len(runs), "rows": len(frame)}
+    return {**line, "seeds": len(judged), "rows": len(frame)}
 
 
 def _mean_and_deviation(name: str, values: pd.Series) -> dict[str, float]:
@@ -158,11 +172,10 @@ def _interval(low: float, high: float) -> str:
     return "–" if np.isnan(low) else f"{low:.3g} to {high:.3g}"
 
 
-def _pictures(name: str, run: Run, test: pd.DataFrame) -> list[Part]:
+def _pictures(name: str, judged: _Judged) -> list[Part]:
     """Some right and some wrong rows, drawn from all alike, not the best and the worst."""
-    pipeline = Pipeline(test, run.preprocessing, on_error="skip")
-    task = run.preprocessing.task
-    true, said = task.own_unit(pipeline.targets), task.own_unit(run.outputs_of(pipeline))
+    pipeline, true, said = judged.pipeline, judged.true, judged.said
+    task = judged.run.preprocessing.task
     right, parts = task.is_right(true, said), []
     for words, which in (("right", right), ("wrong", ~right)):
         places = np.flatnonzero(which)
@@ -182,7 +195,8 @@ def _pictures(name: str, run: Run, test: pd.DataFrame) -> list[Part]:
                 f"{name}_{words}",
                 figure,
                 f"Rows of {name} that are {words} ({len(places):,} of {len(right):,}), at random, "
-                f"with {run.path.name}. Green is the true box, blue a right one, red a wrong one.",
+                f"with {judged.run.path.name}. Green is the true box, blue a right one, red a "
+                "wrong one.",
             )
         )
     return parts

@@ -27,7 +27,7 @@ from mmkeras.studies.comparison.comparison_config import (
     ComparisonConfig,
 )
 from mmkeras.studies.comparison.shared_rows import ROWS, SCORES, model_folder
-from mmkeras.tasks import task_class
+from mmkeras.tasks import Figure, task_class
 
 REFERENCES = {"SimBaMM": "simbamm", "concatenation": "concat", "the classical floor": CLASSICAL}
 
@@ -50,7 +50,7 @@ def write_comparison(
         tables.append(table.reset_index().assign(encoders=variant))
         sections.append(_section(variant, comparison, table, part, schema))
         about = f"{variant}: " if variant else ""
-        main = task_class(schema.target).main_of(schema.target)
+        main = _main(schema)
         verdict += [about + sentence for sentence in significant_differences(comparison, main)]
     report = Report(
         f"{config.data.name}: fusions compared",
@@ -70,6 +70,10 @@ def write_comparison(
         kept = f"{config.data.name}.csv"
         text = report_markdown(_without_pictures(report, {"one row per model and seed": kept}))
         write_text(config.results / f"{config.data.name}.md", text)
+
+
+def _main(schema: Schema) -> Figure:
+    return task_class(schema.target).main_of(schema.target)
 
 
 def _without_pictures(report: Report, facts: Mapping[str, str]) -> Report:
@@ -93,7 +97,7 @@ def _section(
         part: One row per model and seed.
         schema: The modalities and the target.
     """
-    main = task_class(schema.target).main_of(schema.target)
+    main = _main(schema)
     failed = []
     for model, rows in part[part["score"].isna()].groupby("model", sort=False):
         seeds = ", ".join(str(int(seed)) for seed in rows["seed"])
@@ -142,7 +146,7 @@ def _compare(out: Path, variant: str, part: pd.DataFrame, schema: Schema) -> Com
 
 
 def _table(comparison: Comparison, part: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    main = task_class(schema.target).main_of(schema.target)
+    main = _main(schema)
     costs = part.groupby("model")[["parameters", "epoch_seconds"]].median()
     lines = {}
     for model, row in comparison.table.iterrows():
@@ -168,7 +172,7 @@ def _number(value: float, digits: int) -> str:
 def _explain(schema: Schema, comparison: Comparison) -> str:
     counts = sorted(comparison.table["seeds"].unique())
     seeds = " to ".join(dict.fromkeys(str(counts[place]) for place in (0, -1)))
-    task, main = task_class(schema.target), task_class(schema.target).main_of(schema.target)
+    task, main = task_class(schema.target), _main(schema)
     return (
         f"Test {main.words}{' in percent' if main.percent else ''}: mean and standard "
         f"deviation over {seeds} seeds; intervals by bootstrap over test rows"
