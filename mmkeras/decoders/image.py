@@ -108,10 +108,14 @@ class ImageDecoder(Decoder):
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
                 self.convolutions.append(layer)
-        self.last = layers.Conv2D(self.shape[2], 3, activation="sigmoid", **common)
+        self.last = layers.Conv2D(self.shape[2], 3, **common)
         self.last.build(shape)
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
+        return ops.sigmoid(self.logits(vector))
+
+    def logits(self, vector: Any) -> Any:
+        """The picture before the sigmoid, for densities of generative models."""
         x = ops.reshape(self.first(vector), (-1, *self.first_shape))
         for layer in self.convolutions:
             x = layer(x)

@@ -20,7 +20,8 @@ def constructor_arguments(cls: type) -> list[str]:
         if "__init__" not in vars(base):
             continue
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        names += [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in names]
+        rest = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        names += [p.name for p in parameters if p.kind not in rest and p.name not in names]
         if all(p.kind is not p.VAR_KEYWORD for p in parameters):
             break
     return names

@@ -1,0 +1,209 @@
+"""Every generative model of the table is held to the same standard."""
+
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from mmkeras.generation import MODELS, build_vae
+from mmkeras.schema import Image, InputSpec, Schema, Tabular, Text, Video
+from mmkeras.training.seeds import set_seed
+
+pytestmark = pytest.mark.eager
+
+SCHEMA = Schema([Image("photo"), Text("words"), Tabular("facts", ["price"])], None)
+INPUTS = {
+    "photo": InputSpec((5, 4, 1)),
+    "words": InputSpec((6,)),
+    "facts": InputSpec((3,), groups=(1, 2)),
+}
+SMALL = {
+    "latent_dim": 2,
+    "filters": 2,
+    "units": (4,),
+    "encoder_options": {
+        "photo": {"filters": (2,), "convs_per_block": 1},
+        "words": {"units": (4,)},
+        "facts": {"units": (4,)},
+    },
+}
+
+
+def batch(rows=4, seed=0):
+    random = np.random.default_rng(seed)
+    classes = np.eye(2, dtype="float32")[random.integers(0, 2, rows)]
+    return {
+        "photo": random.random((rows, 5, 4, 1), "float32"),
+        "words": random.integers(0, 3, (rows, 6)).astype("float32"),
+        "facts": np.column_stack([random.normal(size=rows), classes]).astype("float32"),
+    }
+
+
+def with_holes(inputs):
+    present = np.ones((len(inputs["photo"]), 3), bool)
+    present[0, 0] = present[1, 1] = present[2, :2] = present[3, 1:] = False
+    return {**inputs, "present": present}
+
+
+def made(name, **options):
+    set_seed(0)
+    return build_vae(SCHEMA, INPUTS, name, **{**SMALL, **options})
+
+
+def fitted(name, inputs):
+    model = made(name)
+    model.compile("adam", jit_compile=False, run_eagerly=True)
+    history = model.fit(inputs, batch_size=4, shuffle=False, verbose=0)
+    return model, history.history
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains_generates_and_is_saved(name, tmp_path):
+    inputs = with_holes(batch())
+    model, history = fitted(name, inputs)
+    assert np.isfinite(np.concatenate(list(history.values()))).all()
+    assert int(model.steps_done) == 1
+    path = tmp_path / "model.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path, safe_mode=True)
+    whole = batch()
+    latent = model.encode(whole, seed=3)
+    np.testing.assert_array_equal(loaded.encode(whole, seed=3), latent)
+    np.testing.assert_array_equal(model.encode(whole, seed=3), latent)
+    assert (model.encode(whole, seed=4) != latent).any()
+    made_of = model.generate({"words": whole["words"]}, ["words"], ["photo", "facts"], seed=0)
+    assert {n: x.shape for n, x in made_of.items()} == {"photo": (4, 5, 4, 1), "facts": (4, 3)}
+    np.testing.assert_allclose(made_of["facts"][:, 1:].sum(axis=1), 1, rtol=1e-5)
+    drawn = model.sample(2, seed=1)
+    assert list(drawn) == list(SCHEMA.names) and np.isfinite(drawn["photo"]).all()
+    found = model.log_likelihood(whole, samples=3, seed=0)
+    assert found.shape == (4,) and np.isfinite(found).all()
+
+
+def test_equal_seeds_give_equal_weights():
+    inputs = with_holes(batch())
+    one, other = (fitted("mmvae_plus", inputs)[0].get_weights() for _ in range(2))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_in_an_absent_modality_changes_nothing(name):
+    inputs = with_holes(batch())
+    other = {k: x.copy() for k, x in inputs.items()}
+    for place, modality in enumerate(SCHEMA.names):
+        other[modality][~inputs["present"][:, place]] = 1e3
+    found = []
+    for given in (inputs, other):
+        model = made(name)
+        model.compile("adam", jit_compile=False, run_eagerly=True)
+        found.append((model.evaluate(given, batch_size=4, verbose=0), model.encode(given, seed=0)))
+    np.testing.assert_array_equal(*(each[0] for each in found))
+    np.testing.assert_array_equal(*(each[1] for each in found))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_extreme_inputs_in_half_precision_stay_finite(name):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        inputs = batch()
+        inputs["facts"][0, 0], inputs["words"][0] = 1e3, 0
+        model, history = fitted(name, inputs)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert np.isfinite(history["loss"]).all()
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def linear_toy(name, **options):
+    """Two modalities of one number each, `x_m = a_m z + noise`: everything is known."""
+    schema = Schema([Tabular("a", ["x"]), Tabular("b", ["y"])], None)
+    inputs = {name: InputSpec((1,)) for name in ("a", "b")}
+    model = build_vae(
+        schema,
+        inputs,
+        name,
+        latent_dim=1,
+        units=(),
+        densities={"a": "gaussian", "b": "gaussian"},
+        density_options={"a": {"scale": 0.5}, "b": {"scale": 1.0}},
+        **options,
+    )
+    for view, slope in zip(model.views, (2.0, -1.0), strict=True):
+        [decoder] = view.steps
+        decoder.set_weights([np.array([[slope]]), np.zeros(1)])
+        # Latents are drawn from more than where they can be: N(0, 9) by each modality.
+        shapes = [weight.shape for weight in view.latent.get_weights()]
+        view.latent.set_weights([np.zeros(shapes[0]), np.array([0.0, np.log(9.0)])])
+    return model
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "mmvae_plus"])
+def test_the_log_likelihood_of_a_linear_toy_is_the_analytic_one(name):
+    slopes, noise = np.array([2.0, -1.0]), np.array([0.5, 1.0])
+    covariance = np.outer(slopes, slopes) + np.diag(noise**2)
+    random = np.random.default_rng(0)
+    x = random.multivariate_normal([0, 0], covariance, 16).astype("float32")
+    inputs = {"a": x[:, :1], "b": x[:, 1:]}
+    model = linear_toy(name)
+    found = model.log_likelihood(inputs, samples=4000, chunk=4000, seed=0)
+    exact = stats.multivariate_normal([0, 0], covariance).logpdf(x)
+    np.testing.assert_allclose(found.mean(), exact.mean(), rtol=0.01)
+    # Of one alone, given both: the marginal.
+    alone = model.log_likelihood(inputs, wanted=["b"], samples=4000, chunk=4000, seed=0)
+    marginal = stats.norm(0, covariance[1, 1] ** 0.5).logpdf(x[:, 1])
+    np.testing.assert_allclose(alone.mean(), marginal.mean(), rtol=0.02)
+
+
+def test_beta_rises_while_it_is_warming_up():
+    inputs = batch(3)
+    model = made("mvae", warm_up=2, beta=4.0, seed=0)
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=False, run_eagerly=True)
+    betas = []
+    for _ in range(3):
+        found = model.fit(inputs, batch_size=3, verbose=0).history
+        [loss], [density], [apart] = (found[k] for k in ("loss", "log_density", "divergence"))
+        betas.append((loss + density) / apart)
+    np.testing.assert_allclose(betas, [2.0, 4.0, 4.0], rtol=1e-3)
+
+
+def test_large_modalities_do_not_drown_small_ones():
+    model = made("mopoe")
+    np.testing.assert_allclose(model._scales, [1, 20 / 6, 20 / 3])
+    assert made("mopoe", rescale={"words": 3.0})._scales == [1.0, 3.0, 1.0]
+    assert made("mopoe", rescale=None)._scales == [1.0, 1.0, 1.0]
+
+
+def test_sets_are_drawn_evenly_among_those_that_a_row_has():
+    model = made("mopoe", seed=0)
+    given = np.tile([[True, False, True]], (3000, 1))
+    drawn = keras.ops.convert_to_numpy(model.random_subsets(given))
+    found, counts = np.unique(drawn, axis=0, return_counts=True)
+    assert found.tolist() == [[False, False, True], [True, False, False], [True, False, True]]
+    assert counts.min() > 900
+    member = keras.ops.convert_to_numpy(model.random_member(given))
+    assert (member.sum(axis=1) == 1).all() and not member[:, 1].any()
+    assert 1350 < member[:, 0].sum() < 1650
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="The generative models are"):
+        made("gan")
+    with pytest.raises(ValueError, match="'clip', a modality of the kind 'video'"):
+        build_vae(Schema([Video("clip")], None), {"clip": InputSpec((4, 8, 8, 3))})
+    with pytest.raises(ValueError, match="each of one size"):
+        ids = InputSpec((7,), "int32", vocabulary_size=9)
+        build_vae(Schema([Text("words")], None), {"words": ids})
+    for option, value in (("beta", -1), ("warm_up", -1), ("rescale", {"sound": 1.0})):
+        with pytest.raises(ValueError, match=option):
+            made("mvae", **{option: value})
+    model = made("mmvae")
+    with pytest.raises(ValueError, match=r"modalities are .* Received: \['sound'\]"):
+        model.encode(batch(), ["sound"])
+    with pytest.raises(ValueError, match=r"inputs lack \['photo'\]"):
+        model.encode({"words": batch()["words"]}, ["photo"])
+    with pytest.raises(ValueError, match=r"1 rows have none of .* row 3"):
+        model.encode(with_holes(batch()), ["words", "facts"])
+    with pytest.raises(ValueError, match="without a middle"):
+        model.encode(batch(), mean=True)
