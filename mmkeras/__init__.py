@@ -49,6 +49,7 @@ _HOME = {
     "fit_preprocessing": "data.preprocessing",
     "Pipeline": "data.pipeline",
     "build_model": "models.build",
+    "build_vae": "generation",
     "compile_model": "models.compile",
     "image_text_classifier": "models.image_text",
     "attention_model": "models.parts",
@@ -60,6 +61,9 @@ _HOME = {
     "TrainingSettings": "training.settings",
     "train_run": "experiment.train",
     "Run": "experiment.run_folder",
+    "GenerationSettings": "experiment.generative",
+    "GenerativeRun": "experiment.generative",
+    "train_generative": "experiment.generative",
 }
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, _HOME)
@@ -72,6 +76,7 @@ def _register_layers(keras):
         "encoders",
         "encoders.keras_mask",
         "fusion",
+        "generation",
         "multimodal_model",
         "tasks.samples_f1",
     ):

@@ -619,6 +619,8 @@ class InputSpec:
         dtype: `"float32"` or `"int32"`.
         vocabulary_size: For token ids (0 is padding): one more than the largest id.
         groups: For a vector made of several columns: the width of each, in order.
+        numbers: How many of the first groups are of numbers (with a 1 for what is missing, or the
+            parts of a date); the others are one-hot codes of categories.
         max_length: The most steps or tokens that a batch has, where there is such a limit.
         is_waveform: Whether the inputs are a sound's samples.
         several: Whether the first axis is that of several images, which are padded with images of
@@ -629,6 +631,7 @@ class InputSpec:
     dtype: str = "float32"
     vocabulary_size: int | None = None
     groups: tuple[int, ...] | None = None
+    numbers: int | None = None
     max_length: int | None = None
     is_waveform: bool = False
     several: bool = False

@@ -114,6 +114,20 @@ def transformed(values: np.ndarray, method: str, knots: tuple[float, ...] = ()) 
     return norm.ppf(np.clip(ranks, 1e-3, 1 - 1e-3))
 
 
+def untransformed(values: np.ndarray, method: str, knots: tuple[float, ...] = ()) -> np.ndarray:
+    """Numbers whose `transformed` are these; between ranks that training rows have, interpolated.
+
+    >>> untransformed(transformed(np.array([-2.0, 5.0]), "log"), "log").round(6).tolist()
+    [-2.0, 5.0]
+    """
+    if method == "log":
+        with np.errstate(over="ignore"):  # the caller cuts
+            return np.sign(values) * np.expm1(np.abs(values))
+    if method != "quantile":
+        return values
+    return np.interp(norm.cdf(values), np.linspace(0, 1, len(knots)), np.asarray(knots))
+
+
 def centre_and_spread(values: np.ndarray, method: str) -> tuple[float, float]:
     """What transformed training values are centred and divided by.
 

@@ -42,7 +42,13 @@ class Rows:
 
 
 def open_rows(
-    data: DataConfig, settings: Settings, *, validation: float, test: float, seed: int
+    data: DataConfig,
+    settings: Settings,
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    need_target: bool = True,
 ) -> Rows:
     """Opens the rows of an experiment; the same arguments give the same rows in every process.
 
@@ -52,8 +58,9 @@ def open_rows(
         validation: Share of the (training) rows for validation.
         test: Share of the rows for testing, where the data have no test rows.
         seed: Decides which rows are which, where the data have no split of their own.
+        need_target: That of `DataConfig.load`.
     """
-    table, schema, messages = open_table(data, settings)
+    table, schema, messages = open_table(data, settings, need_target)
     splits = data.split(table, schema, validation=validation, test=test, seed=seed)
     return Rows(table, schema, splits, messages)
 

@@ -108,7 +108,7 @@ def train_run(
     with locked(folder):
         if (run := finished_run(folder, splits, schema, settings)) is not None:
             return run
-        _begin_run(folder, _identity(splits, schema, settings), settings, details or {})
+        begin_run(folder, splits, schema, settings, details or {})
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
@@ -157,26 +157,41 @@ def floor_of(splits: Splits, schema: Schema, settings: Settings) -> Floor:
     return floor
 
 
-def finished_run(folder: Path, splits: Splits, schema: Schema, settings: Settings) -> Run | None:
+def finished_run(
+    folder: Path,
+    splits: Splits,
+    schema: Schema,
+    settings: Settings,
+    more: Mapping[str, Any] | None = None,
+) -> Run | None:
     """The finished run of these rows and settings in a folder; `None` if it is not finished.
+
+    Args:
+        folder, splits, schema, settings: As for `train_run`.
+        more: Other entries of `config.json` that decide the result.
 
     Raises:
         ValueError: The folder holds a run of other data or other settings.
     """
     if not (folder / CONFIG).exists():
         return None
-    now = {**_identity(splits, schema, settings), "environment": environment()}
-    _check_same_run(read_json(folder / CONFIG), now, folder)
+    own = {**_identity(splits, schema, settings), **(more or {})}
+    _check_same_run(read_json(folder / CONFIG), own, environment(), folder)
     return Run(folder) if (folder / METRICS).exists() else None
 
 
-def _begin_run(
-    folder: Path, identity: Mapping[str, Any], settings: Settings, details: Mapping[str, Any]
+def begin_run(
+    folder: Path,
+    splits: Splits,
+    schema: Schema,
+    settings: Settings,
+    details: Mapping[str, Any],
 ) -> None:
     """Writes `config.json`, unless the run was started before."""
     if not (folder / CONFIG).exists():
         about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
-        write_json(folder / CONFIG, {**about, **identity, **details, "environment": environment()})
+        about |= _identity(splits, schema, settings)
+        write_json(folder / CONFIG, {**about, **details, "environment": environment()})
     (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
 
 
@@ -297,7 +312,11 @@ def judge(
 
 
 def fitted_pipelines(
-    splits: Splits, schema: Schema, settings: Settings, cache_dir: str | Path
+    splits: Splits,
+    schema: Schema,
+    settings: Settings,
+    cache_dir: str | Path,
+    presence: bool = False,
 ) -> tuple[Preprocessing, dict[str, Pipeline]]:
     """Fits the preprocessing on the training rows, and makes a pipeline of each part with rows.
 
@@ -306,11 +325,12 @@ def fitted_pipelines(
         schema: The modalities to use.
         settings: How cells become inputs.
         cache_dir: Where `cache="file"` keeps decoded media.
+        presence: Whether the model is told which modalities a row has, in any case.
 
     Returns:
         The preprocessing, and pipelines by `"train"`, `"validation"` and `"test"`.
     """
-    presence = settings.model.modality_dropout > 0 and len(schema.modalities) > 1
+    presence |= settings.model.modality_dropout > 0 and len(schema.modalities) > 1
     presence |= any(missing_cells(part, schema).to_numpy().any() for _, part in splits.items())
     with decoded_once():
         preprocessing = fit_preprocessing(
@@ -383,12 +403,14 @@ def in_own_unit(pipeline: Pipeline, outputs: np.ndarray) -> tuple[np.ndarray, np
     return task.own_unit(pipeline.targets), task.own_unit(outputs)
 
 
-def _check_same_run(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
-    for key in ("data", "schema", "settings"):
+def _check_same_run(
+    old: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any], folder: Path
+) -> None:
+    for key in ("data", *(key for key in own if key not in ("data", "rows"))):
         # By way of JSON, where tuples are lists.
-        if shown := differences(old[key], _jsonable(new[key])):
+        if shown := differences(old.get(key, {}), _jsonable(own[key])):
             raise ValueError(f"{folder} holds a run of other {key}; it cannot resume. {shown}")
-    before, now = old["environment"], new["environment"]
+    before = old["environment"]
     if before["backend"] != now["backend"]:
         raise ValueError(
             f"{folder} holds a run on the {before['backend']} backend; it cannot resume with "

@@ -110,7 +110,7 @@ def build_vae(
             )
         more = dict((density_options or {}).get(name, {}))
         if density == "categorical":
-            more = {"groups": spec.groups or (1,) * spec.shape[0], **more}
+            more = {"groups": _density_groups(spec), **more}
         encoder = get_encoder(
             modality.kind,
             (encoders or {}).get(name, default_encoder(modality, spec)),
@@ -130,6 +130,15 @@ def build_vae(
     built = MODELS[model](views, latent_dim=latent_dim, **options)
     built.build({name: (None, *inputs[name].shape) for name in schema.names})
     return built
+
+
+def _density_groups(spec: InputSpec) -> tuple[int, ...]:
+    """The widths of one-hot codes, in order; a number has a width of 1."""
+    groups = spec.groups or (1,) * (spec.shape[0] or 0)
+    if spec.numbers is None:
+        return groups
+    # A number may have a sign of absence beside it, which is another number here.
+    return (1,) * sum(groups[: spec.numbers]) + groups[spec.numbers :]
 
 
 def _one_size(spec: InputSpec) -> bool:

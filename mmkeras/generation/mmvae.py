@@ -30,6 +30,8 @@ class MMVAE(MultimodalVAE):
         - [Shi et al., 2019](https://arxiv.org/abs/1911.03393)
     """
 
+    has_middle = False
+
     def __init__(self, views, samples: int = 1, **kwargs):
         super().__init__(views, **kwargs)
         if samples < 1:

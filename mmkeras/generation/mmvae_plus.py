@@ -31,6 +31,8 @@ class MMVAEPlus(MultimodalVAE):
         - [Palumbo, Daunhawer and Vogt, 2023](https://openreview.net/forum?id=sdQGxouELX)
     """
 
+    has_middle = False
+
     def __init__(self, views, own_dim: int = 16, **kwargs):
         super().__init__(views, **kwargs)
         self.own_dim = int(own_dim)

@@ -37,6 +37,7 @@ class MultimodalVAE(keras.Model):
 
     Attributes:
         prior_expert: Whether products of experts have the prior among them.
+        has_middle: Whether the posterior is one normal distribution, which has a middle.
 
     References:
         - [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
@@ -44,6 +45,7 @@ class MultimodalVAE(keras.Model):
     """
 
     prior_expert: ClassVar[bool] = False
+    has_middle: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -260,9 +262,12 @@ class MultimodalVAE(keras.Model):
         self, rows: int, wanted: Sequence[str] | None = None, *, seed: int | None = None
     ) -> dict[str, np.ndarray]:
         """New rows: `decode` of latents from the prior."""
+        return self.decode(self.prior_latents(rows, seed=seed), wanted)
+
+    def prior_latents(self, rows: int, *, seed: int | None = None) -> np.ndarray:
+        """Latents of the prior, `(rows, width)`."""
         with self._seeded(seed):
-            latent = self.draw_prior(rows)
-        return self.decode(latent, wanted)
+            return ops.convert_to_numpy(self.draw_prior(rows))
 
     def generate(
         self,

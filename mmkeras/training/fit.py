@@ -146,7 +146,7 @@ def compiled_for_training(
         trained,
         train.preprocessing.task,
         auxiliary=auxiliary,
-        learning_rate=_learning_rate(settings, train.steps),
+        learning_rate=learning_rate(settings, train.steps),
         weight_decay=settings.weight_decay,
         label_smoothing=settings.label_smoothing,
         global_clipnorm=settings.clip_norm or None,
@@ -177,7 +177,10 @@ def _train_teachers(model, train, validation, settings, *, seed, checkpoint, lab
     return teachers
 
 
-def _learning_rate(settings: TrainingSettings, steps: int):
+def learning_rate(
+    settings: TrainingSettings, steps: int
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate, or its schedule over all epochs of so many steps."""
     if settings.schedule == "constant":
         return settings.learning_rate
     warmup = settings.epochs * steps // 10

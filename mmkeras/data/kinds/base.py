@@ -155,6 +155,29 @@ class Kind(ABC, Generic[S, F]):
             length: Of `common_length`, or longer.
         """
 
+    def cells_of(self, values: np.ndarray, modality: Any, fitted: F) -> pd.DataFrame:
+        """The cells that inputs stand for, such as those that a generative model makes.
+
+        Args:
+            values: Like the model's inputs, `(rows, ...)`.
+            modality: Which columns.
+            fitted: The fitted state.
+
+        Returns:
+            A column for each of the modality's, in the form that `read_table` promises.
+
+        Raises:
+            ValueError: Nothing says which cells of this kind have such inputs.
+        """
+        raise ValueError(
+            f"What a model makes of {modality.name!r} is its inputs; no {self.noun} is known that "
+            "has them."
+        )
+
+    def as_inputs(self, values: np.ndarray, modality: Any, fitted: F) -> np.ndarray:
+        """What a generative model expects of inputs, in the form of real ones, `(rows, ...)`."""
+        return values
+
     def common_length(self, values: Any, fitted: F) -> int | None:
         """The length that raw values, or what a corruption makes of them, are padded to."""
         return None

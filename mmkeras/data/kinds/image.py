@@ -333,5 +333,15 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
         count, fill = fitted.images, settings.background
         return resized(np.stack([tiled(images, count, fill) for images in shown]))
 
+    def cells_of(self, values, modality, fitted) -> pd.DataFrame:
+        """Pictures of the model's own size, uint8."""
+        if fitted.images is not None:
+            return super().cells_of(values, modality, fitted)
+        pictures = np.asarray(values, np.float64)
+        if fitted.settings.scaling == "standardize":
+            pictures = pictures * np.array(fitted.deviation) + np.array(fitted.mean)
+        pictures = (255 * np.clip(pictures, 0, 1)).round().astype(np.uint8)
+        return pd.DataFrame({modality.column: pd.Series(list(pictures), dtype=object)})
+
     def upright(self, values: np.ndarray) -> np.ndarray:
         return tiled(values, len(values)) if values.ndim == 3 else values

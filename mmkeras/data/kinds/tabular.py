@@ -19,6 +19,7 @@ from mmkeras.data.scaling import (
     knots_of,
     limits_of,
     transformed,
+    untransformed,
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
 from mmkeras.data.tables.names import KnownNames, are_numbers, means_missing, warn_of_one_meaning
@@ -113,7 +114,8 @@ class TabularPreprocessor:
         groups = [1 + (column in self.indicated) for column in self.mean]
         groups += [len(parts) + (c in self.indicated) for c, parts in self.dates.items()]
         groups += [1 + len(names) for names in self.categories.values()]
-        return InputSpec((sum(groups),), groups=tuple(groups))
+        numbers = len(groups) - len(self.categories)
+        return InputSpec((sum(groups),), groups=tuple(groups), numbers=numbers)
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -240,6 +242,27 @@ class TabularPreprocessor:
             parts.append(np.eye(1 + len(names), dtype=np.float32)[compact[:, place].astype(int)])
         return np.concatenate(parts, axis=1)
 
+    def cells(self, vectors: np.ndarray) -> dict[str, np.ndarray]:
+        """By column, the numbers and categories that input vectors stand for.
+
+        Of a category it is the most probable one that has an input of its own. A number is the
+        nearest that has its scaled value; the parts of a date do not make a date.
+        """
+        if self.dates:
+            raise ValueError(f"Dates cannot be made of their parts: {list(self.dates)}.")
+        found: dict[str, np.ndarray] = {}
+        place = 0
+        for column in self.mean:
+            scaled = vectors[:, place] * self.deviation[column] + self.mean[column]
+            method, knots = self.methods.get(column, "standard"), self.knots.get(column, ())
+            found[column] = np.clip(untransformed(scaled, method, knots), *self.limits[column])
+            place += 1 + (column in self.indicated)
+        for column, names in self.categories.items():
+            own = vectors[:, place + 1 : place + 1 + len(names)]
+            found[column] = np.array(names, object)[own.argmax(axis=1)]
+            place += 1 + len(names)
+        return found
+
     def input_maker(self) -> InputMaker:
         """What makes batches of `compact` rows input vectors."""
         import tensorflow as tf
@@ -341,6 +364,16 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
 
     def inputs_of(self, values, fitted, length) -> np.ndarray:
         return fitted.vectors(values)
+
+    def cells_of(self, values, modality, fitted) -> pd.DataFrame:
+        if fitted.left_out:
+            raise ValueError(f"{fitted.settings.filter} leaves out {list(fitted.left_out)}.")
+        cells = fitted.cells(np.asarray(values, np.float64))
+        return pd.DataFrame({column: cells[column] for column in modality.columns})
+
+    def as_inputs(self, values, modality, fitted) -> np.ndarray:
+        """Of each category the most probable one alone."""
+        return fitted.vectors(self.cells_of(values, modality, fitted))
 
     def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
         empty = [empty_cells(frame[column]) for column in modality.columns]

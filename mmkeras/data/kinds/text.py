@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mmkeras.tasks import Task
 
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+_WORDS_MADE = 5
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,11 @@ def _is_whole(value: Any, floats: bool) -> bool:
     return whole and float(value).is_integer() and abs(value) < EXACT
 
 
+def _most(values: np.ndarray) -> np.ndarray:
+    """The places of the most probable words of each bag, `(rows, words)`."""
+    return np.argsort(-np.asarray(values), axis=1, kind="stable")[:, :_WORDS_MADE]
+
+
 class TextKind(Kind[TextSettings, TextPreprocessor]):
     """Texts; nothing in them can be unreadable."""
 
@@ -295,6 +301,19 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
             most = fitted.settings.max_length
             cut = cut_short(modality.column, source.lengths, most, "words", "`max_length`")
         return [found, *cut] if found.cells else cut
+
+    def cells_of(self, values, modality, fitted) -> pd.DataFrame:
+        """The most probable words of each bag; nothing in it says how many there are."""
+        if fitted.settings.representation == "tokens":
+            return super().cells_of(values, modality, fitted)
+        words = np.array(fitted.vocabulary, object)
+        texts = [" ".join(words[places]) for places in _most(values)]
+        return pd.DataFrame({modality.column: pd.Series(texts, dtype=object)})
+
+    def as_inputs(self, values, modality, fitted) -> np.ndarray:
+        """Bags of the most probable words."""
+        ids = [[FIRST_WORD + place for place in places] for places in _most(values).tolist()]
+        return fitted.input_maker()(fitted.ragged_ids(ids), None).numpy()
 
     def raw_values(self, frame, modality, fitted, source) -> list[str | None]:
         return list(frame[modality.column])

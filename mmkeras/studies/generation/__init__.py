@@ -1,0 +1,11 @@
+"""Experiments with generative models of several modalities."""
+
+from mmkeras.studies.generation.generation_config import (
+    CompareConfig,
+    GenerateConfig,
+    MeasureSettings,
+    generation_preset,
+)
+from mmkeras.studies.generation.run import generate
+
+__all__ = ["CompareConfig", "GenerateConfig", "MeasureSettings", "generate", "generation_preset"]

@@ -1,0 +1,96 @@
+"""Train a generative model on pipelines: best epoch by its bound, resumable bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+import pandas as pd
+
+from mmkeras.data.pipeline import Pipeline
+from mmkeras.training.callbacks import EpochLine, Keeper
+from mmkeras.training.fit import FitResult, learning_rate
+from mmkeras.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from mmkeras.generation import MultimodalVAE
+
+# Of a target, which generative models do not have.
+_WITHOUT_EFFECT = ("label_smoothing", "auxiliary", "translation", "balance")
+
+
+def check_generative(settings: TrainingSettings) -> TrainingSettings:
+    """The same settings, if all of them act on a model without a target.
+
+    Raises:
+        ValueError: A setting is about a target.
+    """
+    default = TrainingSettings()
+    for name in _WITHOUT_EFFECT:
+        if getattr(settings, name) != getattr(default, name):
+            raise ValueError(
+                f"`{name}` is about a target, which a generative model does not have. Received: "
+                f"{getattr(settings, name)!r}. Leave it out."
+            )
+    if settings.monitor not in ("val_loss", "main"):
+        raise ValueError(
+            f"A generative model is monitored by val_loss. Received: {settings.monitor!r}."
+        )
+    return dataclasses.replace(settings, monitor="val_loss")
+
+
+def fit_generative(
+    model: MultimodalVAE,
+    train: Pipeline,
+    validation: Pipeline | None,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    checkpoint: str | Path | None = None,
+    label: str = "training",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> FitResult:
+    """Trains a generative model, and leaves it with the weights of its best epoch.
+
+    Args:
+        model: Of `mmkeras.generation.build_vae`, for the pipelines' preprocessing.
+        train: Rows to learn from; targets are not read.
+        validation: Rows that choose the epoch, by their loss with the full `beta`. Without them
+            the last epoch's weights are kept.
+        settings, seed, checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+
+    Raises:
+        ValueError: A setting is about a target; the loss is not a number.
+    """
+    settings = check_generative(settings)
+    rate = learning_rate(settings, train.steps)
+    options = {"global_clipnorm": settings.clip_norm or None}
+    optimizer: keras.optimizers.Optimizer
+    if settings.weight_decay:
+        decay = settings.weight_decay
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, **options)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    else:
+        optimizer = keras.optimizers.Adam(rate, **options)
+    # XLA slows convolutions down on CPUs of the TensorFlow backend.
+    jit = False if keras.config.backend() == "tensorflow" else "auto"
+    model.compile(optimizer=optimizer, jit_compile=jit)
+    optimizer.build(model.trainable_variables)
+    keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
+    keeper.restore(model)
+    if not keeper.finished:
+        model.fit(
+            train.train(seed=seed, epochs=settings.epochs, first_epoch=keeper.epoch),
+            validation_data=None if validation is None else validation.evaluate(),
+            steps_per_epoch=train.steps,
+            initial_epoch=keeper.epoch,
+            epochs=settings.epochs,
+            callbacks=[keeper, *callbacks, EpochLine(label, settings.epochs, train.steps)],
+            shuffle=False,
+            verbose=0,
+        )
+    model.set_weights(keeper.best_weights)
+    return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
