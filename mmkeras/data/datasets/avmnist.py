@@ -47,7 +47,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.datasets import fsdd, mnist
-from mmkeras.data.datasets.avmnist_sound import SPLITS, make_sounds
+from mmkeras.data.datasets.avmnist_sound import make_sounds
 from mmkeras.data.kinds import AudioSettings
 from mmkeras.schema import Audio, Image, Label, Schema
 
@@ -65,8 +65,6 @@ CONTENT_SHA256 = {
     ("full", True): None,
 }
 _VARIANCE_KEPT = 0.25
-# How many of the images of a digit go to training, validation and testing.
-_SHARES = {"small": (7, 1, 2), "full": (11, 1, 0)}
 # Entries of components are rounded to whole multiples of 2^-16.
 _FRACTION = 1 << 16
 _CHUNK = 5000
@@ -119,23 +117,14 @@ def load(
 
 def _split_images(variant: str, random: np.random.RandomState) -> tuple[np.ndarray, pd.DataFrame]:
     """The images, `(rows, 28, 28)`, and their digits, splits and places in MNIST's file."""
-    images, labels = mnist.load_images("test" if variant == "small" else "train")
-    # By digit, in random order within a digit; then dealt out like cards.
-    order = random.permutation(len(labels))
-    order = order[np.argsort(labels[order], kind="stable")]
-    turns = np.repeat(SPLITS, _SHARES[variant])
-    splits = np.empty(len(labels), object)
-    splits[order] = turns[np.arange(len(labels)) % len(turns)]
-    places = np.arange(len(labels))
-    if variant == "full":
-        test_images, test_labels = mnist.load_images("test")
-        images = np.concatenate([images, test_images])
-        labels = np.concatenate([labels, test_labels])
-        splits = np.concatenate([splits, np.full(len(test_labels), "test", object)])
-        places = np.concatenate([places, np.arange(len(test_labels))])
-    sorted_rows = np.concatenate([np.flatnonzero(splits == split) for split in SPLITS])
-    rows = pd.DataFrame({"digit": labels, "split": splits, "image_index": places})
-    return images[sorted_rows], rows.iloc[sorted_rows].reset_index(drop=True)
+    if variant == "small":
+        return mnist.split_images("test", (7, 1, 2), random)
+    images, rows = mnist.split_images("train", (11, 1, 0), random)
+    test_images, labels = mnist.load_images("test")
+    test_rows = pd.DataFrame(
+        {"digit": labels, "split": "test", "image_index": np.arange(len(labels))}
+    )
+    return np.concatenate([images, test_images]), pd.concat([rows, test_rows], ignore_index=True)
 
 
 def blur(images: np.ndarray, training_images: np.ndarray) -> np.ndarray:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmkeras.data.datasets import fsdd
+from mmkeras.data.datasets.mnist import SPLITS
 from mmkeras.progress import ProgressBar
 
-SPLITS = ("train", "validation", "test")
 SAMPLES = fsdd.RATE
 TALKERS = 6
 # The last by name, so not chosen for a result. One training speaker, lucas, has the same accent.

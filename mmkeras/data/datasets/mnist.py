@@ -22,9 +22,11 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from mmkeras.data.download import cache_dir, fetch_file, provided_dir
 
+SPLITS = ("train", "validation", "test")
 _MIRROR = "https://ossci-datasets.s3.amazonaws.com/mnist"
 # Of the mirror's archive, and of what is in it: other mirrors pack the same contents otherwise.
 _SHA256 = {
@@ -74,6 +76,34 @@ def load_images(part: str = "test") -> tuple[np.ndarray, np.ndarray]:
         for content in ("images-idx3", "labels-idx1")
     )
     return images, labels
+
+
+def split_images(
+    part: str, shares: tuple[int, int, int], random: np.random.RandomState
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """The images of one part, parted by digit into training, validation and test rows.
+
+    The images of a digit are put in random order and dealt out like cards.
+
+    Args:
+        part: As for `load_images`.
+        shares: How many images of a digit go to training, validation and testing each round.
+        random: Draws the order.
+
+    Returns:
+        A pair `(images, rows)`, training rows first, then validation, then test: uint8
+        `(images, 28, 28)`; and a table of `digit`, `split` and `image_index`, the place in the
+        file. Within a split, images are in the file's order.
+    """
+    images, labels = load_images(part)
+    order = random.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    turns = np.repeat(SPLITS, shares)
+    splits = np.empty(len(labels), object)
+    splits[order] = turns[np.arange(len(labels)) % len(turns)]
+    places = np.concatenate([np.flatnonzero(splits == split) for split in SPLITS])
+    rows = {"digit": labels[places], "split": splits[places], "image_index": places}
+    return images[places], pd.DataFrame(rows)
 
 
 def _read(name: str, provided: Path | None) -> np.ndarray:
