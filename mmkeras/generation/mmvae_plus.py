@@ -6,6 +6,7 @@ import keras
 from keras import ops, random
 
 from mmkeras.generation import posteriors
+from mmkeras.generation.mmvae import by_modality, member_mean
 from mmkeras.generation.model import MultimodalVAE
 
 
@@ -14,18 +15,21 @@ class MMVAEPlus(MultimodalVAE):
     """What all modalities share is in `z`; what one alone has, such as its style, is in its `w_m`.
 
         q(z | X_S) = 1/|S| sum_{m in S} q_m(z | x_m),    q_m(w_m | x_m)
-        L = 1/M sum_m [ log p(x_m | z_m, w_m) + sum_{n != m} log p(x_n | z_m, v_n)
-              - beta (log q(z_m | X) - log p(z_m) + log q_m(w_m | x_m) - log p(w_m)) ]
+        L = 1/M sum_m log 1/K sum_k exp( log p(x_m | z, w_m) + sum_{n != m} log p(x_n | z, v_n)
+              - beta (log q(z | X) - log p(z) + log q_m(w_m | x_m) - log p(w_m)) )
 
-    with `z_m`, `w_m` from the distributions of modality `m`, and `v_n` from `r_n`, a normal
-    distribution with a learnt deviation: what is made of another modality has no style to copy,
-    so that `z` cannot smuggle any. A latent is `z` and all `w`, side by side; those of modalities
-    that are not given are drawn from `r_n`.
+    with `z`, `w_m` from the distributions of modality `m` and `v_n` from `r_n`, a normal
+    distribution with a learnt deviation, all of them K times: what is made of another modality has
+    no style to copy, so that `z` cannot smuggle any. A latent is `z` and all `w`, side by side;
+    those of modalities that are not given are drawn from the prior, since `r_n` is for training.
+    With `K = 1` the divergence of `w_m` is exact. Otherwise than in the paper the latent
+    distributions are normal, not Laplace, and the gradient is the bound's own (see `MMVAE`).
 
     Args:
         views: See `MultimodalVAE`. A view's `latent_dim` is `latent_dim + own_dim`, and so is its
             `decoded_dim`.
         own_dim: The width of each `w_m`.
+        samples: `K`: 1 is an evidence lower bound, more are closer to the likelihood.
 
     References:
         - [Palumbo, Daunhawer and Vogt, 2023](https://openreview.net/forum?id=sdQGxouELX)
@@ -33,9 +37,13 @@ class MMVAEPlus(MultimodalVAE):
 
     has_middle = False
 
-    def __init__(self, views, own_dim: int = 16, **kwargs):
+    def __init__(self, views, own_dim: int = 16, samples: int = 1, **kwargs):
         super().__init__(views, **kwargs)
-        self.own_dim = int(own_dim)
+        if own_dim < 1 or samples < 1:
+            raise ValueError(
+                f"`own_dim` and `samples` are at least 1. Received: {own_dim} and {samples}."
+            )
+        self.own_dim, self.samples = int(own_dim), int(samples)
         self.log_deviations = self.add_weight(
             shape=(len(self.names), self.own_dim), initializer="zeros", name="log_deviations"
         )
@@ -44,34 +52,33 @@ class MMVAEPlus(MultimodalVAE):
         """What is shared, and what is the modality's own: the last axis in two."""
         return values[..., : self.latent_dim], values[..., self.latent_dim :]
 
-    def _from_auxiliary(self, rows):
-        """Own latents from `r`, `(rows, modalities, own_dim)`."""
-        shape = (rows, len(self.names), self.own_dim)
-        noise = random.normal(shape, dtype="float32", seed=self.seed_generator)
-        return ops.exp(self.log_deviations) * noise
+    def _noise(self, *before):
+        """Own latents of the prior, `(*before, modalities, own_dim)`."""
+        shape = (*before, len(self.names), self.own_dim)
+        return random.normal(shape, dtype="float32", seed=self.seed_generator)
 
     def objective(self, inputs, means, log_variances, given, training):
-        counts = ops.cast(given, "float32")
-        total = ops.maximum(ops.sum(counts, axis=1), 1.0)
+        count, rows = len(self.names), ops.shape(means)[0]
         (shared, own), (shared_log, own_log) = self._split(means), self._split(log_variances)
-        density, apart = 0.0, 0.0
-        for place in range(len(self.names)):
-            z = self.draw(shared[:, place], shared_log[:, place])
-            styles = self._from_auxiliary(ops.shape(means)[0])
-            w = self.draw(own[:, place], own_log[:, place])
-            mine = ops.one_hot(place, len(self.names))[None, :, None]
-            styles = mine * w[:, None] + (1 - mine) * styles
-            each = self.log_densities(self._latent(z, styles), inputs)
-            ratio = posteriors.mixture_log_prob(z, shared, shared_log, given)
-            ratio = ratio - posteriors.normal_log_prob(z, 0.0, ops.zeros_like(z))
-            ratio = ratio + posteriors.divergence(own[:, place], own_log[:, place])
-            share = counts[:, place] / total
-            density = density + share * self.weighted(each, given)
-            apart = apart + share * ratio
-        return density, apart
+        # Of all modalities at once, `(samples, modalities, batch, ...)`.
+        z = self.draw(*by_modality(shared, shared_log), self.samples)
+        own, own_log = by_modality(own, own_log)
+        w = self.draw(own, own_log, self.samples)
+        auxiliary = ops.exp(self.log_deviations) * self._noise(self.samples, count, rows)
+        mine = ops.cast(ops.eye(count), "bool")[:, None, :, None]
+        styles = ops.where(mine, w[..., None, :], auxiliary)
+        explained = self.weighted(self.log_densities(self._latent(z, styles), inputs), given)
+        ratio = posteriors.mixture_log_prob(z, shared, shared_log, given)
+        ratio = ratio - self.prior_log_prob(z)
+        if self.samples == 1:
+            ratio = ratio + posteriors.divergence(own, own_log)
+        else:
+            ratio = ratio + posteriors.normal_log_prob(w, own, own_log) - self.prior_log_prob(w)
+        density, apart = posteriors.importance_bound(explained, ratio, self.beta)
+        return member_mean(density, given), member_mean(apart, given)
 
     def _latent(self, z, styles):
-        flat = ops.reshape(styles, (-1, len(self.names) * self.own_dim))
+        flat = ops.reshape(styles, (*ops.shape(z)[:-1], len(self.names) * self.own_dim))
         return ops.concatenate([z, flat], axis=-1)
 
     def _parts(self, latent):
@@ -92,30 +99,20 @@ class MMVAEPlus(MultimodalVAE):
         """`z` from one of the given modalities, drawn evenly, and `w` of each that is given."""
         (shared, own), (shared_log, own_log) = self._split(means), self._split(log_variances)
         z = self.draw(*self.joined(shared, shared_log, self.random_member(given)))
-        styles = ops.where(
-            given[..., None], self.draw(own, own_log), self._from_auxiliary(ops.shape(z)[0])
-        )
-        return self._latent(z, styles)
+        noise = self._noise(ops.shape(z)[0])
+        return self._latent(z, ops.where(given[..., None], self.draw(own, own_log), noise))
 
     def draw_prior(self, rows):
-        shape = (rows, len(self.names), self.own_dim)
-        styles = random.normal(shape, dtype="float32", seed=self.seed_generator)
-        return self._latent(super().draw_prior(rows), styles)
+        return self._latent(super().draw_prior(rows), self._noise(rows))
 
     def log_ratio(self, latent, means, log_variances, given):
         (shared, own), (shared_log, own_log) = self._split(means), self._split(log_variances)
         z, flat = self._split(latent)
-        ratio = super().log_ratio(z, shared, shared_log, given)
-        for place in range(len(self.names)):
-            w = flat[..., place * self.own_dim : (place + 1) * self.own_dim]
-            there = given[:, place]
-            drawn = ops.where(
-                there,
-                posteriors.normal_log_prob(w, own[:, place], own_log[:, place]),
-                posteriors.normal_log_prob(w, 0.0, 2 * self.log_deviations[place]),
-            )
-            ratio = ratio + posteriors.normal_log_prob(w, 0.0, ops.zeros_like(w)) - drawn
-        return ratio
+        w = ops.reshape(flat, (*ops.shape(flat)[:-1], len(self.names), self.own_dim))
+        # Own latents of modalities that are not given are the prior's: their ratio is 1.
+        own_ratio = self.prior_log_prob(w) - posteriors.normal_log_prob(w, own, own_log)
+        own_ratio = ops.sum(ops.where(given, own_ratio, 0.0), axis=-1)
+        return super().log_ratio(z, shared, shared_log, given) + own_ratio
 
     def latent_log_prob(self, latent, means, log_variances, given):
         return posteriors.mixture_log_prob(latent, means, log_variances, given)

@@ -94,6 +94,7 @@ class MultimodalVAE(keras.Model):
 
     def call(self, inputs, training=None):
         """Each modality's latent distribution: means and log-variances `(batch, m, width)`."""
+        inputs = self.cleared(inputs)
         said = [
             v(inputs[n], training=training) for n, v in zip(self.names, self.views, strict=True)
         ]
@@ -105,16 +106,29 @@ class MultimodalVAE(keras.Model):
             return ops.cast(inputs[PRESENT], "bool")
         return ops.ones((ops.shape(inputs[self.names[0]])[0], len(self.names)), dtype="bool")
 
+    def cleared(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The inputs with zeros for what is absent, so that nothing depends on what stands there."""
+        if PRESENT not in inputs:
+            return inputs
+        given, kept = self.given_of(inputs), dict(inputs)
+        for place, name in enumerate(self.names):
+            x = ops.convert_to_tensor(inputs[name])
+            there = ops.reshape(given[:, place], (-1, *[1] * (len(x.shape) - 1)))
+            kept[name] = ops.where(there, x, ops.zeros_like(x))
+        return kept
+
     # Training.
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        x = self.cleared(x)
         means, log_variances = y_pred
         given = self.given_of(x)
         density, apart = self.objective(x, means, log_variances, given, training)
         if training:
             self.steps_done.assign_add(1)
         beta = self.beta
-        if self.warm_up:
+        if self.warm_up and training:
+            # Not in validation, where a first epoch with a small `beta` would look the best.
             share = ops.cast(self.steps_done, "float32") / self.warm_up
             beta = self.beta * ops.minimum(share, 1.0)
         for tracker, value in zip(self.trackers, (density, apart), strict=True):
@@ -147,7 +161,6 @@ class MultimodalVAE(keras.Model):
 
     def weighted(self, densities: Any, counts: Any) -> Any:
         """The sum over the modalities that count, each with its weight: `(..., batch)`."""
-        # Absent inputs are finite, but nothing says how large their log-density is.
         kept = ops.where(ops.cast(counts, "bool"), densities, 0.0)
         return ops.sum(kept * ops.convert_to_tensor(self._scales), axis=-1)
 
@@ -157,19 +170,26 @@ class MultimodalVAE(keras.Model):
         noise = random.normal(shape, dtype="float32", seed=self.seed_generator)
         return mean + ops.exp(log_variance / 2) * noise
 
-    def random_subsets(self, given: Any) -> Any:
+    def random_subsets(self, given: Any, sizes: Sequence[int] | None = None) -> Any:
         """One set of modalities for each row, drawn evenly among those of what it has.
 
+        Args:
+            given: Boolean `(batch, modalities)`.
+            sizes: How many modalities a set may have; by default any number.
+
         Returns:
-            Boolean `(batch, modalities)`; nothing where a row has nothing.
+            Boolean `(batch, modalities)`; nothing where a row has no such set.
         """
-        sets = ops.convert_to_tensor(posteriors.subsets(len(self.names)), dtype="float32")
+        sets = posteriors.subsets(len(self.names))
+        if sizes is not None:
+            sets = sets[np.isin(sets.sum(axis=1), sizes)]
+        sets = ops.convert_to_tensor(sets, dtype="float32")
         lacking = 1.0 - ops.cast(given, "float32")
         fits = ops.matmul(lacking, ops.transpose(sets)) < 0.5
         scores = random.uniform(ops.shape(fits), seed=self.seed_generator)
         chosen = ops.one_hot(ops.argmax(ops.where(fits, scores, -1.0), axis=1), sets.shape[0])
         drawn = ops.matmul(ops.cast(chosen, "float32"), sets) > 0.5
-        return ops.logical_and(drawn, given)
+        return ops.logical_and(drawn, ops.any(fits, axis=1, keepdims=True))
 
     def random_member(self, given: Any) -> Any:
         """One modality of each row's, drawn evenly: boolean `(batch, modalities)`."""
@@ -319,11 +339,13 @@ class MultimodalVAE(keras.Model):
         with self._seeded(seed):
             means, log_variances = self(inputs, training=False)
             for start in range(0, samples, chunk):
-                drawn = [
-                    self.draw_latent(means, log_variances, counts)
-                    for _ in range(min(chunk, samples - start))
-                ]
-                latent = ops.stack(drawn)
+                size = min(chunk, samples - start)
+                # A mixture draws anew of which modality each latent is.
+                latent = self.draw_latent(
+                    *(ops.tile(each, (size, 1, 1)) for each in (means, log_variances)),
+                    ops.tile(counts, (size, 1)),
+                )
+                latent = ops.reshape(latent, (size, -1, latent.shape[-1]))
                 densities = ops.where(kept, self.log_densities(latent, inputs), 0.0)
                 ratios = ops.sum(densities, axis=-1) + self.log_ratio(
                     latent, means, log_variances, counts
@@ -359,7 +381,7 @@ class MultimodalVAE(keras.Model):
                 f"{len(empty):,} rows have none of {sorted(wanted)}, among them row {empty[0]}. "
                 "Leave them out, or use `sample`."
             )
-        return filled, counts
+        return self.cleared(filled), counts
 
     def _check_names(self, names: Sequence[str] | None) -> None:
         if unknown := sorted(set(names or ()) - set(self.names)):

@@ -17,11 +17,13 @@ class MVAE(MultimodalVAE):
         L = sum over S in {all, each alone, k random sets} of
                 sum_{m in S} log p(x_m | z_S) - beta KL(q(z | X_S) || p(z))
 
-    A sharp modality can decide alone, which makes samples good and one blurred modality weak.
+    A sharp modality can decide alone, which makes samples good and one blurred modality weak. Random
+    sets are drawn for each row, of two modalities or more and not of all, which have their terms
+    already: so there are none of two modalities. In a row with holes `all` is what it has.
 
     Args:
         views: See `MultimodalVAE`, as for all but `random_sets`.
-        random_sets: `k`.
+        random_sets: `k`, with three modalities or more.
 
     References:
         - [Wu and Goodman, 2018](https://arxiv.org/abs/1802.05335)
@@ -37,16 +39,21 @@ class MVAE(MultimodalVAE):
 
     def objective(self, inputs, means, log_variances, given, training):
         count = len(self.names)
-        chosen = [given]
+        sets = [given[None]]
         if count > 1:
-            alone = ops.cast(ops.eye(count), "bool")
-            chosen += [ops.logical_and(given, alone[place]) for place in range(count)]
-            chosen += [self.random_subsets(given) for _ in range(self.random_sets)]
-        density, apart = 0.0, 0.0
-        for each in chosen:
-            mean, log_variance = self.joined(means, log_variances, each)
-            latent = self.draw(mean, log_variance)
-            density = density + self.weighted(self.log_densities(latent, inputs), each)
-            # Of nothing given the posterior is the prior: both terms are 0.
-            apart = apart + posteriors.divergence(mean, log_variance)
-        return density, apart
+            sets.append(given & ops.cast(ops.eye(count), "bool")[:, None])
+        if count > 2:
+            sizes = range(2, count)
+            sets += [self.random_subsets(given, sizes)[None] for _ in range(self.random_sets)]
+        chosen = ops.concatenate(sets, axis=0)
+        mean, log_variance = self.joined(means, log_variances, chosen)
+        latent = self.draw(mean, log_variance)
+        density = 0.0
+        for place, (name, view) in enumerate(zip(self.names, self.views, strict=True)):
+            # Decoded are the sets that may have the modality: not those of one of the others.
+            rows = [0, *([1 + place] if count > 1 else []), *range(1 + count, chosen.shape[0])]
+            each = view.log_prob(ops.take(latent, rows, axis=0), inputs[name])
+            kept = ops.take(chosen[..., place], rows, axis=0)
+            density = density + self._scales[place] * ops.sum(ops.where(kept, each, 0.0), axis=0)
+        # Of nothing given the posterior is the prior: both terms are 0.
+        return density, ops.sum(posteriors.divergence(mean, log_variance), axis=0)

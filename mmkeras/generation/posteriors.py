@@ -8,6 +8,7 @@ finite.
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -26,22 +27,22 @@ def product_of_experts(
         1 / v = [1 +] sum_m 1 / v_m,    mu = v sum_m mu_m / v_m
 
     Args:
-        means, log_variances, given: See above.
+        means, log_variances: See above.
+        given: See above, or several sets of modalities at once, `(..., batch, modalities)`.
         prior: Whether N(0, 1) is one of the factors. Without it a row with nothing given is the
             prior, too.
 
     Returns:
-        Mean and log-variance, `(batch, latent)`.
+        Mean and log-variance, `(..., batch, latent)`.
 
     References:
         - [Wu and Goodman, 2018](https://arxiv.org/abs/1802.05335), section 2.1
     """
-    counts = ops.expand_dims(ops.cast(given, "float32"), axis=-1)
-    precisions = counts * ops.exp(-log_variances)
-    total = ops.sum(precisions, axis=1)
-    any_given = ops.max(counts, axis=1)
-    total = total + (1.0 if prior else 1.0 - any_given)
-    mean = ops.sum(precisions * means, axis=1) / total
+    counts = ops.cast(given, "float32")
+    precisions = ops.exp(-log_variances)
+    total = ops.einsum("...bm,bml->...bl", counts, precisions)
+    total = total + (1.0 if prior else 1.0 - ops.max(counts, axis=-1, keepdims=True))
+    mean = ops.einsum("...bm,bml->...bl", counts, precisions * means) / total
     return mean, -ops.log(total)
 
 
@@ -67,9 +68,39 @@ def mixture_log_prob(z: Any, means: Any, log_variances: Any, given: Any) -> Any:
         - [Shi et al., 2019](https://arxiv.org/abs/1911.03393), equation 3
     """
     each = normal_log_prob(ops.expand_dims(z, axis=-2), means, log_variances)
-    counts = ops.cast(given, "float32")
-    each = each + ops.log(ops.maximum(counts, 1e-30))
-    return ops.logsumexp(each, axis=-1) - ops.log(ops.maximum(ops.sum(counts, axis=-1), 1.0))
+    # Far below any log-density, yet finite: a row with nothing given has finite gradients, too.
+    each = ops.where(given, each, -1e30)
+    count = ops.sum(ops.cast(given, "float32"), axis=-1)
+    return ops.logsumexp(each, axis=-1) - ops.log(ops.maximum(count, 1.0))
+
+
+def importance_bound(explained: Any, ratio: Any, beta: float) -> tuple[Any, Any]:
+    """The importance-weighted bound of K samples, in the two parts that `beta` weighs.
+
+        log 1/K sum_k exp(e_k - beta r_k) = sum_k s_k e_k - beta sum_k s_k r_k + c
+        s = softmax(e - beta r),   c = -sum_k s_k log s_k - log K
+
+    `s` is constant for the gradient, which then is that of the left side: the derivatives of a
+    logarithm of a sum weigh each sample by its share.
+
+    Args:
+        explained: Log-densities `(K, ...)` of inputs given each sample.
+        ratio: `log q - log p` of each sample, `(K, ...)`.
+        beta: Its weight.
+
+    Returns:
+        `sum_k s_k e_k + c` and `sum_k s_k r_k`. With one sample these are `explained` and `ratio`.
+
+    References:
+        - [Burda et al., 2016](https://arxiv.org/abs/1509.00519), equation 14
+    """
+    samples = explained.shape[0]
+    if samples == 1:
+        return explained[0], ratio[0]
+    logs = ops.stop_gradient(ops.log_softmax(explained - beta * ratio, axis=0))
+    shares = ops.exp(logs)
+    constant = -ops.sum(shares * logs, axis=0) - math.log(samples)
+    return ops.sum(shares * explained, axis=0) + constant, ops.sum(shares * ratio, axis=0)
 
 
 def divergence(mean: Any, log_variance: Any, other_mean: Any = 0.0, other_log: Any = 0.0) -> Any:
