@@ -76,7 +76,7 @@ def _register_layers(keras):
         "encoders",
         "encoders.keras_mask",
         "fusion",
-        "generation",
+        "generation.models",
         "multimodal_model",
         "tasks.samples_f1",
     ):

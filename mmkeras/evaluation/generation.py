@@ -1,4 +1,4 @@
-"""How good what a generative model makes is: classes that agree, and distributions that are near."""
+"""How good what a generative model makes is: do classes agree, and are distributions near?"""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
 from mmkeras.data.datasets.digit_strings import AUDIO as DIGITS_AUDIO
+from mmkeras.data.datasets.mnist_sound import AUDIO as SOUND_AUDIO
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
@@ -55,6 +56,7 @@ _DIGITS = Settings(
     },
     training=dataclasses.replace(_TRAINING, epochs=8, batch_size=64),
     image=ImageSettings(size=(28, 28), channels=1, background=0, shift=0.08),
+    audio=dataclasses.replace(SOUND_AUDIO, shift=0.05, time_masks=1),
 )
 
 # After Poria et al. (2017): a bidirectional LSTM over a video's utterances for each modality, their
@@ -298,6 +300,7 @@ PRESETS: dict[str, Settings] = {
         _AVMNIST, audio=AudioSettings(rate=8000, seconds=1.0, time_masks=1)
     ),
     "mnist_labels": _DIGITS,
+    "mnist_sound": _DIGITS,
     "mosi": _MOSI,
     "mosi-utterance": _MOSI,
     "nlvr_boxes": _NLVR_BOXES,

@@ -9,24 +9,11 @@ from keras import layers
 
 from mmkeras.encoders import default_encoder, get_encoder
 from mmkeras.generation.densities import DENSITIES
-from mmkeras.generation.jmvae import JMVAE
-from mmkeras.generation.mmvae import MMVAE
-from mmkeras.generation.mmvae_plus import MMVAEPlus
 from mmkeras.generation.model import MultimodalVAE
-from mmkeras.generation.mopoe import MoPoE
-from mmkeras.generation.mvae import MVAE
-from mmkeras.generation.mvtcae import MVTCAE
+from mmkeras.generation.models import MODELS
 from mmkeras.generation.view import View
 from mmkeras.schema import InputSpec, Schema
 
-MODELS: dict[str, type[MultimodalVAE]] = {
-    "jmvae": JMVAE,
-    "mvae": MVAE,
-    "mmvae": MMVAE,
-    "mopoe": MoPoE,
-    "mvtcae": MVTCAE,
-    "mmvae_plus": MMVAEPlus,
-}
 # The density of each kind where none is given. Columns of a table are numbers and one-hot groups.
 DEFAULT_DENSITIES = {
     "image": "bernoulli",

@@ -139,6 +139,8 @@ class Categorical(Density):
             raise ValueError(f"`groups` are widths of at least 1. Received: {self.groups}.")
 
     def _parts(self, values: Any) -> Sequence[Any]:
+        if len(self.groups) == 1:  # `ops.split` takes no empty list
+            return [ops.cast(values, "float32")]
         ends, places = 0, []
         for width in self.groups[:-1]:
             ends += width

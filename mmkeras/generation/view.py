@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from mmkeras.decoders import ImageDecoder
+from mmkeras.decoders.image import ImageDecoder
 from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.fusion.parts.pooling import pool, pooled_dim
 from mmkeras.generation.densities import DENSITIES, Density

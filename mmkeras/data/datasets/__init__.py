@@ -30,6 +30,7 @@ DATASETS: dict[str, tuple[str, dict[str, Any]]] = {
     "mfeat": ("multiview", {"name": "mfeat"}),
     "mfeat_views": ("multiview", {"name": "mfeat", "target": "pixels"}),
     "mnist_labels": ("mnist_labels", {}),
+    "mnist_sound": ("mnist_sound", {}),
     "mosi": ("mosi", {"level": "video"}),
     "mosi-utterance": ("mosi", {"level": "utterance"}),
     "nlvr_boxes": ("nlvr_boxes", {}),

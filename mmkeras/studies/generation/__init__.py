@@ -1,5 +1,6 @@
 """Experiments with generative models of several modalities."""
 
+from mmkeras.studies.generation.compare import compare_generation
 from mmkeras.studies.generation.generation_config import (
     CompareConfig,
     GenerateConfig,
@@ -8,4 +9,11 @@ from mmkeras.studies.generation.generation_config import (
 )
 from mmkeras.studies.generation.run import generate
 
-__all__ = ["CompareConfig", "GenerateConfig", "MeasureSettings", "generate", "generation_preset"]
+__all__ = [
+    "CompareConfig",
+    "GenerateConfig",
+    "MeasureSettings",
+    "compare_generation",
+    "generate",
+    "generation_preset",
+]

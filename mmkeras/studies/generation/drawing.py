@@ -62,7 +62,8 @@ def _draw(axes: Any, shown: Any) -> None:
     if isinstance(shown, str):
         for side in axes.spines.values():
             side.set_visible(False)
-        axes.text(0.5, 0.5, plain(shown), ha="center", va="center", fontsize=6)
+        size = 12 if len(shown) < 4 else 6
+        axes.text(0.5, 0.5, plain(shown), ha="center", va="center", fontsize=size)
         return
     if shown.ndim == 2:
         axes.imshow(shown, aspect="auto", cmap="magma")
