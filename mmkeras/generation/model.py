@@ -343,7 +343,8 @@ class MultimodalVAE(keras.Model):
                 size = min(chunk, samples - start)
                 # A mixture draws anew of which modality each latent is.
                 latent = self.draw_latent(
-                    *(ops.tile(each, (size, 1, 1)) for each in (means, log_variances)),
+                    ops.tile(means, (size, 1, 1)),
+                    ops.tile(log_variances, (size, 1, 1)),
                     ops.tile(counts, (size, 1)),
                 )
                 latent = ops.reshape(latent, (size, -1, latent.shape[-1]))
@@ -357,7 +358,7 @@ class MultimodalVAE(keras.Model):
 
     def _with_given(
         self, inputs: Mapping[str, Any], given: Sequence[str] | None
-    ) -> tuple[dict[str, Any], Any]:
+    ) -> tuple[Mapping[str, Any], Any]:
         """All inputs (zeros where they are left out), and which count: `(rows, modalities)`."""
         self._check_names(given)
         there = {name: inputs[name] for name in (*self.names, PRESENT) if name in inputs}
