@@ -17,8 +17,9 @@ class JMVAE(MultimodalVAE):
               - alpha sum_m KL(q(z | X) || q_m(z | x_m))
 
     The joint encoder is a dense network over the modalities' means and log-variances, with zeros
-    and a mark where one is absent: so rows with holes train it, too. From a part of the modalities
-    the product of their own distributions is taken.
+    and a mark where one is absent: so rows with holes train it, too. The paper's joint encoder is a
+    network of its own, which reads the inputs. From a part of the modalities the product of their
+    own distributions is taken.
 
     Args:
         views: See `MultimodalVAE`, as for all but those below.

@@ -20,10 +20,11 @@ class MMVAE(MultimodalVAE):
                 + beta (log p(z_mk) - log q(z_mk | X)) ),    z_mk from q_m
 
     Since each modality's latent has to give all modalities, one is as good as many: coherence does
-    not rise with what is given, and what only one modality knows is averaged away. Otherwise than in
-    the paper the latent distributions are normal, not Laplace, the prior is not learnt, one sample
-    is the default, not 30, and the gradient is the bound's own, not doubly reparameterised. While
-    `beta` warms up, samples are weighed as if it were warm.
+    not rise with what is given, and what only one modality knows is averaged away.
+
+    Unlike in the paper, the latent distributions are normal, not Laplace, the prior is not learnt,
+    the default is one sample, not 30, and the gradient is the bound's own, not doubly
+    reparameterised. While `beta` warms up, samples are weighted as if it were warm.
 
     Args:
         views: See `MultimodalVAE`, as for all but `samples`.

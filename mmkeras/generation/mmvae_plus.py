@@ -22,8 +22,8 @@ class MMVAEPlus(MultimodalVAE):
     distribution with a learnt deviation, all of them K times: what is made of another modality has
     no style to copy, so that `z` cannot smuggle any. A latent is `z` and all `w`, side by side;
     those of modalities that are not given are drawn from the prior, since `r_n` is for training.
-    With `K = 1` the divergence of `w_m` is exact. Otherwise than in the paper the latent
-    distributions are normal, not Laplace, and the gradient is the bound's own (see `MMVAE`).
+    With `K = 1` the divergence of `w_m` is exact. Unlike in the paper, the latent distributions are
+    normal, not Laplace, and the gradient is the bound's own (see `MMVAE`).
 
     Args:
         views: See `MultimodalVAE`. A view's `latent_dim` is `latent_dim + own_dim`, and so is its

@@ -107,7 +107,7 @@ class MultimodalVAE(keras.Model):
         return ops.ones((ops.shape(inputs[self.names[0]])[0], len(self.names)), dtype="bool")
 
     def cleared(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The inputs with zeros for what is absent, so that nothing depends on what stands there."""
+        """The inputs, with zeros in absent modalities: what stands there changes nothing."""
         if PRESENT not in inputs:
             return inputs
         given, kept = self.given_of(inputs), dict(inputs)

@@ -17,9 +17,10 @@ class MVAE(MultimodalVAE):
         L = sum over S in {all, each alone, k random sets} of
                 sum_{m in S} log p(x_m | z_S) - beta KL(q(z | X_S) || p(z))
 
-    A sharp modality can decide alone, which makes samples good and one blurred modality weak. Random
-    sets are drawn for each row, of two modalities or more and not of all, which have their terms
-    already: so there are none of two modalities. In a row with holes `all` is what it has.
+    A sharp modality can decide alone, which makes samples good and one blurred modality weak.
+
+    Random sets are drawn for each row. They have two modalities or more, but not all: those sets
+    have their own terms. In a row with holes `all` means all that it has.
 
     Args:
         views: See `MultimodalVAE`, as for all but `random_sets`.
