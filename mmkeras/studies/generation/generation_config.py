@@ -12,6 +12,7 @@ import tyro
 from mmkeras.data.kinds import ImageSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings, GenerativeName
+from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.generation import MODELS
 from mmkeras.training.settings import TrainingSettings
@@ -62,6 +63,7 @@ class GenerateConfig:
         out: The run's folder; by default runs/generate-NAME/TIME-MODEL. The same folder again
             resumes.
         settings: Encoders, training and preprocessing.
+        judging: How judges are trained; by default as classifiers of the data set are.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -75,6 +77,12 @@ class GenerateConfig:
     split_seed: int = 0
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    judging: Annotated[Settings | None, tyro.conf.Suppress] = None
+
+    @property
+    def judging_settings(self) -> Settings:
+        """How judges are trained."""
+        return self.judging or preset(None if self.data.data else self.data.dataset)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class CompareConfig:
         out: The experiment's folder; by default runs/compare_generation-NAME/TIME. The same folder
             again resumes.
         settings: Encoders, training and preprocessing. `seed` is replaced by `seeds`.
+        judging: How judges are trained; by default as classifiers of the data set are.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -117,6 +126,12 @@ class CompareConfig:
     workers: int = 1
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    judging: Annotated[Settings | None, tyro.conf.Suppress] = None
+
+    @property
+    def judging_settings(self) -> Settings:
+        """How judges are trained."""
+        return self.judging or preset(None if self.data.data else self.data.dataset)
 
 
 _CONVOLUTIONS = Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1})
