@@ -185,9 +185,7 @@ def _report(config: CompareConfig, results: pd.DataFrame, out: Path) -> Report:
             0,
             Picture(
                 "coherence",
-                plot_coherence(
-                    by_model, None if not judges else float(np.mean([*judges.values()]))
-                ),
+                plot_coherence(by_model, float(np.mean(judges)) if judges else None),
                 "The share of what is made that is of the right class, by how many modalities "
                 "were given: means over the seeds, sets and wanted modalities.",
             ),
