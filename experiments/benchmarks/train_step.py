@@ -10,18 +10,16 @@ does hits all of them alike. 224×224 takes seconds per step and several GB of m
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
 import tyro
+from contestants import Contestant, answer_turns
 
 KERAS_BACKENDS = ("tensorflow", "jax")
 TORCH_LAYOUTS = ("torch", "torch-channels-last")
@@ -106,63 +104,22 @@ def be_contestant(config: StepConfig) -> None:
         step = torch_step(config, size, channels_last=config.contestant != "torch")
     else:
         step = keras_step(config, size)
-    for _ in range(2):
-        step()
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        seconds = []
-        for _ in range(int(line)):
-            started = time.perf_counter()
-            loss = step()
-            seconds.append(time.perf_counter() - started)
-        if not np.isfinite(loss):
-            raise ValueError(f"The loss of {config.contestant} became {loss}.")
-        print(json.dumps(seconds), flush=True)
+    answer_turns(step)
 
 
-class Contestant:
-    """The process of one contestant, seen from outside."""
-
-    def __init__(self, name: str, config: StepConfig, size: int):
-        self.name = name
-        options = {
-            "contestant": name,
-            "sizes": size,
-            "batch-size": config.batch_size,
-            "vocabulary-size": config.vocabulary_size,
-            "seed": config.seed,
-        }
-        command = [sys.executable, __file__]
-        for option, value in options.items():
-            command += [f"--{option}", str(value)]
-        backend = {"KERAS_BACKEND": name} if name in KERAS_BACKENDS else {}
-        self._process = subprocess.Popen(
-            command,
-            env={**os.environ, **backend},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._answer()
-
-    def turn(self, steps: int) -> list[float]:
-        """Seconds of each of this many steps."""
-        self._process.stdin.write(f"{steps}\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self):
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(
-                f"The process of {self.name} ended with exit code {self._process.wait()}; its "
-                "error is printed above. -9 means that memory ran out: lower --batch-size."
-            )
-        return json.loads(line)
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+def start(name: str, config: StepConfig, size: int) -> Contestant:
+    """The process of one contestant."""
+    options = {
+        "contestant": name,
+        "sizes": size,
+        "batch-size": config.batch_size,
+        "vocabulary-size": config.vocabulary_size,
+        "seed": config.seed,
+    }
+    command = [sys.executable, __file__]
+    for option, value in options.items():
+        command += [f"--{option}", str(value)]
+    return Contestant(name, command, {"KERAS_BACKEND": name} if name in KERAS_BACKENDS else {})
 
 
 def measure(config: StepConfig, size: int, names: list[str]) -> dict[str, dict[str, float]]:
@@ -172,11 +129,12 @@ def measure(config: StepConfig, size: int, names: list[str]) -> dict[str, dict[s
     try:
         for name in names:
             print(f"{size}×{size}: building {name}", file=sys.stderr, flush=True)
-            contestants.append(Contestant(name, config, size))
+            contestants.append(start(name, config, size))
         for repeat in range(config.repeats):
             # Back and forth, so that nobody always comes after the same neighbour.
             for contestant in contestants if repeat % 2 == 0 else contestants[::-1]:
-                turns[contestant.name].append(statistics.median(contestant.turn(steps)))
+                seconds = [wall for wall, _ in contestant.turn(steps)]
+                turns[contestant.name].append(statistics.median(seconds))
             print(f"{size}×{size}: turn {repeat + 1}/{config.repeats}", file=sys.stderr, flush=True)
     finally:
         for contestant in contestants:

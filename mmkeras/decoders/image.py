@@ -108,14 +108,15 @@ class ImageDecoder(Decoder):
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
                 self.convolutions.append(layer)
-        self.last = layers.Conv2D(self.shape[2], 3, **common)
+        # Logits beyond what float16 holds would have no sigmoid and no likelihood.
+        self.last = layers.Conv2D(self.shape[2], 3, padding="same", dtype="float32")
         self.last.build(shape)
 
     def call(self, vector, tokens, masks=None, present=None, previous=None, training=None):
-        return ops.sigmoid(self.logits(vector))
+        return ops.cast(ops.sigmoid(self.logits(vector)), self.compute_dtype)
 
     def logits(self, vector: Any) -> Any:
-        """The picture before the sigmoid, for densities of generative models."""
+        """The picture before the sigmoid, in float32, for densities of generative models."""
         x = ops.reshape(self.first(vector), (-1, *self.first_shape))
         for layer in self.convolutions:
             x = layer(x)

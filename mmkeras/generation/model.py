@@ -58,6 +58,7 @@ class MultimodalVAE(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.autocast = False  # Views and densities read float32.
         if not views:
             raise ValueError("A generative model needs one modality or more. Received: none.")
         if beta < 0 or warm_up < 0:

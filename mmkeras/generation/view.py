@@ -14,6 +14,10 @@ from mmkeras.fusion.parts.pooling import pool, pooled_dim
 from mmkeras.generation.densities import DENSITIES, Density
 from mmkeras.generation.posteriors import LOG_VARIANCE
 
+# Encoders read inputs within these bounds, and means stay within them, so that a wild row does not
+# make hidden layers infinite in half precision (up to 65,504). Densities read inputs as they are.
+LARGEST = 1e3
+
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class View(ConfiguredLayer):
@@ -55,6 +59,8 @@ class View(ConfiguredLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        # Inputs come in float32, to be bounded before half precision makes them infinite.
+        self.autocast = False
         self.encoder = encoder
         self.shape = tuple(shape)
         if not 1 <= len(self.shape) <= 3 or None in self.shape:
@@ -72,14 +78,14 @@ class View(ConfiguredLayer):
 
     def build(self, input_shape):
         tokens = self.encoder(keras.Input(tuple(input_shape)[1:])).shape
-        self.latent = layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy, name="latent")
+        self.latent = layers.Dense(2 * self.latent_dim, dtype="float32", name="latent")
         self.latent.build((None, pooled_dim(tokens, "flatten")))
         self.steps: list[layers.Layer] = []
         shape = (None, self.decoded_dim)
         if self._is_dense:
             for width in self.units:
                 self.steps.append(layers.Dense(width, activation="relu", dtype=self.dtype_policy))
-            self.steps.append(layers.Dense(self.size, dtype=self.dtype_policy))
+            self.steps.append(layers.Dense(self.size, dtype="float32"))
             for step in self.steps:
                 step.build(shape)
                 shape = step.compute_output_shape(shape)
@@ -90,12 +96,13 @@ class View(ConfiguredLayer):
             self.steps.append(decoder)
 
     def call(self, inputs, training=None):
+        inputs = ops.clip(inputs, -LARGEST, LARGEST)
         tokens = self.encoder(inputs, training=training)
         mask = None
         if hasattr(self.encoder, "token_mask"):
             mask = self.encoder.token_mask(inputs)
-        said = ops.cast(self.latent(pool(tokens, mask, "flatten")), "float32")
-        mean, log_variance = ops.split(said, 2, axis=-1)
+        mean, log_variance = ops.split(self.latent(pool(tokens, mask, "flatten")), 2, axis=-1)
+        mean = ops.clip(mean, -LARGEST, LARGEST)
         return mean, ops.clip(log_variance, -LOG_VARIANCE, LOG_VARIANCE)
 
     def decode(self, latent: Any) -> Any:
