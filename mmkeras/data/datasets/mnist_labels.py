@@ -4,7 +4,7 @@ The smallest set for generative models of several modalities: the digit is drawn
 
 - **Source.** The 10,000 test images of MNIST (see `mnist.py`).
 - **Licence.** Freely usable.
-- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, about: by digit, as in
+- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, by digit, as in
   AV-MNIST (`small`).
 - **Classes.** Ten digits.
 - **Modalities.** `image`, 28×28 grey values, white on black; `label`, a table of one column of

@@ -11,7 +11,7 @@ bit the same, from one seed. **Figures cannot be compared with those of the orig
 - **Licence.** MNIST: freely usable. Photographs: public domain (astronaut and hubble_deep_field
   by NASA), CC0 (coffee, by R. Michetti), no known restrictions (immunohistochemistry); CC BY 2.0
   (flower, by dany13).
-- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, about: by digit.
+- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, by digit.
 - **Classes.** Ten digits.
 - **Modalities.** `m0` to `m4`, 28×28 pixels in colour: an astronaut (orange, white, black), a cup
   of coffee (red and brown), stained tissue (blue and brown cells on white), galaxies (black with
