@@ -91,7 +91,7 @@ class View(ConfiguredLayer):
                 shape = step.compute_output_shape(shape)
         else:
             picture = (*self.shape, 1) if len(self.shape) == 2 else self.shape
-            decoder = ImageDecoder(picture, self.filters, dtype=self.dtype_policy)
+            decoder = ImageDecoder(picture, self.filters, refine=False, dtype=self.dtype_policy)
             decoder.build(shape)
             self.steps.append(decoder)
 

@@ -40,6 +40,14 @@ GENERATION = GenerationSettings(latent_dim=3, filters=4, units=(8,))
 MEASURES = MeasureSettings(rows=10, components=2, likelihood_rows=3, likelihood_samples=5)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_reports_of_judges():
+    """They take longer than their training here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmkeras.experiment.train.write_report", lambda *args, **more: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def data(shared_table, tmp_path_factory):
     folder = tmp_path_factory.mktemp("table")
@@ -122,6 +130,7 @@ def test_rows_with_holes_are_not_compared(run, shared_table):
         whole_rows(Pipeline(frame[::3], run.preprocessing), 60)
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_only_what_is_missing_is_trained(data, tmp_path, capsys):
     config = CompareConfig(
         data,
