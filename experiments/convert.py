@@ -3,6 +3,7 @@
     python experiments/convert.py                                        # mfeat: pixels of zernike
     python experiments/convert.py --from zernike fourier --to pixels --subsets
     python experiments/convert.py --from zernike --to pixels --impute
+    python experiments/convert.py --from zernike --to pixels --impute generative
     python experiments/convert.py --dataset mfeat_views --from fourier --to pixels --label class
     python experiments/convert.py --dataset emoji --from image --to text
     python experiments/convert.py --dataset emoji --from image --to text --as-features
@@ -38,6 +39,10 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     if first and "--from" not in arguments:
         first["sources"] = SOURCES
     settings = conversion_settings(None if own else name)
+    if "--impute" in arguments:
+        place = 1 + arguments.index("--impute")
+        if place == len(arguments) or arguments[place].startswith("--"):
+            arguments = [*arguments[:place], "conversion", *arguments[place:]]
     return convert(
         parse(ConvertConfig, arguments, __doc__, dataset=DATASET, settings=settings, **first)
     )

@@ -91,6 +91,16 @@ drawn = mmkeras.train_run(
     mmkeras.split_table(table, drawing, seed=0), drawing, sys.argv[1] + "-drawn", settings
 )
 assert np.isfinite(drawn.metrics["test"]["r2"])
+generative = mmkeras.Schema([Image("picture"), Text("name")], None)
+made = mmkeras.train_generative(
+    splits,
+    generative,
+    sys.argv[1] + "-generated",
+    mmkeras.Settings(training=TrainingSettings(epochs=1)),
+    mmkeras.GenerationSettings("average", latent_dim=4, filters=4),
+)
+assert list(made.predict(splits.test, ["name"])) == ["picture"]
+assert type(made.vae).__name__ == "AverageVAE"
 print("all parts used")
 """
 PARSE = """
@@ -100,13 +110,19 @@ import sys
 from mmkeras.cli import parse
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.studies.comparison import ComparisonConfig
+from mmkeras.studies.generation import GenerateConfig
 
 sys.path.insert(0, "experiments")
 import train
 
 for command in sys.argv[1:]:
     script, *arguments = shlex.split(command)
-    config = {"train": train.TrainConfig, "compare_fusion": ComparisonConfig}[script]
+    configs = {
+        "train": train.TrainConfig,
+        "compare_fusion": ComparisonConfig,
+        "generate": GenerateConfig,
+    }
+    config = configs[script]
     parse(config, arguments, "")
     print("parsed", script)
 """

@@ -50,7 +50,6 @@ class Decoder(BaseDecoder):
         ]
         for width in (2 * filters, filters):
             steps += [nn.ConvTranspose2d(wide, width, 4, stride=2, padding=1), nn.ReLU()]
-            steps += [nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
             wide = width
         self.steps = nn.Sequential(*steps, nn.Conv2d(wide, 3, 3, padding=1))
 

@@ -27,8 +27,9 @@ class AuditSettings:
         swaps: How often a hidden modality is replaced by that of other rows, where the model was
             not built for missing modalities.
         conversions: Run folders of conversions (experiments/convert.py), each of which makes one of
-            the modalities: how good the model is where it is made, if it is missing. They should
-            have learnt from no row that is judged here.
+            the modalities, or of generative models (experiments/generate.py), which make each of
+            theirs: how good the model is where it is made, if it is missing. They should have
+            learnt from no row that is judged here.
         seed: Decides what is drawn.
     """
 

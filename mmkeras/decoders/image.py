@@ -36,6 +36,7 @@ class ImageDecoder(Decoder):
     Args:
         shape: `(height, width, channels)` of the picture.
         filters: Channels at full size; twice as many before each doubling, at most 256.
+        refine: Whether a convolution follows each doubling: sharper, and about twice the cost.
         likelihood: How pixels are distributed around the picture given: `"bernoulli"` (the loss is
             the cross-entropy of grey values as probabilities), `"laplace"` (the absolute error,
             for sharp edges: a pixel's median) or `"gaussian"` (the squared error).
@@ -62,12 +63,14 @@ class ImageDecoder(Decoder):
         shape: Sequence[int],
         filters: int = 32,
         likelihood: str = "bernoulli",
+        refine: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.shape = tuple(int(n) for n in shape)
         self.filters = int(filters)
         self.likelihood = likelihood
+        self.refine = refine
         if len(self.shape) != 3 or min(self.shape) < 1 or self.filters < 1:
             raise ValueError(
                 "ImageDecoder makes pictures of (height, width, channels) with at least 1 filter. "
@@ -101,10 +104,10 @@ class ImageDecoder(Decoder):
         shape = (None, *self.first_shape)
         for width in widths[1:]:
             options = {"activation": "relu", "kernel_initializer": "he_normal", **common}
-            for layer in (
-                layers.Conv2DTranspose(width, 4, strides=2, **options),
-                layers.Conv2D(width, 3, **options),
-            ):
+            steps = [layers.Conv2DTranspose(width, 4, strides=2, **options)]
+            if self.refine:
+                steps.append(layers.Conv2D(width, 3, **options))
+            for layer in steps:
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
                 self.convolutions.append(layer)

@@ -51,8 +51,9 @@ class GenerationSettings:
             divided by the modality's own) or none.
         densities: By modality or kind, how inputs are distributed around what is decoded: a name
             of `mmkeras.generation.DENSITIES`, and after a colon its scale: "laplace:0.75".
-        units: Widths of the hidden layers of decoders of vectors.
-        filters: Channels of decoders of pictures, at full size.
+        units: Widths of the hidden layers of dense decoders, which vectors have.
+        filters: Channels of decoders of pictures, at full size; 0 for dense decoders, which are
+            many times faster, and coarser.
         options: The model's own arguments, such as alpha of jmvae and mvtcae, samples of mmvae,
             own_dim of mmvae_plus.
 
@@ -77,13 +78,11 @@ class GenerationSettings:
         own = sorted(set(constructor_arguments(MODELS[self.model])) - common - {"views"})
         if unknown := sorted(set(self.options) - set(own)):
             raise ValueError(f"{self.model} has the options {own}. Received: {unknown}.")
-        for name in ("latent_dim", "filters"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
-        if self.beta < 0 or self.warm_up < 0:
-            raise ValueError(
-                f"`beta` and `warm_up` are not negative. Received: {self.beta} and {self.warm_up}."
-            )
+        if self.latent_dim < 1:
+            raise ValueError(f"`latent_dim` must be at least 1. Received: {self.latent_dim}.")
+        for name in ("beta", "warm_up", "filters"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
 
     def select(self, model: str) -> GenerationSettings:
         """The same for another model: options that it does not have are left out."""

@@ -53,11 +53,20 @@ class Imputer:
             )
         self.run, self.modality = run, modality
 
+    @property
+    def sources(self) -> tuple[Modality, ...]:
+        """What the modality is made of."""
+        return self.run.preprocessing.schema.modalities
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether a row has to have all of the sources, and not one of them."""
+        return not self.run.preprocessing.presence
+
     def lacking(self, frame: pd.DataFrame) -> np.ndarray:
         """Which rows lack the modality and have what it is made of, booleans `(rows,)`."""
-        sources = Schema(self.run.preprocessing.schema.modalities)
-        absent = missing_cells(frame, sources).to_numpy()
-        enough = ~absent.all(axis=1) if self.run.preprocessing.presence else ~absent.any(axis=1)
+        absent = missing_cells(frame, Schema(self.sources)).to_numpy()
+        enough = ~(absent.any(axis=1) if self.needs_all else absent.all(axis=1))
         return missing_cells(frame, Schema([self.modality])).to_numpy()[:, 0] & enough
 
     def fill(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +81,7 @@ class Imputer:
         lacking = self.lacking(frame)
         holes = missing_cells(frame, Schema([self.modality])).to_numpy()[:, 0]
         if left := int((holes & ~lacking).sum()):
-            names = list(self.run.preprocessing.schema.names)
+            names = [modality.name for modality in self.sources]
             warnings.warn(
                 f"{left:,} rows lack {self.modality.name!r}, and of {names} what it is made of: "
                 "they keep their holes.",
@@ -81,27 +90,32 @@ class Imputer:
             )
         filled = frame.copy()
         if lacking.any():
-            columns = list(self.run.preprocessing.schema.target_columns)
-            rows = frame[lacking].drop(columns=columns, errors="ignore")
-            pipeline = Pipeline(rows, self.run.preprocessing, batch_size=256)
-            outputs = self.run.answering.predict(pipeline.evaluate(), verbose=0)
-            self._put(filled, lacking, self.run.preprocessing.task.decode(outputs))
+            _put(filled, lacking, self._make(frame[lacking]))
         return filled
 
-    def _put(self, frame: pd.DataFrame, where: np.ndarray, cells: np.ndarray) -> None:
-        """Writes made cells into rows of a table, in place."""
+    def _make(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The modality's cells of some rows, a column for each of its columns."""
+        preprocessing = self.run.preprocessing
+        rows = rows.drop(columns=list(preprocessing.schema.target_columns), errors="ignore")
+        pipeline = Pipeline(rows, preprocessing, batch_size=256)
+        outputs = self.run.answering.predict(pipeline.evaluate(), verbose=0)
+        cells = preprocessing.task.decode(outputs)
         if isinstance(self.modality, Tabular):
             vectors = np.stack([np.asarray(cell, np.float64).ravel() for cell in cells])
-            for column, values in zip(self.modality.columns, vectors.T, strict=True):
-                numbers = frame[column].to_numpy(np.float64, copy=True)
-                numbers[where] = values
-                frame[column] = numbers
-            return
+            return pd.DataFrame(vectors, columns=list(self.modality.columns))
         (column,) = self.modality.columns
-        values = frame[column].to_numpy(object, copy=True)
-        for place, cell in zip(np.flatnonzero(where), without_holes(cells), strict=True):
+        return pd.DataFrame({column: pd.Series(list(cells), dtype=object)})
+
+
+def _put(frame: pd.DataFrame, where: np.ndarray, made: pd.DataFrame) -> None:
+    """Writes made cells into rows of a table, in place."""
+    for column in made:
+        numbers = pd.api.types.is_numeric_dtype(made[column])
+        values = frame[column].to_numpy(np.float64 if numbers else object, copy=True)
+        cells = without_holes(made[column].to_numpy())
+        for place, cell in zip(np.flatnonzero(where), cells, strict=True):
             values[place] = cell
-        frame[column] = pd.Series(values, frame.index, object)
+        frame[column] = pd.Series(values, frame.index)
 
 
 def without_holes(cells: np.ndarray) -> list[Any]:

@@ -13,7 +13,7 @@ import dataclasses
 
 from mmkeras.data.datasets.avmnist import AUDIO as AVMNIST_AUDIO
 from mmkeras.data.datasets.digit_strings import AUDIO as DIGITS_AUDIO
-from mmkeras.data.datasets.mnist_sound import AUDIO as SOUND_AUDIO
+from mmkeras.data.datasets.mnist_sound import AUDIO as MNIST_SOUND_AUDIO
 from mmkeras.data.kinds import AudioSettings, ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
@@ -36,6 +36,7 @@ _TRAINING = TrainingSettings(
     monitor="val_accuracy",
 )
 
+_SMALL_CNN = Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1, "batch_norm": True})
 _SMALL_CONVOLUTIONS = Encoder("cnn", {"filters": (8, 16, 32), "convs_per_block": 1})
 _AVMNIST = Settings(
     model=_MODEL,
@@ -46,17 +47,23 @@ _AVMNIST = Settings(
     audio=dataclasses.replace(AVMNIST_AUDIO, hop=0.018, mel_bands=56, shift=0.05),
 )
 
-# Clean digits. A model of one modality is the judge of what generative models make of it, so that
-# it has to be right about them; chosen on validation rows.
+# Clean digits, alone and on photographs. A model of one modality is the judge of what generative
+# models make of it, so that it has to be right about true ones. Chosen on validation rows: on
+# photographs a second convolution per block helps where backgrounds vary most (97 % in place of
+# 95.5 %), more channels and more epochs do not; nor does it help to move images and sounds.
 _DIGITS = Settings(
     model=_MODEL,
-    encoders={
-        kind: Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1, "batch_norm": True})
-        for kind in ("image", "audio")
-    },
+    encoders={"image": _SMALL_CNN, "audio": _SMALL_CNN},
     training=dataclasses.replace(_TRAINING, epochs=8, batch_size=64),
-    image=ImageSettings(size=(28, 28), channels=1, background=0, shift=0.08),
-    audio=dataclasses.replace(SOUND_AUDIO, shift=0.05, time_masks=1),
+    image=ImageSettings(size=(28, 28), channels=1, background=0),
+    audio=MNIST_SOUND_AUDIO,
+)
+_DIGITS_ON_PHOTOGRAPHS = dataclasses.replace(
+    _DIGITS,
+    encoders={
+        "image": Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 2, "batch_norm": True})
+    },
+    image=ImageSettings(size=(28, 28)),
 )
 
 # After Poria et al. (2017): a bidirectional LSTM over a video's utterances for each modality, their
@@ -128,8 +135,6 @@ _SYNTHETIC = Settings(
         monitor="val_loss",
     ),
 )
-
-_SMALL_CNN = Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1, "batch_norm": True})
 
 # 13 × 50 cells of 8 pixels, smaller than the smallest object (10). Chosen on training pictures that
 # were held out.
@@ -305,9 +310,7 @@ PRESETS: dict[str, Settings] = {
     "mosi-utterance": _MOSI,
     "nlvr_boxes": _NLVR_BOXES,
     "nlvr_boxes-detection": _NLVR_BOXES,
-    "poly_mnist_small": dataclasses.replace(
-        _DIGITS, image=dataclasses.replace(_DIGITS.image, channels=3, shift=0.0)
-    ),
+    "poly_mnist_small": _DIGITS_ON_PHOTOGRAPHS,
     "synthetic": _SYNTHETIC,
     "synthetic-redundant": _SYNTHETIC,
     "synthetic-synergy": _SYNTHETIC,

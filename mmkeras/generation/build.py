@@ -48,8 +48,8 @@ def build_vae(
         density_options: Their arguments, such as `{"image": {"scale": 0.75}}`.
         encoders: By modality a name of its kind's encoders, or a layer.
         encoder_options: Their arguments.
-        units: The widths of the hidden layers of decoders of vectors.
-        filters: Channels of decoders of pictures, at full size.
+        units: The widths of the hidden layers of dense decoders.
+        filters: Channels of decoders of pictures, at full size; 0 for dense decoders.
         **options: Arguments of the model, such as `beta`.
 
     Returns:

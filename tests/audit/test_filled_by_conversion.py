@@ -59,7 +59,7 @@ def test_filled_by_conversion_stands_beside_left_out(trained, tmp_path):
 def test_a_run_that_makes_no_modality_of_the_model_is_refused(trained, tmp_path):
     run, _, splits = trained
     settings = dataclasses.replace(QUICK, conversions=(run.path,))
-    with pytest.raises(ValueError, match=r"makes 'side' of.*Give a conversion"):
+    with pytest.raises(ValueError, match=r"makes \['side'\] of.*Give a run that makes"):
         audit(run, splits=splits, settings=settings, out=tmp_path)
     with pytest.raises(ValueError, match="`conversions` is a list"):
         AuditSettings(conversions=run.path)

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from mmkeras.experiment.data_config import DataConfig
-from mmkeras.experiment.imputation import Imputer
+from mmkeras.experiment.generative import GenerationSettings
+from mmkeras.experiment.generative_imputation import GenerativeImputer, imputers_of
+from mmkeras.experiment.imputation import Imputer, hidden
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.schema import Image, Label, Schema, Tabular, Text
@@ -69,7 +71,13 @@ def config(data, **more):
 def imputed(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     chosen = config(
-        data, sources=("left",), to="right", impute=True, classifier=trained_for(QUICK, 1), out=out
+        data,
+        sources=("left",),
+        to="right",
+        impute="generative",
+        classifier=trained_for(QUICK, 1),
+        generative=(trained_for(QUICK, 1), GenerationSettings(latent_dim=4, units=(8,))),
+        out=out,
     )
     return convert(chosen), chosen
 
@@ -91,8 +99,8 @@ def test_called_again_nothing_is_trained_anew(imputed):
     results, chosen = imputed
     written = (chosen.out / "summary.md").read_text()
     models = {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}
-    assert len(models) == 4
-    again = convert(dataclasses.replace(chosen, impute=False))
+    assert len(models) == 5
+    again = convert(dataclasses.replace(chosen, impute="no"))
     pd.testing.assert_frame_equal(again, results)
     assert models == {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}
     # What was tried with --impute is not lost.
@@ -102,7 +110,8 @@ def test_called_again_nothing_is_trained_anew(imputed):
 def test_what_is_made_replaces_what_is_missing_in_a_classifier(imputed):
     _, chosen = imputed
     table = pd.read_csv(chosen.out / "impute.csv", index_col=0)
-    assert {"nothing missing", "trained without it", "made of the others, T(X)"} <= set(table.index)
+    ways = {"made of the others, T(X)", "made by a generative model of all modalities"}
+    assert {"nothing missing", "trained without it", *ways} <= set(table.index)
     mask = table.loc["presence mask and modality dropout"]
     made = table.loc["made of the others, T(X)"]
     assert made["against the mask"] == pytest.approx(made["accuracy, %"] - mask["accuracy, %"])
@@ -187,4 +196,20 @@ def test_what_cannot_be_converted_is_refused(data):
         with pytest.raises(ValueError, match=match):
             conversion_rows(config(data, **wrong))
     with pytest.raises(ValueError, match="Leave one out"):
-        config(data, to="left", impute=True, as_features=True)
+        config(data, to="left", impute="conversion", as_features=True)
+
+
+def test_a_generative_run_fills_each_of_its_modalities(imputed):
+    _, chosen = imputed
+    rows = conversion_rows(chosen)
+    schema = Schema((*rows.schema.modalities, rows.made_as_input))
+    left, right = imputers_of(chosen.out / "seed0-generative", schema)
+    assert isinstance(left, GenerativeImputer)
+    assert (left.modality.name, right.modality.name) == ("left", "right")
+    test = rows.splits.test
+    filled = right.fill(hidden(test, rows.made))
+    columns = list(rows.made.columns)
+    assert np.isfinite(filled[columns].to_numpy()).all()
+    pd.testing.assert_frame_equal(filled.drop(columns=columns), test.drop(columns=columns))
+    with pytest.raises(ValueError, match=r"makes.*left.*sound"):
+        imputers_of(chosen.out / "seed0-generative", Schema([Text("sound")]))

@@ -8,8 +8,8 @@ import pandas as pd
 from mmkeras.audit.subject import Subject
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.shapley import subsets
-from mmkeras.experiment.imputation import Imputer, hidden
-from mmkeras.experiment.run_folder import Run
+from mmkeras.experiment.generative_imputation import imputers_of
+from mmkeras.experiment.imputation import hidden
 from mmkeras.plotting import GREY, color, new_figure
 from mmkeras.reports.parts import Picture, Section, Table
 from mmkeras.reports.wording import subset_name
@@ -99,21 +99,19 @@ def filled_by_conversion(subject: Subject) -> dict[str, float]:
     frame, schema = subject.rows.pipeline.frame, subject.schema
     scores = {}
     for folder in subject.settings.conversions:
-        run = Run(folder)
-        sources, target = run.preprocessing.schema, run.preprocessing.schema.target
-        made = [modality for modality in schema.modalities if modality.name == target.name]
-        absent = [c for each in sources.modalities for c in each.columns if c not in frame]
-        if not made or absent:
-            raise ValueError(
-                f"{folder} makes {target.name!r} of {list(sources.names)}. Received: a run of "
-                f"{list(schema.names)}"
-                + (f", and rows without the columns {absent[:3]}." if absent else ".")
-                + " Give a conversion that makes one of these modalities of others."
-            )
-        filled = Imputer(run, made[0]).fill(hidden(frame, made[0]))
-        outputs = subject.run.outputs_of(Pipeline(filled, subject.run.preprocessing))
-        kept = subset_name(tuple(name for name in schema.names if name != target.name))
-        scores[kept] = subject.rows.score(outputs)
+        for imputer in imputers_of(folder, schema):
+            made = imputer.modality
+            absent = [c for each in imputer.sources for c in each.columns if c not in frame]
+            if absent:
+                raise ValueError(
+                    f"{folder} makes {made.name!r} of {[each.name for each in imputer.sources]}, "
+                    f"and the rows have no columns {absent[:3]}. Give a run that makes it of what "
+                    "the rows have."
+                )
+            filled = imputer.fill(hidden(frame, made))
+            outputs = subject.run.outputs_of(Pipeline(filled, subject.run.preprocessing))
+            kept = subset_name(tuple(name for name in schema.names if name != made.name))
+            scores[kept] = subject.rows.score(outputs)
     return scores
 
 

@@ -4,13 +4,16 @@ The smallest set for generative models of several modalities: the digit is drawn
 
 - **Source.** The 10,000 test images of MNIST (see `mnist.py`).
 - **Licence.** Freely usable.
-- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, about: by digit, as in
+- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, by digit, as in
   AV-MNIST (`small`).
 - **Classes.** Ten digits.
 - **Modalities.** `image`, 28×28 grey values, white on black; `label`, a table of one column of
   that name, "0" to "9".
 - **What to know.** The target, `digit`, is the label again. It is there to judge what a generative
   model makes; a classifier that reads `label` has nothing to learn, and the leakage check says so.
+- **Judges.** A classifier of the image alone is right about 99.1 % of the validation rows and
+  99.0 % of the test rows, one of the label about all (the preset, seed 0: `experiments/train.py
+  --dataset mnist_labels`).
 
 How to cite: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86(11), 1998.

@@ -15,6 +15,9 @@ AV-MNIST (see `avmnist.py`) in kind, but neither blurred nor noisy.
   digit (FSDD's test split) are for testing, 5 to 9 for validation, 10 to 49 for training: each is
   used about 3 times in training and validation, and 7 times in testing. All speakers are in all
   splits.
+- **Judges.** A classifier of the image alone is right about 99.1 % of the validation rows and
+  99.0 % of the test rows, one of the sound alone about 99.6 and 98.7 %, one of both 100 % (the
+  preset, seed 0: `experiments/train.py --dataset mnist_sound`).
 
 How to cite: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86(11), 1998; Z. Jackson et al., Free Spoken Digit

@@ -11,7 +11,7 @@ bit the same, from one seed. **Figures cannot be compared with those of the orig
 - **Licence.** MNIST: freely usable. Photographs: public domain (astronaut and hubble_deep_field
   by NASA), CC0 (coffee, by R. Michetti), no known restrictions (immunohistochemistry); CC BY 2.0
   (flower, by dany13).
-- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, about: by digit.
+- **Rows.** 7,000 for training, 1,000 for validation and 2,000 for testing, by digit.
 - **Classes.** Ten digits.
 - **Modalities.** `m0` to `m4`, 28×28 pixels in colour: an astronaut (orange, white, black), a cup
   of coffee (red and brown), stained tissue (blue and brown cells on white), galaxies (black with
@@ -23,6 +23,9 @@ bit the same, from one seed. **Figures cannot be compared with those of the orig
   the sixth for validation, the fourth and the eighth for testing: no image of MNIST and no pixel
   of a photograph is in two splits. A crop is used if inverting it changes colours by 96 of 255
   grey values or more on average, since a digit in grey on grey could not be read.
+- **Judges.** A classifier of one modality is right about 97.0 % (`m0`), 98.3, 98.3, 97.7 and
+  97.8 % (`m4`) of the validation rows, 95.3, 98.7, 98.4, 98.7 and 98.5 % of the test rows (the
+  preset, seed 0: `experiments/train.py --dataset poly_mnist_small`).
 
 How to cite: T. M. Sutter, I. Daunhawer, J. E. Vogt, "Generalized Multimodal ELBO", ICLR 2021
 (PolyMNIST); S. van der Walt et al., "scikit-image: image processing in Python", PeerJ 2, 2014;

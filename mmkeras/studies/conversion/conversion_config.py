@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from mmkeras.data.kinds import ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.generative import GenerationSettings
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
@@ -27,7 +28,8 @@ class ConvertConfig:
             and not its cells.
         label: The column of classes that conversions are tested with; by default the data's own
             label. It is no input.
-        impute: Whether conversion is tried in the place of a missing modality, too.
+        impute: Whether conversion is tried in the place of a missing modality, too; generative
+            tries a generative model of all modalities beside it.
         hide: Share of modalities that is hidden, in training, from one of the classifiers there.
         seeds: Each model is trained once with each of these seeds.
         validation: Share of the (training) rows that choose the epoch; 0 trains on all of them
@@ -39,6 +41,8 @@ class ConvertConfig:
             resumes.
         settings: Of the models that convert.
         classifier: Of the models that classify, with --impute; by default the data set's preset.
+        generative: Of the generative model, its settings and itself; by default the data set's
+            preset.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -47,7 +51,7 @@ class ConvertConfig:
     subsets: bool = False
     as_features: bool = False
     label: str | None = None
-    impute: bool = False
+    impute: Literal["no", "conversion", "generative"] = "no"
     hide: float = 0.3
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     validation: float = 0.15
@@ -57,11 +61,17 @@ class ConvertConfig:
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
     classifier: Annotated[Settings | None, tyro.conf.Suppress] = None
+    generative: Annotated[tuple[Settings, GenerationSettings] | None, tyro.conf.Suppress] = None
+
+    @property
+    def imputes(self) -> bool:
+        """Whether a missing modality is made in any way."""
+        return self.impute != "no"
 
     def __post_init__(self):
         if not 0 < self.hide < 1:
             raise ValueError(f"`hide` is a share between 0 and 1. Received: {self.hide}.")
-        if self.impute and self.as_features:
+        if self.imputes and self.as_features:
             raise ValueError(
                 "--impute fills cells, and --as-features makes features instead of cells. Leave "
                 "one out."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import pandas as pd
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
+from mmkeras.experiment.generative import train_generative
+from mmkeras.experiment.generative_imputation import GenerativeImputer
 from mmkeras.experiment.imputation import Imputer, hidden
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.run_folder import Run
@@ -22,12 +24,15 @@ from mmkeras.reports.parts import Section, Table
 from mmkeras.schema import Label, Schema
 from mmkeras.studies.conversion.conversion_config import ConvertConfig
 from mmkeras.studies.conversion.rows import ConversionRows
+from mmkeras.studies.generation.generation_config import generation_preset
 from mmkeras.tasks import FIGURES
 
 IMPUTED = "impute.csv"
 WHOLE, WHOLE_DROPOUT = "nothing missing", "nothing missing, trained with modality dropout"
 ALONE = "trained without it"
 MASK, MEAN = "presence mask and modality dropout", "mean of the training rows"
+GENERATED = "made by a generative model of all modalities"
+GENERATED_DROPOUT = "made by a generative model, trained with modality dropout"
 MADE, MADE_DROPOUT = "made of the others, T(X)", "made of the others, trained with modality dropout"
 
 
@@ -48,7 +53,10 @@ def impute(
     right: dict[str, list[np.ndarray]] = {}
     for seed, conversion in conversions.items():
         runs = _classifiers(config, rows, seed, out)
-        for name, scores in _answers(runs, rows, conversion).items():
+        imputers = {(MADE, MADE_DROPOUT): Imputer(conversion, rows.made_as_input)}
+        if config.impute == "generative" or (out / _generative_name(seed)).exists():
+            imputers[GENERATED, GENERATED_DROPOUT] = _generative(config, rows, seed, out)
+        for name, scores in _answers(runs, rows, imputers).items():
             right.setdefault(name, []).append(scores)
     scores = {name: np.stack(each) for name, each in right.items()}
     table = _table(rows, scores)
@@ -78,19 +86,37 @@ def _classifiers(
     }
 
 
-def _answers(runs: dict[str, Run], rows: ConversionRows, conversion: Run) -> dict[str, np.ndarray]:
+def _generative(config: ConvertConfig, rows: ConversionRows, seed: int, out: Path) -> Imputer:
+    """A generative model of the sources and what is made of them."""
+    name = None if config.data.data else config.data.dataset
+    settings, generation = config.generative or generation_preset(name)
+    schema = Schema((*rows.schema.modalities, rows.made_as_input), id=rows.schema.id)
+    settings = dataclasses.replace(settings, seed=seed)
+    folder = out / _generative_name(seed)
+    run = train_generative(rows.splits, schema, folder, settings, generation)
+    return GenerativeImputer(run, rows.made_as_input)
+
+
+def _generative_name(seed: int) -> str:
+    return f"seed{seed}-generative"
+
+
+def _answers(
+    runs: dict[str, Run], rows: ConversionRows, imputers: Mapping[tuple[str, str], Imputer]
+) -> dict[str, np.ndarray]:
     """Which answers are right, `(test rows,)`, by what was done."""
     test, made = rows.splits.test, rows.made_as_input
     lacking = hidden(test, made)
-    filled = Imputer(conversion, made).fill(lacking)
     found = {
         WHOLE: _right(runs[WHOLE], test),
         WHOLE_DROPOUT: _right(runs[WHOLE_DROPOUT], test),
         ALONE: _right(runs[ALONE], test),
         MASK: _right(runs[WHOLE_DROPOUT], lacking),
-        MADE: _right(runs[WHOLE], filled),
-        MADE_DROPOUT: _right(runs[WHOLE_DROPOUT], filled),
     }
+    for (plain, dropout), imputer in imputers.items():
+        filled = imputer.fill(lacking)
+        found[plain] = _right(runs[WHOLE], filled)
+        found[dropout] = _right(runs[WHOLE_DROPOUT], filled)
     mean = _mean_input(runs[WHOLE], rows.splits, made.name)
     if mean is not None:
         found[MEAN] = _right(runs[WHOLE], test, {made.name: mean})
@@ -150,8 +176,8 @@ def _table(rows: ConversionRows, scores: dict[str, np.ndarray]) -> pd.DataFrame:
 
 def _section(rows: ConversionRows, scores: dict[str, np.ndarray], table: pd.DataFrame) -> Section:
     name, figure = rows.made.name, FIGURES["accuracy"]
-    missing = {what: scores[what].mean() for what in (MASK, MEAN, MADE, MADE_DROPOUT)
-               if what in scores}  # fmt: skip
+    ways = (MASK, MEAN, MADE, MADE_DROPOUT, GENERATED, GENERATED_DROPOUT)
+    missing = {what: scores[what].mean() for what in ways if what in scores}
     best = max(missing, key=missing.__getitem__)
     whole = float(scores[WHOLE].mean())
     conclusion = (

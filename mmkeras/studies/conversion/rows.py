@@ -132,7 +132,7 @@ def _label(
     if label is not None and (label not in table.columns or label in inputs):
         what = "is converted" if label in inputs else f"is not one of {list(table.columns)}"
         raise ValueError(f"--label {label}: this column {what}.")
-    if label is None and config.impute:
+    if label is None and config.imputes:
         raise ValueError("--impute needs classes: name their column with --label.")
     return label
 

@@ -62,7 +62,7 @@ def convert(config: ConvertConfig) -> pd.DataFrame:
         write_text(out / RESULTS, results.to_csv(index=False))
         report = conversion_report(config, rows, judge, results, scores)
         # What was tried in this folder before stays in its report.
-        if config.impute or (out / IMPUTED).exists():
+        if config.imputes or (out / IMPUTED).exists():
             runs = {s: Run(_folder(out, s, rows.schema.names)) for s in config.seeds}
             section = impute(config, rows, runs, out)
             report = dataclasses.replace(report, sections=[*report.sections, section])

@@ -12,7 +12,6 @@ import pandas as pd
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import GenerativeRun
-from mmkeras.experiment.presets import preset
 from mmkeras.experiment.run_folder import METRICS, read_json
 from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table, write_markdown
@@ -43,9 +42,8 @@ def compare_generation(config: CompareConfig) -> pd.DataFrame:
     rows = generation_rows(config)
     for message in rows.messages:
         print(message)
-    judging = preset(None if config.data.data else config.data.dataset)
     with locked(out):
-        train_judges(rows, config.settings, judging, out / "judges")
+        train_judges(rows, config.settings, config.judging_settings, out / "judges")
         wanted = [(model, seed) for seed in config.seeds for model in config.compared]
         jobs = [
             Job(f"seed{seed}-{model}", _run, (config, model, seed, out))
@@ -74,8 +72,7 @@ def _is_measured(folder: Path) -> bool:
 def _run(config: CompareConfig, model: str, seed: int, out: Path) -> None:
     """One job: in a process of its own it opens the rows, and the judges, itself."""
     rows = generation_rows(config)
-    judging = preset(None if config.data.data else config.data.dataset)
-    judges = train_judges(rows, config.settings, judging, out / "judges")
+    judges = train_judges(rows, config.settings, config.judging_settings, out / "judges")
     settings, generation = settings_of(config, model)
     train_and_measure(
         rows,
@@ -188,9 +185,7 @@ def _report(config: CompareConfig, results: pd.DataFrame, out: Path) -> Report:
             0,
             Picture(
                 "coherence",
-                plot_coherence(
-                    by_model, None if not judges else float(np.mean([*judges.values()]))
-                ),
+                plot_coherence(by_model, float(np.mean(judges)) if judges else None),
                 "The share of what is made that is of the right class, by how many modalities "
                 "were given: means over the seeds, sets and wanted modalities.",
             ),

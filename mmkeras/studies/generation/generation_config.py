@@ -9,9 +9,11 @@ from typing import Annotated
 
 import tyro
 
-from mmkeras.data.kinds import ImageSettings
+from mmkeras.data.datasets.mnist_sound import AUDIO as MNIST_SOUND
+from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings, GenerativeName
+from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.generation import MODELS
 from mmkeras.training.settings import TrainingSettings
@@ -62,6 +64,7 @@ class GenerateConfig:
         out: The run's folder; by default runs/generate-NAME/TIME-MODEL. The same folder again
             resumes.
         settings: Encoders, training and preprocessing.
+        judging: How judges are trained; by default as classifiers of the data set are.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -75,6 +78,12 @@ class GenerateConfig:
     split_seed: int = 0
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    judging: Annotated[Settings | None, tyro.conf.Suppress] = None
+
+    @property
+    def judging_settings(self) -> Settings:
+        """How judges are trained."""
+        return self.judging or preset(None if self.data.data else self.data.dataset)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,7 @@ class CompareConfig:
         out: The experiment's folder; by default runs/compare_generation-NAME/TIME. The same folder
             again resumes.
         settings: Encoders, training and preprocessing. `seed` is replaced by `seeds`.
+        judging: How judges are trained; by default as classifiers of the data set are.
     """
 
     data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
@@ -117,24 +127,53 @@ class CompareConfig:
     workers: int = 1
     out: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+    judging: Annotated[Settings | None, tyro.conf.Suppress] = None
+
+    @property
+    def judging_settings(self) -> Settings:
+        """How judges are trained."""
+        return self.judging or preset(None if self.data.data else self.data.dataset)
 
 
-_CONVOLUTIONS = Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1})
+_SMALL_CONVOLUTIONS = Encoder("cnn", {"filters": (8, 16, 32), "convs_per_block": 1})
 _TRAINING = TrainingSettings(
-    epochs=40, batch_size=64, learning_rate=1e-3, schedule="cosine", clip_norm=10.0, patience=0
+    epochs=40, batch_size=64, learning_rate=2e-3, schedule="cosine", patience=0
 )
 _DIGITS = Settings(
-    encoders={"image": _CONVOLUTIONS, "audio": _CONVOLUTIONS},
+    encoders={"image": _SMALL_CONVOLUTIONS, "audio": _SMALL_CONVOLUTIONS},
     training=_TRAINING,
     image=ImageSettings(size=(28, 28), channels=1, background=0),
+    audio=MNIST_SOUND,
 )
 _POLY_MNIST = dataclasses.replace(_DIGITS, image=ImageSettings(size=(28, 28)))
+_EMOJI = Settings(
+    encoders={
+        "image": Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1}),
+        "text": Encoder("bag_of_words", {"units": (128,), "dropout": 0.0, "input_dropout": 0.2}),
+    },
+    training=_TRAINING,
+    image=ImageSettings(size=(32, 32)),
+    text=TextSettings(representation="binary", min_count=2),
+)
+# Dense decoders: a run takes minutes on a processor, with convolutions an hour.
 PRESETS: dict[str, tuple[Settings, GenerationSettings]] = {
     "poly_mnist_small": (
         _POLY_MNIST,
-        GenerationSettings(latent_dim=64, densities={"image": "laplace:0.75"}),
+        GenerationSettings(
+            latent_dim=64, densities={"image": "laplace:0.75"}, filters=0, units=(256,)
+        ),
     ),
-    "mnist_labels": (_DIGITS, GenerationSettings(latent_dim=16)),
+    "mnist_labels": (_DIGITS, GenerationSettings(latent_dim=16, filters=0, units=(256,))),
+    "mnist_sound": (
+        _DIGITS,
+        GenerationSettings(
+            latent_dim=32, densities={"audio": "laplace:0.5"}, filters=0, units=(256,)
+        ),
+    ),
+    "emoji": (
+        _EMOJI,
+        GenerationSettings(latent_dim=32, densities={"image": "laplace:0.5"}, filters=8),
+    ),
 }
 
 

@@ -9,7 +9,6 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import locked, new_folder, time_stamp
 from mmkeras.experiment.generative import GenerationSettings, GenerativeRun, train_generative
-from mmkeras.experiment.presets import preset
 from mmkeras.experiment.rows import Rows, open_rows
 from mmkeras.experiment.run_folder import METRICS
 from mmkeras.experiment.settings import Settings
@@ -35,8 +34,8 @@ def generate(config: GenerateConfig) -> GenerativeRun:
     rows = generation_rows(config)
     for message in rows.messages:
         print(message)
-    judging = preset(None if config.data.data else config.data.dataset)
-    judges = train_judges(rows, config.settings, judging, config.judges or out / "judges")
+    folder = config.judges or out / "judges"
+    judges = train_judges(rows, config.settings, config.judging_settings, folder)
     run = train_and_measure(
         rows,
         judges,

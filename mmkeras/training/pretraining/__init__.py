@@ -1,4 +1,4 @@
-"""Encoders trained to agree before they are trained to predict."""
+"""Encoders trained without labels, to agree and to fill gaps, before they learn to predict."""
 
 from mmkeras.lazy import lazy_names
 
@@ -11,5 +11,9 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ContrastiveModel": "contrastive",
         "info_nce": "contrastive",
         "projection_model": "contrastive",
+        "CombinedModel": "combined",
+        "PretrainingSettings": "combined",
+        "pretrain_encoders": "combined",
+        "MaskedModel": "masked",
     },
 )

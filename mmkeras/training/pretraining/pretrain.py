@@ -12,6 +12,9 @@ from mmkeras.models.parts import encoder_layers
 from mmkeras.progress import ProgressBar
 from mmkeras.training.pretraining.contrastive import ContrastiveModel, Positives, projection_model
 
+# Parts of the names of variables.
+NOT_DECAYED = ["bias", "gamma", "beta", "log_scale", "mask_token", "modality_embeddings"]
+
 
 @dataclass(frozen=True)
 class ContrastiveSettings:
@@ -72,6 +75,24 @@ def pretrain(
     contrastive = ContrastiveModel(
         projections, temperature=settings.temperature, positives=positives
     )
+    fit_objective(contrastive, train, settings, seed=seed, label=label)
+    return projections
+
+
+def fit_objective(
+    objective: keras.Model,
+    train: Pipeline,
+    settings: ContrastiveSettings,
+    *,
+    seed: int,
+    label: str,
+) -> None:
+    """Fits a model that computes its loss itself, such as `ContrastiveModel`.
+
+    Args:
+        objective: The model.
+        train, settings, seed, label: As for `pretrain`.
+    """
     steps = settings.epochs * train.steps
     optimizer = keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
@@ -83,12 +104,12 @@ def pretrain(
         weight_decay=settings.weight_decay,
         global_clipnorm=1.0,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
-    contrastive.compile(
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    objective.compile(
         optimizer, jit_compile=False if keras.config.backend() == "tensorflow" else "auto"
     )
     with ProgressBar(label, steps) as progress:
-        contrastive.fit(
+        objective.fit(
             train.train(seed=seed, epochs=settings.epochs),
             steps_per_epoch=train.steps,
             epochs=settings.epochs,
@@ -98,7 +119,6 @@ def pretrain(
             shuffle=False,
             verbose=0,
         )
-    return projections
 
 
 def embed(projections: keras.Model, rows: Pipeline) -> dict[str, np.ndarray]:
