@@ -25,6 +25,7 @@ def test_there_are_notebooks():
         "04_do_my_modalities_help",
         "05_from_one_modality_to_another",
         "06_without_labels",
+        "07_generating_one_modality_from_another",
     ]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mmkeras.tasks import Task
 
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
-_WORDS_MADE = 5
+_MOST_WORDS_MADE = 10
 
 
 @dataclass(frozen=True)
@@ -231,9 +231,17 @@ def _is_whole(value: Any, floats: bool) -> bool:
     return whole and float(value).is_integer() and abs(value) < EXACT
 
 
-def _most(values: np.ndarray) -> np.ndarray:
-    """The places of the most probable words of each bag, `(rows, words)`."""
-    return np.argsort(-np.asarray(values), axis=1, kind="stable")[:, :_WORDS_MADE]
+def _most(values: np.ndarray) -> list[list[int]]:
+    """The places of each bag's words, the most probable first.
+
+    How many there are is not said by their shares; those at least half as probable as the first
+    are taken, and no more than ten.
+    """
+    found = []
+    for shares in np.asarray(values):
+        order = np.argsort(-shares, kind="stable")[:_MOST_WORDS_MADE]
+        found.append(order[shares[order] >= shares[order[0]] / 2].tolist())
+    return found
 
 
 class TextKind(Kind[TextSettings, TextPreprocessor]):
@@ -303,7 +311,7 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         return [found, *cut] if found.cells else cut
 
     def cells_of(self, values, modality, fitted) -> pd.DataFrame:
-        """The most probable words of each bag; nothing in it says how many there are."""
+        """Of each bag the most probable words: those that are half as probable as the first."""
         if fitted.settings.representation == "tokens":
             return super().cells_of(values, modality, fitted)
         words = np.array(fitted.vocabulary, object)
@@ -312,7 +320,7 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
 
     def as_inputs(self, values, modality, fitted) -> np.ndarray:
         """Bags of the most probable words."""
-        ids = [[FIRST_WORD + place for place in places] for places in _most(values).tolist()]
+        ids = [[FIRST_WORD + place for place in places] for places in _most(values)]
         return fitted.input_maker()(fitted.ragged_ids(ids), None).numpy()
 
     def raw_values(self, frame, modality, fitted, source) -> list[str | None]:

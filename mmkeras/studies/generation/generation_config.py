@@ -145,7 +145,13 @@ _DIGITS = Settings(
     image=ImageSettings(size=(28, 28), channels=1, background=0),
     audio=MNIST_SOUND,
 )
-_POLY_MNIST = dataclasses.replace(_DIGITS, image=ImageSettings(size=(28, 28)))
+# On validation rows, of 14 epochs or as long: dense decoders were ahead of convolutions (17 % of
+# what MVTCAE made was right, for 35 %), and batches of 32 rows of 64.
+_POLY_MNIST = dataclasses.replace(
+    _DIGITS,
+    image=ImageSettings(size=(28, 28)),
+    training=dataclasses.replace(_TRAINING, epochs=20, batch_size=32),
+)
 _EMOJI = Settings(
     encoders={
         "image": Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1}),
@@ -160,7 +166,7 @@ PRESETS: dict[str, tuple[Settings, GenerationSettings]] = {
     "poly_mnist_small": (
         _POLY_MNIST,
         GenerationSettings(
-            latent_dim=64, densities={"image": "laplace:0.75"}, filters=0, units=(256,)
+            latent_dim=64, densities={"image": "laplace:0.75"}, filters=0, units=(512,)
         ),
     ),
     "mnist_labels": (_DIGITS, GenerationSettings(latent_dim=16, filters=0, units=(256,))),
