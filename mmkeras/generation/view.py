@@ -40,7 +40,7 @@ class View(ConfiguredLayer):
             is many times faster, and coarser.
 
     Call arguments:
-        inputs: A batch of the modality.
+        inputs: A batch of the modality. The encoder reads values beyond 1,000 as 1,000.
 
     Returns:
         Mean and log-variance, float32 `(batch, latent_dim)` each.

@@ -37,8 +37,8 @@ def terms(name, **options):
 def objective(model, x, means, logs, given):
     width = model.views[0].latent_dim
     batch = dict(zip(NAMES, x, strict=True))
-    found = model.objective(batch, means[..., :width], logs[..., :width], given, training=True)
-    return map(keras.ops.convert_to_numpy, found)
+    said = map(keras.ops.convert_to_tensor, (means[..., :width], logs[..., :width], given))
+    return map(keras.ops.convert_to_numpy, model.objective(batch, *said, training=True))
 
 
 def explained(model, row, latent, modalities, own=None):
