@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -243,6 +244,38 @@ def test_train_step_compares_with_torch():
 def test_train_step_names_an_unknown_contestant():
     with pytest.raises(SystemExit, match="theano"):
         load("train_step").main(["--contestants", "theano"])
+
+
+@pytest.mark.slow
+def test_steps_of_generative_models_on_two_backends():
+    pytest.importorskip("jax")
+    tiny = ("--side", 8, "--batch-size", 2, "--modalities", 2, "--encoder-filters", 2)
+    less = ("--decoder-filters", 2, "--latent-dim", 2, "--repeats", 2, "--steps", 1)
+    table, results = run("generation", *tiny, *less)
+    assert list(results) == ["tensorflow", "jax"] and "no comparison" in table
+    assert all(row["milliseconds"] > 0 and row["processor"] > 0 for row in results.values())
+
+
+def test_models_of_different_sizes_are_not_compared():
+    contestants = [SimpleNamespace(name=name, weights=n) for name, n in (("a", 5), ("b", 6))]
+    check_weights = load("contestants").check_weights
+    check_weights(contestants[:1] * 2)
+    with pytest.raises(SystemExit, match="'a': 5, 'b': 6"):
+        check_weights(contestants)
+
+
+@pytest.mark.slow
+def test_generative_models_stay_finite_on_extreme_inputs():
+    pytest.importorskip("jax")
+    # Too small to say much: the script's own default is the real check.
+    command = [sys.executable, str(FOLDER / "generation_numerics.py"), "--models", "mopoe"]
+    done = subprocess.run(
+        [*command, "--seeds", "4", "--steps", "50"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
+        ["mopoe", precision, "4"] for precision in ("float32", "mixed_bfloat16", "mixed_float16")
+    ]
 
 
 @needs_torch

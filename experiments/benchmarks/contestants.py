@@ -11,14 +11,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 
-def answer_turns(step: Callable[[], float], warm_up: int = 2) -> None:
-    """Warms up, then answers each number of steps on standard input with their seconds.
+def check_weights(contestants: Sequence[Contestant]) -> None:
+    """Ends the program unless all train as many numbers: the models are the same."""
+    counts = {contestant.name: contestant.weights for contestant in contestants}
+    if len(set(counts.values())) > 1:
+        raise SystemExit(f"error: the models differ, by their numbers of weights: {counts}")
 
-    An answer is a list of `[seconds, processor's seconds]`, one pair for each step, as JSON.
+
+def answer_turns(step: Callable[[], float], weights: int) -> None:
+    """Warms up, says how many weights are trained, then answers numbers of steps with seconds.
+
+    The numbers come line by line on standard input. An answer is a list of `[seconds, processor's
+    seconds]`, one pair for each step, as JSON.
     """
-    for _ in range(warm_up):
+    for _ in range(2):
         step()
-    print(json.dumps("ready"), flush=True)
+    print(json.dumps(weights), flush=True)
     for line in sys.stdin:
         taken = []
         for _ in range(int(line)):
@@ -37,6 +45,9 @@ class Contestant:
         name: For people.
         command: Starts it.
         environment: Variables that differ from this process' own.
+
+    Attributes:
+        weights: How many numbers it trains.
     """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str]):
@@ -48,7 +59,7 @@ class Contestant:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._answer()
+        self.weights: int = self._answer()
 
     def turn(self, steps: int) -> list[tuple[float, float]]:
         """Seconds, and the processor's seconds, of each of this many steps."""

@@ -12,6 +12,7 @@ without one the rest is measured. Each contestant is a process of its own; they 
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from contestants import Contestant, answer_turns
+from contestants import Contestant, answer_turns, check_weights
 
 KERAS_BACKENDS = ("tensorflow", "jax")
 RIVALS = ("multivae", "multivae-channels-last")
@@ -93,7 +94,8 @@ def keras_step(config: GenerationConfig) -> tuple[Callable[[], float], int]:
         )
         for name in names
     }
-    return lambda: float(model.train_on_batch(batch)[0]), model.count_params()
+    weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return lambda: float(model.train_on_batch(batch)[0]), weights
 
 
 def start(name: str, config: GenerationConfig) -> Contestant:
@@ -130,6 +132,7 @@ def measure(config: GenerationConfig, names: list[str]) -> dict[str, dict[str, f
         for name in names:
             print(f"building {name}", file=sys.stderr, flush=True)
             contestants.append(start(name, config))
+        check_weights(contestants)
         for repeat in range(config.repeats):
             # Back and forth, so that nobody always comes after the same neighbour.
             for contestant in contestants if repeat % 2 == 0 else contestants[::-1]:
@@ -161,9 +164,7 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
     """Measures and prints a table; returns its figures by contestant."""
     config = tyro.cli(GenerationConfig, args=arguments, description=__doc__)
     if config.contestant is not None:
-        step, weights = keras_step(config)
-        print(f"{weights:,} weights", file=sys.stderr, flush=True)
-        answer_turns(step)
+        answer_turns(*keras_step(config))
         return {}
     names = [*KERAS_BACKENDS, *(RIVALS if config.multivae_python else ())]
     results = measure(config, names)

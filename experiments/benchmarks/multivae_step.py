@@ -93,6 +93,4 @@ def make_step(options: dict) -> tuple[Callable[[], float], int]:
 
 
 if __name__ == "__main__":
-    step, weights = make_step(json.loads(sys.argv[1]))
-    print(f"{weights:,} weights", file=sys.stderr, flush=True)
-    answer_turns(step)
+    answer_turns(*make_step(json.loads(sys.argv[1])))

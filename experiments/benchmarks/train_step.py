@@ -10,6 +10,7 @@ does hits all of them alike. 224×224 takes seconds per step and several GB of m
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import sys
@@ -19,7 +20,7 @@ from importlib.util import find_spec
 
 import numpy as np
 import tyro
-from contestants import Contestant, answer_turns
+from contestants import Contestant, answer_turns, check_weights
 
 KERAS_BACKENDS = ("tensorflow", "jax")
 TORCH_LAYOUTS = ("torch", "torch-channels-last")
@@ -61,8 +62,8 @@ def make_batch(config: StepConfig, size: int) -> tuple[np.ndarray, np.ndarray, n
     return images, texts, labels
 
 
-def keras_step(config: StepConfig, size: int) -> Callable[[], float]:
-    """A function that trains one step on the backend of `KERAS_BACKEND` and gives the loss."""
+def keras_step(config: StepConfig, size: int) -> tuple[Callable[[], float], int]:
+    """Trains one step on the backend of `KERAS_BACKEND` and gives the loss; how many weights."""
     # mmkeras first: it keeps the backend quiet.
     from mmkeras import compile_model, image_text_classifier
 
@@ -72,10 +73,13 @@ def keras_step(config: StepConfig, size: int) -> Callable[[], float]:
     model = image_text_classifier((size, size, 3), config.vocabulary_size, num_classes=10)
     compile_model(model, "label")
     images, texts, labels = (keras.ops.convert_to_tensor(x) for x in make_batch(config, size))
-    return lambda: float(model.train_on_batch({"image": images, "text": texts}, labels)[0])
+    weights = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    return lambda: float(model.train_on_batch({"image": images, "text": texts}, labels)[0]), weights
 
 
-def torch_step(config: StepConfig, size: int, channels_last: bool) -> Callable[[], float]:
+def torch_step(
+    config: StepConfig, size: int, channels_last: bool
+) -> tuple[Callable[[], float], int]:
     """The same in PyTorch; `channels_last` is the layout of images and convolutions in memory."""
     import torch
     from torch_model import ImageTextClassifier
@@ -94,17 +98,17 @@ def torch_step(config: StepConfig, size: int, channels_last: bool) -> Callable[[
         optimizer.step()
         return loss.item()
 
-    return step
+    return step, sum(weights.numel() for weights in model.parameters())
 
 
 def be_contestant(config: StepConfig) -> None:
     """Builds, warms up, then answers each number of steps on standard input with their times."""
     (size,) = config.sizes
     if config.contestant in TORCH_LAYOUTS:
-        step = torch_step(config, size, channels_last=config.contestant != "torch")
+        made = torch_step(config, size, channels_last=config.contestant != "torch")
     else:
-        step = keras_step(config, size)
-    answer_turns(step)
+        made = keras_step(config, size)
+    answer_turns(*made)
 
 
 def start(name: str, config: StepConfig, size: int) -> Contestant:
@@ -130,6 +134,7 @@ def measure(config: StepConfig, size: int, names: list[str]) -> dict[str, dict[s
         for name in names:
             print(f"{size}×{size}: building {name}", file=sys.stderr, flush=True)
             contestants.append(start(name, config, size))
+        check_weights(contestants)
         for repeat in range(config.repeats):
             # Back and forth, so that nobody always comes after the same neighbour.
             for contestant in contestants if repeat % 2 == 0 else contestants[::-1]:

@@ -4,6 +4,9 @@ A model is a `keras.Model` of the class `MultimodalVAE`. A new one is one class 
 and one line in the table of `models.py`.
 """
 
+# First, so that any module of the package may be the first to be imported: Keras' import registers
+# these models.
+import mmkeras.generation.models  # noqa: F401
 from mmkeras.lazy import lazy_names
 
 __getattr__, __dir__, __all__ = lazy_names(

@@ -57,8 +57,9 @@ class Bernoulli(Density):
 
     Example:
 
-    >>> float(Bernoulli().log_prob(np.zeros((1, 2)), np.array([[0.0, 1.0]]))[0])  # 2 log 0.5
-    -1.386...
+    >>> logits, x = ops.zeros((1, 2)), ops.array([[0.0, 1.0]])
+    >>> round(float(Bernoulli().log_prob(logits, x)[0]), 3)  # 2 log 0.5
+    -1.386
     """
 
     normalized = False
@@ -129,6 +130,12 @@ class Categorical(Density):
     Args:
         groups: The width of each group, in order. A group of one value is a number: normal, with
             standard deviation 1.
+
+    Example:
+
+    >>> x = ops.array([[0.0, 1.0, 0.0, 0.0, 0.0]])  # the second of four classes, and a number
+    >>> round(float(Categorical((4, 1)).log_prob(ops.zeros((1, 5)), x)[0]), 3)  # -log 4 - 0.919
+    -2.305
     """
 
     groups: tuple[int, ...]
@@ -173,6 +180,12 @@ class BagOfWords(Density):
 
     with `x_w` how often the word `w` is in the text, or its weight. The number of orders, which no
     parameter changes, is left out, and how many words there are is not modelled.
+
+    Example:
+
+    >>> counts = ops.array([[2.0, 0.0, 1.0, 0.0]])
+    >>> round(float(BagOfWords().log_prob(ops.zeros((1, 4)), counts)[0]), 3)  # -3 log 4
+    -4.159
 
     References:
         - [Miao et al., 2016](https://arxiv.org/abs/1511.06038) (neural variational document model)

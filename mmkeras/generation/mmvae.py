@@ -44,7 +44,8 @@ class MMVAE(MultimodalVAE):
 
     def objective(self, inputs, means, log_variances, given, training):
         # Latents of all modalities at once, `(samples, modalities, batch, latent)`.
-        latent = self.draw(*by_modality(means, log_variances), self.samples)
+        mean, log_variance = by_modality(means, log_variances)
+        latent = self.draw(mean, log_variance, self.samples)
         explained = self.weighted(self.log_densities(latent, inputs), given)
         ratio = posteriors.mixture_log_prob(latent, means, log_variances, given)
         ratio = ratio - self.prior_log_prob(latent)

@@ -61,8 +61,8 @@ class MMVAEPlus(MultimodalVAE):
         count, rows = len(self.names), ops.shape(means)[0]
         (shared, own), (shared_log, own_log) = self._split(means), self._split(log_variances)
         # Of all modalities at once, `(samples, modalities, batch, ...)`.
-        z = self.draw(*by_modality(shared, shared_log), self.samples)
-        own, own_log = by_modality(own, own_log)
+        mean, log_variance, own, own_log = by_modality(shared, shared_log, own, own_log)
+        z = self.draw(mean, log_variance, self.samples)
         w = self.draw(own, own_log, self.samples)
         auxiliary = ops.exp(self.log_deviations) * self._noise(self.samples, count, rows)
         mine = ops.cast(ops.eye(count), "bool")[:, None, :, None]

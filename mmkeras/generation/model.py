@@ -39,6 +39,22 @@ class MultimodalVAE(keras.Model):
         prior_expert: Whether products of experts have the prior among them.
         has_middle: Whether the posterior is one normal distribution, which has a middle.
 
+    Example:
+
+    >>> from mmkeras.generation import build_vae
+    >>> from mmkeras.schema import InputSpec, Schema, Tabular
+    >>> schema = Schema([Tabular("left", ["x", "y"]), Tabular("right", ["z"])], None)
+    >>> inputs = {"left": InputSpec((2,)), "right": InputSpec((1,))}
+    >>> model = build_vae(schema, inputs, "mopoe", latent_dim=2, units=(4,), seed=0)
+    >>> rows = {"left": np.ones((6, 2), "float32"), "right": np.zeros((6, 1), "float32")}
+    >>> rows["present"] = np.array([[True, True]] * 4 + [[True, False]] * 2)
+    >>> model.compile("adam", jit_compile=False, run_eagerly=True)
+    >>> history = model.fit(rows, verbose=0)
+    >>> model.generate({"left": rows["left"]}, ["left"], ["right"], seed=0)["right"].shape
+    (6, 1)
+    >>> model.log_likelihood(rows, given=["left"], samples=10, seed=0).shape
+    (6,)
+
     References:
         - [Kingma and Welling, 2014](https://arxiv.org/abs/1312.6114)
         - [Suzuki and Matsuo, 2022](https://arxiv.org/abs/2207.02127) (a survey)
@@ -343,7 +359,8 @@ class MultimodalVAE(keras.Model):
                 size = min(chunk, samples - start)
                 # A mixture draws anew of which modality each latent is.
                 latent = self.draw_latent(
-                    *(ops.tile(each, (size, 1, 1)) for each in (means, log_variances)),
+                    ops.tile(means, (size, 1, 1)),
+                    ops.tile(log_variances, (size, 1, 1)),
                     ops.tile(counts, (size, 1)),
                 )
                 latent = ops.reshape(latent, (size, -1, latent.shape[-1]))
@@ -357,7 +374,7 @@ class MultimodalVAE(keras.Model):
 
     def _with_given(
         self, inputs: Mapping[str, Any], given: Sequence[str] | None
-    ) -> tuple[dict[str, Any], Any]:
+    ) -> tuple[Mapping[str, Any], Any]:
         """All inputs (zeros where they are left out), and which count: `(rows, modalities)`."""
         self._check_names(given)
         there = {name: inputs[name] for name in (*self.names, PRESENT) if name in inputs}

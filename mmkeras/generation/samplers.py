@@ -25,8 +25,8 @@ class MixtureSampler:
     Example:
 
     >>> latents = np.random.default_rng(0).normal(size=(100, 2)) + 5.0
-    >>> MixtureSampler.fit(latents, components=1).draw(1000, seed=0).mean(axis=0).round(0)
-    array([5., 5.])
+    >>> MixtureSampler.fit(latents, components=1).draw(1000, seed=0).mean(axis=0).round().tolist()
+    [5.0, 5.0]
 
     References:
         - [Ghosh et al., 2020](https://arxiv.org/abs/1903.12436) (density estimation afterwards)

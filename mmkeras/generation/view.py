@@ -49,7 +49,7 @@ class View(ConfiguredLayer):
     def __init__(
         self,
         encoder: layers.Layer,
-        shape: Sequence[int],
+        shape: Sequence[int | None],
         density: str,
         latent_dim: int,
         density_options: dict[str, Any] | None = None,
@@ -62,11 +62,11 @@ class View(ConfiguredLayer):
         # Inputs come in float32, to be bounded before half precision makes them infinite.
         self.autocast = False
         self.encoder = encoder
-        self.shape = tuple(shape)
-        if not 1 <= len(self.shape) <= 3 or None in self.shape:
+        self.shape = tuple(length for length in shape if length is not None)
+        if not 1 <= len(shape) <= 3 or len(self.shape) < len(shape):
             raise ValueError(
                 "What is generated are vectors, (frames, bands) or (height, width, channels), of "
-                f"one size. Received: inputs of shape {self.shape}."
+                f"one size. Received: inputs of shape {tuple(shape)}."
             )
         self.density = density
         self.density_options = dict(density_options or {})
