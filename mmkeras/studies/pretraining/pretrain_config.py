@@ -79,10 +79,25 @@ class PretrainConfig:
         return dataclasses.replace(self.pretraining, **({left_out: 0.0} if left_out else {}))
 
 
-PRESETS: dict[str, PretrainingSettings] = {}
+# Chosen by linear probes on validation rows, one seed: twenty epochs of small batches teach both
+# losses more than forty of 256 rows; hiding three quarters, or a modality in half of the rows,
+# teaches less. Longer training was not tried.
+_PRETRAINING = PretrainingSettings(
+    epochs=20, batch_size=64, learning_rate=3e-3, temperature=0.3, mask_share=0.5, mask_whole=0.3
+)
+PRESETS = {
+    "emoji": _PRETRAINING,
+    "avmnist": dataclasses.replace(_PRETRAINING, epochs=4),
+}
+# Of fine-tuning, where that is less than the data set's preset says.
+_FINE_EPOCHS = {"emoji": 15, "avmnist": 5}
 
 
 def pretrain_defaults(dataset: str | None) -> dict[str, Any]:
     """Defaults that suit a data set, or (`None`) data of one's own."""
-    fine = dataclasses.replace(preset(dataset).training, patience=0)
-    return {"pretraining": PRESETS.get(dataset or "", PretrainingSettings()), "fine": fine}
+    training = preset(dataset).training
+    epochs = _FINE_EPOCHS.get(dataset or "", training.epochs)
+    return {
+        "pretraining": PRESETS.get(dataset or "", PretrainingSettings()),
+        "fine": dataclasses.replace(training, epochs=epochs, patience=0),
+    }
