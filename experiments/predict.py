@@ -1,6 +1,7 @@
 """Predict on raw rows with a trained model's run folder, and nothing else.
 
 python experiments/predict.py runs/train-glyphs/20260102-030405-fused new_rows.csv
+python experiments/predict.py runs/generate-emoji/20260102-030405-mopoe rows.csv --given image
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ def main(
     rows: Annotated[Path, tyro.conf.Positional],
     out: Path | None = None,
     on_error: Literal["raise", "skip"] = "raise",
+    given: tuple[str, ...] = (),
+    wanted: tuple[str, ...] = (),
+    seed: int = 0,
 ) -> None:
     """Predict on raw rows with a trained model's run folder, and nothing else.
 
@@ -30,12 +34,23 @@ def main(
             NAME.predictions.csv. Pictures and sequences go as files into a folder beside it, of
             the same name without its ending.
         on_error: raise, or skip rows whose cells or files are missing or cannot be read.
+        given: Of a generative model: the modalities that are read.
+        wanted: Of a generative model: those that are made of them; by default all others.
+        seed: Of a generative model: decides what is drawn.
     """
     out = out or rows.with_name(f"{rows.stem}.predictions.csv")
     if out.suffix not in (".csv", ".parquet"):
         raise ValueError(f"--out must end in .csv or .parquet. Received: {out}.")
     files = out.with_suffix("")
-    predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
+    if mmkeras.Run.is_generative(run):
+        if not given:
+            raise ValueError("A generative model needs --given: the modalities that are read.")
+        opened = mmkeras.GenerativeRun(run)
+        predictions = opened.predict(rows, given, wanted or None, seed=seed, files=files)
+    else:
+        if given or wanted:
+            raise ValueError("--given and --wanted are for generative models. Leave them out.")
+        predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
     if out.suffix == ".csv":
         predictions.to_csv(out, index_label="index")
     else:

@@ -108,6 +108,7 @@ run.history[["epoch", "loss", "val_loss", "val_log_density", "val_divergence"]].
 made = run.predict(splits.test[["top"]].head(8), given=["top"])
 made["name"].tolist(), splits.test["name"].head(8).tolist()
 
+
 # %%
 def as_inputs(cells):
     return np.stack(list(cells))[..., None] / np.float32(255)

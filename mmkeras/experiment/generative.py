@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS
+from mmkeras.data.media.images.image_file import encode_png
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.read import read_table
@@ -23,7 +24,7 @@ from mmkeras.experiment.folders import locked
 from mmkeras.experiment.imputation import hidden
 from mmkeras.experiment.run_folder import HISTORY, METRICS, MODEL, PREPROCESSING, Run
 from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.experiment.train import CHECKPOINT, begin_run, finished_run, fitted_pipelines
+from mmkeras.experiment.train import CHECKPOINT, begin_run, fitted_pipelines, is_finished
 from mmkeras.files import write_json, write_text
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.schema import Modality, Schema
@@ -150,6 +151,7 @@ class GenerativeRun(Run):
         batch_size: int = 64,
         mean: bool = False,
         seed: int = 0,
+        files: str | Path | None = None,
     ) -> pd.DataFrame:
         """Makes modalities of raw rows of others.
 
@@ -161,6 +163,7 @@ class GenerativeRun(Run):
             batch_size: Rows at a time.
             mean: Whether the middle of the latent distribution is decoded, in place of a draw.
             seed: Decides the draws.
+            files: A folder for pictures (PNG), whose names are then the cells.
 
         Returns:
             A cell for each row and column of the wanted modalities, with the rows' index: pictures
@@ -184,7 +187,12 @@ class GenerativeRun(Run):
         for arrays in generated(self.vae, pipeline, given, wanted, mean=mean, seed=seed):
             for name, array in arrays.items():
                 made[name].append(array)
-        return self.cells({name: np.concatenate(parts) for name, parts in made.items()}, own, frame)
+        cells = [
+            cells_of(schema[name], np.concatenate(parts), own[name]).set_axis(frame.index)
+            for name, parts in made.items()
+        ]
+        table = pd.concat(cells, axis=1)
+        return table if files is None else _with_files(table, Path(files))
 
     def pipeline(self, frame: pd.DataFrame, given: Sequence[str], batch_size: int = 64) -> Pipeline:
         """Rows as the model reads them; modalities that are not given are empty."""
@@ -197,18 +205,22 @@ class GenerativeRun(Run):
         """New rows from the prior: arrays in the unit of the model's inputs, by modality."""
         return self.vae.sample(rows, seed=seed)
 
-    def cells(
-        self, arrays: Mapping[str, np.ndarray], fitted: Mapping[str, Any], frame: pd.DataFrame
-    ) -> pd.DataFrame:
-        """What the model gave as cells of a table, with the index of a frame."""
-        schema = self.preprocessing.schema
-        parts = [cells_of(schema[name], values, fitted[name]) for name, values in arrays.items()]
-        return pd.concat([part.set_axis(frame.index) for part in parts], axis=1)
-
 
 def cells_of(modality: Modality, values: np.ndarray, fitted: Any) -> pd.DataFrame:
     """The cells that inputs of a modality stand for, a column for each of the modality's."""
     return KINDS[modality.kind].cells_of(values, modality, fitted)
+
+
+def _with_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The table, its pictures written to files that their cells name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for column in table:
+        if any(isinstance(cell, np.ndarray) for cell in table[column]):
+            names = [f"{column}-{place:06d}.png" for place in range(len(table))]
+            for name, picture in zip(names, table[column], strict=True):
+                (folder / name).write_bytes(encode_png(picture))
+            table[column] = names
+    return table
 
 
 def generated(
@@ -264,7 +276,7 @@ def train_generative(
             "settings": _acting(settings, schema),
             "generation": dataclasses.asdict(generation),
         }
-        if finished_run(folder, splits, schema, settings, about) is not None:
+        if is_finished(folder, splits, schema, settings, about):
             return GenerativeRun(folder)
         begin_run(folder, splits, schema, settings, {**about, **(details or {})})
         started = time.perf_counter()

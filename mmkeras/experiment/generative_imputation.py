@@ -9,7 +9,7 @@ import pandas as pd
 
 from mmkeras.experiment.generative import GenerativeRun, cells_of
 from mmkeras.experiment.imputation import Imputer
-from mmkeras.experiment.run_folder import CONFIG, Run, read_json
+from mmkeras.experiment.run_folder import Run
 from mmkeras.schema import Modality, Schema
 
 
@@ -67,7 +67,7 @@ def imputers_of(folder: str | Path, schema: Schema) -> list[Imputer]:
     Raises:
         ValueError: It makes none of them.
     """
-    generative = "generation" in read_json(Path(folder) / CONFIG)
+    generative = Run.is_generative(folder)
     run: Run = GenerativeRun(folder) if generative else Run(folder)
     own = run.preprocessing.schema
     made = own.names if generative else (own.target.name,) if own.target else ()

@@ -40,6 +40,7 @@ class Run:
 
     Raises:
         FileNotFoundError: The folder is not a run folder, or the run has not finished.
+        ValueError: It holds a generative model.
 
     Example:
 
@@ -58,9 +59,20 @@ class Run:
                     f"{self.path} is not the folder of a finished run: it has no {name}. "
                     "An interrupted run is continued by `experiments/train.py --resume FOLDER`."
                 )
+        if type(self) is Run and self.is_generative(path):
+            raise ValueError(
+                f"{path} holds a generative model, which predicts no target. Open it with "
+                "mmkeras.GenerativeRun."
+            )
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+    @staticmethod
+    def is_generative(path: str | Path) -> bool:
+        """Whether a folder holds a generative model (`mmkeras.GenerativeRun`)."""
+        config = Path(path) / CONFIG
+        return config.is_file() and "generation" in read_json(config)
 
     @cached_property
     def config(self) -> dict[str, Any]:

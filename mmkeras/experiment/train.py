@@ -106,8 +106,8 @@ def train_run(
     folder, settings = Path(folder), settings or Settings()
     label = label or folder.name
     with locked(folder):
-        if (run := finished_run(folder, splits, schema, settings)) is not None:
-            return run
+        if is_finished(folder, splits, schema, settings):
+            return Run(folder)
         begin_run(folder, splits, schema, settings, details or {})
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
@@ -157,14 +157,14 @@ def floor_of(splits: Splits, schema: Schema, settings: Settings) -> Floor:
     return floor
 
 
-def finished_run(
+def is_finished(
     folder: Path,
     splits: Splits,
     schema: Schema,
     settings: Settings,
     more: Mapping[str, Any] | None = None,
-) -> Run | None:
-    """The finished run of these rows and settings in a folder; `None` if it is not finished.
+) -> bool:
+    """Whether a folder holds the finished run of these rows and settings.
 
     Args:
         folder, splits, schema, settings: As for `train_run`.
@@ -174,10 +174,10 @@ def finished_run(
         ValueError: The folder holds a run of other data or other settings.
     """
     if not (folder / CONFIG).exists():
-        return None
+        return False
     own = {**_identity(splits, schema, settings), **(more or {})}
     _check_same_run(read_json(folder / CONFIG), own, environment(), folder)
-    return Run(folder) if (folder / METRICS).exists() else None
+    return (folder / METRICS).exists()
 
 
 def begin_run(

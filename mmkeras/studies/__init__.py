@@ -13,6 +13,8 @@ __getattr__, __dir__, __all__ = lazy_names(
         "ClusterConfig": "cluster",
         "RetrievalConfig": "retrieval",
         "retrieve": "retrieval",
+        "PretrainConfig": "pretraining",
+        "pretrain_and_tune": "pretraining",
         "Job": "jobs",
         "JobDied": "jobs",
         "JobsMissing": "jobs",

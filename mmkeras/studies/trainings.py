@@ -18,7 +18,7 @@ from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import finished_run, train_run
+from mmkeras.experiment.train import is_finished, train_run
 from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
@@ -57,7 +57,7 @@ class Training:
         """Whether it was trained; raises if the folder holds a run of other rows or settings."""
         schema = schema_of(self.rows.schema, self.model)
         settings = self.settings.select(schema)
-        return finished_run(self.folder, self.rows.splits, schema, settings) is not None
+        return is_finished(self.folder, self.rows.splits, schema, settings)
 
     @property
     def job(self) -> Job:

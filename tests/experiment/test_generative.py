@@ -13,6 +13,7 @@ from mmkeras.experiment.generative import (
     GenerativeRun,
     train_generative,
 )
+from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
@@ -145,3 +146,14 @@ def test_the_same_settings_for_another_model_leave_its_options_out():
 def test_a_run_that_predicts_is_no_generative_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         GenerativeRun(tmp_path)
+
+
+def test_pictures_go_into_files_where_asked_for(run, splits, tmp_path):
+    made = run.predict(splits.test[["note"]], ["note"], ["picture"], files=tmp_path / "made")
+    assert made["picture"].iloc[0] == "picture-000000.png"
+    assert len(list((tmp_path / "made").glob("*.png"))) == len(splits.test)
+
+
+def test_it_is_not_opened_as_a_run_that_predicts(run):
+    with pytest.raises(ValueError, match="GenerativeRun"):
+        Run(run.path)

@@ -1,11 +1,13 @@
 """Pre-training without labels and fine-tuning with few, on a small made table."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.cli import parse
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Label, Schema, Tabular, Text
@@ -136,3 +138,13 @@ def test_each_way_leaves_out_what_it_does_not_do(config):
     assert pretrain_defaults("emoji")["fine"].patience == 0
     with pytest.raises(ValueError, match="shares above 0, at most 1"):
         dataclasses.replace(config, labels=(0.0,))
+
+
+def test_the_command_line_tells_pre_training_from_fine_tuning():
+    arguments = ["--epochs", "7", "--masked", "0.5", "--fine.epochs", "9", "--from", "runs/before"]
+    read = parse(PretrainConfig, arguments, "", dataset="avmnist", **pretrain_defaults("avmnist"))
+    assert (read.pretraining.epochs, read.fine.epochs) == (7, 9)
+    assert (read.pretraining.masked, read.pretraining.contrastive) == (0.5, 1.0)
+    assert read.source == Path("runs/before") and read.data.dataset == "avmnist"
+    # What the data set's presets say is kept where nothing else is asked for.
+    assert read.fine.auxiliary == 1.0 and read.pretraining.temperature == 0.3

@@ -17,7 +17,7 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import finished_run, train_run
+from mmkeras.experiment.train import is_finished, train_run
 from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.wording import subset_name
@@ -90,7 +90,7 @@ def _train_missing(
     jobs = []
     for subset, seed in itertools.product(subsets, config.seeds):
         folder, schema = _folder(out, seed, subset), rows.schema.select(subset)
-        if finished_run(folder, rows.splits, schema, _settings(config, seed, schema)) is None:
+        if not is_finished(folder, rows.splits, schema, _settings(config, seed, schema)):
             opened = None if config.workers else rows
             jobs.append(Job(folder.name, _train, (config, subset, seed, folder, opened)))
     print(f"{len(jobs)} of {len(subsets) * len(config.seeds)} models are to be trained")

@@ -53,7 +53,7 @@ class PretrainConfig:
     validation: float = 0.15
     test: float = 0.15
     split_seed: int = 0
-    steps: int = 300
+    steps: int = 200
     workers: int = 1
     out: Path | None = None
     source: Annotated[Path | None, tyro.conf.arg(name="from")] = None
@@ -79,10 +79,25 @@ class PretrainConfig:
         return dataclasses.replace(self.pretraining, **({left_out: 0.0} if left_out else {}))
 
 
-PRESETS: dict[str, PretrainingSettings] = {}
+# Chosen by linear probes on emoji's validation rows, one seed: batches of 64 rows teach either loss
+# more than fewer steps of 256 rows, and hiding three quarters, with a modality wholly in half of
+# the rows, teaches less. Epochs are as many as minutes allowed; more were not tried.
+_PRETRAINING = PretrainingSettings(
+    epochs=15, batch_size=64, learning_rate=3e-3, temperature=0.3, mask_share=0.5, mask_whole=0.3
+)
+PRESETS = {
+    "emoji": _PRETRAINING,
+    "avmnist": dataclasses.replace(_PRETRAINING, epochs=3),
+}
+# Of fine-tuning, where that is less than the data set's preset says.
+_FINE_EPOCHS = {"emoji": 15, "avmnist": 5}
 
 
 def pretrain_defaults(dataset: str | None) -> dict[str, Any]:
     """Defaults that suit a data set, or (`None`) data of one's own."""
-    fine = dataclasses.replace(preset(dataset).training, patience=0)
-    return {"pretraining": PRESETS.get(dataset or "", PretrainingSettings()), "fine": fine}
+    training = preset(dataset).training
+    epochs = _FINE_EPOCHS.get(dataset or "", training.epochs)
+    return {
+        "pretraining": PRESETS.get(dataset or "", PretrainingSettings()),
+        "fine": dataclasses.replace(training, epochs=epochs, patience=0),
+    }

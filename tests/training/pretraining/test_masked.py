@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from mmkeras.data.kinds.text import UNKNOWN
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.models.build import build_model
@@ -11,6 +12,7 @@ from mmkeras.models.parts import encoder_layers
 from mmkeras.schema import Audio, Image, InputSpec, Label, Schema, Sequence, Tabular, Text
 from mmkeras.training.pretraining.combined import PretrainingSettings, pretrain_encoders
 from mmkeras.training.pretraining.hiding import (
+    UNKNOWN_WORD,
     BagEntries,
     Cells,
     Entries,
@@ -98,6 +100,7 @@ def test_what_is_hidden_is_exactly_what_is_predicted():
     gone = np.zeros((5, 4), bool)
     gone[:2, :2] = gone[2:, 2:] = True
     np.testing.assert_array_equal(shown[0] == 0, gone[..., None].repeat(2, axis=-1))
+    assert UNKNOWN_WORD == UNKNOWN
     words = np.array([[5, 3, 0]], "int32")
     shown = numbers(Words((None,), 9).hide(words, np.array([[True, False, False]])))
     np.testing.assert_array_equal(shown, [[1, 3, 0]])
