@@ -110,22 +110,25 @@ made["name"].tolist(), splits.test["name"].head(8).tolist()
 
 
 # %%
-def as_inputs(cells):
-    return np.stack(list(cells))[..., None] / np.float32(255)
+def pixels(cells):
+    return np.stack([cell.reshape(4, 8, 1) for cell in cells]) / np.float32(255)
 
 
 rows = splits.test.head(8)
+of_name = run.predict(rows[["name"]], given=["name"])
+top, bottom = pixels(rows["top"]), pixels(rows["bottom"])
+hidden = np.full_like(bottom, 0.5)
 lines = [
-    ("given: top", "top", as_inputs(rows["top"])),
-    ("made: bottom", "bottom", np.stack(list(made["bottom"])) / np.float32(255)),
-    ("true: bottom", "bottom", as_inputs(rows["bottom"])),
+    ("true", np.concatenate([top, bottom], axis=1)),
+    ("given", np.concatenate([top, hidden], axis=1)),
+    ("lower half made of it", np.concatenate([top, pixels(made["bottom"])], axis=1)),
+    ("made of the name", np.concatenate([pixels(of_name[c]) for c in ("top", "bottom")], axis=1)),
 ]
-from_name = run.predict(rows[["name"]], given=["name"])
-lines += [
-    (f"of the name: {side}", side, np.stack(list(from_name[side])) / np.float32(255))
-    for side in ("top", "bottom")
-]
-plot_grid(lines, run.preprocessing, titles=rows["name"].tolist())
+plot_grid(
+    [(name, "top", pictures) for name, pictures in lines],
+    run.preprocessing,
+    titles=rows["name"].tolist(),
+)
 
 # %% [markdown]
 # ## Is it right? Ask classifiers of real rows
@@ -200,4 +203,4 @@ Picture(filename=runs["mvtcae"].path / "pictures" / "interpolation.png")
 
 # %%
 again = GenerativeRun(run.path).predict(splits.test[["name"]].head(2), ["name"], ["top"])
-bool((np.stack(list(again["top"])) == np.stack(list(from_name["top"].head(2)))).all())
+bool((np.stack(list(again["top"])) == np.stack(list(of_name["top"].head(2)))).all())

@@ -152,6 +152,15 @@ _POLY_MNIST = dataclasses.replace(
     image=ImageSettings(size=(28, 28)),
     training=dataclasses.replace(_TRAINING, epochs=20, batch_size=32),
 )
+# Longer training was what helped most on validation rows. Of what MMVAE made of the other modality
+# 60 % of classes were right after 20 epochs, 74 % after 50; of MMVAE+ 69 %. A `beta` of 2.5 or 5
+# was no better, and noise on the sounds, which have digital silence, much worse.
+_NORMALIZED = Encoder("cnn", {**_SMALL_CONVOLUTIONS.options, "batch_norm": True})
+_SOUND = dataclasses.replace(
+    _DIGITS,
+    encoders={"image": _NORMALIZED, "audio": _NORMALIZED},
+    training=dataclasses.replace(_TRAINING, epochs=50),
+)
 _EMOJI = Settings(
     encoders={
         "image": Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 1}),
@@ -171,9 +180,9 @@ PRESETS: dict[str, tuple[Settings, GenerationSettings]] = {
     ),
     "mnist_labels": (_DIGITS, GenerationSettings(latent_dim=16, filters=0, units=(256,))),
     "mnist_sound": (
-        _DIGITS,
+        _SOUND,
         GenerationSettings(
-            latent_dim=32, densities={"audio": "laplace:0.5"}, filters=0, units=(256,)
+            "mmvae", latent_dim=32, densities={"audio": "laplace:0.5"}, filters=0, units=(256,)
         ),
     ),
     "emoji": (
