@@ -12,7 +12,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings, GenerativeRun
 from mmkeras.experiment.presets import preset
-from mmkeras.experiment.settings import Encoder, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.generation import MixtureSampler
 from mmkeras.studies.generation import (
     CompareConfig,
@@ -180,3 +180,15 @@ def test_presets_fit_their_data_sets_and_have_judges(dataset):
     settings, generation = generation_preset(dataset, "mmvae")
     assert generation.model == "mmvae"
     assert preset(dataset) != Settings() and settings.training.epochs > 1
+
+
+def test_what_has_no_effect_is_refused_before_judges_are_trained(data, tmp_path):
+    fused = dataclasses.replace(SETTINGS, model=ModelSettings("late"))
+    sounds = dataclasses.replace(GENERATION, densities={"sound": "laplace"})
+    for config, words in (
+        (GenerateConfig(data, GENERATION, settings=fused, out=tmp_path), "no fusion"),
+        (GenerateConfig(data, sounds, settings=SETTINGS, out=tmp_path), "by modality or kind"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            generate(config)
+    assert not list(tmp_path.iterdir())

@@ -8,7 +8,12 @@ from pathlib import Path
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import locked, new_folder, time_stamp
-from mmkeras.experiment.generative import GenerationSettings, GenerativeRun, train_generative
+from mmkeras.experiment.generative import (
+    GenerationSettings,
+    GenerativeRun,
+    check_settings,
+    train_generative,
+)
 from mmkeras.experiment.rows import Rows, open_rows
 from mmkeras.experiment.run_folder import METRICS
 from mmkeras.experiment.settings import Settings
@@ -50,8 +55,13 @@ def generate(config: GenerateConfig) -> GenerativeRun:
 
 
 def generation_rows(config: GenerateConfig | CompareConfig) -> Rows:
-    """The rows; the same configuration gives the same in every process."""
-    return open_rows(
+    """The rows; the same configuration gives the same in every process.
+
+    Raises:
+        ValueError: A setting that has no effect on a generative model of these rows.
+    """
+    check_settings(config.settings)  # before judges are trained
+    rows = open_rows(
         config.data,
         config.settings,
         validation=config.validation,
@@ -59,6 +69,8 @@ def generation_rows(config: GenerateConfig | CompareConfig) -> Rows:
         seed=config.split_seed,
         need_target=False,
     )
+    config.generation.densities_of(rows.schema)
+    return rows
 
 
 def train_and_measure(
