@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mmkeras.experiment.generative import GenerativeRun, cells_of
+from mmkeras.experiment.generative import GenerativeRun, cells_of, generated
 from mmkeras.experiment.imputation import Imputer
 from mmkeras.experiment.run_folder import Run
 from mmkeras.schema import Modality, Schema
@@ -45,15 +45,12 @@ class GenerativeImputer(Imputer):
         return tuple(each for each in modalities if each.name != self.modality.name)
 
     def _make(self, rows: pd.DataFrame) -> pd.DataFrame:
-        vae, parts = self.run.vae, []
+        vae, wanted = self.run.vae, self.modality.name
         names = [modality.name for modality in self.sources]
         pipeline = self.run.pipeline(rows, names, batch_size=256)
-        for place, (inputs, *_) in enumerate(pipeline.evaluate()):
-            arrays = {name: values.numpy() for name, values in inputs.items()}
-            latent = vae.encode(arrays, names, mean=vae.has_middle, seed=place)
-            parts.append(vae.decode(latent, [self.modality.name])[self.modality.name])
-        fitted = self.run.preprocessing.modalities[self.modality.name]
-        return cells_of(self.modality, np.concatenate(parts), fitted)
+        made = generated(vae, pipeline, names, [wanted], mean=vae.has_middle)
+        values = np.concatenate([arrays[wanted] for arrays in made])
+        return cells_of(self.modality, values, self.run.preprocessing.modalities[wanted])
 
 
 def imputers_of(folder: str | Path, schema: Schema) -> list[Imputer]:

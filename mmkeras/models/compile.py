@@ -53,13 +53,7 @@ def compile_model(
     decoder = decoder_layer(model)
     loss_of = (decoder or task).loss
     metrics_of = task.metrics if decoder is None else decoder.training_metrics
-    if weight_decay:
-        optimizer = keras.optimizers.AdamW(
-            learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
-        )
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
-    else:
-        optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
+    optimizer = adam(learning_rate, weight_decay, global_clipnorm)
     weights = None
     loss: Any = loss_of(label_smoothing)
     metrics: Any = metrics_of()
@@ -68,7 +62,7 @@ def compile_model(
         metrics = {name: metrics_of() for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
     if jit_compile is None:
-        jit_compile = False if keras.config.backend() == "tensorflow" else "auto"
+        jit_compile = default_jit()
     model.compile(
         optimizer=optimizer,
         loss=loss,
@@ -78,3 +72,23 @@ def compile_model(
         jit_compile=jit_compile,
     )
     return model
+
+
+def adam(
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    weight_decay: float = 0.0,
+    global_clipnorm: float | None = None,
+) -> keras.optimizers.Optimizer:
+    """Adam, or with weight decay AdamW, which decays kernels and embeddings only."""
+    if not weight_decay:
+        return keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
+    optimizer = keras.optimizers.AdamW(
+        learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
+    return optimizer
+
+
+def default_jit() -> bool | str:
+    """What `jit_compile` is where nothing is said: XLA slows TensorFlow's convolutions on CPUs."""
+    return False if keras.config.backend() == "tensorflow" else "auto"

@@ -11,6 +11,7 @@ import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.models.compile import adam, default_jit
 from mmkeras.training.callbacks import EpochLine, Keeper
 from mmkeras.training.fit import FitResult, learning_rate
 from mmkeras.training.settings import TrainingSettings
@@ -67,17 +68,8 @@ def fit_generative(
     """
     settings = check_generative(settings)
     rate = learning_rate(settings, train.steps)
-    options = {"global_clipnorm": settings.clip_norm or None}
-    optimizer: keras.optimizers.Optimizer
-    if settings.weight_decay:
-        decay = settings.weight_decay
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=decay, **options)
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    else:
-        optimizer = keras.optimizers.Adam(rate, **options)
-    # XLA slows convolutions down on CPUs of the TensorFlow backend.
-    jit = False if keras.config.backend() == "tensorflow" else "auto"
-    model.compile(optimizer=optimizer, jit_compile=jit)
+    optimizer = adam(rate, settings.weight_decay, settings.clip_norm or None)
+    model.compile(optimizer=optimizer, jit_compile=default_jit())
     optimizer.build(model.trainable_variables)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
     keeper.restore(model)

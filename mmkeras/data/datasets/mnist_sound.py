@@ -26,12 +26,10 @@ Dataset, https://doi.org/10.5281/zenodo.1342401.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.datasets import fsdd, mnist
+from mmkeras.data.datasets import avmnist, fsdd, mnist
 from mmkeras.data.datasets.avmnist_sound import SAMPLES, choose, equal_level, recording_split
 from mmkeras.data.kinds import AudioSettings
 from mmkeras.schema import Audio, Image, Label, Schema
@@ -41,6 +39,9 @@ AUDIO = AudioSettings(rate=fsdd.RATE, seconds=1.0, window=0.064, hop=0.032, mel_
 # `content_hash` at seed 0.
 CONTENT_SHA256 = "779632d328ae196524603de410eb993ec5ba06b9422b4761327a5fc5290de9bd"
 _FULL_SCALE = 32767
+
+# The same columns.
+content_hash = avmnist.content_hash
 
 
 def load(seed: int = 0) -> tuple[pd.DataFrame, Schema]:
@@ -98,18 +99,3 @@ def whole_second(samples: np.ndarray) -> np.ndarray:
     """
     spoken = np.clip(equal_level(samples), -_FULL_SCALE, _FULL_SCALE)
     return np.pad(spoken, (0, SAMPLES - len(spoken))).astype(np.int16)
-
-
-def content_hash(table: pd.DataFrame) -> str:
-    """SHA-256 of the table's images, sounds, digits and splits, row by row.
-
-    Returns:
-        64 hexadecimal digits; `CONTENT_SHA256` has those of seed 0.
-    """
-    digest = hashlib.sha256()
-    columns = (table[name] for name in ("image", "audio", "digit", "split"))
-    for image, audio, digit, split in zip(*columns, strict=True):
-        digest.update(np.ascontiguousarray(image, np.uint8))
-        digest.update(np.ascontiguousarray(audio, "<i2"))
-        digest.update(f"{digit} {split}\n".encode())
-    return digest.hexdigest()

@@ -18,7 +18,7 @@ from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
 from mmkeras.reports.wording import joined
 from mmkeras.studies.generation.drawing import plot_coherence, plot_grid
-from mmkeras.studies.generation.generation_config import CompareConfig, generation_preset
+from mmkeras.studies.generation.generation_config import CompareConfig
 from mmkeras.studies.generation.judges import train_judges
 from mmkeras.studies.generation.measures import PRIOR
 from mmkeras.studies.generation.report import as_row
@@ -73,31 +73,15 @@ def _run(config: CompareConfig, model: str, seed: int, out: Path) -> None:
     """One job: in a process of its own it opens the rows, and the judges, itself."""
     rows = generation_rows(config)
     judges = train_judges(rows, config.settings, config.judging_settings, out / "judges")
-    settings, generation = settings_of(config, model)
     train_and_measure(
         rows,
         judges,
-        dataclasses.replace(settings, seed=seed),
-        generation,
+        dataclasses.replace(config.settings, seed=seed),
+        config.generation.select(model),
         config.measures,
         out / f"seed{seed}-{model}",
         details={"experiment": to_json(dataclasses.replace(config, workers=1))},
     )
-
-
-def settings_of(config: CompareConfig, model: str):
-    """The settings of one of the compared models.
-
-    What the preset says of this model in particular counts where the configuration's own settings
-    are those of the preset.
-    """
-    name = None if config.data.data else config.data.dataset
-    default_settings, default = generation_preset(name)
-    own_settings, own = generation_preset(name, model)
-    settings = own_settings if config.settings == default_settings else config.settings
-    if config.generation == default:
-        return settings, own
-    return settings, config.generation.select(model)
 
 
 def _write_tables(config: CompareConfig, out: Path) -> pd.DataFrame:
