@@ -115,12 +115,14 @@ def test_without_scikit_image_the_error_says_what_to_install(monkeypatch):
 
 
 def test_photographs_need_no_downloads(monkeypatch):
+    pytest.importorskip("skimage")
     monkeypatch.setitem(sys.modules, "pooch", None)
     assert [picture.ndim for picture in poly_mnist_small.photographs()] == [3] * 5
 
 
 @real
 def test_the_real_pictures_are_the_pinned_ones():
+    pytest.importorskip("skimage")
     table, _ = load_dataset("poly_mnist_small")
     assert table["split"].value_counts().to_dict() == {
         "train": 7000,
