@@ -27,7 +27,7 @@ from mmkeras.studies.comparison import ComparisonConfig, compare
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the comparison; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return compare(parse(ComparisonConfig, arguments, __doc__, fusion="concat"))
+    return compare(parse(ComparisonConfig, arguments, __doc__, fusion="concat", by_rows=True))
 
 
 if __name__ == "__main__":

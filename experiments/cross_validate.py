@@ -20,7 +20,7 @@ from mmkeras.studies.cross_validate import CrossValidationConfig, cross_validate
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns one row per model, fold and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return cross_validate(parse(CrossValidationConfig, arguments, __doc__))
+    return cross_validate(parse(CrossValidationConfig, arguments, __doc__, by_rows=True))
 
 
 if __name__ == "__main__":

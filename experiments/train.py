@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     arguments = sys.argv[1:] if arguments is None else arguments
     resumed = option(arguments, "--resume")
     if resumed is None:
-        config, stamp = parse(TrainConfig, arguments, __doc__), None
+        config, stamp = parse(TrainConfig, arguments, __doc__, by_rows=True), None
     else:
         config, stamp = read_config(Path(resumed), arguments)
     rows = experiment_rows(config)

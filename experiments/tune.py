@@ -39,7 +39,7 @@ from mmkeras.studies.tuning.tuning_config import TuneConfig
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the search; returns one row per trial."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    config = parse(TuneConfig, arguments, __doc__)
+    config = parse(TuneConfig, arguments, __doc__, by_rows=True)
     study, figure = search(config)
     report = search_report(study, figure, config.data.name)
     print("\n" + write_markdown(report, config.folder / "summary.md"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import docstring_parser
+import pandas as pd
 import tyro
 
 from mmkeras.data.datasets import DATASETS
@@ -20,9 +21,12 @@ from mmkeras.encoders import ENCODERS
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json
+from mmkeras.experiment.defaults import default_settings
 from mmkeras.experiment.presets import preset
+from mmkeras.experiment.rows import experiment_rows, open_fold
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
+from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing
 
 Config = TypeVar("Config")
@@ -35,9 +39,13 @@ def parse(
     dataset: str = DataConfig.dataset,
     fusion: str | None = None,
     settings: Settings | None = None,
+    by_rows: bool = False,
     **defaults: Any,
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
+
+    For a table of one's own, defaults are chosen by its training rows
+    (`mmkeras.experiment.defaults`), where the script asks for that, and said.
 
     Besides the fields of the class, all scripts take `--config FILE` (the `config.json` of a run,
     which is then started again with what the command line changes, or settings of one's own in the
@@ -52,6 +60,7 @@ def parse(
         fusion: The fusion that settings are for, if the command line names none; by default the
             preset's.
         settings: Instead of the data set's preset.
+        by_rows: Whether defaults for a table of one's own are chosen by its training rows.
         **defaults: Of other fields of the configuration.
     """
     rest, words = _taken(arguments, "--set", several=True)
@@ -60,6 +69,7 @@ def parse(
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
     own = option(rest, "--data") is not None
+    by_rows &= own and not files and settings is None and not {"-h", "--help"} & set(rest)
     data = DataConfig(dataset=dataset)
     settings = settings or preset(None if own else dataset)
     if files:
@@ -69,19 +79,38 @@ def parse(
         known = {field.name for field in dataclasses.fields(config_class)}
         defaults |= {name: experiment[name] for name in _SHARED if name in known & set(experiment)}
     fusion = option(rest, "--fusion") or fusion
-    if fusion in FUSIONS:
-        settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
-    settings = assign(settings, words)
-    if "--help-all" in rest:
-        print(all_settings(settings))
-        raise SystemExit(0)
-    default = config_class(data=data, settings=settings, **defaults)
-    return tyro.cli(
-        config_class,
-        args=rest,
-        default=default,
-        description=f"{description}\n\n{MORE_OPTIONS}",
-    )
+
+    def parsed(settings: Settings) -> Config:
+        if fusion in FUSIONS:
+            settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
+        settings = assign(settings, words)
+        if "--help-all" in rest:
+            print(all_settings(settings))
+            raise SystemExit(0)
+        return tyro.cli(
+            config_class,
+            args=rest,
+            default=config_class(data=data, settings=settings, **defaults),
+            description=f"{description}\n\n{MORE_OPTIONS}",
+        )
+
+    config = parsed(settings)
+    if by_rows:
+        # What the command line says of settings takes the place of what the rows suggest.
+        chosen = default_settings(*_training_rows(config), words)
+        print("\n".join(chosen.reasons))
+        config = parsed(chosen)
+    return config
+
+
+def _training_rows(config: Any) -> tuple[pd.DataFrame, Schema]:
+    """The rows that an experiment trains on, of a cross-validation its first fold's."""
+    if hasattr(config, "fold_seed"):
+        cut = {"folds": config.folds, "validation": config.validation, "seed": config.fold_seed}
+        rows = open_fold(config.data, config.settings, fold=0, **cut)
+    else:
+        rows = experiment_rows(config)
+    return rows.splits.train, rows.schema
 
 
 MORE_OPTIONS = """Every script also takes

@@ -16,8 +16,11 @@ from mmkeras.encoders.audio import SpectrogramEncoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.encoders.conv3d import Conv3DEncoder
 from mmkeras.encoders.each_image import EachImage
+from mmkeras.encoders.gradients import OrientedGradientsEncoder
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
 from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
+from mmkeras.encoders.piecewise import PiecewiseLinearEncoder
+from mmkeras.encoders.random_conv import RandomConvolutionEncoder
 from mmkeras.encoders.recurrent import RecurrentEncoder
 from mmkeras.encoders.sequence import FrameMLPEncoder, SequenceAttentionEncoder
 from mmkeras.encoders.tabular import FTTransformerEncoder, MLPEncoder
@@ -28,7 +31,12 @@ from mmkeras.encoders.video import FrameEncoder
 from mmkeras.schema import InputSpec, Modality
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
-    "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder, "patches": PatchEncoder},
+    "image": {
+        "cnn": ConvEncoder,
+        "backbone": BackboneEncoder,
+        "patches": PatchEncoder,
+        "gradients": OrientedGradientsEncoder,
+    },
     "text": {
         "bag_of_words": BagOfWordsEncoder,
         "lstm": LSTMEncoder,
@@ -47,8 +55,13 @@ ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
         "tcn": TemporalConvEncoder,
         "self_attention": SequenceAttentionEncoder,
         "mlp": FrameMLPEncoder,
+        "random_convolutions": RandomConvolutionEncoder,
     },
-    "tabular": {"mlp": MLPEncoder, "ft_transformer": FTTransformerEncoder},
+    "tabular": {
+        "mlp": MLPEncoder,
+        "ft_transformer": FTTransformerEncoder,
+        "piecewise": PiecewiseLinearEncoder,
+    },
 }
 
 # The encoder of each kind where none is given: a name, or what chooses one by the inputs' form.
@@ -124,6 +137,8 @@ def get_encoder(
                 f"The encoder {name_or_layer!r} makes a token of each column and needs their "
                 f"widths. Received: {spec}. Give `groups`, or use 'mlp'."
             )
+    if "numbers" in known:
+        options = {"numbers": spec.numbers, **options}
     if "max_length" in known and spec.max_length is not None:
         options = {"max_length": spec.max_length, **options}
     if spec.is_waveform:
@@ -169,7 +184,10 @@ __all__ = [
     "FrameMLPEncoder",
     "LSTMEncoder",
     "MLPEncoder",
+    "OrientedGradientsEncoder",
     "PatchEncoder",
+    "PiecewiseLinearEncoder",
+    "RandomConvolutionEncoder",
     "RecurrentEncoder",
     "SelfAttentionEncoder",
     "SequenceAttentionEncoder",

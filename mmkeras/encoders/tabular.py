@@ -13,7 +13,7 @@ from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.transformer import TransformerLayers, check_heads
 
 
-def _check_vectors(class_name: str, shape: Sequence[int | None]) -> None:
+def check_vectors(class_name: str, shape: Sequence[int | None]) -> None:
     if len(shape) != 2 or shape[-1] is None:
         raise ValueError(
             f"{class_name} reads vectors of shape (batch, features), features known. "
@@ -21,7 +21,7 @@ def _check_vectors(class_name: str, shape: Sequence[int | None]) -> None:
         )
 
 
-def _check_floats(class_name: str, inputs: Any) -> None:
+def check_floats(class_name: str, inputs: Any) -> None:
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     if "float" not in dtype:
         raise ValueError(
@@ -61,7 +61,7 @@ class MLPEncoder(ConfiguredLayer):
         self.dropout = dropout
 
     def build(self, input_shape):
-        _check_vectors(type(self).__name__, input_shape)
+        check_vectors(type(self).__name__, input_shape)
         self.steps = []
         for units in self.units:
             self.steps.append(layers.Dense(units, activation="relu", dtype=self.dtype_policy))
@@ -73,7 +73,7 @@ class MLPEncoder(ConfiguredLayer):
             shape = step.compute_output_shape(shape)
 
     def call(self, inputs, training=None):
-        _check_floats(type(self).__name__, inputs)
+        check_floats(type(self).__name__, inputs)
         x = inputs
         for step in self.steps:
             x = step(x)
@@ -148,7 +148,7 @@ class FTTransformerEncoder(ConfiguredLayer):
         self.dropout = dropout
 
     def build(self, input_shape):
-        _check_vectors("FTTransformerEncoder", input_shape)
+        check_vectors("FTTransformerEncoder", input_shape)
         width, columns = sum(self.groups), len(self.groups)
         if input_shape[-1] != width:
             raise ValueError(
@@ -187,7 +187,7 @@ class FTTransformerEncoder(ConfiguredLayer):
         return ops.reshape(tokens, (-1, columns, self.dim)) + self.bias
 
     def call(self, inputs, training=None):
-        _check_floats("FTTransformerEncoder", inputs)
+        check_floats("FTTransformerEncoder", inputs)
         tokens = self.tokenize(inputs)
         cls = ops.tile(ops.expand_dims(self.cls, axis=0), (ops.shape(inputs)[0], 1, 1))
         return self.transformer(ops.concatenate([cls, tokens], axis=1))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -125,7 +126,8 @@ def open_table(
 
     `need_target` is that of `DataConfig.load`.
     """
-    table, schema, messages = data.load(settings.on_error, need_target)
+    table, schema, messages = _loaded(data, settings.on_error, need_target, _stamp(data))
+    table, messages = table.copy(deep=False), list(messages)
     settings.preprocessing(schema)  # settings without effect are refused before any work
     if settings.on_error == "skip":
         # Before splitting, so that models of other modalities are compared on the same rows.
@@ -133,6 +135,20 @@ def open_table(
         messages += [f"skipped: {message}" for message in unreadable]
         messages.append(f"{len(unreadable):,} rows with unreadable files were skipped")
     return table, schema, messages
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(
+    data: DataConfig, on_error: str, need_target: bool, stamp: tuple[Any, ...]
+) -> tuple[pd.DataFrame, Schema, list[str]]:
+    """`data.load`; the last table is kept, since settings are chosen by rows that are used next."""
+    return data.load(on_error, need_target)
+
+
+def _stamp(data: DataConfig) -> tuple[Any, ...]:
+    """Changes with the files that a table is read from."""
+    files = [path for path in (data.data, data.schema) if path is not None and path.exists()]
+    return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
 
 def drop_unreadable(

@@ -242,6 +242,8 @@ class Settings(_OfKinds):
         modalities: By modality name, what differs from its kind: settings of the kind, `encoder`
             and `encoder_options`.
         given: Kinds that must be in the schema, since settings were given for them.
+        reasons: Why, a line each, where settings were chosen by the training rows
+            (`mmkeras.experiment.defaults`).
         seed: Decides weights, dropout, order and augmentation.
         on_error: What to do with rows that have an unreadable file.
         cache: Where decoded media stay; auto takes memory up to 2 GiB, then files.
@@ -270,6 +272,7 @@ class Settings(_OfKinds):
         default_factory=dict
     )
     given: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    reasons: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
     seed: int = 0
     on_error: Literal["raise", "skip"] = "raise"
     cache: Literal["auto", "memory", "file", "none"] = "auto"
@@ -372,6 +375,7 @@ class Settings(_OfKinds):
         # Not said unless they are set.
         for part, name in (
             (values, "target"),
+            (values, "reasons"),
             (values["model"], "decoder"),
             (values["model"], "decoder_options"),
         ):

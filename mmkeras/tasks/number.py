@@ -8,11 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.data.scaling import mean_and_deviation
+from mmkeras.data.kinds.base import check_choice
+from mmkeras.data.scaling import mean_and_deviation, transformed, untransformed
 from mmkeras.data.tables.cells import read_numbers, row_name, to_numbers
 from mmkeras.schema import Number
 from mmkeras.tasks.figures import FIGURES
 from mmkeras.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class NumberSettings:
+    """How numbers are answers.
+
+    Args:
+        scaling: `"standard"` (z-scores), or `"log"`: z-scores of sign(x) log(1 + |x|), so that
+            errors count by their ratio. It suits prices and counts over several orders of
+            magnitude, of which a few would decide the squared error.
+    """
+
+    scaling: str = "standard"
+
+    def __post_init__(self):
+        check_choice("NumberSettings", "scaling", self.scaling, ("standard", "log"))
 
 
 @dataclass(frozen=True)
@@ -21,8 +38,11 @@ class NumberTask(Task):
 
     Args:
         target: The schema's target.
-        mean: The training rows' mean, of each column.
+        mean: The training rows' mean, of each column; with the scaling `"log"`, of logarithms.
         deviation: Their standard deviation (1 where all are equal).
+        scaling: See `NumberSettings`.
+        limits: With the scaling `"log"`, of each column the least and the largest number that is
+            answered: a tenth of the training rows' range of logarithms beyond these.
     """
 
     kind = "number"
@@ -35,10 +55,13 @@ class NumberTask(Task):
     best_constant = "always giving the mean"
     main = FIGURES["r2"]
     headline = ("r2", "rmse")
+    settings = NumberSettings
 
     target: Number
     mean: tuple[float, ...] = (0.0,)
     deviation: tuple[float, ...] = (1.0,)
+    scaling: str = "standard"
+    limits: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def cell_values(cls, frame, target):
@@ -46,17 +69,30 @@ class NumberTask(Task):
 
     @classmethod
     def fit(cls, frame, target, settings=None):
-        values = [to_numbers(frame[column]) for column in target.columns]
-        mean, deviation = mean_and_deviation(np.stack(values, axis=1))
-        return cls(target, tuple(mean.tolist()), tuple(deviation.tolist()))
+        scaling = (settings or NumberSettings()).scaling
+        values = np.stack([to_numbers(frame[column]) for column in target.columns], axis=1)
+        values = transformed(values, scaling)
+        mean, deviation = mean_and_deviation(values)
+        limits: tuple[tuple[float, float], ...] = ()
+        if scaling == "log":
+            low, high = values.min(axis=0), values.max(axis=0)
+            beyond = (high - low) / 10
+            ends = untransformed(np.stack([low - beyond, high + beyond], axis=1), scaling)
+            limits = tuple((float(least), float(most)) for least, most in ends)
+        return cls(target, tuple(mean.tolist()), tuple(deviation.tolist()), scaling, limits)
 
     @classmethod
     def from_dict(cls, target, state: Mapping[str, Any]):
         mean, deviation = (np.atleast_1d(state[key]).tolist() for key in ("mean", "deviation"))
-        return cls(target, tuple(mean), tuple(deviation))
+        limits = tuple((low, high) for low, high in state.get("limits", ()))
+        scaling = state.get("scaling", "standard")
+        return cls(target, tuple(mean), tuple(deviation), scaling, limits)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"mean": list(self.mean), "deviation": list(self.deviation)}
+        own = {"mean": list(self.mean), "deviation": list(self.deviation)}
+        if self.scaling == "standard":
+            return own
+        return {**own, "scaling": self.scaling, "limits": [list(each) for each in self.limits]}
 
     @classmethod
     def loss(cls, label_smoothing=0.0):
@@ -81,7 +117,8 @@ class NumberTask(Task):
     def encode(self, frame, id=None):
         values = self._numbers(frame)
         with np.errstate(over="ignore"):
-            encoded = ((values - self.mean) / np.array(self.deviation)).astype(np.float32)
+            scaled = transformed(values, self.scaling)
+            encoded = ((scaled - self.mean) / np.array(self.deviation)).astype(np.float32)
         beyond = np.argwhere(np.isinf(encoded))
         if len(beyond):
             row, place = beyond[0]
@@ -114,10 +151,18 @@ class NumberTask(Task):
 
     @property
     def units(self):
-        return np.array(self.deviation)
+        deviation = np.array(self.deviation)
+        if self.scaling == "standard":
+            return deviation
+        # To first order, at the mean of the logarithms.
+        return deviation * np.exp(np.abs(self.mean))
 
     def own_unit(self, arrays):
-        return arrays.astype(np.float64) * np.array(self.deviation) + np.array(self.mean)
+        values = arrays.astype(np.float64) * np.array(self.deviation) + np.array(self.mean)
+        if self.scaling == "standard":
+            return values
+        # Of numbers that are no logarithms of finite ones, the limits are the nearest.
+        return np.clip(untransformed(values, self.scaling), *np.array(self.limits).T)
 
     def decode(self, outputs):
         """`(examples,)`; of several numbers `(examples, numbers)`."""
@@ -196,13 +241,17 @@ class NumberTask(Task):
         return 0.0
 
     def right_and_wrong(self, targets, outputs):
-        errors = np.abs(targets - outputs) / np.array(self.deviation)
+        errors = self._deviations_apart(targets, outputs)
         order = np.argsort(errors.mean(axis=1), kind="stable")
         return order, order[::-1]
 
     def is_right(self, targets, outputs):
         """Within half a standard deviation of the training rows, every number."""
-        return (np.abs(targets - outputs) <= np.array(self.deviation) / 2).all(axis=1)
+        return (self._deviations_apart(targets, outputs) <= 0.5).all(axis=1)
+
+    def _deviations_apart(self, targets, outputs):
+        apart = transformed(targets, self.scaling) - transformed(outputs, self.scaling)
+        return np.abs(apart) / np.array(self.deviation)
 
     def answer_in_words(self, target, output):
         said, true = (", ".join(f"{value:.3g}" for value in row) for row in (output, target))

@@ -1,0 +1,243 @@
+"""Default settings against the classical floor, on real sets that they were not made for.
+
+    python experiments/benchmarks/defaults.py                              # all sets, one seed
+    python experiments/benchmarks/defaults.py --sets wine emoji --seeds 0 1 2
+
+Each set comes as a stranger's table would: the columns, no preset. Ours is what
+`experiments/train.py --data my.csv` trains, all modalities fused. The floor is what
+`experiments/classical.py` chooses inside the same training rows. Sets with test rows of their own
+keep them; of the others 15 % of rows are for testing, 15 % choose the epoch. Leaves `floors.csv`
+and `ours.csv`, one row per set (and seed), and `defaults.md`; what they have is not trained again.
+
+Sets: scikit-learn's wine, breast_cancer, diabetes and digits (as pictures); aeon's JapaneseVowels,
+BasicMotions and three of one channel (`pip install aeon`, or --aeon FOLDER with its data files);
+glyphs; and with MMKERAS_DATA the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tyro
+from sklearn import datasets as sklearn_sets
+
+from mmkeras.classical.features import ModalityFeatures
+from mmkeras.classical.floor.compete import best, compete
+from mmkeras.classical.floor.floor import features_of, inner_folds
+from mmkeras.data.tables.splits import Splits, split_officially, split_table
+from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.defaults import default_settings
+from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.train import train_run
+from mmkeras.files import write_text
+from mmkeras.reports.markdown import format_table
+from mmkeras.schema import Image, Label, Number, Schema, Sequence, Tabular
+from mmkeras.tasks import task_class
+
+Rows = tuple[Splits, Schema]
+
+
+@dataclass(frozen=True)
+class DefaultsConfig:
+    """The benchmark.
+
+    Args:
+        sets: Which; by default all that can be had here.
+        seeds: Of ours.
+        floor: Whether the floor is trained, too.
+        aeon: The folder of aeon's data files; by default the installed package's.
+        out: Where the tables go.
+    """
+
+    sets: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    floor: bool = True
+    aeon: Path | None = None
+    out: Path = Path("runs/defaults")
+
+
+def of_sklearn(name: str) -> Rows:
+    bunch = getattr(sklearn_sets, f"load_{name}")(as_frame=True)
+    columns = tuple(bunch.data.columns)
+    table = bunch.data.copy()
+    numbers = name == "diabetes"
+    table["answer"] = bunch.target if numbers else bunch.target.map(str)
+    schema = Schema((Tabular("table", columns),), Number("answer") if numbers else Label("answer"))
+    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+
+
+def digits() -> Rows:
+    bunch = sklearn_sets.load_digits()
+    pictures = (bunch.images * 255 / 16).astype(np.uint8)
+    table = pd.DataFrame({"picture": list(pictures), "digit": bunch.target.astype(str)})
+    schema = Schema((Image("picture"),), Label("digit"))
+    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+
+
+def of_aeon(name: str, folder: Path) -> Rows:
+    """A set with its own test rows, channels as features."""
+    parts = []
+    for part in ("TRAIN", "TEST"):
+        rows = []
+        lines = (folder / name / f"{name}_{part}.ts").read_text().splitlines()
+        started = False
+        for line in filter(None, map(str.strip, lines)):
+            if started:
+                *channels, label = line.split(":")
+                values = [[float(v) for v in channel.split(",")] for channel in channels]
+                rows.append({"signal": np.array(values, np.float32).T, "class": label,
+                             "split": part.lower()})  # fmt: skip
+            started = started or line.lower() == "@data"
+        parts.append(pd.DataFrame(rows))
+    table = pd.concat(parts, ignore_index=True)
+    schema = Schema((Sequence("signal"),), Label("class"))
+    return split_officially(table, schema, validation=0.15, seed=0), schema
+
+
+def of_project(name: str) -> Rows:
+    table, schema, _ = DataConfig(dataset=name).load()
+    official = "split" in table
+    if official:
+        return split_officially(table, schema, validation=0.15, seed=0), schema
+    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+
+
+def of_file(name: str, target: str, ignore: tuple[str, ...]) -> Rows:
+    path = Path(os.environ["MMKERAS_DATA"]) / "multabench" / f"{name}.csv"
+    data = DataConfig(data=path, target=target, ignore=ignore, drop_unlabelled=True)
+    table, schema, _ = data.load()
+    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+
+
+def sets_of(config: DefaultsConfig) -> dict[str, Callable[[], Rows]]:
+    """All sets that can be had here."""
+    found: dict[str, Callable[[], Rows]] = {
+        name: lambda name=name: of_sklearn(name) for name in ("wine", "breast_cancer", "diabetes")
+    }
+    found["digits"] = digits
+    folder = config.aeon
+    if folder is None and (package := importlib.util.find_spec("aeon")) and package.origin:
+        folder = Path(package.origin).parent / "datasets" / "data"
+    if folder is not None:
+        for name in ("JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "GunPoint", "ArrowHead"):
+            found[name] = lambda name=name, folder=folder: of_aeon(name, folder)
+    found["glyphs"] = lambda: of_project("glyphs")
+    if "MMKERAS_DATA" in os.environ:
+        for name in (
+            "emoji",
+            "fsdd",
+            "mosi-utterance",
+            "wikipedia",
+            "mfeat",
+            "avmnist",
+            "easy_vqa",
+        ):
+            found[name] = lambda name=name: of_project(name)
+        found["bikewale"] = lambda: of_file("bikewale", "price", ("id", "url"))
+        ignored = ("int_id", "ext_id", "SKU", "brand")
+        found["babies_r_us"] = lambda: of_file("babies_r_us", "price", ignored)
+    return found
+
+
+def floor_of(splits: Splits, schema: Schema) -> dict[str, object]:
+    """What `experiments/classical.py` chooses in the training rows, and its figures."""
+    began = time.perf_counter()
+    task = task_class(schema.target).fit(splits.train, schema.target)
+    features = ModalityFeatures(schema, Settings().preprocessing(schema))
+    train, validation, test = features_of(features, *splits)
+    targets = task.encode(splits.train, schema.id)
+    folds = inner_folds(splits.train, schema, 3, 0)
+    judged = {"validation": validation, "test": test}
+    chosen = best(compete(train, judged, targets, task, folds), targets, task)
+    row: dict[str, object] = {"floor method": f"{chosen.method} of {', '.join(chosen.views)}"}
+    for part, frame in (("validation", splits.validation), ("test", splits.test)):
+        truth = task.own_unit(task.encode(frame, schema.id))
+        figures = task.figures(truth, task.own_unit(chosen.outputs[part]))
+        row[f"floor {part}"] = figures[task.main.key]
+    return {**row, "floor seconds": time.perf_counter() - began}
+
+
+def ours(splits: Splits, schema: Schema, seed: int, folder: Path) -> dict[str, object]:
+    began = time.perf_counter()
+    cpu = time.process_time()
+    chosen = default_settings(splits.train, schema)
+    for line in chosen.reasons:
+        print(f"  {line}")
+    run = train_run(splits, schema, folder, dataclasses.replace(chosen, seed=seed), label="ours")
+    main = task_class(schema.target).main.key
+    return {
+        "ours validation": run.metrics["validation"][main],
+        "ours test": run.metrics["test"][main],
+        "best epoch": run.metrics["best_epoch"],
+        "epochs": len(run.history),
+        "seconds": time.perf_counter() - began,
+        "CPU seconds": time.process_time() - cpu,
+    }
+
+
+def stored(path: Path) -> list[dict[str, object]]:
+    return pd.read_csv(path).to_dict("records") if path.exists() else []
+
+
+def train_missing(config: DefaultsConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trains what the output folder lacks; returns all floors and all runs of ours."""
+    available = sets_of(config)
+    if unknown := sorted(set(config.sets) - set(available)):
+        raise SystemExit(f"Not to be had here: {unknown}. There are: {list(available)}.")
+    config.out.mkdir(parents=True, exist_ok=True)
+    floors, runs = stored(config.out / "floors.csv"), stored(config.out / "ours.csv")
+    for name in config.sets or available:
+        lacks_floor = config.floor and name not in [row["set"] for row in floors]
+        done = [row["seed"] for row in runs if row["set"] == name]
+        missing = [seed for seed in config.seeds if seed not in done]
+        if not missing and not lacks_floor:
+            continue
+        splits, schema = available[name]()
+        rows = {f"{part} rows": len(frame) for part, frame in splits.items()}
+        print(f"{name}: {rows}", flush=True)
+        if lacks_floor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                floors.append({"set": name, **rows, **floor_of(splits, schema)})
+            print(f"  {floors[-1]}", flush=True)
+            write_text(config.out / "floors.csv", pd.DataFrame(floors).to_csv(index=False))
+        for seed in missing:
+            folder = Path(tempfile.mkdtemp())
+            runs.append({"set": name, "seed": seed, **ours(splits, schema, seed, folder)})
+            print(f"  {runs[-1]}", flush=True)
+            shutil.rmtree(folder)
+            write_text(config.out / "ours.csv", pd.DataFrame(runs).to_csv(index=False))
+    return pd.DataFrame(floors), pd.DataFrame(runs)
+
+
+def main(arguments: list[str] | None = None) -> pd.DataFrame:
+    """Runs the benchmark; returns one row per set: floor, ours, and seconds."""
+    config = tyro.cli(DefaultsConfig, args=arguments, description=__doc__)
+    floors, runs = train_missing(config)
+    if runs.empty:
+        return floors
+    means = runs.groupby("set", sort=False).agg(
+        {"ours validation": "mean", "ours test": ["mean", "std"], "seconds": "mean", "seed": "size"}
+    )
+    means.columns = ["validation", "test", "spread", "seconds", "seeds"]
+    table = means if floors.empty else floors.set_index("set").join(means)
+    text = format_table(table.reset_index().round(4))
+    print(text)
+    write_text(config.out / "defaults.md", text + "\n")
+    return table
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,100 @@
+"""All choices for a table, put together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import pandas as pd
+
+from mmkeras.data.kinds import KINDS
+from mmkeras.experiment.assignments import assign
+from mmkeras.experiment.defaults.choice import Choice
+from mmkeras.experiment.defaults.images import choose_image
+from mmkeras.experiment.defaults.sequences import choose_sequence
+from mmkeras.experiment.defaults.sounds import choose_audio
+from mmkeras.experiment.defaults.tables import choose_tabular
+from mmkeras.experiment.defaults.texts import choose_text
+from mmkeras.experiment.defaults.training import choose_target, choose_training
+from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.schema import Schema
+from mmkeras.tasks import task_class
+
+# By kind; kinds without a line keep their own defaults.
+CHOOSERS: dict[str, Callable[..., Choice]] = {
+    "text": choose_text,
+    "image": choose_image,
+    "audio": choose_audio,
+    "sequence": choose_sequence,
+    "tabular": choose_tabular,
+}
+
+
+def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] = ()) -> Settings:
+    """Settings that suit a table, by what its training rows look like.
+
+    Args:
+        train: The training rows, as `read_table` returns them.
+        schema: Which column is what, with a target.
+        words: What differs from the choices (`mmkeras.experiment.assignments`). Settings of a kind
+            take the place of what was chosen for any of its modalities.
+
+    Returns:
+        The settings, with a reason for each choice. Answers that are more than classes, labels or
+        numbers keep the plain defaults.
+
+    Example:
+
+    >>> from mmkeras.schema import Label, Tabular
+    >>> rows = pd.DataFrame({"size": range(40), "kind": ["a", "b"] * 20})
+    >>> chosen = default_settings(rows, Schema((Tabular("table", ("size",)),), Label("kind")))
+    >>> print(chosen.reasons[0])
+    tabular 'table': 1 columns, 40 rows -> scaled numbers, dense layers
+    >>> chosen.training.batch_size
+    16
+    """
+    words = tuple(words)
+    task = task_class(schema.target)
+    if task.decoders:
+        return assign(Settings(), words)
+    chosen = {
+        modality.name: CHOOSERS[modality.kind](train, modality, task.per_step)
+        for modality in schema.modalities
+        if modality.kind in CHOOSERS and train[list(modality.columns)].notna().any(axis=None)
+    }
+    training, reason = choose_training(len(train), schema)
+    target = choose_target(train, schema)
+    flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)
+    model = ModelSettings(fusion="concat", pooling="flatten" if flat else "mean_max")
+    reasons = [choice.reason for choice in chosen.values()]
+    reasons += [] if target is None else [target[1]]
+    settings = Settings(
+        model=model,
+        training=training,
+        target={} if target is None else target[0],
+        modalities={name: choice.as_own() for name, choice in chosen.items()},
+        reasons=(*reasons, reason),
+    )
+    return assign(_without(settings, schema, words), words)
+
+
+def _without(settings: Settings, schema: Schema, words: tuple[str, ...]) -> Settings:
+    """The same without choices for modalities where a word sets them for the whole kind."""
+    own = {name: dict(values) for name, values in settings.modalities.items()}
+    for word in words:
+        where, _, rest = word.partition("=")[0].partition(".")
+        if where not in KINDS:
+            continue
+        name, _, option = rest.partition(".")
+        for modality in schema.modalities:
+            values = own.get(modality.name, {})
+            if modality.kind != where or not values:
+                continue
+            if name == "encoder" and option:
+                options = values.get("encoder_options", {})
+                values["encoder_options"] = {k: v for k, v in options.items() if k != option}
+            else:
+                values.pop(name, None)
+                if name == "encoder":
+                    values.pop("encoder_options", None)
+    return dataclasses.replace(settings, modalities=own)

@@ -1,0 +1,55 @@
+"""Training: batches, epochs and learning rate by the number of rows; the scale of the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.data.tables.cells import to_numbers
+from mmkeras.schema import Schema
+from mmkeras.training.settings import TrainingSettings
+
+_STEPS = 1500
+_FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
+_ORDERS = 20.0  # the largest over the median: numbers of several orders of magnitude
+
+
+def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:
+    """Small tables get small batches and many epochs, large ones large batches and few."""
+    batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
+                 128)  # fmt: skip
+    steps = -(-rows // batch)
+    epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_STEPS / steps)))
+    several = len(schema.modalities) > 1
+    settings = TrainingSettings(
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=3e-3,
+        schedule="cosine",
+        weight_decay=0.05,
+        clip_norm=1.0,
+        auxiliary=1.0 if several else 0.0,
+        patience=0,
+        monitor="main",
+    )
+    reason = (
+        f"training: {rows:,} rows -> batches of {batch}, {epochs} epochs "
+        f"({epochs * steps:,} steps), a rate of {settings.learning_rate:g} that rises and falls"
+    )
+    return settings, reason
+
+
+def choose_target(train: pd.DataFrame, schema: Schema) -> tuple[dict[str, Any], str] | None:
+    """A logarithm of numbers above 0 of several orders of magnitude."""
+    target = schema.target
+    if target is None or target.kind != "number":
+        return None
+    for column in target.columns:
+        values = to_numbers(train[column])
+        if not (values > 0).all() or values.max() < _ORDERS * np.median(values):
+            return None
+    return {
+        "scaling": "log"
+    }, f"target {target.name!r}: from {values.min():g} to {values.max():g} -> logarithms"
