@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 import warnings
@@ -46,6 +47,7 @@ from mmkeras.schema import Schema
 from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.tensorboard import TensorBoardScalars
 
 if TYPE_CHECKING:
@@ -176,7 +178,7 @@ def is_finished(
     if not (folder / CONFIG).exists():
         return False
     own = {**_identity(splits, schema, settings), **(more or {})}
-    _check_same_run(read_json(folder / CONFIG), own, environment(), folder)
+    _check_same_run(_with_later_settings(read_json(folder / CONFIG)), own, environment(), folder)
     return (folder / METRICS).exists()
 
 
@@ -424,6 +426,14 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
+
+
+def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A `config.json`, with the training's settings that its version did not have yet."""
+    if "settings" in config:
+        defaults = _jsonable(dataclasses.asdict(TrainingSettings()))
+        config["settings"]["training"] = {**defaults, **config["settings"]["training"]}
+    return config
 
 
 def _jsonable(value: Any) -> Any:

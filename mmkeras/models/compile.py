@@ -50,16 +50,14 @@ def compile_model(
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101) (AdamW)
     """
     task: Any = target if isinstance(target, Task) else task_class(target)
-    decoder = decoder_layer(model)
-    loss_of = (decoder or task).loss
-    metrics_of = task.metrics if decoder is None else decoder.training_metrics
+    loss_of = (decoder_layer(model) or task).loss
     optimizer = adam(learning_rate, weight_decay, global_clipnorm)
     weights = None
     loss: Any = loss_of(label_smoothing)
-    metrics: Any = metrics_of()
+    metrics: Any = metrics_of(model, task)
     if isinstance(model.output, Mapping):
         loss = {name: loss_of(label_smoothing) for name in model.output}
-        metrics = {name: metrics_of() for name in model.output}
+        metrics = {name: metrics_of(model, task) for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
     if jit_compile is None:
         jit_compile = default_jit()
@@ -72,6 +70,12 @@ def compile_model(
         jit_compile=jit_compile,
     )
     return model
+
+
+def metrics_of(model: keras.Model, task: Task | type[Task]) -> list[keras.metrics.Metric]:
+    """What Keras computes of a model's answers in training, besides the loss."""
+    decoder = decoder_layer(model)
+    return task.metrics() if decoder is None else decoder.training_metrics()  # type: ignore[call-arg]
 
 
 def adam(

@@ -139,6 +139,10 @@ class ClassTask(Task):
     def main_score(self, targets, outputs):
         return float(self.row_scores(targets, outputs).mean())
 
+    @property
+    def figure_names(self):
+        return ("brier", "roc_auc", "average_precision")
+
     def all_figures(self, targets, outputs):
         from mmkeras.tasks.class_figures import brier_score, class_curves
 

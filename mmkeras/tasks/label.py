@@ -63,6 +63,11 @@ class LabelTask(ClassTask):
             "log_loss": float(metrics.log_loss(true, shares, labels=labels)),
         }
 
+    @property
+    def figure_names(self):
+        own = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+        return (*own, *super().figure_names)
+
     def row_scores(self, targets, outputs):
         """1.0 where the answer is right, otherwise 0.0."""
         return (targets.argmax(axis=1) == outputs.argmax(axis=1)).astype(np.float64)

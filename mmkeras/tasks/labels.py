@@ -104,6 +104,11 @@ class LabelsTask(ClassTask):
             "log_loss": float(loss),
         }
 
+    @property
+    def figure_names(self):
+        own = ("samples_f1", "micro_f1", "macro_f1", "subset_accuracy", "log_loss")
+        return (*own, *super().figure_names)
+
     def row_scores(self, targets, outputs):
         """Each row's F1."""
         true, guess = targets >= 0.5, outputs >= 0.5

@@ -166,6 +166,12 @@ class NumberTask(Task):
                 figures[f"mae({column})"] = float(metrics.mean_absolute_error(*own))
         return figures
 
+    @property
+    def figure_names(self):
+        own, columns = ("r2", "rmse", "mae"), self.target.columns
+        each = [f"{key}({column})" for column in columns for key in own]
+        return (*own, *(each if self.num_outputs > 1 else ()), "pearson")
+
     def all_figures(self, targets, outputs):
         """Those, and Pearson's correlation (its mean over the numbers)."""
         pairs = zip(targets.T.astype(np.float64), outputs.T.astype(np.float64), strict=True)

@@ -156,6 +156,10 @@ class SeveralTask(Task):
     def all_figures(self, targets, outputs):
         return self._each(targets, outputs, lambda part, *pair: part.all_figures(*pair))
 
+    @property
+    def figure_names(self):
+        return tuple(f"{k}({part.target.name})" for part in self.parts for k in part.figure_names)
+
     def _each(self, targets, outputs, figures_of):
         return {
             f"{key}({part.target.name})": value

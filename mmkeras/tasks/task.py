@@ -258,6 +258,11 @@ class Task(ABC):
     def figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """The figures of a model on some examples, for `metrics.json`."""
 
+    @property
+    @abstractmethod
+    def figure_names(self) -> tuple[str, ...]:
+        """The keys of `all_figures`, each of which training can watch on the validation rows."""
+
     @abstractmethod
     def all_figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """Those, and all that the audit shows; NaN where one is not defined for these examples."""

@@ -71,12 +71,13 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        if self._has_validation and self._settings.monitor not in logs:
-            raise ValueError(
-                f"There is no {self._settings.monitor!r} to monitor. There are: {sorted(logs)}."
-            )
         watched = ["loss", *([self._settings.monitor] if self._has_validation else [])]
         wrong = [name for name in watched if not math.isfinite(logs[name])]
+        if wrong and not wrong[0].endswith("loss"):
+            raise ValueError(
+                f"{wrong[0]} is not defined for the validation rows: do all of them have the same "
+                "answer? Monitor another value, or give more validation rows."
+            )
         if wrong:
             raise ValueError(
                 f"{wrong[0]} became {logs[wrong[0]]} in epoch {epoch + 1}. Try a smaller learning "

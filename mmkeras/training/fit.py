@@ -22,6 +22,7 @@ from mmkeras.training.cyclic_translation import translating_model
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
+from mmkeras.training.watching import Figures, figures_to_compute
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def fit(
         ValueError: The monitored value does not exist; the loss is not a number; a target text
             is longer than the steps along which it is written.
     """
-    settings = dataclasses.replace(settings, monitor=settings.monitored(train.preprocessing.task))
+    settings, figures = _watched(model, train, settings, has_validation=validation is not None)
     decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
     if decoder is not None:
         for pipeline in (train, validation):
@@ -88,6 +89,7 @@ def fit(
                 "no validation rows."
             )
         balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
+    watching = [Figures(model, validation, figures)] if figures and validation is not None else []
     if not keeper.finished:
         targets = batches_for(trained)
         trained.fit(
@@ -98,6 +100,7 @@ def fit(
             epochs=settings.epochs,
             callbacks=[
                 PlainNames(),
+                *watching,
                 # Before the keeper, whose checkpoint then has the next epoch's weights of losses.
                 *balancing,
                 keeper,
@@ -109,6 +112,21 @@ def fit(
         )
     trained.set_weights(keeper.best_weights)
     return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
+
+
+def _watched(
+    model: keras.Model, train: Pipeline, settings: TrainingSettings, *, has_validation: bool
+) -> tuple[TrainingSettings, tuple[str, ...]]:
+    """The settings, with the monitored value's name in the logs, and the figures to compute."""
+    task, names = train.preprocessing.task, train.preprocessing.schema.names
+    settings = dataclasses.replace(settings, monitor=settings.monitored(task))
+    alone = settings.auxiliary or settings.balance == "gradient_blending"
+    figures = figures_to_compute(settings, model, task, names if alone and len(names) > 1 else ())
+    if settings.watch and not has_validation:
+        raise ValueError(
+            f"`watch` is of validation rows, and there are none. Received: {settings.watch}."
+        )
+    return settings, figures
 
 
 def compiled_for_training(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mmkeras.generation import MultimodalVAE
 
 # Of a target, which generative models do not have.
-_WITHOUT_EFFECT = ("label_smoothing", "auxiliary", "translation", "balance")
+_WITHOUT_EFFECT = ("label_smoothing", "auxiliary", "translation", "balance", "watch")
 
 
 def check_generative(settings: TrainingSettings) -> TrainingSettings:

@@ -35,7 +35,10 @@ class TrainingSettings:
         balance_epochs: Epochs after which gradient_blending weighs again, 2 or more.
         patience: Stop after this many epochs without a better validation value; 0 never stops.
         monitor: The validation value that says which epoch is best: main (the main figure of
-            the task, e.g. the accuracy), val_loss, or another one, e.g. val_accuracy.
+            the task, e.g. the accuracy), val_loss, or another one: val_accuracy, or any figure of
+            the task, e.g. val_macro_f1 or val_roc_auc.
+        watch: Figures of the validation rows that the history has too, e.g. macro_f1; they are
+            computed after each epoch, from one more prediction.
     """
 
     epochs: int = 30
@@ -52,12 +55,14 @@ class TrainingSettings:
     balance_epochs: int = 4
     patience: int = 10
     monitor: str = "val_loss"
+    watch: tuple[str, ...] = ()
 
     def monitored(self, task: Task) -> str:
         """The name of the value in Keras' logs that says which epoch is best."""
         return f"val_{task.watched}" if self.monitor == "main" else self.monitor
 
     def __post_init__(self):
+        object.__setattr__(self, "watch", tuple(self.watch))
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")

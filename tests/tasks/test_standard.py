@@ -164,6 +164,8 @@ def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(f
         assert fitted.main.sign * best >= fitted.main.sign * main
         everything = fitted.all_figures(true, said)
         assert set(figures) <= set(everything)
+        # BLEU is of four words in a row, which texts as short as these do not have.
+        assert set(everything) | {"bleu"} >= set(fitted.figure_names) >= set(everything)
     assert fitted.headline[0] == fitted.main.key
     assert set(fitted.headline) <= set(figures)
     # Of several targets, the first one's name follows.
