@@ -211,11 +211,15 @@ def _run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
-    signatures = pipelines["test"].preprocessing.task.signatures()
+    task = pipelines["test"].preprocessing.task
+    true, said = in_own_unit(pipelines["test"], trained.outputs["test"])
+    signatures = task.signatures()
     return {
         **trained.summary(),
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         **trained.metrics,
+        "constant": {"answer": task.constant_words(true), "test": task.constant_figures(true)},
+        "remarks": task.remarks(true, said),
         **({"signatures": signatures} if signatures else {}),
         "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
         "unprepared": [f"{n}: {each}" for n, p in pipelines.items() for each in p.unprepared],

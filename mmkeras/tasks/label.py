@@ -22,7 +22,7 @@ class LabelTask(ClassTask):
     single_label = True
     stratified = True
     main = FIGURES["accuracy"]
-    headline = ("accuracy", "macro_f1")
+    headline = ("accuracy", "macro_f1", "roc_auc")
 
     @classmethod
     def cell_values(cls, frame, target):
@@ -48,19 +48,30 @@ class LabelTask(ClassTask):
         return np.asarray(self.classes, dtype=object)[outputs.argmax(axis=1)]
 
     def figures(self, targets, outputs):
-        """Accuracy, balanced accuracy (mean recall of the classes that occur), F1, log loss."""
+        """Accuracy, balanced accuracy (mean recall of the classes that occur), F1, log loss.
+
+        Of two classes that both occur, the area under the ROC curve, too.
+        """
         from sklearn import metrics
+
+        from mmkeras.tasks.class_figures import class_curves
 
         true, guess = targets.argmax(axis=1), outputs.argmax(axis=1)
         recalls = [np.mean(guess[true == label] == label) for label in np.unique(true)]
         shares = outputs.astype(np.float64)
         shares = shares / shares.sum(axis=1, keepdims=True)
         labels = np.arange(outputs.shape[1])
+        more = {}
+        if outputs.shape[1] == 2 and len(recalls) == 2:
+            more["roc_auc"] = float(class_curves(targets, outputs)["roc_auc"].mean())
         return {
             "accuracy": float(metrics.accuracy_score(true, guess)),
             "balanced_accuracy": float(np.mean(recalls)),
             "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
             "log_loss": float(metrics.log_loss(true, shares, labels=labels)),
+            **(
+                {"roc_auc": float(class_curves(targets, outputs)["roc_auc"].mean())} if both else {}
+            ),
         }
 
     @property
@@ -75,6 +86,19 @@ class LabelTask(ClassTask):
     def constant_score(self, targets):
         """The share of the most frequent class."""
         return float(targets.mean(axis=0).max())
+
+    def constant_words(self, targets):
+        return f"always {self.classes[int(targets.sum(axis=0).argmax())]!r}"
+
+    def constant_figures(self, targets):
+        """Those of always giving the most frequent class; of two, an area of one half."""
+        share = self.constant_score(targets)
+        occurring = int((targets.sum(axis=0) > 0).sum())
+        figures = {"accuracy": share, "macro_f1": 2 * share / (1 + share) / occurring}
+        return figures | ({"roc_auc": 0.5} if targets.shape[1] == occurring == 2 else {})
+
+    def said(self, outputs):
+        return np.eye(outputs.shape[1], dtype=bool)[outputs.argmax(axis=1)]
 
     def is_right(self, targets, outputs):
         return targets.argmax(axis=1) == outputs.argmax(axis=1)

@@ -28,6 +28,7 @@ class LabelsTask(ClassTask):
     kind = "labels"
     words = "multi-label classification"
     cells = "labels"
+    called = "labels"
     activation = "sigmoid"
     may_be_empty = True
     main = FIGURES["samples_f1"]
@@ -117,9 +118,24 @@ class LabelsTask(ClassTask):
 
     def constant_score(self, targets):
         """That of the most frequent labels, as many as score best."""
+        return self.main_score(targets, self._constant(targets))
+
+    def constant_words(self, targets):
+        return f"always {self.texts(self._constant(targets)[:1])[0] or 'no label'!r}"
+
+    def constant_figures(self, targets):
+        figures = self.figures(targets, self._constant(targets))
+        return {name: figures[name] for name in self.headline}
+
+    def _constant(self, targets: np.ndarray) -> np.ndarray:
+        """The best constant answer for each of these examples."""
         order = np.argsort(-targets.mean(axis=0), kind="stable")
         answers = np.tri(len(order) + 1, len(order), -1, dtype=bool)[:, np.argsort(order)]
-        return max(self.main_score(targets, np.tile(a, (len(targets), 1))) for a in answers)
+        said = (np.tile(answer, (len(targets), 1)).astype(np.float64) for answer in answers)
+        return max(said, key=lambda each: self.main_score(targets, each))
+
+    def said(self, outputs):
+        return outputs >= 0.5
 
     def is_right(self, targets, outputs):
         return ((targets >= 0.5) == (outputs >= 0.5)).all(axis=1)

@@ -179,6 +179,24 @@ class SeveralTask(Task):
     def constant_score(self, targets):
         return self.parts[0].constant_score(*self._first(targets))
 
+    def constant_words(self, targets):
+        own = zip(self.parts, self._split(targets), strict=True)
+        return "; ".join(f"{p.target.name}: {p.constant_words(array)}" for p, array in own)
+
+    def constant_figures(self, targets):
+        return {
+            f"{key}({part.target.name})": value
+            for part, array in zip(self.parts, self._split(targets), strict=True)
+            for key, value in part.constant_figures(array).items()
+        }
+
+    def remarks(self, targets, outputs):
+        return [
+            f"{part.target.name}: {each}"
+            for part, *pair in self._pairs(targets, outputs)
+            for each in part.remarks(*pair)
+        ]
+
     def right_and_wrong(self, targets, outputs):
         return self.parts[0].right_and_wrong(*self._first(targets, outputs))
 

@@ -49,7 +49,8 @@ class Task(ABC):
         what: What an output is: a probability or a number.
         best_constant: What the best answer is called that is the same for all rows.
         main: The figure that says how good a model is, everywhere.
-        headline: The figures that tables of models show, the main one first.
+        headline: The figures that tables of models show, the main one first; those that a model's
+            `figures` lack (ROC-AUC is of two classes) are left out.
     """
 
     kind: ClassVar[str]
@@ -282,6 +283,22 @@ class Task(ABC):
     @abstractmethod
     def constant_score(self, targets: np.ndarray) -> float:
         """The main figure of the best answer that is the same for all of these examples."""
+
+    def constant_words(self, targets: np.ndarray) -> str:
+        """What the best constant answer for these examples says."""
+        return self.best_constant
+
+    def constant_figures(self, targets: np.ndarray) -> dict[str, float]:
+        """The figures of the best constant answer to each of them, the main one first."""
+        return {self.main.key: self.constant_score(targets)}
+
+    def remarks(self, targets: np.ndarray, outputs: np.ndarray) -> list[str]:
+        """What the figures hide of these answers, each in a sentence."""
+        return []
+
+    def said(self, outputs: np.ndarray) -> np.ndarray:
+        """With `has_classes`, which classes each answer names, booleans `(examples, classes)`."""
+        raise NotImplementedError(f"An answer of {self.words} names no classes.")
 
     @abstractmethod
     def texts(self, arrays: np.ndarray) -> list[str]:

@@ -41,6 +41,11 @@ def test_the_best_constant_answer_may_be_no_label_at_all():
     assert TASK.constant_score(labels) == pytest.approx(2 / 3)
     rare = np.array([[1.0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
     assert TASK.constant_score(rare) == pytest.approx(3 / 4)
+    assert TASK.constant_words(rare) == "always 'no label'"
+    assert TASK.constant_words(labels).startswith("always 'a")
+    assert TASK.remarks(rare, np.zeros((4, 3))) == [
+        "1 of 3 labels are never predicted: 'a' (true of 1)."
+    ]
 
 
 def test_labels_are_counted_and_joined_by_the_separator():
