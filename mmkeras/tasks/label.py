@@ -69,9 +69,7 @@ class LabelTask(ClassTask):
             "balanced_accuracy": float(np.mean(recalls)),
             "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
             "log_loss": float(metrics.log_loss(true, shares, labels=labels)),
-            **(
-                {"roc_auc": float(class_curves(targets, outputs)["roc_auc"].mean())} if both else {}
-            ),
+            **more,
         }
 
     @property
