@@ -271,6 +271,11 @@ def train_generative(
     folder = Path(folder)
     settings, generation = settings or Settings(), generation or GenerationSettings()
     check_settings(settings)
+    if schema.weight is not None:
+        raise ValueError(
+            f"Rows are weighed in the loss of a target, which a generative model does not have. "
+            f"Received: weight={schema.weight!r} in the schema. Leave it out."
+        )
     with locked(folder):
         about = {
             "settings": _acting(settings, schema),

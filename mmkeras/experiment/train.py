@@ -123,10 +123,13 @@ def train_run(
             label=label,
             callbacks=[TensorBoardScalars(folder)],
         )
+        preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
+        pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
         metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
         if floor is not None:
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
-            metrics["floor"] = floor.against(said, pipelines["test"].groups).to_dict()
+            groups = pipelines["test"].groups
+            metrics["floor"] = floor.against(said, groups, trained.task).to_dict()
         _write_run(folder, preprocessing, pipelines["test"], trained)
         if findings is not None:
             save_findings(folder, findings)
@@ -254,6 +257,7 @@ class TrainedModel:
         best_epoch: The epoch (from 1) that was chosen.
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
+        task: The fitted target, with thresholds that suit this model, where it has any.
     """
 
     model: keras.Model
@@ -261,6 +265,7 @@ class TrainedModel:
     best_epoch: int
     outputs: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
+    task: Task
 
     def summary(self) -> dict[str, int]:
         """What every experiment records besides the figures."""
@@ -301,20 +306,44 @@ def train_and_judge(
         label=label,
         callbacks=callbacks,
     )
-    outputs, metrics = judge(model, {name: pipelines[name] for name in parts if name in pipelines})
-    return TrainedModel(model, result.history, result.best_epoch, outputs, metrics)
+    judged = {name: pipelines[name] for name in parts if name in pipelines}
+    answers = judge(model, judged, preprocessing.task, pipelines.get("validation"))
+    return TrainedModel(model, result.history, result.best_epoch, *answers)
 
 
 def judge(
-    model: keras.Model, pipelines: Mapping[str, Pipeline]
-) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
-    """A model's outputs for the examples of each pipeline, and the task's figures for them."""
-    outputs, metrics, answering = {}, {}, answer_model(model)
-    for name, pipeline in pipelines.items():
-        outputs[name] = pipeline.unpad(answering.predict(pipeline.evaluate(), verbose=0))
-        task = pipeline.preprocessing.task
-        metrics[name] = task.figures(*in_own_unit(pipeline, outputs[name]))
-    return outputs, metrics
+    model: keras.Model,
+    pipelines: Mapping[str, Pipeline],
+    task: Task,
+    validation: Pipeline | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]], Task]:
+    """What a model answers, and how good that is.
+
+    Args:
+        model: A trained model.
+        pipelines: Rows by part.
+        task: The fitted target.
+        validation: Rows that the thresholds of answers are fitted on, where the task has any.
+
+    Returns:
+        By part the outputs for its examples; by part the task's figures for them; and the task,
+        with thresholds that suit the model.
+    """
+    answering = answer_model(model)
+
+    def said(pipeline: Pipeline) -> np.ndarray:
+        return pipeline.unpad(answering.predict(pipeline.evaluate(), verbose=0))
+
+    outputs = {name: said(pipeline) for name, pipeline in pipelines.items()}
+    if pipelines and validation is not None and task.has_thresholds:
+        known = [outputs[name] for name, pipeline in pipelines.items() if pipeline is validation]
+        values = known[0] if known else said(validation)
+        task = task.tuned(*in_own_unit(validation, values))
+    figures = {
+        name: task.figures(*in_own_unit(pipeline, outputs[name]))
+        for name, pipeline in pipelines.items()
+    }
+    return outputs, figures, task
 
 
 def fitted_pipelines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ def compile_model(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+    class_weights: Any = None,
     global_clipnorm: float | None = None,
     auxiliary: float = 0.5,
     jit_compile: bool | str | None = None,
@@ -36,6 +39,9 @@ def compile_model(
         learning_rate: A number or a schedule.
         weight_decay: Decoupled weight decay (AdamW), of kernels and embeddings only.
         label_smoothing: Share of a classification target that is spread over all classes.
+        focal_gamma: gamma of the focal loss, `(1 - p)^gamma` times the cross-entropy of a class of
+            probability `p`: what is right already counts less. 0 for the cross-entropy.
+        class_weights: What each class weighs in the loss, as `Task.class_weights` gives it.
         global_clipnorm: The largest norm of all gradients together.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
@@ -45,12 +51,23 @@ def compile_model(
     Returns:
         The same model.
 
+    Raises:
+        ValueError: `focal_gamma` or `class_weights` for an answer without classes.
+
     References:
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980) (Adam)
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101) (AdamW)
+        - [Lin et al., 2017](https://arxiv.org/abs/1708.02002) (focal loss)
     """
     task: Any = target if isinstance(target, Task) else task_class(target)
-    loss_of = (decoder_layer(model) or task).loss
+    of_classes = {"gamma": focal_gamma, "class_weights": class_weights}
+    of_classes = {name: value for name, value in of_classes.items() if value}
+    if of_classes and not task.learns_classes:
+        raise ValueError(
+            f"A focal loss and class weights are of classes, which {task.words} does not learn. "
+            "Leave them out."
+        )
+    loss_of: Any = functools.partial((decoder_layer(model) or task).loss, **of_classes)
     optimizer = adam(learning_rate, weight_decay, global_clipnorm)
     weights = None
     loss: Any = loss_of(label_smoothing)

@@ -97,6 +97,10 @@ class ClassTask(Task):
     def num_outputs(self) -> int:
         return len(self.classes)
 
+    @property
+    def learns_classes(self):
+        return True
+
     def encode(self, frame, id=None):
         known, numbers = self._known, are_numbers(frame, self.target.columns[0])
         examples = self._examples(self.label_sets(frame, self.target))
@@ -176,7 +180,6 @@ class ClassTask(Task):
         right = self.is_right(targets, outputs)[order]
         return order[right], order[~right]
 
-    @classmethod
     @abstractmethod
-    def _confidence(cls, outputs: np.ndarray) -> np.ndarray:
+    def _confidence(self, outputs: np.ndarray) -> np.ndarray:
         """How sure each answer is, `(examples,)`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -32,11 +33,27 @@ class LabelTask(ClassTask):
     def label_sets(cls, frame, target):
         return [(name,) for name in label_names(frame[target.column])]
 
+    reduction: ClassVar[str] = "sum_over_batch_size"
+
     @classmethod
-    def loss(cls, label_smoothing=0.0):
+    def loss(cls, label_smoothing=0.0, gamma=0.0, class_weights=None):
+        """Cross-entropy; with `gamma` or weights `- w_y (1 - p_y)^gamma log p_y` (focal loss).
+
+        References:
+            - [Lin et al., 2017](https://arxiv.org/abs/1708.02002)
+        """
         import keras
 
-        return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+        options = {"label_smoothing": label_smoothing, "reduction": cls.reduction}
+        if not gamma and class_weights is None:
+            return keras.losses.CategoricalCrossentropy(**options)
+        alpha = 1.0 if class_weights is None else list(class_weights)
+        return keras.losses.CategoricalFocalCrossentropy(alpha, gamma, **options)
+
+    def class_weights(self, targets):
+        """Rows by classes and the class' rows, as scikit-learn's `"balanced"`, `(classes,)`."""
+        counts = np.maximum(targets.sum(axis=0, dtype=np.float64), 1.0)
+        return (len(targets) / (targets.shape[1] * counts)).tolist()
 
     @classmethod
     def metrics(cls):
@@ -101,8 +118,7 @@ class LabelTask(ClassTask):
     def is_right(self, targets, outputs):
         return targets.argmax(axis=1) == outputs.argmax(axis=1)
 
-    @classmethod
-    def _confidence(cls, outputs):
+    def _confidence(self, outputs):
         return outputs.max(axis=1)
 
     @classmethod

@@ -98,6 +98,26 @@ class SeveralTask(Task):
         }
 
     @property
+    def learns_classes(self):
+        return any(part.learns_classes for part in self.parts)
+
+    @property
+    def has_thresholds(self):
+        return any(part.has_thresholds for part in self.parts)
+
+    def tuned(self, targets, outputs):
+        return dataclasses.replace(
+            self, parts=tuple(part.tuned(*pair) for part, *pair in self._pairs(targets, outputs))
+        )
+
+    def class_weights(self, targets):
+        """Those of each part that has classes; `None` for the others."""
+        return [
+            part.class_weights(array) if part.learns_classes else None
+            for part, array in zip(self.parts, self._split(targets), strict=True)
+        ]
+
+    @property
     def _widths(self) -> tuple[int, ...]:
         return tuple(part.num_outputs for part in self.parts)
 

@@ -139,12 +139,24 @@ class Task(ABC):
         return self.main.key
 
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """The loss of a model's outputs, where no decoder brings its own."""
+        """The loss of a model's outputs, where no decoder brings its own.
+
+        With `learns_classes` it takes `gamma`, of the focal loss, and `class_weights`, too.
+        """
         raise NotImplementedError(f"A decoder brings the loss of {self.words}.")
 
     def metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training; one of them is `watched`, under its key."""
         raise NotImplementedError(f"A decoder brings the metrics of {self.words}.")
+
+    @property
+    def learns_classes(self) -> bool:
+        """Whether the loss is of classes, which can be weighted (`class_weights`), or focal."""
+        return False
+
+    def class_weights(self, targets: np.ndarray) -> Any:
+        """Weights for `loss` with which all classes count the same, from training targets."""
+        raise NotImplementedError(f"{self.words} has no classes to weigh.")
 
     @property
     def default_decoder(self) -> str:
@@ -258,6 +270,19 @@ class Task(ABC):
     @abstractmethod
     def figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """The figures of a model on some examples, for `metrics.json`."""
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether there is something in the answers that `tuned` chooses."""
+        return False
+
+    def tuned(self, targets: np.ndarray, outputs: np.ndarray) -> Task:
+        """The same with thresholds that suit a model's outputs, where it has any.
+
+        Args:
+            targets, outputs: Of rows that the model was not trained on.
+        """
+        return self
 
     @property
     @abstractmethod

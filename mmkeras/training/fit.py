@@ -160,9 +160,17 @@ def compiled_for_training(
         trained = auxiliary_model(model, num_outputs)
     if len(schema.modalities) > 1 and settings.translation:
         trained = translating_model(model, trained.output, settings.translation)
+    task, balanced = train.preprocessing.task, settings.class_weights == "balanced"
+    if balanced and not task.learns_classes:
+        raise ValueError(
+            f"class_weights='balanced' weighs classes, and there are none in {task.words}. Leave "
+            "it out."
+        )
     compile_model(
         trained,
-        train.preprocessing.task,
+        task,
+        focal_gamma=settings.focal_gamma if settings.loss == "focal" else 0.0,
+        class_weights=task.class_weights(train.targets) if balanced else None,
         auxiliary=auxiliary,
         learning_rate=learning_rate(settings, train.steps),
         weight_decay=settings.weight_decay,

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from mmkeras.generation import MultimodalVAE
 
 # Of a target, which generative models do not have.
-_WITHOUT_EFFECT = ("label_smoothing", "auxiliary", "translation", "balance", "watch")
+_WITHOUT_EFFECT = (
+    "label_smoothing", "loss", "class_weights", "auxiliary", "translation", "balance", "watch",
+)  # fmt: skip
 
 
 def check_generative(settings: TrainingSettings) -> TrainingSettings:

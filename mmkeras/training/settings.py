@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
@@ -21,6 +22,12 @@ class TrainingSettings:
             down to 0 along half a cosine.
         weight_decay: AdamW's decoupled decay; 0 is plain Adam.
         label_smoothing: Share of the target spread evenly over all classes.
+        loss: default (the target's own) or focal: of classes, where what is right already counts
+            less (Lin et al., 2017).
+        focal_gamma: How much less: a class of probability p counts (1 - p)^gamma.
+        class_weights: none, or balanced: in the loss, all classes weigh the same however rare they
+            are (of several labels, a label's presence and its absence); `val_loss` is weighted,
+            too.
         clip_norm: Largest norm of the whole gradient; 0 means no limit.
         auxiliary: Weight of the loss of each modality's own prediction, added to the fused one's
             (`mmkeras.models.parts.auxiliary_model`); 0 for none.
@@ -47,6 +54,9 @@ class TrainingSettings:
     schedule: Literal["constant", "cosine"] = "constant"
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    loss: Literal["default", "focal"] = "default"
+    focal_gamma: float = 2.0
+    class_weights: Literal["none", "balanced"] = "none"
     clip_norm: float = 0.0
     auxiliary: float = 0.0
     translation: float = 0.0
@@ -70,11 +80,12 @@ class TrainingSettings:
                      "patience"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
-        for name in ("learning_rate", "balance_strength"):
+        for name in ("learning_rate", "balance_strength", "focal_gamma"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         if self.balance not in BALANCES:
             raise ValueError(f"`balance` must be one of {BALANCES}. Received: {self.balance!r}.")
+        self._refuse_without_effect()
         if self.translation and self.balance != "none":
             raise ValueError(
                 f"`translation` and `balance` both add to the training. Received: translation="
@@ -84,3 +95,18 @@ class TrainingSettings:
             raise ValueError(
                 f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
             )
+
+    def _refuse_without_effect(self) -> None:
+        """Refuses settings of what is not chosen."""
+        for name, of in _BELONGS.items():
+            chosen, value = next(iter(of.items()))
+            if getattr(self, name) != _DEFAULTS[name] and getattr(self, chosen) != value:
+                raise ValueError(
+                    f"`{name}` is of {chosen}={value!r}. Received: {name}={getattr(self, name)!r} "
+                    f"and {chosen}={getattr(self, chosen)!r}. Leave it out."
+                )
+
+
+# What a setting needs to have an effect.
+_BELONGS: dict[str, dict[str, Any]] = {"focal_gamma": {"loss": "focal"}}
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}

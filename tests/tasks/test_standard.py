@@ -171,7 +171,11 @@ def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(f
     constant = fitted.constant_figures(true)
     assert set(constant) <= set(figures) and fitted.constant_words(true)
     assert constant[fitted.main.key] == pytest.approx(fitted.constant_score(true))
-    assert fitted.remarks(true, true) == []
+    tuned = fitted.tuned(true, true)
+    assert tuned.remarks(true, true) == [] and (tuned is fitted) != fitted.has_thresholds
+    assert tuned.main_score(true, true) == pytest.approx(fitted.main_score(true, true))
+    state = json.loads(json.dumps(tuned.to_dict()))
+    assert type(fitted).from_dict(fitted.target, state) == tuned
     # Of several targets, the first one's name follows.
     known = FIGURES[fitted.main.key.partition("(")[0]]
     assert fitted.main.higher_is_better and fitted.main.percent == known.percent
