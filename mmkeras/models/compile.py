@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from mmkeras.models.optimizers import make_optimizer
 from mmkeras.models.parts import decoder_layer
 from mmkeras.schema import Target
 from mmkeras.tasks import Task, task_class
@@ -23,10 +24,11 @@ def compile_model(
     focal_gamma: float = 0.0,
     class_weights: Any = None,
     global_clipnorm: float | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
     auxiliary: float = 0.5,
     jit_compile: bool | str | None = None,
 ) -> keras.Model:
-    """Compiles a model with the loss and metrics of its task, and Adam.
+    """Compiles a model with the loss and metrics of its task, and an optimizer.
 
     Args:
         model: A model of `build_model` or `auxiliary_model`.
@@ -43,6 +45,7 @@ def compile_model(
             probability `p`: what is right already counts less. 0 for the cross-entropy.
         class_weights: What each class weighs in the loss, as `Task.class_weights` gives it.
         global_clipnorm: The largest norm of all gradients together.
+        optimizer: Instead of Adam with the rate, decay and norm above.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
             it slows convolutions down on CPUs and compiles again for every text length, and
@@ -68,7 +71,9 @@ def compile_model(
             "Leave them out."
         )
     loss_of: Any = functools.partial((decoder_layer(model) or task).loss, **of_classes)
-    optimizer = adam(learning_rate, weight_decay, global_clipnorm)
+    optimizer = optimizer or make_optimizer(
+        "adam", learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
+    )
     weights = None
     loss: Any = loss_of(label_smoothing)
     metrics: Any = metrics_of(model, task)
@@ -93,21 +98,6 @@ def metrics_of(model: keras.Model, task: Task | type[Task]) -> list[keras.metric
     """What Keras computes of a model's answers in training, besides the loss."""
     decoder = decoder_layer(model)
     return task.metrics() if decoder is None else decoder.training_metrics()  # type: ignore[call-arg]
-
-
-def adam(
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    weight_decay: float = 0.0,
-    global_clipnorm: float | None = None,
-) -> keras.optimizers.Optimizer:
-    """Adam, or with weight decay AdamW, which decays kernels and embeddings only."""
-    if not weight_decay:
-        return keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
-    return optimizer
 
 
 def default_jit() -> bool | str:

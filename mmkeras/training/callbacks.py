@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from mmkeras.tasks import FIGURES, better_sign
+from mmkeras.training.averaging import averaged_weights
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
 from mmkeras.training.settings import TrainingSettings
 
@@ -95,7 +96,8 @@ class Keeper(keras.callbacks.Callback):
             self._improved_epoch = epoch + 1
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
-            self.best_weights = self.model.get_weights()
+            with averaged_weights(self.model):
+                self.best_weights = self.model.get_weights()
             if self._best_path is not None:
                 # Before the checkpoint that speaks of it: a crash between the two is harmless,
                 # since the repeated epoch writes the same file again.

@@ -14,11 +14,13 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import auxiliary_model, decoder_layer
 from mmkeras.multimodal_model import MultimodalModel
+from mmkeras.training.averaging import JudgeAverages
 from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.cyclic_translation import translating_model
+from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
@@ -89,6 +91,11 @@ def fit(
                 "no validation rows."
             )
         balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
+    between = [*balancing]
+    if settings.schedule == "plateau":
+        if validation is None:
+            raise ValueError("schedule='plateau' watches validation rows, and there are none.")
+        between.append(ReduceOnPlateau(settings, keeper.history))
     watching = [Figures(model, validation, figures)] if figures and validation is not None else []
     if not keeper.finished:
         targets = batches_for(trained)
@@ -101,8 +108,10 @@ def fit(
             callbacks=[
                 PlainNames(),
                 *watching,
-                # Before the keeper, whose checkpoint then has the next epoch's weights of losses.
-                *balancing,
+                JudgeAverages(),
+                # Before the keeper, whose checkpoint then has the next epoch's weights of losses
+                # and learning rate.
+                *between,
                 keeper,
                 *callbacks,
                 EpochLine(label, settings.epochs, train.steps),
@@ -172,10 +181,8 @@ def compiled_for_training(
         focal_gamma=settings.focal_gamma if settings.loss == "focal" else 0.0,
         class_weights=task.class_weights(train.targets) if balanced else None,
         auxiliary=auxiliary,
-        learning_rate=learning_rate(settings, train.steps),
-        weight_decay=settings.weight_decay,
+        optimizer=optimizer_of(settings, train.steps),
         label_smoothing=settings.label_smoothing,
-        global_clipnorm=settings.clip_norm or None,
     )
     trained.optimizer.build(trained.trainable_variables)
     return trained
@@ -201,21 +208,6 @@ def _train_teachers(model, train, validation, settings, *, seed, checkpoint, lab
             label=f"{label}, teacher of {name}",
         )
     return teachers
-
-
-def learning_rate(
-    settings: TrainingSettings, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate, or its schedule over all epochs of so many steps."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warmup = settings.epochs * steps // 10
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=settings.epochs * steps - warmup,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
 
 
 def batches_for(model: keras.Model):

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
+
+# On the command line, a table's names are an option's choices.
+if TYPE_CHECKING:
+    OptimizerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,20 @@ class TrainingSettings:
     Args:
         epochs: Passes over the training rows, at most.
         batch_size: Rows per step.
-        learning_rate: Adam's, at the start.
-        schedule: `"constant"`, or `"cosine"`: up from 0 in the first tenth of the steps, then
-            down to 0 along half a cosine.
-        weight_decay: AdamW's decoupled decay; 0 is plain Adam.
+        optimizer: Keras' name of it.
+        learning_rate: Its rate, after the warm-up.
+        momentum: Of sgd and rmsprop.
+        accumulate: Steps whose gradients are averaged before the weights change: batches as large
+            as so many, in the memory of one.
+        ema: Momentum of a moving average of the weights, such as 0.99, which is what validation
+            judges and what is kept; 0 for none.
+        schedule: constant; cosine: down to 0 along half a cosine; or plateau: times
+            `plateau_factor` after `plateau_patience` epochs without a better validation value.
+        warmup: Share of the steps in which the rate rises from 0, by default a tenth with cosine
+            and none otherwise.
+        plateau_patience: Epochs without a better value after which the rate gets smaller.
+        plateau_factor: What it is multiplied with.
+        weight_decay: Decoupled decay of kernels and embeddings; adam with it is adamw.
         label_smoothing: Share of the target spread evenly over all classes.
         loss: default (the target's own) or focal: of classes, where what is right already counts
             less (Lin et al., 2017).
@@ -50,8 +67,15 @@ class TrainingSettings:
 
     epochs: int = 30
     batch_size: int = 32
+    optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
+    momentum: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup: float | None = None
+    plateau_patience: int = 3
+    plateau_factor: float = 0.5
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     loss: Literal["default", "focal"] = "default"
@@ -73,13 +97,25 @@ class TrainingSettings:
 
     def __post_init__(self):
         object.__setattr__(self, "watch", tuple(self.watch))
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate", "plateau_patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
                      "patience"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
+        for name in ("ema", "momentum", "warmup", "plateau_factor"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"`optimizer` is one of {list(OPTIMIZERS)}. Received: {self.optimizer!r}."
+            )
+        if self.optimizer == "adamw" and not self.weight_decay:
+            raise ValueError(
+                "optimizer='adamw' is adam with a `weight_decay`, and that is 0. Give one "
+                "(Keras' default is 0.004), or use adam."
+            )
         for name in ("learning_rate", "balance_strength", "focal_gamma"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
@@ -98,15 +134,20 @@ class TrainingSettings:
 
     def _refuse_without_effect(self) -> None:
         """Refuses settings of what is not chosen."""
-        for name, of in _BELONGS.items():
-            chosen, value = next(iter(of.items()))
-            if getattr(self, name) != _DEFAULTS[name] and getattr(self, chosen) != value:
+        for name, (chosen, values) in _BELONGS.items():
+            if getattr(self, name) != _DEFAULTS[name] and getattr(self, chosen) not in values:
                 raise ValueError(
-                    f"`{name}` is of {chosen}={value!r}. Received: {name}={getattr(self, name)!r} "
-                    f"and {chosen}={getattr(self, chosen)!r}. Leave it out."
+                    f"`{name}` is of {chosen}={' or '.join(values)}. Received: {name}="
+                    f"{getattr(self, name)!r} and {chosen}={getattr(self, chosen)!r}. Leave it out."
                 )
 
 
-# What a setting needs to have an effect.
-_BELONGS: dict[str, dict[str, Any]] = {"focal_gamma": {"loss": "focal"}}
+# What must be chosen for a setting to have an effect.
+_BELONGS = {
+    "focal_gamma": ("loss", ("focal",)),
+    "momentum": ("optimizer", WITH_MOMENTUM),
+    "warmup": ("schedule", ("constant", "cosine")),
+    "plateau_patience": ("schedule", ("plateau",)),
+    "plateau_factor": ("schedule", ("plateau",)),
+}
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}

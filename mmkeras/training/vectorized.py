@@ -19,6 +19,9 @@ from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.watching import figures_to_compute
 
+# What works between epochs.
+_ALONE = {"balance": ("gradient_blending", "distillation"), "schedule": ("plateau",)}
+
 
 @dataclass(frozen=True)
 class SeedsResult:
@@ -129,10 +132,14 @@ def _check_can_vectorize(settings: TrainingSettings) -> None:
             "Seeds are trained in one program on the JAX backend only: set KERAS_BACKEND=jax "
             f"before Python starts. Received: the {keras.config.backend()} backend."
         )
-    if settings.balance in ("gradient_blending", "distillation"):
-        raise ValueError(
-            f"balance={settings.balance!r} needs a run of its own for each seed: use `fit`."
-        )
+    for name, values in _ALONE.items():
+        if getattr(settings, name) in values:
+            raise ValueError(
+                f"{name}={getattr(settings, name)!r} needs a run of its own for each seed: use "
+                "`fit`."
+            )
+    if settings.ema:
+        raise ValueError(f"ema={settings.ema} needs a run of its own for each seed: use `fit`.")
 
 
 def _initial(

@@ -11,6 +11,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.answer import answer_model
 from mmkeras.models.compile import default_jit, metrics_of
 from mmkeras.tasks import Task
+from mmkeras.training.averaging import averaged_weights
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -73,6 +74,7 @@ class Figures(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         task, rows = self._validation.preprocessing.task, self._validation
-        outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
+        with averaged_weights(self.model):
+            outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
         found = task.all_figures(task.own_unit(rows.targets), task.own_unit(outputs))
         logs.update({f"val_{name}": found.get(name, math.nan) for name in self._names})
