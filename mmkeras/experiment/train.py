@@ -46,6 +46,7 @@ from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import Schema
 from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
+from mmkeras.training.precision import computing_in
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.tensorboard import TensorBoardScalars
@@ -394,6 +395,11 @@ def fitted_pipelines(
 
 def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
+    with computing_in(settings.training.precision):
+        return _make_model(preprocessing, settings)
+
+
+def _make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     schema, model = preprocessing.schema, settings.model
     if len(schema.modalities) == 1:
         model = model.alone()

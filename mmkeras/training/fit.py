@@ -20,6 +20,7 @@ from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.cyclic_translation import translating_model
+from mmkeras.training.precision import check_precision, computing_in
 from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
@@ -67,8 +68,28 @@ def fit(
 
     Raises:
         ValueError: The monitored value does not exist; the loss is not a number; a target text
-            is longer than the steps along which it is written.
+            is longer than the steps along which it is written; the model computes in another
+            precision.
     """
+    check_precision(model, settings.precision)
+    # What is made around the model computes as the model does.
+    with computing_in(settings.precision):
+        return _fit(
+            model, train, validation, settings, seed, checkpoint, label=label, callbacks=callbacks
+        )
+
+
+def _fit(
+    model: keras.Model,
+    train: Pipeline,
+    validation: Pipeline | None,
+    settings: TrainingSettings,
+    seed: int,
+    checkpoint: str | Path | None,
+    *,
+    label: str,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> FitResult:
     settings, figures = _watched(model, train, settings, has_validation=validation is not None)
     decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
     if decoder is not None:

@@ -15,6 +15,7 @@ from mmkeras.models.compile import default_jit
 from mmkeras.training.averaging import JudgeAverages
 from mmkeras.training.callbacks import EpochLine, Keeper
 from mmkeras.training.fit import FitResult
+from mmkeras.training.precision import check_precision
 from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
 
@@ -71,6 +72,7 @@ def fit_generative(
         ValueError: A setting is about a target; the loss is not a number.
     """
     settings = check_generative(settings)
+    check_precision(model, settings.precision)
     optimizer = optimizer_of(settings, train.steps)
     model.compile(optimizer=optimizer, jit_compile=default_jit())
     optimizer.build(model.trainable_variables)

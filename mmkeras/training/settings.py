@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
+from mmkeras.training.precision import Precision
 
 # On the command line, a table's names are an option's choices.
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ class TrainingSettings:
     Args:
         epochs: Passes over the training rows, at most.
         batch_size: Rows per step.
+        precision: What the model computes in: float32, or weights in float32 and all else in half
+            the bits, which accelerators compute several times faster: mixed_bfloat16, or
+            mixed_float16, whose small gradients Keras scales.
         optimizer: Keras' name of it.
         learning_rate: Its rate, after the warm-up.
         momentum: Of sgd and rmsprop.
@@ -67,6 +71,7 @@ class TrainingSettings:
 
     epochs: int = 30
     batch_size: int = 32
+    precision: Precision = "float32"
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
     momentum: float = 0.0
@@ -107,6 +112,10 @@ class TrainingSettings:
         for name in ("ema", "momentum", "warmup", "plateau_factor"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"`precision` is one of {get_args(Precision)}. Received: {self.precision!r}."
+            )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"`optimizer` is one of {list(OPTIMIZERS)}. Received: {self.optimizer!r}."

@@ -19,8 +19,12 @@ from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.watching import figures_to_compute
 
-# What works between epochs.
-_ALONE = {"balance": ("gradient_blending", "distillation"), "schedule": ("plateau",)}
+# What works between epochs, or around the step that is vectorized.
+_ALONE = {
+    "balance": ("gradient_blending", "distillation"),
+    "schedule": ("plateau",),
+    "precision": ("mixed_float16", "mixed_bfloat16"),
+}
 
 
 @dataclass(frozen=True)
