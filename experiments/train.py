@@ -112,6 +112,9 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
         {name: run.metrics for name, run in runs.items()}, runs[FUSED].preprocessing.task
     )
     print(f"\nOn the {len(splits.test):,} test rows:\n\n{format_table(comparison)}\n")
+    for name, run in runs.items():
+        for remark in run.metrics.get("remarks", ()):
+            print(f"{name}: {remark}")
     if "floor" in runs[FUSED].metrics:
         print(runs[FUSED].metrics["floor"]["sentence"])
     print(f"report:  {runs[FUSED].path / 'report.md'}")

@@ -63,12 +63,15 @@ class MultimodalModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         parts = None if self.parts is None else dataclasses.asdict(self.parts)
-        return {**super().get_config(), "parts": parts}
+        # Keras saves the layers' precision; a loaded model's own is that of the moment.
+        return {**super().get_config(), "parts": parts, "policy": self.dtype_policy.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects=None) -> MultimodalModel:
         config = dict(config)
-        parts = config.pop("parts")
+        parts, policy = config.pop("parts"), config.pop("policy", None)
         model = super().from_config(config, custom_objects=custom_objects)
+        if policy is not None:
+            model.dtype_policy = policy
         model.parts = None if parts is None else Parts(**parts)
         return model

@@ -369,6 +369,8 @@ class Schema:
         id: A column whose values name the rows; it must not repeat.
         group: A column whose equal values belong together (a patient, a video, a speaker):
             splits never put rows of one group on two sides.
+        weight: A column of numbers, 0 or more: what each row counts in the loss of a `Label`,
+            `Labels`, `Number` or several of them. Figures count all rows alike.
 
     Example:
 
@@ -383,6 +385,7 @@ class Schema:
     target: Target | None = None
     id: str | None = None
     group: str | None = None
+    weight: str | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "modalities", tuple(self.modalities))
@@ -419,11 +422,12 @@ class Schema:
             raise ValueError("A target is one image. Received: an Image with several=True.")
         if isinstance(self.target, Boxes):
             object.__setattr__(self, "target", self._placed(self.target))
-        own = filter(None, (self.id, self.group))
+        own = filter(None, (self.id, self.group, self.weight))
         for name in (*self.columns, *self.target_columns, *own):
             if any("\ud800" <= character <= "\udfff" for character in name):
                 raise ValueError(f"A column is named {name!r}: half a character. Rename it.")
-        for use, column in (("id", self.id), ("group", self.group)):
+        self._check_weight()
+        for use, column in (("id", self.id), ("group", self.group), ("weight", self.weight)):
             if column is not None and column in self.target_columns:
                 raise ValueError(f"The target column {column!r} cannot be the {use}, too.")
         for column in self.target_columns:
@@ -433,6 +437,21 @@ class Schema:
                     f"The target column {column!r} is also an input of {users}: the model would be "
                     "given the answer. Remove it from the modality."
                 )
+
+    def _check_weight(self) -> None:
+        if self.weight is None:
+            return
+        if self.weight in (self.id, self.group, *self.columns):
+            raise ValueError(
+                f"The column {self.weight!r} holds the rows' weights, and is also an input, the id "
+                "or the group. Remove it there."
+            )
+        weighed = Label | Labels | Number | Targets | None
+        if not isinstance(self.target, weighed):
+            raise ValueError(
+                "Rows are weighed in the loss of classes and numbers. Received: weight="
+                f"{self.weight!r} with the target {type(self.target).__name__}."
+            )
 
     def _placed(self, target: Boxes) -> Boxes:
         """Boxes, with the modality whose picture they are in."""
@@ -503,14 +522,15 @@ class Schema:
             "target": None if self.target is None else _described(self.target),
             "id": self.id,
             "group": self.group,
+            **({} if self.weight is None else {"weight": self.weight}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
-        unknown = set(data) - {"modalities", "target", "id", "group"}
+        unknown = set(data) - {"modalities", "target", "id", "group", "weight"}
         if unknown or "modalities" not in data:
             raise ValueError(
-                "A schema has the keys modalities, and optionally target, id and group. "
+                "A schema has the keys modalities, and optionally target, id, group and weight. "
                 f"Unknown: {sorted(unknown)}. Received: {sorted(data)}."
             )
         return cls(
@@ -518,6 +538,7 @@ class Schema:
             _target(data.get("target")),
             id=data.get("id"),
             group=data.get("group"),
+            weight=data.get("weight"),
         )
 
     def to_json(self) -> str:

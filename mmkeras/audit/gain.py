@@ -78,7 +78,7 @@ def gain_of_fusing(subject: Subject) -> Gain | None:
     if not all((name,) in subject.trained for name in subject.names):
         return None
     alone = {
-        name: rows.row_scores(subject.trained[(name,)])
+        name: rows.row_scores(subject.trained[(name,)], subject.task_of((name,)))
         for name in subject.names
         if not rows.raw[name].missing.all()
     }

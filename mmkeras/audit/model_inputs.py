@@ -10,6 +10,7 @@ import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.raw import RawModality
+from mmkeras.tasks import Task
 
 _BATCH = 256
 
@@ -126,12 +127,17 @@ class Rows:
             changed["present"] = present
         return changed
 
-    def score(self, outputs: np.ndarray) -> float:
-        """The task's main figure."""
-        own = self.task.own_unit
-        return self.task.main_score(own(self.targets), own(outputs))
+    def score(self, outputs: np.ndarray, task: Task | None = None) -> float:
+        """The task's main figure.
 
-    def row_scores(self, outputs: np.ndarray) -> np.ndarray:
-        """What each example adds to the main figure."""
+        Args:
+            outputs: Of this model or another one.
+            task: The target with that model's own thresholds; by default this one's.
+        """
         own = self.task.own_unit
-        return self.task.row_scores(own(self.targets), own(outputs))
+        return (task or self.task).main_score(own(self.targets), own(outputs))
+
+    def row_scores(self, outputs: np.ndarray, task: Task | None = None) -> np.ndarray:
+        """What each example adds to the main figure; arguments as for `score`."""
+        own = self.task.own_unit
+        return (task or self.task).row_scores(own(self.targets), own(outputs))

@@ -94,6 +94,11 @@ class Subject:
         found = {names: model.predict(self.rows) for names, model in self.models.items()}
         return {**found, self.names: self.rows.outputs}
 
+    def task_of(self, modalities: tuple[str, ...]) -> Task:
+        """The target as the model that was trained on a subset answers it."""
+        model = self.models.get(modalities)
+        return self.task if model is None else model.run.preprocessing.task
+
     @cached_property
     def hidden(self) -> dict[tuple[str, ...], np.ndarray]:
         """What this model says of `rows` when only a subset of modalities is there."""

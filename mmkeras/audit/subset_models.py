@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from mmkeras.evaluation.shapley import subsets
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
+from mmkeras.schema import Schema
 
 if TYPE_CHECKING:
     from mmkeras.audit.audit_config import AuditSettings
@@ -48,7 +50,11 @@ def subset_runs(
         if any(config.get(key) != run.config.get(key) for key in _SAME):
             continue
         modalities = tuple(m["name"] for m in config["schema"]["modalities"])
-        if not set(modalities) < set(names) or config["settings"] != _recorded(run, modalities):
+        if not set(modalities) < set(names):
+            continue
+        schema = run.preprocessing.schema.select(modalities)
+        # By way of settings: an earlier version recorded fewer.
+        if _recorded(config["settings"], schema) != _recorded(run.config["settings"], schema):
             continue
         if _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
@@ -78,11 +84,10 @@ def _is_part_of(part: Run, whole: Run, splits: Splits | None) -> bool:
     )
 
 
-def _recorded(run: Run, modalities: tuple[str, ...]) -> dict[str, Any]:
-    """What `config.json` says of the settings of a model of fewer modalities."""
-    schema = run.preprocessing.schema.select(modalities)
-    settings = Settings.from_dict(run.config["settings"]).select(schema)
-    return json.loads(json.dumps(settings.to_dict(schema)))
+def _recorded(settings: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """What `config.json` says of these settings in a model of these modalities."""
+    own = Settings.from_dict(settings).select(schema)
+    return json.loads(json.dumps(own.to_dict(schema)))
 
 
 def _settings(run: Run, modalities: tuple[str, ...]) -> Settings:

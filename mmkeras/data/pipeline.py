@@ -18,6 +18,8 @@ Rows and cells are counted in four ways, which docstrings and variables call by 
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
@@ -35,11 +37,12 @@ from mmkeras.data.media.decoded import CACHE_BUDGET
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
-from mmkeras.data.tables.cells import missing_cells, row_name
+from mmkeras.data.tables.cells import missing_cells, row_name, row_weights
 from mmkeras.data.tables.errors import first_of
 from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.data.tf_options import in_order
 from mmkeras.schema import Schema
+from mmkeras.tasks import Task
 
 CACHES = ("auto", "memory", "file", None)
 _DROPS = ", drop such rows: clean_table(frame, schema, drop_holes=True), or pass on_error='skip'"
@@ -134,6 +137,9 @@ class Pipeline:
         if task is not None and task.per_step:
             longest = min(preprocessing.modalities[name].settings.max_length for name in stores)
             self._steps = count_steps(self.frame, schema, stores, positions, longest)
+        self._weights = None
+        if self._targets is not None and schema.weight is not None and schema.weight in self.frame:
+            self._weights = TensorSource(row_weights(self.frame, schema))
         if self._targets is not None:
             per_step = self._steps is not None
             fed = task.fed(self._targets)
@@ -164,6 +170,12 @@ class Pipeline:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def judged_by(self, task: Task) -> Pipeline:
+        """The same rows, whose answers are read by a task with other thresholds."""
+        other = copy.copy(self)
+        other.preprocessing = dataclasses.replace(self.preprocessing, fitted_target=task)
+        return other
 
     def source(self, modality: str) -> Source:
         """What makes a modality's batches."""
@@ -225,12 +237,15 @@ class Pipeline:
 
         Returns:
             A dataset of `(inputs, targets)`, `inputs` a dict by modality name; with a label per
-            step, of `(inputs, targets, weights)`, where padding weighs nothing; without a target,
-            of `(inputs,)`.
+            step, of `(inputs, targets, weights)`, where padding weighs nothing, and so with
+            `Schema.weight`; without a target, of `(inputs,)`.
         """
-        columns = list(self.preprocessing.schema.target_columns)
+        schema = self.preprocessing.schema
+        columns = list(schema.target_columns)
         if self._targets is None and columns:
             raise ValueError(f"Training rows need the target columns {columns}.")
+        if columns and schema.weight is not None and self._weights is None:
+            raise ValueError(f"Training rows need the column of their weights, {schema.weight!r}.")
         rows = tf.range(len(self.frame))
 
         def one_epoch(epoch):
@@ -286,7 +301,9 @@ class Pipeline:
             return (inputs,)
         if isinstance(self._labels, StepLabels):
             return (inputs, *self._labels.batch(kept))
-        return (inputs, self._labels.load(kept))
+        if self._weights is None:
+            return (inputs, self._labels.load(kept))
+        return (inputs, self._labels.load(kept), self._weights.load(kept))
 
 
 def _check_arguments(

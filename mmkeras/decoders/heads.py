@@ -93,10 +93,12 @@ class HeadsDecoder(Decoder):
             answers.append(activation(ops.cast(x, "float32")))
         return ops.cast(ops.concatenate(answers, axis=-1), self.compute_dtype)
 
-    def loss(self, label_smoothing=0.0):
+    def loss(self, label_smoothing=0.0, gamma=0.0, class_weights=None):
         if not any(task_class(kind).has_classes for kind in self.kinds):
             no_label_smoothing(self, label_smoothing)
-        return HeadsLoss(self.kinds, self.widths, self.loss_weights, label_smoothing)
+        return HeadsLoss(
+            self.kinds, self.widths, self.loss_weights, label_smoothing, gamma, class_weights
+        )
 
     def training_metrics(self):
         return [
@@ -118,7 +120,8 @@ class HeadsLoss(keras.losses.Loss):
 
     Args:
         kinds, widths, weights: As for `HeadsDecoder`.
-        label_smoothing: Of the targets with classes.
+        label_smoothing, gamma: Of the targets with classes.
+        class_weights: As their tasks give them, one entry for each target.
     """
 
     def __init__(
@@ -127,16 +130,19 @@ class HeadsLoss(keras.losses.Loss):
         widths: Sequence[int],
         weights: Sequence[float],
         label_smoothing: float = 0.0,
+        gamma: float = 0.0,
+        class_weights: Sequence[Any] | None = None,
         name: str = "heads_loss",
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
         self.kinds, self.widths, self.weights = tuple(kinds), tuple(widths), tuple(weights)
-        self.label_smoothing = label_smoothing
-        tasks = [task_class(kind) for kind in self.kinds]
+        self.label_smoothing, self.gamma = label_smoothing, gamma
+        self.class_weights = [None] * len(kinds) if class_weights is None else list(class_weights)
+        of_classes = {"label_smoothing": label_smoothing, "gamma": gamma}
         self._losses = [
-            task.loss(label_smoothing if task.has_classes else 0.0)  # type: ignore[arg-type,call-arg]
-            for task in tasks
+            task.loss(**of_classes, class_weights=own) if task.has_classes else task.loss()  # type: ignore[call-arg]
+            for task, own in zip(map(task_class, self.kinds), self.class_weights, strict=True)
         ]
 
     def call(self, y_true, y_pred):
@@ -147,7 +153,7 @@ class HeadsLoss(keras.losses.Loss):
         )
 
     def get_config(self):
-        own = ("kinds", "widths", "weights", "label_smoothing")
+        own = ("kinds", "widths", "weights", "label_smoothing", "gamma", "class_weights")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 
 

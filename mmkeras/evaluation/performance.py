@@ -16,11 +16,9 @@ from mmkeras.tasks.class_figures import class_curves, precision_recall_f1
 def by_class(task: Task, targets: np.ndarray, outputs: np.ndarray) -> pd.DataFrame:
     """One row for each class or label: rows, precision, recall, F1, ROC-AUC and average precision.
 
-    In classification an answer is the most probable class; labels apply from 0.5.
+    In classification an answer is the most probable class; labels apply from their thresholds.
     """
-    true, guess = targets >= 0.5, outputs >= 0.5
-    if task.single_label:
-        guess = np.eye(outputs.shape[1], dtype=bool)[outputs.argmax(axis=1)]
+    true, guess = targets >= 0.5, task.said(outputs)
     precision, recall, f1 = precision_recall_f1(true, guess)
     columns = {"rows": true.sum(axis=0), "precision": precision, "recall": recall, "F1": f1}
     columns |= class_curves(targets, outputs)

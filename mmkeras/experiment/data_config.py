@@ -42,6 +42,7 @@ class DataConfig:
         task: What kind of answer it is, where the schema is inferred.
         id: The column that names the rows, where the schema is inferred.
         group: The column whose equal values belong together, where the schema is inferred.
+        weight: The column that says what each row counts in the loss, where the schema is inferred.
         ignore: Columns that are not to be inputs, where the schema is inferred.
         base_dir: The folder that paths in your table are relative to; by default the file's own.
         drop_holes: Leave out rows that lack a modality, instead of telling the model.
@@ -63,6 +64,7 @@ class DataConfig:
     task: Literal[("auto", *TARGETS)] = "auto"
     id: str | None = None
     group: str | None = None
+    weight: str | None = None
     ignore: tuple[str, ...] = ()
     base_dir: Path | None = None
     drop_holes: bool = False
@@ -208,12 +210,13 @@ class DataConfig:
         raw = read_raw(self.data)
         # Which rows are which is nothing to learn from.
         unused = [*self.ignore, *filter(None, (self.split_column, self.fold_column))]
-        for column in (self.target, self.id, self.group):
+        for column in (self.target, self.id, self.group, self.weight):
             if column is not None and column in unused:
                 raise ValueError(
-                    f"The column {column!r} cannot be the target, id or group and also be ignored, "
-                    "or name the split or the folds."
+                    f"The column {column!r} cannot be the target, id, group or weight and also be "
+                    "ignored, or name the split or the folds."
                 )
+        unused += filter(None, (self.weight,))
         missing = [column for column in unused if column not in raw.columns]
         if missing:
             raise ValueError(
@@ -224,7 +227,7 @@ class DataConfig:
         if self.task != "auto":
             columns = find_target(raw, self.target)[0].columns
             target = _target(self.task, columns, raw)
-        return infer_schema(
+        inferred = infer_schema(
             raw.drop(columns=unused),
             target=target,
             id=self.id,
@@ -232,6 +235,8 @@ class DataConfig:
             base_dir=self.base_dir or self.data.parent,
             need_target=need_target,
         )
+        own = dataclasses.replace(inferred.schema, weight=self.weight)
+        return dataclasses.replace(inferred, schema=own)
 
 
 def _target(kind: str, columns: tuple[str, ...], raw: pd.DataFrame) -> Any:
@@ -249,7 +254,7 @@ def _target(kind: str, columns: tuple[str, ...], raw: pd.DataFrame) -> Any:
 
 
 # Settings of the inference of a schema.
-_INFERENCE = ("target", "task", "id", "group", "ignore")
+_INFERENCE = ("target", "task", "id", "group", "weight", "ignore")
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(DataConfig)}
 
 

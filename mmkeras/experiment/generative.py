@@ -29,6 +29,7 @@ from mmkeras.files import write_json, write_text
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.schema import Modality, Schema
 from mmkeras.training.generative import check_generative, fit_generative
+from mmkeras.training.precision import computing_in
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.tensorboard import TensorBoardScalars
 
@@ -271,6 +272,11 @@ def train_generative(
     folder = Path(folder)
     settings, generation = settings or Settings(), generation or GenerationSettings()
     check_settings(settings)
+    if schema.weight is not None:
+        raise ValueError(
+            f"Rows are weighed in the loss of a target, which a generative model does not have. "
+            f"Received: weight={schema.weight!r} in the schema. Leave it out."
+        )
     with locked(folder):
         about = {
             "settings": _acting(settings, schema),
@@ -284,7 +290,8 @@ def train_generative(
             splits, schema, settings, folder / "cache", presence=True
         )
         set_seed(settings.seed)
-        model = make_vae(preprocessing, settings, generation, pipelines["train"].steps)
+        with computing_in(settings.training.precision):
+            model = make_vae(preprocessing, settings, generation, pipelines["train"].steps)
         result = fit_generative(
             model,
             pipelines["train"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 import warnings
@@ -45,7 +46,9 @@ from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import Schema
 from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
+from mmkeras.training.precision import computing_in
 from mmkeras.training.seeds import set_seed
+from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.tensorboard import TensorBoardScalars
 
 if TYPE_CHECKING:
@@ -121,10 +124,13 @@ def train_run(
             label=label,
             callbacks=[TensorBoardScalars(folder)],
         )
+        preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
+        pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
         metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
         if floor is not None:
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
-            metrics["floor"] = floor.against(said, pipelines["test"].groups).to_dict()
+            groups = pipelines["test"].groups
+            metrics["floor"] = floor.against(said, groups, trained.task).to_dict()
         _write_run(folder, preprocessing, pipelines["test"], trained)
         if findings is not None:
             save_findings(folder, findings)
@@ -176,7 +182,7 @@ def is_finished(
     if not (folder / CONFIG).exists():
         return False
     own = {**_identity(splits, schema, settings), **(more or {})}
-    _check_same_run(read_json(folder / CONFIG), own, environment(), folder)
+    _check_same_run(_with_later_settings(read_json(folder / CONFIG)), own, environment(), folder)
     return (folder / METRICS).exists()
 
 
@@ -209,11 +215,15 @@ def _run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
-    signatures = pipelines["test"].preprocessing.task.signatures()
+    task = pipelines["test"].preprocessing.task
+    true, said = in_own_unit(pipelines["test"], trained.outputs["test"])
+    signatures = task.signatures()
     return {
         **trained.summary(),
         "seconds": round(float(trained.history["seconds"].sum()), 2),
         **trained.metrics,
+        "constant": {"answer": task.constant_words(true), "test": task.constant_figures(true)},
+        "remarks": task.remarks(true, said),
         **({"signatures": signatures} if signatures else {}),
         "skipped": [f"{n}: {text}" for n, pipe in pipelines.items() for text in pipe.skipped],
         "unprepared": [f"{n}: {each}" for n, p in pipelines.items() for each in p.unprepared],
@@ -248,6 +258,7 @@ class TrainedModel:
         best_epoch: The epoch (from 1) that was chosen.
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
+        task: The fitted target, with thresholds that suit this model, where it has any.
     """
 
     model: keras.Model
@@ -255,6 +266,7 @@ class TrainedModel:
     best_epoch: int
     outputs: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
+    task: Task
 
     def summary(self) -> dict[str, int]:
         """What every experiment records besides the figures."""
@@ -295,20 +307,44 @@ def train_and_judge(
         label=label,
         callbacks=callbacks,
     )
-    outputs, metrics = judge(model, {name: pipelines[name] for name in parts if name in pipelines})
-    return TrainedModel(model, result.history, result.best_epoch, outputs, metrics)
+    judged = {name: pipelines[name] for name in parts if name in pipelines}
+    answers = judge(model, judged, preprocessing.task, pipelines.get("validation"))
+    return TrainedModel(model, result.history, result.best_epoch, *answers)
 
 
 def judge(
-    model: keras.Model, pipelines: Mapping[str, Pipeline]
-) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]]]:
-    """A model's outputs for the examples of each pipeline, and the task's figures for them."""
-    outputs, metrics, answering = {}, {}, answer_model(model)
-    for name, pipeline in pipelines.items():
-        outputs[name] = pipeline.unpad(answering.predict(pipeline.evaluate(), verbose=0))
-        task = pipeline.preprocessing.task
-        metrics[name] = task.figures(*in_own_unit(pipeline, outputs[name]))
-    return outputs, metrics
+    model: keras.Model,
+    pipelines: Mapping[str, Pipeline],
+    task: Task,
+    validation: Pipeline | None = None,
+) -> tuple[dict[str, np.ndarray], dict[str, dict[str, float]], Task]:
+    """What a model answers, and how good that is.
+
+    Args:
+        model: A trained model.
+        pipelines: Rows by part.
+        task: The fitted target.
+        validation: Rows that the thresholds of answers are fitted on, where the task has any.
+
+    Returns:
+        By part the outputs for its examples; by part the task's figures for them; and the task,
+        with thresholds that suit the model.
+    """
+    answering = answer_model(model)
+
+    def said(pipeline: Pipeline) -> np.ndarray:
+        return pipeline.unpad(answering.predict(pipeline.evaluate(), verbose=0))
+
+    outputs = {name: said(pipeline) for name, pipeline in pipelines.items()}
+    if pipelines and validation is not None and task.has_thresholds:
+        known = [outputs[name] for name, pipeline in pipelines.items() if pipeline is validation]
+        values = known[0] if known else said(validation)
+        task = task.tuned(*in_own_unit(validation, values))
+    figures = {
+        name: task.figures(*in_own_unit(pipeline, outputs[name]))
+        for name, pipeline in pipelines.items()
+    }
+    return outputs, figures, task
 
 
 def fitted_pipelines(
@@ -359,6 +395,11 @@ def fitted_pipelines(
 
 def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`."""
+    with computing_in(settings.training.precision):
+        return _make_model(preprocessing, settings)
+
+
+def _make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
     schema, model = preprocessing.schema, settings.model
     if len(schema.modalities) == 1:
         model = model.alone()
@@ -424,6 +465,14 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
+
+
+def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """A `config.json`, with the training's settings that its version did not have yet."""
+    if "settings" in config:
+        defaults = _jsonable(dataclasses.asdict(TrainingSettings()))
+        config["settings"]["training"] = {**defaults, **config["settings"]["training"]}
+    return config
 
 
 def _jsonable(value: Any) -> Any:

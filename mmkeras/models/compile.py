@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from mmkeras.models.optimizers import make_optimizer
 from mmkeras.models.parts import decoder_layer
 from mmkeras.schema import Target
 from mmkeras.tasks import Task, task_class
@@ -19,11 +21,14 @@ def compile_model(
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+    class_weights: Any = None,
     global_clipnorm: float | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
     auxiliary: float = 0.5,
     jit_compile: bool | str | None = None,
 ) -> keras.Model:
-    """Compiles a model with the loss and metrics of its task, and Adam.
+    """Compiles a model with the loss and metrics of its task, and an optimizer.
 
     Args:
         model: A model of `build_model` or `auxiliary_model`.
@@ -36,7 +41,11 @@ def compile_model(
         learning_rate: A number or a schedule.
         weight_decay: Decoupled weight decay (AdamW), of kernels and embeddings only.
         label_smoothing: Share of a classification target that is spread over all classes.
+        focal_gamma: gamma of the focal loss, `(1 - p)^gamma` times the cross-entropy of a class of
+            probability `p`: what is right already counts less. 0 for the cross-entropy.
+        class_weights: What each class weighs in the loss, as `Task.class_weights` gives it.
         global_clipnorm: The largest norm of all gradients together.
+        optimizer: Instead of Adam with the rate, decay and norm above.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
             it slows convolutions down on CPUs and compiles again for every text length, and
@@ -45,21 +54,32 @@ def compile_model(
     Returns:
         The same model.
 
+    Raises:
+        ValueError: `focal_gamma` or `class_weights` for an answer without classes.
+
     References:
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980) (Adam)
         - [Loshchilov and Hutter, 2019](https://arxiv.org/abs/1711.05101) (AdamW)
+        - [Lin et al., 2017](https://arxiv.org/abs/1708.02002) (focal loss)
     """
     task: Any = target if isinstance(target, Task) else task_class(target)
-    decoder = decoder_layer(model)
-    loss_of = (decoder or task).loss
-    metrics_of = task.metrics if decoder is None else decoder.training_metrics
-    optimizer = adam(learning_rate, weight_decay, global_clipnorm)
+    of_classes = {"gamma": focal_gamma, "class_weights": class_weights}
+    of_classes = {name: value for name, value in of_classes.items() if value}
+    if of_classes and not task.learns_classes:
+        raise ValueError(
+            f"A focal loss and class weights are of classes, which {task.words} does not learn. "
+            "Leave them out."
+        )
+    loss_of: Any = functools.partial((decoder_layer(model) or task).loss, **of_classes)
+    optimizer = optimizer or make_optimizer(
+        "adam", learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
+    )
     weights = None
     loss: Any = loss_of(label_smoothing)
-    metrics: Any = metrics_of()
+    metrics: Any = metrics_of(model, task)
     if isinstance(model.output, Mapping):
         loss = {name: loss_of(label_smoothing) for name in model.output}
-        metrics = {name: metrics_of() for name in model.output}
+        metrics = {name: metrics_of(model, task) for name in model.output}
         weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
     if jit_compile is None:
         jit_compile = default_jit()
@@ -74,19 +94,10 @@ def compile_model(
     return model
 
 
-def adam(
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
-    weight_decay: float = 0.0,
-    global_clipnorm: float | None = None,
-) -> keras.optimizers.Optimizer:
-    """Adam, or with weight decay AdamW, which decays kernels and embeddings only."""
-    if not weight_decay:
-        return keras.optimizers.Adam(learning_rate, global_clipnorm=global_clipnorm)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
-    return optimizer
+def metrics_of(model: keras.Model, task: Task | type[Task]) -> list[keras.metrics.Metric]:
+    """What Keras computes of a model's answers in training, besides the loss."""
+    decoder = decoder_layer(model)
+    return task.metrics() if decoder is None else decoder.training_metrics()  # type: ignore[call-arg]
 
 
 def default_jit() -> bool | str:

@@ -84,6 +84,7 @@ def write_report(
         [
             f"The {main.words} on the test rows is {main.shown(metrics['test'][main.key])}.",
             *([metrics["floor"]["sentence"]] if "floor" in metrics else []),
+            *metrics["remarks"],
         ],
         _facts(config),
         sections,
@@ -102,15 +103,17 @@ def write_report(
 def comparison_table(results: Mapping[str, Mapping[str, Any]], task: Task) -> pd.DataFrame:
     """One row for each model: the task's headline on the test rows, parameters, seconds.
 
-    The classical floor of the last of them that has one is a row of its own.
+    The classical floor of the last of them that has one is a row of its own, and so is the best
+    constant answer, where it is known: the majority beside every accuracy.
 
     Args:
         results: `metrics.json` by the model's name.
         task: The fitted target.
     """
+    headline = [f for f in task.headline if any(f in m["test"] for m in results.values())]
     rows = {
         name: {
-            **{figure: metrics["test"][figure] for figure in task.headline},
+            **{figure: metrics["test"].get(figure) for figure in headline},
             "parameters": metrics["parameters"],
             "seconds": metrics["seconds"],
             "best epoch": metrics["best_epoch"],
@@ -119,11 +122,15 @@ def comparison_table(results: Mapping[str, Mapping[str, Any]], task: Task) -> pd
     }
     floors = [metrics["floor"] for metrics in results.values() if "floor" in metrics]
     for floor in floors[-1:]:
-        figures = {figure: floor["test"][figure] for figure in task.headline}
+        figures = {figure: floor["test"].get(figure) for figure in headline}
         rows["classical floor"] = {**figures, "seconds": floor["seconds"]}
+    constants = [metrics["constant"] for metrics in results.values() if "constant" in metrics]
+    for constant in constants[-1:]:
+        rows[constant["answer"]] = {figure: constant["test"].get(figure) for figure in headline}
     frame = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    # Whole numbers, also where the floor has none.
-    return frame.astype({"parameters": "Int64", "best epoch": "Int64"}) if floors else frame
+    # Whole numbers, also where the last rows have none.
+    frame = frame.astype({"parameters": "Int64", "best epoch": "Int64"})
+    return frame.astype(dict.fromkeys(headline, "float64"))
 
 
 def _subtitle(pipeline: Pipeline, metrics: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -155,6 +162,8 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
 def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
     parts = [part for part in ("validation", "test") if part in metrics]
     frame = pd.DataFrame({part: metrics[part] for part in parts}).rename_axis("figure")
+    constant = metrics["constant"]
+    frame[constant["answer"]] = pd.Series(constant["test"], dtype=float)
     return Section(
         "result",
         "Result on the test rows",
@@ -163,7 +172,8 @@ def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
             Table(
                 "figures",
                 frame,
-                "Judge the model by the test rows, which nothing was chosen by."
+                "Judge the model by the test rows, which nothing was chosen by. The last column is "
+                "the best answer that is the same for all test rows."
                 + (
                     " The validation rows chose the epoch, so that their figures are a little too "
                     "good; test figures that are much worse mean that the validation rows are too "

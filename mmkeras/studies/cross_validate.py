@@ -20,7 +20,7 @@ from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined, leader
 from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
-from mmkeras.studies.trainings import RESULTS, Training, models_of, train_missing
+from mmkeras.studies.trainings import CONSTANT, RESULTS, Training, models_of, train_missing
 from mmkeras.tasks import task_class
 
 
@@ -138,11 +138,12 @@ def _report(config: CrossValidationConfig, results: pd.DataFrame, target: Target
 def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
     """Mean over all trainings, and the standard deviation over folds of the mean over seeds."""
     columns = {}
-    for figure in figures:
+    for figure in (name for name in figures if name in results):
         by_fold = results.groupby(["model", "fold"], sort=False)[figure].mean().unstack("fold")
         columns[figure] = by_fold.mean(axis=1)
         columns[f"± folds ({figure})"] = by_fold.std(axis=1)
         if results["seed"].nunique() > 1:
             by_seed = results.groupby(["model", "seed"], sort=False)[figure].mean().unstack("seed")
             columns[f"± seeds ({figure})"] = by_seed.std(axis=1)
+    columns[CONSTANT] = results.groupby("model", sort=False)[CONSTANT].mean()
     return pd.DataFrame(columns).rename_axis("model")

@@ -24,7 +24,14 @@ from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined, leader
 from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
-from mmkeras.studies.trainings import FUSED, RESULTS, Training, train_missing, with_each_seed
+from mmkeras.studies.trainings import (
+    CONSTANT,
+    FUSED,
+    RESULTS,
+    Training,
+    train_missing,
+    with_each_seed,
+)
 from mmkeras.tasks import task_class
 
 
@@ -136,9 +143,10 @@ def summary(results: pd.DataFrame, figures: tuple[str, ...]) -> pd.DataFrame:
     """Mean and standard deviation over the seeds, one row per model."""
     by_model = results.groupby("model", sort=False)
     columns = {}
-    for figure in figures:
+    for figure in (name for name in figures if name in results):
         columns[figure] = by_model[figure].mean()
         columns[f"± ({figure})"] = by_model[figure].std()
+    columns[CONSTANT] = by_model[CONSTANT].mean()
     columns["seeds"] = by_model["seed"].nunique()
     columns["parameters"] = by_model["parameters"].first()
     columns["seconds"] = by_model["seconds"].mean()

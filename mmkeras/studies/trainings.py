@@ -26,6 +26,7 @@ from mmkeras.studies.jobs import Job, Outcome, run_jobs
 
 FUSED = "fused"
 RESULTS = "results.csv"
+CONSTANT = "constant answer"  # what the best one scores on the test rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +168,8 @@ def _results(trainings: Sequence[Training], out: Path) -> pd.DataFrame:
         if (training.folder / METRICS).exists():
             metrics = Run(training.folder).metrics
             rest = {key: metrics[key] for key in ("parameters", "best_epoch", "seconds")}
+            constant = metrics.get("constant", {}).get("test", {})  # the main figure first
+            rest[CONSTANT] = next(iter(constant.values()), float("nan"))
             rows.append({"model": training.model, **training.about, **metrics["test"], **rest})
     results = pd.DataFrame(rows)
     write_text(out / RESULTS, results.to_csv(index=False))

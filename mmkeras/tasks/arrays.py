@@ -98,6 +98,10 @@ class ArrayTask(Task):
             "recall@10": float((ranks <= 10).mean()),
         }
 
+    @property
+    def figure_names(self):
+        return ("r2", "mae", "recall@1", "recall@10")
+
     def all_figures(self, targets, outputs):
         return self.figures(targets, outputs)
 

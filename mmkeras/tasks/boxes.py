@@ -266,6 +266,10 @@ class BoxesTask(Task):
             "mean_iou": float(overlaps.mean()) if len(overlaps) else np.nan,
         }
 
+    @property
+    def figure_names(self):
+        return (*self.headline, *(["mean_iou"] if self.target.several else ()))
+
     def all_figures(self, targets, outputs):
         return self.figures(targets, outputs)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from mmkeras.data.tables.cells import label_names, row_name
 from mmkeras.data.tables.names import KnownNames, are_numbers, warn_of_one_meaning
 from mmkeras.schema import Label, Labels, StepLabels
 from mmkeras.tasks.task import Task
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class ClassTask(Task):
         target: The schema's target.
         classes: The class names of the training rows, in alphabetical order.
     """
+
+    called: ClassVar[str] = "classes"
 
     target: Label | Labels | StepLabels
     classes: tuple[str, ...] = ()
@@ -39,6 +43,20 @@ class ClassTask(Task):
     @abstractmethod
     def answers(cls, targets: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The confidence of each answer, and whether it is right; each label is an answer."""
+
+    def remarks(self, targets, outputs):
+        """Which classes are never predicted although examples have them."""
+        counts = (targets >= 0.5).sum(axis=0)
+        never = np.flatnonzero((counts > 0) & ~self.said(outputs).any(axis=0))
+        if not len(never):
+            return []
+        order = never[np.argsort(-counts[never], kind="stable")]
+        shown = [f"{self.classes[i]!r} (true of {counts[i]:,})" for i in order[:_SHOWN]]
+        more = f" and {len(order) - _SHOWN} more" if len(order) > _SHOWN else ""
+        return [
+            f"{len(never)} of {len(counts)} {self.called} are never predicted: "
+            f"{', '.join(shown)}{more}."
+        ]
 
     @classmethod
     def tells_apart(cls, sets: list[tuple[str, ...]]) -> bool:
@@ -78,6 +96,10 @@ class ClassTask(Task):
     @property
     def num_outputs(self) -> int:
         return len(self.classes)
+
+    @property
+    def learns_classes(self):
+        return True
 
     def encode(self, frame, id=None):
         known, numbers = self._known, are_numbers(frame, self.target.columns[0])
@@ -139,6 +161,10 @@ class ClassTask(Task):
     def main_score(self, targets, outputs):
         return float(self.row_scores(targets, outputs).mean())
 
+    @property
+    def figure_names(self):
+        return ("brier", "roc_auc", "average_precision")
+
     def all_figures(self, targets, outputs):
         from mmkeras.tasks.class_figures import brier_score, class_curves
 
@@ -154,7 +180,6 @@ class ClassTask(Task):
         right = self.is_right(targets, outputs)[order]
         return order[right], order[~right]
 
-    @classmethod
     @abstractmethod
-    def _confidence(cls, outputs: np.ndarray) -> np.ndarray:
+    def _confidence(self, outputs: np.ndarray) -> np.ndarray:
         """How sure each answer is, `(examples,)`."""

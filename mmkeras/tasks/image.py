@@ -119,6 +119,10 @@ class ImageTask(ArrayTask):
         figures = super().figures(targets, outputs)
         return {**figures, "ssim": float(structural_similarity(targets, outputs).mean())}
 
+    @property
+    def figure_names(self):
+        return (*super().figure_names, "ssim")
+
     def texts(self, arrays):
         return [f"a picture of mean brightness {picture.mean():.2f}" for picture in arrays]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class LabelTask(ClassTask):
     single_label = True
     stratified = True
     main = FIGURES["accuracy"]
-    headline = ("accuracy", "macro_f1")
+    headline = ("accuracy", "macro_f1", "roc_auc")
 
     @classmethod
     def cell_values(cls, frame, target):
@@ -32,11 +33,27 @@ class LabelTask(ClassTask):
     def label_sets(cls, frame, target):
         return [(name,) for name in label_names(frame[target.column])]
 
+    reduction: ClassVar[str] = "sum_over_batch_size"
+
     @classmethod
-    def loss(cls, label_smoothing=0.0):
+    def loss(cls, label_smoothing=0.0, gamma=0.0, class_weights=None):
+        """Cross-entropy; with `gamma` or weights `- w_y (1 - p_y)^gamma log p_y` (focal loss).
+
+        References:
+            - [Lin et al., 2017](https://arxiv.org/abs/1708.02002)
+        """
         import keras
 
-        return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
+        options = {"label_smoothing": label_smoothing, "reduction": cls.reduction}
+        if not gamma and class_weights is None:
+            return keras.losses.CategoricalCrossentropy(**options)
+        alpha = 1.0 if class_weights is None else list(class_weights)
+        return keras.losses.CategoricalFocalCrossentropy(alpha, gamma, **options)
+
+    def class_weights(self, targets):
+        """Rows by classes and the class' rows, as scikit-learn's `"balanced"`, `(classes,)`."""
+        counts = np.maximum(targets.sum(axis=0, dtype=np.float64), 1.0)
+        return (len(targets) / (targets.shape[1] * counts)).tolist()
 
     @classmethod
     def metrics(cls):
@@ -48,20 +65,34 @@ class LabelTask(ClassTask):
         return np.asarray(self.classes, dtype=object)[outputs.argmax(axis=1)]
 
     def figures(self, targets, outputs):
-        """Accuracy, balanced accuracy (mean recall of the classes that occur), F1, log loss."""
+        """Accuracy, balanced accuracy (mean recall of the classes that occur), F1, log loss.
+
+        Of two classes that both occur, the area under the ROC curve, too.
+        """
         from sklearn import metrics
+
+        from mmkeras.tasks.class_figures import class_curves
 
         true, guess = targets.argmax(axis=1), outputs.argmax(axis=1)
         recalls = [np.mean(guess[true == label] == label) for label in np.unique(true)]
         shares = outputs.astype(np.float64)
         shares = shares / shares.sum(axis=1, keepdims=True)
         labels = np.arange(outputs.shape[1])
+        more = {}
+        if outputs.shape[1] == 2 and len(recalls) == 2:
+            more["roc_auc"] = float(class_curves(targets, outputs)["roc_auc"].mean())
         return {
             "accuracy": float(metrics.accuracy_score(true, guess)),
             "balanced_accuracy": float(np.mean(recalls)),
             "macro_f1": float(metrics.f1_score(true, guess, average="macro", zero_division=0)),
             "log_loss": float(metrics.log_loss(true, shares, labels=labels)),
+            **more,
         }
+
+    @property
+    def figure_names(self):
+        own = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+        return (*own, *super().figure_names)
 
     def row_scores(self, targets, outputs):
         """1.0 where the answer is right, otherwise 0.0."""
@@ -71,11 +102,23 @@ class LabelTask(ClassTask):
         """The share of the most frequent class."""
         return float(targets.mean(axis=0).max())
 
+    def constant_words(self, targets):
+        return f"always {self.classes[int(targets.sum(axis=0).argmax())]!r}"
+
+    def constant_figures(self, targets):
+        """Those of always giving the most frequent class; of two, an area of one half."""
+        share = self.constant_score(targets)
+        occurring = int((targets.sum(axis=0) > 0).sum())
+        figures = {"accuracy": share, "macro_f1": 2 * share / (1 + share) / occurring}
+        return figures | ({"roc_auc": 0.5} if targets.shape[1] == occurring == 2 else {})
+
+    def said(self, outputs):
+        return np.eye(outputs.shape[1], dtype=bool)[outputs.argmax(axis=1)]
+
     def is_right(self, targets, outputs):
         return targets.argmax(axis=1) == outputs.argmax(axis=1)
 
-    @classmethod
-    def _confidence(cls, outputs):
+    def _confidence(self, outputs):
         return outputs.max(axis=1)
 
     @classmethod

@@ -211,6 +211,12 @@ class NumberTask(Task):
                 figures[f"mae({column})"] = float(metrics.mean_absolute_error(*own))
         return figures
 
+    @property
+    def figure_names(self):
+        own, columns = ("r2", "rmse", "mae"), self.target.columns
+        each = [f"{key}({column})" for column in columns for key in own]
+        return (*own, *(each if self.num_outputs > 1 else ()), "pearson")
+
     def all_figures(self, targets, outputs):
         """Those, and Pearson's correlation (its mean over the numbers)."""
         pairs = zip(targets.T.astype(np.float64), outputs.T.astype(np.float64), strict=True)
@@ -239,6 +245,18 @@ class NumberTask(Task):
     def constant_score(self, targets):
         """0, that of the mean."""
         return 0.0
+
+    def constant_words(self, targets):
+        return "always the mean (of MAE the median)"
+
+    def constant_figures(self, targets):
+        """Those of the mean, of absolute errors that of the median."""
+        middle = np.median(targets, axis=0)
+        return {
+            "r2": 0.0,
+            "rmse": float(targets.std(axis=0).mean()),
+            "mae": float(np.abs(targets - middle).mean()),
+        }
 
     def right_and_wrong(self, targets, outputs):
         errors = self._deviations_apart(targets, outputs)

@@ -184,6 +184,10 @@ class SequenceTask(ArrayTask):
         lengths = [(~np.isnan(each[..., 0])).sum(axis=1) for each in (targets, outputs)]
         return {**figures, "length_error": float(np.abs(lengths[0] - lengths[1]).mean())}
 
+    @property
+    def figure_names(self):
+        return (*super().figure_names, *(() if self.same_length else ("length_error",)))
+
     def texts(self, arrays):
         lengths = (~np.isnan(arrays[..., 0])).sum(axis=1)
         plural = (f"{n} step{'s' if n > 1 else ''} of {self.features} features" for n in lengths)

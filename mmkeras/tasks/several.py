@@ -98,6 +98,26 @@ class SeveralTask(Task):
         }
 
     @property
+    def learns_classes(self):
+        return any(part.learns_classes for part in self.parts)
+
+    @property
+    def has_thresholds(self):
+        return any(part.has_thresholds for part in self.parts)
+
+    def tuned(self, targets, outputs):
+        return dataclasses.replace(
+            self, parts=tuple(part.tuned(*pair) for part, *pair in self._pairs(targets, outputs))
+        )
+
+    def class_weights(self, targets):
+        """Those of each part that has classes; `None` for the others."""
+        return [
+            part.class_weights(array) if part.learns_classes else None
+            for part, array in zip(self.parts, self._split(targets), strict=True)
+        ]
+
+    @property
     def _widths(self) -> tuple[int, ...]:
         return tuple(part.num_outputs for part in self.parts)
 
@@ -156,6 +176,10 @@ class SeveralTask(Task):
     def all_figures(self, targets, outputs):
         return self._each(targets, outputs, lambda part, *pair: part.all_figures(*pair))
 
+    @property
+    def figure_names(self):
+        return tuple(f"{k}({part.target.name})" for part in self.parts for k in part.figure_names)
+
     def _each(self, targets, outputs, figures_of):
         return {
             f"{key}({part.target.name})": value
@@ -174,6 +198,24 @@ class SeveralTask(Task):
 
     def constant_score(self, targets):
         return self.parts[0].constant_score(*self._first(targets))
+
+    def constant_words(self, targets):
+        own = zip(self.parts, self._split(targets), strict=True)
+        return "; ".join(f"{p.target.name}: {p.constant_words(array)}" for p, array in own)
+
+    def constant_figures(self, targets):
+        return {
+            f"{key}({part.target.name})": value
+            for part, array in zip(self.parts, self._split(targets), strict=True)
+            for key, value in part.constant_figures(array).items()
+        }
+
+    def remarks(self, targets, outputs):
+        return [
+            f"{part.target.name}: {each}"
+            for part, *pair in self._pairs(targets, outputs)
+            for each in part.remarks(*pair)
+        ]
 
     def right_and_wrong(self, targets, outputs):
         return self.parts[0].right_and_wrong(*self._first(targets, outputs))

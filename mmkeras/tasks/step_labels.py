@@ -18,19 +18,12 @@ class StepLabelsTask(LabelTask):
     per_step = True
     suits_classical = False
     stratified = False
+    # The mean over real steps; the other would count padding as steps without loss.
+    reduction = "mean_with_sample_weight"
 
     @classmethod
     def label_sets(cls, frame, target):
         return [step_labels(cell, target.separator) for cell in frame[target.column]]
-
-    @classmethod
-    def loss(cls, label_smoothing=0.0):
-        import keras
-
-        # The mean over real steps; the other would count padding as steps without loss.
-        return keras.losses.CategoricalCrossentropy(
-            label_smoothing=label_smoothing, reduction="mean_with_sample_weight"
-        )
 
     def _examples(self, labels):
         return [(row, (name,)) for row, names in enumerate(labels) for name in names]

@@ -49,7 +49,8 @@ class Task(ABC):
         what: What an output is: a probability or a number.
         best_constant: What the best answer is called that is the same for all rows.
         main: The figure that says how good a model is, everywhere.
-        headline: The figures that tables of models show, the main one first.
+        headline: The figures that tables of models show, the main one first; those that a model's
+            `figures` lack (ROC-AUC is of two classes) are left out.
     """
 
     kind: ClassVar[str]
@@ -138,12 +139,24 @@ class Task(ABC):
         return self.main.key
 
     def loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """The loss of a model's outputs, where no decoder brings its own."""
+        """The loss of a model's outputs, where no decoder brings its own.
+
+        With `learns_classes` it takes `gamma`, of the focal loss, and `class_weights`, too.
+        """
         raise NotImplementedError(f"A decoder brings the loss of {self.words}.")
 
     def metrics(self) -> list[keras.metrics.Metric]:
         """What Keras computes in training; one of them is `watched`, under its key."""
         raise NotImplementedError(f"A decoder brings the metrics of {self.words}.")
+
+    @property
+    def learns_classes(self) -> bool:
+        """Whether the loss is of classes, which can be weighted (`class_weights`), or focal."""
+        return False
+
+    def class_weights(self, targets: np.ndarray) -> Any:
+        """Weights for `loss` with which all classes count the same, from training targets."""
+        raise NotImplementedError(f"{self.words} has no classes to weigh.")
 
     @property
     def default_decoder(self) -> str:
@@ -258,6 +271,24 @@ class Task(ABC):
     def figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """The figures of a model on some examples, for `metrics.json`."""
 
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether there is something in the answers that `tuned` chooses."""
+        return False
+
+    def tuned(self, targets: np.ndarray, outputs: np.ndarray) -> Task:
+        """The same with thresholds that suit a model's outputs, where it has any.
+
+        Args:
+            targets, outputs: Of rows that the model was not trained on.
+        """
+        return self
+
+    @property
+    @abstractmethod
+    def figure_names(self) -> tuple[str, ...]:
+        """The keys of `all_figures`, each of which training can watch on the validation rows."""
+
     @abstractmethod
     def all_figures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         """Those, and all that the audit shows; NaN where one is not defined for these examples."""
@@ -277,6 +308,22 @@ class Task(ABC):
     @abstractmethod
     def constant_score(self, targets: np.ndarray) -> float:
         """The main figure of the best answer that is the same for all of these examples."""
+
+    def constant_words(self, targets: np.ndarray) -> str:
+        """What the best constant answer for these examples says."""
+        return self.best_constant
+
+    def constant_figures(self, targets: np.ndarray) -> dict[str, float]:
+        """The figures of the best constant answer to each of them, the main one first."""
+        return {self.main.key: self.constant_score(targets)}
+
+    def remarks(self, targets: np.ndarray, outputs: np.ndarray) -> list[str]:
+        """What the figures hide of these answers, each in a sentence."""
+        return []
+
+    def said(self, outputs: np.ndarray) -> np.ndarray:
+        """With `has_classes`, which classes each answer names, booleans `(examples, classes)`."""
+        raise NotImplementedError(f"An answer of {self.words} names no classes.")
 
     @abstractmethod
     def texts(self, arrays: np.ndarray) -> list[str]:

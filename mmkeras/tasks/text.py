@@ -256,6 +256,10 @@ class TextTask(Task):
 
     all_figures = figures
 
+    @property
+    def figure_names(self):
+        return (*self.headline, "corpus_chrf", "bleu")
+
     def interval_figures(self, targets, outputs):
         """Those that are means over texts."""
         return {key: float(self._scores(key, targets, outputs).mean()) for key in self.headline}

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from mmkeras.tasks import FIGURES, better_sign
+from mmkeras.training.averaging import averaged_weights
 from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
 from mmkeras.training.settings import TrainingSettings
 
@@ -71,12 +72,13 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        if self._has_validation and self._settings.monitor not in logs:
-            raise ValueError(
-                f"There is no {self._settings.monitor!r} to monitor. There are: {sorted(logs)}."
-            )
         watched = ["loss", *([self._settings.monitor] if self._has_validation else [])]
         wrong = [name for name in watched if not math.isfinite(logs[name])]
+        if wrong and not wrong[0].endswith("loss"):
+            raise ValueError(
+                f"{wrong[0]} is not defined for the validation rows: do all of them have the same "
+                "answer? Monitor another value, or give more validation rows."
+            )
         if wrong:
             raise ValueError(
                 f"{wrong[0]} became {logs[wrong[0]]} in epoch {epoch + 1}. Try a smaller learning "
@@ -94,7 +96,8 @@ class Keeper(keras.callbacks.Callback):
             self._improved_epoch = epoch + 1
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
-            self.best_weights = self.model.get_weights()
+            with averaged_weights(self.model):
+                self.best_weights = self.model.get_weights()
             if self._best_path is not None:
                 # Before the checkpoint that speaks of it: a crash between the two is harmless,
                 # since the repeated epoch writes the same file again.

@@ -14,14 +14,18 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.compile import compile_model
 from mmkeras.models.parts import auxiliary_model, decoder_layer
 from mmkeras.multimodal_model import MultimodalModel
+from mmkeras.training.averaging import JudgeAverages
 from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.cyclic_translation import translating_model
+from mmkeras.training.precision import check_precision, computing_in
+from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
+from mmkeras.training.watching import Figures, figures_to_compute
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,29 @@ def fit(
 
     Raises:
         ValueError: The monitored value does not exist; the loss is not a number; a target text
-            is longer than the steps along which it is written.
+            is longer than the steps along which it is written; the model computes in another
+            precision.
     """
-    settings = dataclasses.replace(settings, monitor=settings.monitored(train.preprocessing.task))
+    check_precision(model, settings.precision)
+    # What is made around the model computes as the model does.
+    with computing_in(settings.precision):
+        return _fit(
+            model, train, validation, settings, seed, checkpoint, label=label, callbacks=callbacks
+        )
+
+
+def _fit(
+    model: keras.Model,
+    train: Pipeline,
+    validation: Pipeline | None,
+    settings: TrainingSettings,
+    seed: int,
+    checkpoint: str | Path | None,
+    *,
+    label: str,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> FitResult:
+    settings, figures = _watched(model, train, settings, has_validation=validation is not None)
     decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
     if decoder is not None:
         for pipeline in (train, validation):
@@ -88,6 +112,12 @@ def fit(
                 "no validation rows."
             )
         balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
+    between = [*balancing]
+    if settings.schedule == "plateau":
+        if validation is None:
+            raise ValueError("schedule='plateau' watches validation rows, and there are none.")
+        between.append(ReduceOnPlateau(settings, keeper.history))
+    watching = [Figures(model, validation, figures)] if figures and validation is not None else []
     if not keeper.finished:
         targets = batches_for(trained)
         trained.fit(
@@ -98,8 +128,11 @@ def fit(
             epochs=settings.epochs,
             callbacks=[
                 PlainNames(),
-                # Before the keeper, whose checkpoint then has the next epoch's weights of losses.
-                *balancing,
+                *watching,
+                JudgeAverages(),
+                # Before the keeper, whose checkpoint then has the next epoch's weights of losses
+                # and learning rate.
+                *between,
                 keeper,
                 *callbacks,
                 EpochLine(label, settings.epochs, train.steps),
@@ -109,6 +142,21 @@ def fit(
         )
     trained.set_weights(keeper.best_weights)
     return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
+
+
+def _watched(
+    model: keras.Model, train: Pipeline, settings: TrainingSettings, *, has_validation: bool
+) -> tuple[TrainingSettings, tuple[str, ...]]:
+    """The settings, with the monitored value's name in the logs, and the figures to compute."""
+    task, names = train.preprocessing.task, train.preprocessing.schema.names
+    settings = dataclasses.replace(settings, monitor=settings.monitored(task))
+    alone = settings.auxiliary or settings.balance == "gradient_blending"
+    figures = figures_to_compute(settings, model, task, names if alone and len(names) > 1 else ())
+    if settings.watch and not has_validation:
+        raise ValueError(
+            f"`watch` is of validation rows, and there are none. Received: {settings.watch}."
+        )
+    return settings, figures
 
 
 def compiled_for_training(
@@ -142,14 +190,20 @@ def compiled_for_training(
         trained = auxiliary_model(model, num_outputs)
     if len(schema.modalities) > 1 and settings.translation:
         trained = translating_model(model, trained.output, settings.translation)
+    task, balanced = train.preprocessing.task, settings.class_weights == "balanced"
+    if balanced and not task.learns_classes:
+        raise ValueError(
+            f"class_weights='balanced' weighs classes, and there are none in {task.words}. Leave "
+            "it out."
+        )
     compile_model(
         trained,
-        train.preprocessing.task,
+        task,
+        focal_gamma=settings.focal_gamma if settings.loss == "focal" else 0.0,
+        class_weights=task.class_weights(train.targets) if balanced else None,
         auxiliary=auxiliary,
-        learning_rate=learning_rate(settings, train.steps),
-        weight_decay=settings.weight_decay,
+        optimizer=optimizer_of(settings, train.steps),
         label_smoothing=settings.label_smoothing,
-        global_clipnorm=settings.clip_norm or None,
     )
     trained.optimizer.build(trained.trainable_variables)
     return trained
@@ -175,21 +229,6 @@ def _train_teachers(model, train, validation, settings, *, seed, checkpoint, lab
             label=f"{label}, teacher of {name}",
         )
     return teachers
-
-
-def learning_rate(
-    settings: TrainingSettings, steps: int
-) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate, or its schedule over all epochs of so many steps."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warmup = settings.epochs * steps // 10
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=settings.epochs * steps - warmup,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warmup,
-    )
 
 
 def batches_for(model: keras.Model):

@@ -11,16 +11,21 @@ import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models.compile import adam, default_jit
+from mmkeras.models.compile import default_jit
+from mmkeras.training.averaging import JudgeAverages
 from mmkeras.training.callbacks import EpochLine, Keeper
-from mmkeras.training.fit import FitResult, learning_rate
+from mmkeras.training.fit import FitResult
+from mmkeras.training.precision import check_precision
+from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from mmkeras.generation import MultimodalVAE
 
 # Of a target, which generative models do not have.
-_WITHOUT_EFFECT = ("label_smoothing", "auxiliary", "translation", "balance")
+_WITHOUT_EFFECT = (
+    "label_smoothing", "loss", "class_weights", "auxiliary", "translation", "balance", "watch",
+)  # fmt: skip
 
 
 def check_generative(settings: TrainingSettings) -> TrainingSettings:
@@ -67,12 +72,17 @@ def fit_generative(
         ValueError: A setting is about a target; the loss is not a number.
     """
     settings = check_generative(settings)
-    rate = learning_rate(settings, train.steps)
-    optimizer = adam(rate, settings.weight_decay, settings.clip_norm or None)
+    check_precision(model, settings.precision)
+    optimizer = optimizer_of(settings, train.steps)
     model.compile(optimizer=optimizer, jit_compile=default_jit())
     optimizer.build(model.trainable_variables)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
     keeper.restore(model)
+    between = []
+    if settings.schedule == "plateau":
+        if validation is None:
+            raise ValueError("schedule='plateau' watches validation rows, and there are none.")
+        between = [ReduceOnPlateau(settings, keeper.history)]
     if not keeper.finished:
         model.fit(
             train.train(seed=seed, epochs=settings.epochs, first_epoch=keeper.epoch),
@@ -80,7 +90,13 @@ def fit_generative(
             steps_per_epoch=train.steps,
             initial_epoch=keeper.epoch,
             epochs=settings.epochs,
-            callbacks=[keeper, *callbacks, EpochLine(label, settings.epochs, train.steps)],
+            callbacks=[
+                JudgeAverages(),
+                *between,
+                keeper,
+                *callbacks,
+                EpochLine(label, settings.epochs, train.steps),
+            ],
             shuffle=False,
             verbose=0,
         )

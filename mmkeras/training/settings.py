@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
+from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
+from mmkeras.training.precision import Precision
+
+# On the command line, a table's names are an option's choices.
+if TYPE_CHECKING:
+    OptimizerName = str
+else:
+    OptimizerName = Literal[tuple(OPTIMIZERS)]
 
 
 @dataclass(frozen=True)
@@ -16,11 +25,30 @@ class TrainingSettings:
     Args:
         epochs: Passes over the training rows, at most.
         batch_size: Rows per step.
-        learning_rate: Adam's, at the start.
-        schedule: `"constant"`, or `"cosine"`: up from 0 in the first tenth of the steps, then
-            down to 0 along half a cosine.
-        weight_decay: AdamW's decoupled decay; 0 is plain Adam.
+        precision: What the model computes in: float32, or weights in float32 and all else in half
+            the bits, which accelerators compute several times faster: mixed_bfloat16, or
+            mixed_float16, whose small gradients Keras scales.
+        optimizer: Keras' name of it.
+        learning_rate: Its rate, after the warm-up.
+        momentum: Of sgd and rmsprop.
+        accumulate: Steps whose gradients are averaged before the weights change: batches as large
+            as so many, in the memory of one.
+        ema: Momentum of a moving average of the weights, such as 0.99, which is what validation
+            judges and what is kept; 0 for none.
+        schedule: constant; cosine: down to 0 along half a cosine; or plateau: times
+            `plateau_factor` after `plateau_patience` epochs without a better validation value.
+        warmup: Share of the steps in which the rate rises from 0, by default a tenth with cosine
+            and none otherwise.
+        plateau_patience: Epochs without a better value after which the rate gets smaller.
+        plateau_factor: What it is multiplied with.
+        weight_decay: Decoupled decay of kernels and embeddings; adam with it is adamw.
         label_smoothing: Share of the target spread evenly over all classes.
+        loss: default (the target's own) or focal: of classes, where what is right already counts
+            less (Lin et al., 2017).
+        focal_gamma: How much less: a class of probability p counts (1 - p)^gamma.
+        class_weights: none, or balanced: in the loss, all classes weigh the same however rare they
+            are (of several labels, a label's presence and its absence); `val_loss` is weighted,
+            too.
         clip_norm: Largest norm of the whole gradient; 0 means no limit.
         auxiliary: Weight of the loss of each modality's own prediction, added to the fused one's
             (`mmkeras.models.parts.auxiliary_model`); 0 for none.
@@ -35,15 +63,29 @@ class TrainingSettings:
         balance_epochs: Epochs after which gradient_blending weighs again, 2 or more.
         patience: Stop after this many epochs without a better validation value; 0 never stops.
         monitor: The validation value that says which epoch is best: main (the main figure of
-            the task, e.g. the accuracy), val_loss, or another one, e.g. val_accuracy.
+            the task, e.g. the accuracy), val_loss, or another one: val_accuracy, or any figure of
+            the task, e.g. val_macro_f1 or val_roc_auc.
+        watch: Figures of the validation rows that the history has too, e.g. macro_f1; they are
+            computed after each epoch, from one more prediction.
     """
 
     epochs: int = 30
     batch_size: int = 32
+    precision: Precision = "float32"
+    optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
-    schedule: Literal["constant", "cosine"] = "constant"
+    momentum: float = 0.0
+    accumulate: int = 1
+    ema: float = 0.0
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup: float | None = None
+    plateau_patience: int = 3
+    plateau_factor: float = 0.5
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    loss: Literal["default", "focal"] = "default"
+    focal_gamma: float = 2.0
+    class_weights: Literal["none", "balanced"] = "none"
     clip_norm: float = 0.0
     auxiliary: float = 0.0
     translation: float = 0.0
@@ -52,24 +94,43 @@ class TrainingSettings:
     balance_epochs: int = 4
     patience: int = 10
     monitor: str = "val_loss"
+    watch: tuple[str, ...] = ()
 
     def monitored(self, task: Task) -> str:
         """The name of the value in Keras' logs that says which epoch is best."""
         return f"val_{task.watched}" if self.monitor == "main" else self.monitor
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
+        object.__setattr__(self, "watch", tuple(self.watch))
+        for name in ("epochs", "batch_size", "accumulate", "plateau_patience"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
                      "patience"):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
-        for name in ("learning_rate", "balance_strength"):
+        for name in ("ema", "momentum", "warmup", "plateau_factor"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
+        if self.precision not in get_args(Precision):
+            raise ValueError(
+                f"`precision` is one of {get_args(Precision)}. Received: {self.precision!r}."
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"`optimizer` is one of {list(OPTIMIZERS)}. Received: {self.optimizer!r}."
+            )
+        if self.optimizer == "adamw" and not self.weight_decay:
+            raise ValueError(
+                "optimizer='adamw' is adam with a `weight_decay`, and that is 0. Give one "
+                "(Keras' default is 0.004), or use adam."
+            )
+        for name in ("learning_rate", "balance_strength", "focal_gamma"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         if self.balance not in BALANCES:
             raise ValueError(f"`balance` must be one of {BALANCES}. Received: {self.balance!r}.")
+        self._refuse_without_effect()
         if self.translation and self.balance != "none":
             raise ValueError(
                 f"`translation` and `balance` both add to the training. Received: translation="
@@ -79,3 +140,23 @@ class TrainingSettings:
             raise ValueError(
                 f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
             )
+
+    def _refuse_without_effect(self) -> None:
+        """Refuses settings of what is not chosen."""
+        for name, (chosen, values) in _BELONGS.items():
+            if getattr(self, name) != _DEFAULTS[name] and getattr(self, chosen) not in values:
+                raise ValueError(
+                    f"`{name}` is of {chosen}={' or '.join(values)}. Received: {name}="
+                    f"{getattr(self, name)!r} and {chosen}={getattr(self, chosen)!r}. Leave it out."
+                )
+
+
+# What must be chosen for a setting to have an effect.
+_BELONGS = {
+    "focal_gamma": ("loss", ("focal",)),
+    "momentum": ("optimizer", WITH_MOMENTUM),
+    "warmup": ("schedule", ("constant", "cosine")),
+    "plateau_patience": ("schedule", ("plateau",)),
+    "plateau_factor": ("schedule", ("plateau",)),
+}
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}

@@ -17,6 +17,14 @@ from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.fit import FitResult, batches_for, compiled_for_training
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
+from mmkeras.training.watching import figures_to_compute
+
+# What works between epochs, or around the step that is vectorized.
+_ALONE = {
+    "balance": ("gradient_blending", "distillation"),
+    "schedule": ("plateau",),
+    "precision": ("mixed_float16", "mixed_bfloat16"),
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,14 @@ def fit_seeds(
     _check_can_vectorize(settings)
     import jax
 
+    task = train.preprocessing.task
+    settings = dataclasses.replace(settings, monitor=settings.monitored(task))
     model, trained, stacked = _initial(make, train, settings, seeds)
+    if figures := figures_to_compute(settings, model, task):
+        raise ValueError(
+            f"Figures of all validation rows need a run of its own for each seed: use `fit`. "
+            f"Received: {list(figures)} in `watch` or `monitor`."
+        )
     targets = batches_for(trained)
     # One iterator for all: a call of each seed's own would cost more than a small batch.
     streams = [train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds]
@@ -88,7 +103,7 @@ def fit_seeds(
     train_step = jax.jit(jax.vmap(trained.train_step), donate_argnums=0)
     test_step = jax.jit(jax.vmap(trained.test_step, in_axes=(0, None)))
 
-    keepers = _keepers(trained, train, settings, seeds, has_validation=bool(held_out))
+    keepers = _keepers(trained, settings, seeds, has_validation=bool(held_out))
     line = EpochLine(f"{label}, {len(seeds)} seeds", settings.epochs, train.steps)
     for epoch in range(settings.epochs):
         callbacks: list[keras.callbacks.Callback] = [*keepers, line]
@@ -121,10 +136,14 @@ def _check_can_vectorize(settings: TrainingSettings) -> None:
             "Seeds are trained in one program on the JAX backend only: set KERAS_BACKEND=jax "
             f"before Python starts. Received: the {keras.config.backend()} backend."
         )
-    if settings.balance in ("gradient_blending", "distillation"):
-        raise ValueError(
-            f"balance={settings.balance!r} needs a run of its own for each seed: use `fit`."
-        )
+    for name, values in _ALONE.items():
+        if getattr(settings, name) in values:
+            raise ValueError(
+                f"{name}={getattr(settings, name)!r} needs a run of its own for each seed: use "
+                "`fit`."
+            )
+    if settings.ema:
+        raise ValueError(f"ema={settings.ema} needs a run of its own for each seed: use `fit`.")
 
 
 def _initial(
@@ -170,16 +189,13 @@ def _result(model: keras.Model, trained: keras.Model, keepers: Sequence[Keeper])
 
 def _keepers(
     trained: keras.Model,
-    train: Pipeline,
     settings: TrainingSettings,
     seeds: Sequence[int],
     *,
     has_validation: bool,
 ) -> list[Keeper]:
     """What keeps each seed's best weights."""
-    monitor = settings.monitored(train.preprocessing.task)
-    watched = dataclasses.replace(settings, monitor=monitor)
-    keepers = [Keeper(watched, None, has_validation=has_validation) for _ in seeds]
+    keepers = [Keeper(settings, None, has_validation=has_validation) for _ in seeds]
     for keeper in keepers:
         keeper.set_model(trained)
     return keepers

@@ -7,13 +7,14 @@ import pandas as pd
 import PIL.Image
 import pytest
 
+import mmkeras
 from mmkeras.audit import audit
 from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import train_run
-from mmkeras.schema import Boxes, Image, Label, Number, Schema, Sequence, Tabular, Text
+from mmkeras.schema import Boxes, Image, Label, Labels, Number, Schema, Sequence, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
 RANDOM = np.random.default_rng(0)
@@ -97,3 +98,29 @@ def test_an_audit_asks_what_has_an_answer(name, tmp_path):
     found = {section.name for section in report.sections}
     assert {"performance", "contribution", "missing", "noise", "data"} <= found
     assert "explanations" not in found and "calibration" not in found
+
+
+def test_thresholds_of_labels_are_fitted_on_validation_rows_and_kept_with_the_run(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=90)})
+    # One row in five has the label, and no row surely.
+    frame["tags"] = np.where((frame["x"] > 0.5) & (rng.random(90) < 0.6), "rare", "")
+    schema = Schema([Tabular("facts", ("x",))], Labels("tags"))
+    settings = Settings(training=TrainingSettings(epochs=2, learning_rate=0.01))
+    whole = Splits(frame[:40], frame[40:70], frame[70:])
+    run = train_run(whole, schema, tmp_path / "tuned", settings)
+    task = mmkeras.Run(run.path).preprocessing.task
+    (threshold,) = task.thresholds
+    said = run.predict(frame[70:])
+    assert ((said["p(rare)"] >= threshold) == (said["predicted"] == "rare")).all()
+    assert (said["predicted"] == run.predictions["predicted"]).all()
+    judged = run.predictions
+    expected = task.figures(
+        (judged[["true"]] == "rare").to_numpy(float), judged[["p(rare)"]].to_numpy()
+    )
+    assert run.metrics["test"] == pytest.approx(expected)
+    # Without validation rows: one half, and the report says so.
+    splits = Splits(frame[:70], frame[:0], frame[70:])
+    run = train_run(splits, schema, tmp_path / "plain", settings)
+    assert run.preprocessing.task.thresholds == ()
+    assert "labels apply from a probability of one half" in (run.path / "report.md").read_text()

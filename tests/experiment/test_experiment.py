@@ -13,7 +13,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.experiment.train import train_run
+from mmkeras.experiment.train import is_finished, train_run
 from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
@@ -132,6 +132,16 @@ def test_training_again_in_a_finished_folder_does_nothing(finished):
     before = (run.path / "model.keras").stat().st_mtime_ns
     again = train_run(thirds(frame), schema, run.path, SETTINGS)
     assert (again.path / "model.keras").stat().st_mtime_ns == before
+
+
+def test_a_run_of_a_version_with_fewer_settings_of_training_is_the_same_run(finished, tmp_path):
+    run, frame, schema = finished
+    old = shutil.copytree(run.path, tmp_path / "old")
+    config = json.loads((old / "config.json").read_text())
+    del config["settings"]["training"]["watch"]
+    (old / "config.json").write_text(json.dumps(config))
+    assert is_finished(old, thirds(frame), schema, SETTINGS)
+    assert Settings.from_dict(config["settings"]).training == SETTINGS.training
 
 
 def test_a_folder_of_other_data_or_settings_is_refused(finished):

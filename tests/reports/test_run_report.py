@@ -15,12 +15,15 @@ def test_wilson_interval_by_hand():
 
 def test_comparison_is_a_readable_table():
     metrics = {
-        "test": {"accuracy": 0.91234, "macro_f1": 0.9},
+        "test": {"accuracy": 0.91234, "macro_f1": 0.9, "roc_auc": 0.97},
+        "constant": {"answer": "always 'a'", "test": {"accuracy": 0.625, "roc_auc": 0.5}},
         "parameters": 12345,
         "seconds": 61.26,
         "best_epoch": 7,
     }
     text = format_table(comparison_table({"fused": metrics}, LabelTask))
     assert text.splitlines()[0].split()[1] == "model"
+    constant = next(line for line in text.splitlines() if "always 'a'" in line)
+    assert "0.625" in constant and "0.500" in constant and "0.970" in text
     assert "0.912" in text and "12,345" in text and "61.3" in text
     assert len({len(line) for line in text.splitlines()}) == 1

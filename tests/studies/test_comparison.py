@@ -75,6 +75,7 @@ def test_modalities_alone_fusions_and_ensembles_have_a_row_a_seed(results, confi
 
 def test_the_table_says_what_was_tested_and_is_copied_to_the_results(results, config):
     text = (config.out / "comparison.md").read_text()
+    assert "The best constant answer has accuracy" in text
     assert "against the best single modality" in text and "against SimBaMM" in text
     assert "one alone" in text and "Holm" in text
     assert "![comparison](pictures/comparison.png)" in text

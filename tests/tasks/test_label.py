@@ -33,7 +33,33 @@ def test_a_class_that_does_not_occur_counts_for_nothing_in_the_balanced_accuracy
 
 
 def test_the_best_constant_answer_is_the_most_frequent_class():
-    assert TASK.constant_score(np.eye(4)[[0, 0, 1, 2]]) == 0.5
+    targets = np.eye(4)[[1, 1, 0, 2]]
+    assert TASK.constant_score(targets) == 0.5
+    assert TASK.constant_words(targets) == "always 'b'"
+    always = np.eye(4)[[1, 1, 1, 1]]
+    expected = sk.f1_score(targets.argmax(1), always.argmax(1), average="macro")
+    assert TASK.constant_figures(targets) == {"accuracy": 0.5, "macro_f1": pytest.approx(expected)}
+
+
+def test_of_two_classes_the_area_under_the_curve_is_a_figure(answers):
+    two = LabelTask(Label("kind"), ("a", "b"))
+    rng = np.random.default_rng(0)
+    targets, outputs = np.eye(2)[rng.integers(0, 2, 50)], rng.dirichlet(np.ones(2), 50)
+    expected = sk.roc_auc_score(targets[:, 1], outputs[:, 1])
+    assert two.figures(targets, outputs)["roc_auc"] == pytest.approx(expected)
+    assert two.constant_figures(targets)["roc_auc"] == 0.5
+    # Of one class there is no curve, and of several none in the table.
+    assert "roc_auc" not in two.figures(targets[targets[:, 0] > 0], outputs[targets[:, 0] > 0])
+    assert "roc_auc" not in TASK.figures(*answers)
+
+
+def test_classes_that_are_never_predicted_are_named():
+    targets, outputs = np.eye(4)[[0, 1, 1, 2, 3]], np.eye(4)[[0, 0, 0, 0, 3]]
+    assert TASK.remarks(targets, outputs) == [
+        "2 of 4 classes are never predicted: 'b' (true of 2), 'c' (true of 1)."
+    ]
+    # A class that no row has need not be predicted.
+    assert TASK.remarks(targets[:1], outputs[:1]) == []
 
 
 def test_classes_are_counted_the_most_frequent_first():

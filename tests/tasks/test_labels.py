@@ -7,6 +7,7 @@ from mmkeras.evaluation.performance import by_class
 from mmkeras.schema import Labels
 from mmkeras.tasks import LabelsTask
 from mmkeras.tasks.samples_f1 import SamplesF1
+from mmkeras.tasks.thresholds import fit_thresholds
 
 TASK = LabelsTask(Labels("tags"), ("a", "b", "c"))
 
@@ -41,6 +42,42 @@ def test_the_best_constant_answer_may_be_no_label_at_all():
     assert TASK.constant_score(labels) == pytest.approx(2 / 3)
     rare = np.array([[1.0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]])
     assert TASK.constant_score(rare) == pytest.approx(3 / 4)
+    assert TASK.constant_words(rare) == "always 'no label'"
+    assert TASK.constant_words(labels).startswith("always 'a")
+    never, untuned = TASK.remarks(rare, np.zeros((4, 3)))
+    assert never == "1 of 3 labels are never predicted: 'a' (true of 1)."
+    assert "one half" in untuned
+
+
+def test_thresholds_find_rare_labels_that_one_half_never_gives():
+    rng = np.random.default_rng(0)
+    names = tuple(f"t{place:02}" for place in range(20))
+    task = LabelsTask(Labels("tags"), names)
+    targets = (rng.random((400, 20)) < 0.04).astype(float)
+    # A model that ranks well, and is never sure.
+    outputs = np.clip(0.08 + 0.2 * targets + 0.05 * rng.normal(size=targets.shape), 0.01, 0.45)
+    assert not task.said(outputs).any()
+    tuned = task.tuned(targets[:200], outputs[:200])
+    assert tuned.figures(targets[200:], outputs[200:])["macro_f1"] > 0.8
+    assert task.figures(targets[200:], outputs[200:])["macro_f1"] == 0
+    columns = tuned.prediction_columns(pd.DataFrame(index=range(200)), outputs[200:])
+    assert (columns["predicted"] != "").sum() > 80
+    assert tuned.remarks(targets[200:], outputs[200:]) == []
+    assert by_class(tuned, targets[200:], outputs[200:])["F1"].min() > 0.5
+
+
+def test_a_threshold_is_drawn_towards_the_shared_one_where_a_label_is_rare():
+    rng = np.random.default_rng(0)
+    targets = np.zeros((1000, 3))
+    targets[:400, 0], targets[:1, 1] = 1, 1
+    outputs = np.where(targets > 0, 0.3, 0.1)
+    outputs[:, 1] = np.where(targets[:, 1] > 0, 0.95, 0.9)
+    often, once, never = fit_thresholds(targets, outputs)
+    assert often == pytest.approx(0.2, abs=0.02)
+    # One row with the label says little, none nothing: theirs is near, or is, the shared one.
+    assert never < once < (never + 0.925) / 2
+    none = fit_thresholds(np.zeros((5, 2)), rng.random((5, 2)))
+    np.testing.assert_allclose(none, 0.5)
 
 
 def test_labels_are_counted_and_joined_by_the_separator():

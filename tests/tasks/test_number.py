@@ -59,3 +59,15 @@ def test_numbers_that_a_model_cannot_be_judged_by_are_refused():
         ONE.check_judged(pd.DataFrame({"price": [2.0, None]}))
     with pytest.raises(ValueError, match=r"label_smoothing.*0\.1"):
         ONE.loss(0.1)
+
+
+def test_the_constant_answers_are_the_mean_and_of_absolute_errors_the_median():
+    from sklearn import metrics as sk
+
+    targets = np.array([[1.0], [2.0], [9.0]])
+    task = NumberTask(Number("price"))
+    figures = task.constant_figures(targets)
+    mean, median = np.full((3, 1), 4.0), np.full((3, 1), 2.0)
+    assert figures["r2"] == 0
+    assert figures["rmse"] == pytest.approx(sk.root_mean_squared_error(targets, mean))
+    assert figures["mae"] == pytest.approx(sk.mean_absolute_error(targets, median))

@@ -164,8 +164,18 @@ def test_the_main_figure_is_the_mean_of_the_rows_scores_and_best_for_the_truth(f
         assert fitted.main.sign * best >= fitted.main.sign * main
         everything = fitted.all_figures(true, said)
         assert set(figures) <= set(everything)
+        # BLEU is of four words in a row, which texts as short as these do not have.
+        assert set(everything) | {"bleu"} >= set(fitted.figure_names) >= set(everything)
     assert fitted.headline[0] == fitted.main.key
-    assert set(fitted.headline) <= set(figures)
+    assert set(fitted.headline) <= set(fitted.figure_names)
+    constant = fitted.constant_figures(true)
+    assert set(constant) <= set(figures) and fitted.constant_words(true)
+    assert constant[fitted.main.key] == pytest.approx(fitted.constant_score(true))
+    tuned = fitted.tuned(true, true)
+    assert tuned.remarks(true, true) == [] and (tuned is fitted) != fitted.has_thresholds
+    assert tuned.main_score(true, true) == pytest.approx(fitted.main_score(true, true))
+    state = json.loads(json.dumps(tuned.to_dict()))
+    assert type(fitted).from_dict(fitted.target, state) == tuned
     # Of several targets, the first one's name follows.
     known = FIGURES[fitted.main.key.partition("(")[0]]
     assert fitted.main.higher_is_better and fitted.main.percent == known.percent

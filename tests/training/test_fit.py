@@ -140,9 +140,33 @@ def test_a_checkpoint_of_another_architecture_is_refused(shared_table, tmp_path)
 
 
 @pytest.mark.eager
-def test_an_unknown_monitor_lists_what_there_is(shared_table):
-    with pytest.raises(ValueError, match=r"'val_f2'.*val_accuracy"):
-        small(shared_table, TrainingSettings(epochs=1, monitor="val_f2"))
+def test_what_cannot_be_watched_is_refused_before_the_first_epoch(shared_table):
+    class Never(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise AssertionError("training began")
+
+    for options, known in (
+        ({"monitor": "val_f2"}, r"'val_f2'.*val_accuracy.*val_macro_f1, "),
+        ({"watch": ("r2",)}, r"'r2'.*balanced_accuracy"),
+    ):
+        with pytest.raises(ValueError, match=known):
+            small(shared_table, TrainingSettings(**options), callbacks=[Never()])
+
+
+@pytest.mark.eager
+def test_figures_of_the_task_are_watched_and_are_those_of_the_weights_that_are_kept(shared_table):
+    settings = TrainingSettings(epochs=3, batch_size=16, monitor="val_macro_f1", watch=("roc_auc",))
+    model, result = small(shared_table, settings)
+    history = result.history.set_index("epoch")
+    assert not {"val_balanced_accuracy", "macro_f1"} & set(history)
+    best = history["val_macro_f1"].iloc[::-1].idxmax()  # of equals the last
+    assert result.best_epoch == best
+    frame, schema = shared_table
+    fitted = fit_preprocessing(frame[:40], schema.select(["facts"]))
+    rows = Pipeline(frame[40:], fitted)
+    found = fitted.task.all_figures(rows.targets, model.predict(rows.evaluate(), verbose=0))
+    for name in ("macro_f1", "roc_auc", "accuracy"):
+        assert history.loc[best, f"val_{name}"] == pytest.approx(found[name], abs=1e-6)
 
 
 class Poison(keras.callbacks.Callback):

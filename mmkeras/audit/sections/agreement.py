@@ -68,7 +68,10 @@ def _who_is_right(subject: Subject, outputs: Mapping[str, np.ndarray]) -> pd.Dat
     """How many rows only the fused model gets right, only one modality alone, and so on."""
     rows = subject.rows
     fused = rows.row_scores(rows.outputs) > 0.5
-    alone = {name: rows.row_scores(said) > 0.5 for name, said in outputs.items()}
+    alone = {
+        name: rows.row_scores(said, subject.task_of((name,))) > 0.5
+        for name, said in outputs.items()
+    }
     right = np.stack(list(alone.values()))
     count = right.sum(axis=0)
     lines = {

@@ -24,7 +24,10 @@ _LEAST_TO_SHARE = 0.02
 def contribution_section(subject: Subject) -> Section:
     """What each modality is worth: to a model trained without the others, and to this model."""
     figure, names, rows = subject.figure, subject.names, subject.rows
-    trained = {kept: rows.score(outputs) for kept, outputs in subject.trained.items()}
+    trained = {
+        kept: rows.score(outputs, subject.task_of(kept))
+        for kept, outputs in subject.trained.items()
+    }
     hidden = {kept: rows.score(outputs) for kept, outputs in subject.hidden.items()}
     alone = {name: trained[(name,)] for name in names if (name,) in trained}
     values: dict = {

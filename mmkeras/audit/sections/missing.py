@@ -32,7 +32,8 @@ def missing_section(subject: Subject) -> Section:
                 subset_name(kept): rows.score(subject.hidden[kept]) for kept in subsets(names)
             },
             "trained on these only": {
-                subset_name(kept): rows.score(outputs) for kept, outputs in subject.trained.items()
+                subset_name(kept): rows.score(outputs, subject.task_of(kept))
+                for kept, outputs in subject.trained.items()
             },
         }
     ).rename_axis("modalities there")

@@ -33,7 +33,7 @@ def significance_section(subject: Subject, other: Run) -> Section:
     pipeline = Pipeline(subject.pipeline.frame, other.preprocessing, batch_size=64)
     outputs = other.outputs_of(pipeline)
     scores = [
-        subject.task.row_scores(*in_own_unit(part, values))
+        part.preprocessing.task.row_scores(*in_own_unit(part, values))
         for part, values in ((subject.pipeline, subject.outputs), (pipeline, outputs))
     ]
     groups = subject.groups

@@ -99,9 +99,12 @@ def count(names: Sequence[str], methods: Sequence[str], task: Task, rows: int) -
 def best(answers: Sequence[Answers], targets: np.ndarray, task: Task) -> Answers:
     """The answers with the best main figure inside the training rows; the first of equal ones."""
     true = task.own_unit(targets)
-    return max(
-        answers, key=lambda each: task.main.sign * task.main_score(true, task.own_unit(each.inner))
-    )
+
+    def score(each: Answers) -> float:
+        said = task.own_unit(each.inner)
+        return task.main.sign * task.tuned(true, said).main_score(true, said)
+
+    return max(answers, key=score)
 
 
 def _with_views(method: Method, widths: list[int]) -> Method:

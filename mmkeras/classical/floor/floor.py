@@ -50,12 +50,15 @@ class Floor:
         """The task's figures, by part."""
         return {p: self.task.figures(self.targets[p], said) for p, said in self.outputs.items()}
 
-    def against(self, outputs: np.ndarray, groups: np.ndarray | None = None) -> FloorResult:
+    def against(
+        self, outputs: np.ndarray, groups: np.ndarray | None = None, task: Task | None = None
+    ) -> FloorResult:
         """A model's answers for the test rows against the floor's.
 
         Args:
             outputs: In the target's own unit, `(rows, outputs)`.
             groups: A name for each row; rows of one name are drawn together.
+            task: The target with the model's own thresholds; by default the floor's.
         """
         if outputs.shape != self.outputs["test"].shape:
             raise ValueError(
@@ -63,8 +66,8 @@ class Floor:
                 f"answers for {len(outputs):,}. Compare them on the same rows."
             )
         own, floor = (
-            self.task.row_scores(self.targets["test"], said)
-            for said in (outputs, self.outputs["test"])
+            judge.row_scores(self.targets["test"], said)
+            for judge, said in ((task or self.task, outputs), (self.task, self.outputs["test"]))
         )
         found = compare_paired(own, floor, groups=groups)
         return FloorResult(self, float(own.mean()), float(floor.mean()), found)
@@ -176,7 +179,7 @@ def find_floor(
     chosen = best(answers, targets, task)
     return Floor(
         chosen.words,
-        task,
+        task.tuned(targets, chosen.inner),
         {part: task.own_unit(task.encode(rows, schema.id)) for part, rows in judged.items()},
         {part: task.own_unit(outputs) for part, outputs in chosen.outputs.items()},
         time.perf_counter() - started,

@@ -297,3 +297,23 @@ def content_digest(value: bytes | np.ndarray) -> bytes:
         array = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
         value = f"{array.dtype.str}{value.shape}".encode() + array.tobytes()
     return hashlib.sha256(value).digest()
+
+
+def weight_problem(weight: float) -> str:
+    """What is wrong with a row's weight; nothing of a number from 0."""
+    if math.isnan(weight):
+        return "the weight is empty"
+    return "" if 0 <= weight < math.inf else f"the weight is {weight:g}; give a number from 0"
+
+
+def row_weights(frame: pd.DataFrame, schema: Schema) -> np.ndarray:
+    """What each row counts in the loss, float32 `(rows,)`, from the column `schema.weight`.
+
+    Raises:
+        ValueError: A cell is empty, no number, or negative.
+    """
+    weights = to_numbers(frame[schema.weight])
+    for row, weight in enumerate(weights):
+        if why := weight_problem(weight):
+            raise ValueError(f"{row_name(frame, row, schema.id)}: {why}")
+    return weights.astype(np.float32)

@@ -49,6 +49,8 @@ def column_roles(schema: Schema) -> dict[str, str]:
     for column in (schema.id, schema.group):
         if column is not None:
             roles.setdefault(column, "label")
+    if schema.weight is not None:
+        roles[schema.weight] = "number"
     return roles
 
 

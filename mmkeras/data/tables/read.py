@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells
+from mmkeras.data.tables.cells import Problem, empty_cells, missing_cells, weight_problem
 from mmkeras.data.tables.columns import column_roles, did_you_mean, names_may_differ, read_column
 from mmkeras.data.tables.errors import ALL_EMPTY, TARGET_EMPTY, TableError, check_repeated
 from mmkeras.data.tables.files import load_file
@@ -171,7 +171,7 @@ def _read_cells(
             numbers.append(column)
         if require_target:
             found += _check_keys(column, cells, schema, allow_unlabelled)
-        elif is_target and found:
+        elif (is_target or column == schema.weight) and found:
             continue  # not asked for: as it came
         read[column] = cells
         problems += [(column, *each) for each in sorted(found, key=lambda item: item[0] or 0)]
@@ -204,8 +204,12 @@ def read_raw(path: str | Path) -> pd.DataFrame:
 def _check_keys(
     column: str, cells: pd.Series, schema: Schema, allow_unlabelled: bool
 ) -> list[Problem]:
-    """What must not be empty or repeat: the cells of target, group and id."""
+    """What must not be empty or repeat: the cells of target, group, id and weight."""
     problems: list[Problem] = []
+    if column == schema.weight and cells.dtype == np.float64:  # otherwise found already
+        problems += [(row, why) for row, why in enumerate(map(weight_problem, cells), 1) if why]
+        if not problems and not cells.any():
+            problems.append((None, "no row has a weight above 0"))
     if column == schema.id:
         first: dict[Any, int] = {}
         for row, value in enumerate(cells, start=1):

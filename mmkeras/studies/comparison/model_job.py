@@ -77,13 +77,13 @@ def train_model(job: ModelJob) -> list[dict[str, Any]]:
     """Trains one model with some seeds and saves what it predicts; returns its figures."""
     settings = _settings(job)
     preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
-    task = preprocessing.task
     started = time.perf_counter()
     rows = []
     for seed, trained in _train(job, preprocessing, pipelines, settings):
         own_unit = {
             part: in_own_unit(pipelines[part], outputs) for part, outputs in trained.outputs.items()
         }
+        task = trained.task
         scores = task.row_scores(*own_unit["test"])
         said = {part: outputs for part, (_, outputs) in own_unit.items()} if task.is_flat else {}
         save_model(job.folder, seed, scores, said)
@@ -194,7 +194,7 @@ def _train(
     judged = {name: pipelines[name] for name in parts if name in pipelines}
     for seed, weights, fit in zip(job.seeds, result.weights, result.fits, strict=True):
         result.model.set_weights(weights)
-        answers = judge(result.model, judged)
+        answers = judge(result.model, judged, preprocessing.task, pipelines.get("validation"))
         yield seed, TrainedModel(result.model, fit.history, fit.best_epoch, *answers)
 
 

@@ -43,15 +43,17 @@ def write_comparison(
         results: One row per model and seed.
         schema: The modalities and the target.
     """
-    sections, tables, verdict = [], [], []
+    sections, tables, verdict, main = [], [], [], _main(schema)
+    constant = np.load(out / ROWS).get("constant")
     for variant, part in results.groupby("encoders", sort=False):
         comparison = _compare(out, variant, part, schema)
         table = _table(comparison, part, schema)
         tables.append(table.reset_index().assign(encoders=variant))
         sections.append(_section(variant, comparison, table, part, schema))
         about = f"{variant}: " if variant else ""
-        main = _main(schema)
         verdict += [about + sentence for sentence in significant_differences(comparison, main)]
+    if constant is not None:
+        verdict.append(f"The best constant answer has {main.words} {main.shown(float(constant))}.")
     report = Report(
         f"{config.data.name}: fusions compared",
         "Each modality alone and all of them fused, on the same rows, with the same budget.",

@@ -18,8 +18,8 @@ from mmkeras.experiment.train import fitted_pipelines, in_own_unit
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
 
-# Which test rows belong together, and the targets where ensembles need them: the same for all
-# models.
+# Which test rows belong together, what the best constant answer scores on them, and the targets
+# where ensembles need them: the same for all models.
 ROWS = "rows.npz"
 # What each test row adds to a model's main figure, among what is kept of the model.
 SCORES = "scores"
@@ -79,17 +79,17 @@ def _prepare(config: ComparisonConfig, out: Path, encoders: str, modality: str |
 
 
 def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
-    """Which test rows belong together, and the targets where answers are rows of numbers."""
-    arrays = {}
-    if pipelines["test"].preprocessing.task.is_flat:
-        arrays = {
+    """What all models have in common: `ROWS`."""
+    test, task = pipelines["test"], pipelines["test"].preprocessing.task
+    arrays = {"constant": np.array(task.constant_score(task.own_unit(test.targets)))}
+    if task.is_flat:
+        arrays |= {
             name: in_own_unit(pipelines[name], pipelines[name].targets)[0]
             for name in ("validation", "test")
             if name in pipelines
         }
-    groups = pipelines["test"].groups
-    if groups is not None:
-        arrays["groups"] = groups
+    if test.groups is not None:
+        arrays["groups"] = test.groups
     temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
     np.savez_compressed(temporary, **arrays)
     temporary.replace(path)

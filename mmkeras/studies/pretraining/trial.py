@@ -209,8 +209,8 @@ def _fine_tuned(
     label = f"{trial.folder.name}, {len(frame):,} labels"
     training = dataclasses.replace(settings.training, epochs=epochs)
     fit(model, train, None, training, seed=trial.seed, label=label)
-    outputs, metrics = judge(model, {"test": judged})
-    scores = judged.preprocessing.task.row_scores(*in_own_unit(judged, outputs["test"]))
+    outputs, metrics, task = judge(model, {"test": judged}, preprocessing.task)
+    scores = task.row_scores(*in_own_unit(judged, outputs["test"]))
     return {
         "share": share,
         "figures": metrics["test"],

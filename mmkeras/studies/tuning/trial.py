@@ -94,7 +94,8 @@ def train_trial(
     )
     outcome = {"stopped": stopper.stopped, **trained.summary()}
     if not stopper.stopped:
-        _, metrics = judge(trained.model, {"validation": pipelines["validation"]})
+        rows = pipelines["validation"]
+        _, metrics, _ = judge(trained.model, {"validation": rows}, task, rows)
         outcome["metrics"] = metrics["validation"]
         with TensorBoardReport(folder) as board:
             board.settings(flatten(values), outcome["metrics"], part="validation")
