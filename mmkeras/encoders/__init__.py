@@ -7,7 +7,7 @@ one token. A new encoder is one class in its modality's file and one line in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from mmkeras.encoders.conv3d import Conv3DEncoder
 from mmkeras.encoders.each_image import EachImage
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
 from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
+from mmkeras.encoders.pretrained import PretrainedEncoder
 from mmkeras.encoders.recurrent import RecurrentEncoder
 from mmkeras.encoders.sequence import FrameMLPEncoder, SequenceAttentionEncoder
 from mmkeras.encoders.tabular import FTTransformerEncoder, MLPEncoder
@@ -28,11 +29,17 @@ from mmkeras.encoders.video import FrameEncoder
 from mmkeras.schema import InputSpec, Modality
 
 ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
-    "image": {"cnn": ConvEncoder, "backbone": BackboneEncoder, "patches": PatchEncoder},
+    "image": {
+        "cnn": ConvEncoder,
+        "backbone": BackboneEncoder,
+        "patches": PatchEncoder,
+        "pretrained": PretrainedEncoder,
+    },
     "text": {
         "bag_of_words": BagOfWordsEncoder,
         "lstm": LSTMEncoder,
         "self_attention": SelfAttentionEncoder,
+        "pretrained": PretrainedEncoder,
     },
     "audio": {
         "cnn": SpectrogramEncoder,
@@ -73,6 +80,25 @@ def default_encoder(modality: Modality, spec: InputSpec) -> str:
     """The encoder's name where none is given: by kind, and by what the inputs look like."""
     default = DEFAULT_ENCODERS[modality.kind]
     return default if isinstance(default, str) else default(spec)
+
+
+def needed_settings(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """How cells must become inputs for an encoder: settings of its kind, whatever is set there.
+
+    Example:
+
+    >>> needed_settings("image", "pretrained", {})
+    {'scaling': 'unit'}
+    """
+    if name == "pretrained" and kind == "image":
+        return {"scaling": "unit"}
+    needs: dict[str, Any] = {}
+    if name == "pretrained":
+        needs = {"tokenizer": str(options.get("source", ""))}
+    if needs or "vocabulary_size" in constructor_arguments(ENCODERS[kind][name]):
+        # It reads sequences of words, whatever bags of them the others get.
+        needs |= {"representation": "tokens", "ngrams": 1, "characters": 0}
+    return needs
 
 
 def get_encoder(
@@ -170,6 +196,7 @@ __all__ = [
     "LSTMEncoder",
     "MLPEncoder",
     "PatchEncoder",
+    "PretrainedEncoder",
     "RecurrentEncoder",
     "SelfAttentionEncoder",
     "SequenceAttentionEncoder",
@@ -179,4 +206,5 @@ __all__ = [
     "TransformerLayers",
     "default_encoder",
     "get_encoder",
+    "needed_settings",
 ]
