@@ -94,7 +94,9 @@ def needed_settings(kind: str, name: str, options: Mapping[str, Any]) -> dict[st
         return {"scaling": "unit"}
     needs: dict[str, Any] = {}
     if name == "pretrained":
+        # Nor is anything else done to the words that the tokenizer finds.
         needs = {"tokenizer": str(options.get("source", ""))}
+        needs |= {"stop_words": None, "stemmer": None, "filter": "none", "keep": None}
     if needs or "vocabulary_size" in constructor_arguments(ENCODERS[kind][name]):
         # It reads sequences of words, whatever bags of them the others get.
         needs |= {"representation": "tokens", "ngrams": 1, "characters": 0}

@@ -289,6 +289,11 @@ class BackboneEncoder(ConfiguredLayer):
             self.build((None, *input_shape))
         return tuple(self.model.compute_output_shape((None, *input_shape[:2], 3))[1:3])
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether training changes nothing of it."""
+        return not self.trainable
+
     def get_config(self) -> dict[str, Any]:
         # Every Keras layer has an attribute `weights`, its variables.
         return {**super().get_config(), "weights": self.weights_source}

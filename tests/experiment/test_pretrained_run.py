@@ -1,8 +1,10 @@
 """Runs whose encoders were trained elsewhere."""
 
+import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +13,14 @@ import mmkeras
 from mmkeras.data.kinds import KINDS, ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
+from mmkeras.encoders import PretrainedEncoder
+from mmkeras.encoders.pretrained.features import FrozenFeatures
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.experiment.train import train_run
+from mmkeras.experiment.train import fitted_pipelines, judge, train_and_judge, train_run
 from mmkeras.inspection.grad_cam import grad_cam
 from mmkeras.inspection.words import text_attention, word_effects
 from mmkeras.schema import Image, Schema, Text
+from mmkeras.training import frozen
 from mmkeras.training.settings import TrainingSettings
 from tests.encoders.tiny_networks import write_bert, write_image_network
 
@@ -27,8 +32,8 @@ SCHEMA = Schema([Image("photo"), Text("caption")], "shape")
 def table(rows=24):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"shape": ["round", "square"] * (rows // 2)}, index=range(100, 100 + rows))
-    sizes = rng.choice(["big", "small"], rows)
-    frame["caption"] = [f"a {size} {name}ish one" for size, name in zip(sizes, frame["shape"])]
+    sizes = pd.Series(rng.choice(["big", "small"], rows), frame.index)
+    frame["caption"] = "a " + sizes + " " + frame["shape"] + "ish one"
     pictures = rng.integers(0, 256, (rows, 16, 16, 3)).astype(np.uint8)
     frame["photo"] = pd.Series(list(pictures), index=frame.index, dtype=object)
     # Holes: one row has no photo, one no caption.
@@ -100,8 +105,8 @@ def test_explanations_and_corruptions_work_through_pretrained_networks(run, spli
     assert [word for word, _ in effects[0]] == splits.test["caption"].iloc[0].split()
     assert any(effect for _, effect in effects[0])
     terms = text_attention(run.model, pipeline, [0], "caption")[0]
-    assert [term for term, _ in terms][0] == "[CLS]"
-    assert "##ish" in [term for term, _ in terms]
+    assert terms[0][0] == "[CLS]"
+    assert "##ish" in dict(terms)
     inputs = next(iter(pipeline.evaluate()))[0]
     maps = grad_cam(run.model, {k: v.numpy() for k, v in inputs.items()}, "photo", [0] * 6)
     assert maps.shape == (6, 2, 2)
@@ -118,3 +123,78 @@ def test_what_no_piece_of_the_tokenizer_knows_is_counted_and_long_texts_are_cut(
     with pytest.warns(UserWarning, match="do not take|does not take"):
         found = run.predict(rows).attrs["unprepared"]
     assert [(each["column"], each["cells"]) for each in found] == [("caption", 2), ("caption", 1)]
+
+
+class StopAfterFirst(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            raise KeyboardInterrupt
+
+
+def trained(splits, settings, **more):
+    preprocessing, pipelines = fitted_pipelines(splits, SCHEMA, settings, "cache")
+    return train_and_judge(preprocessing, pipelines, settings, **more)
+
+
+def check_same(one, other, tolerance):
+    for mine, others in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, others, atol=tolerance)
+    for part, outputs in one.outputs.items():
+        np.testing.assert_allclose(outputs, other.outputs[part], atol=tolerance)
+
+
+@pytest.mark.parametrize("auxiliary", [0.0, 0.5])
+def test_training_on_kept_tokens_is_training_on_the_frozen_encoders(
+    auxiliary, networks, splits, tmp_path, monkeypatch
+):
+    settings = settings_of(networks)
+    training = dataclasses.replace(settings.training, auxiliary=auxiliary)
+    settings = dataclasses.replace(settings, training=training)
+    kept = trained(splits, settings, features=tmp_path / "features")
+    assert isinstance(kept.judged_by[0].get_layer("photo_encoder"), FrozenFeatures)
+    assert isinstance(kept.model.get_layer("photo_encoder"), PretrainedEncoder)
+    with monkeypatch.context() as patch:
+        patch.setattr(frozen, "frozen_modalities", lambda *_: [])
+        check_same(kept, trained(splits, settings), 2e-5)
+    # From the same files, nothing is encoded again, and one run stops in between.
+    monkeypatch.setattr(frozen, "_encoded", lambda *a: [] if not len(a[3]) else 1 / 0)
+    more = {"features": tmp_path / "features", "checkpoint": tmp_path / "last.npz"}
+    with pytest.raises(KeyboardInterrupt):
+        trained(splits, settings, **more, callbacks=[StopAfterFirst()])
+    check_same(kept, trained(splits, settings, **more), 0)
+    # Rows in another order, and fewer, are the same rows.
+    fewer = Splits(splits.train[::-1], splits.validation[:3], splits.test[:2])
+    assert len(trained(fewer, settings, features=tmp_path / "features").outputs["test"]) == 2
+
+
+def test_tokens_are_kept_by_the_weights_and_not_for_images_that_are_moved(
+    networks, splits, tmp_path
+):
+    own = shutil.copytree(networks, tmp_path / "networks")
+    settings = settings_of(own, flip=True)
+    folder = tmp_path / "features"
+    one = trained(splits, settings, features=folder)
+    names = {path.name for path in folder.iterdir()}
+    assert len(names) == 1  # of the text alone: images are mirrored
+    assert isinstance(one.judged_by[0].get_layer("photo_encoder"), PretrainedEncoder)
+    trained(splits, settings, features=folder)
+    assert {path.name for path in folder.iterdir()} == names
+    write_bert(own / "texts", seed=1)
+    other = trained(splits, settings, features=folder)
+    assert len(list(folder.iterdir())) == 2
+    assert np.abs(other.outputs["test"] - one.outputs["test"]).max() > 1e-4
+    whole = trained(splits, settings_of(own, train="all"), features=folder)
+    assert whole.judged_by[0] is whole.model
+
+
+def test_several_images_of_a_cell_are_kept_like_one(networks, tmp_path):
+    frame = table()[["shape", "photo"]].drop(index=103)
+    frame["photo"] = [(each, each[::-1])[: 1 + row % 2] for row, each in enumerate(frame["photo"])]
+    frame["photo"] = pd.Series([tuple(x) for x in frame["photo"]], frame.index, dtype=object)
+    schema = Schema([Image("photo", several=True)], "shape")
+    settings = settings_of(networks).select(schema)
+    parts = Splits(frame[:12], frame[12:18], frame[18:])
+    preprocessing, pipelines = fitted_pipelines(parts, schema, settings, tmp_path)
+    kept = train_and_judge(preprocessing, pipelines, settings)
+    whole = judge(kept.model, {"test": pipelines["test"]})[0]["test"]
+    np.testing.assert_allclose(kept.outputs["test"], whole, atol=1e-5)

@@ -324,6 +324,9 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
             )
         return object_series(values, cells), problems
 
+    def is_augmented(self, settings: TextSettings) -> bool:
+        return False
+
     def filtered(self, frame, modality, fitted, task) -> TextPreprocessor:
         if fitted.settings.filter == "none":
             return fitted
