@@ -206,6 +206,36 @@ def scale_for_backbone(images: Any, backbone: str) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
+class ScaleForBackbone(ConfiguredLayer):
+    """Brings images in [0, 1] to the scale that a backbone was trained with.
+
+    Args:
+        backbone: A name of `BACKBONES`.
+
+    Call arguments:
+        images: Floats `(batch, height, width, 3)`.
+
+    Returns:
+        The same, scaled.
+
+    Example:
+
+    >>> ScaleForBackbone("MobileNetV2")(keras.Input((32, 32, 3))).shape
+    (None, 32, 32, 3)
+    """
+
+    def __init__(self, backbone: str, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+
+    def build(self, images_shape):
+        pass
+
+    def call(self, images):
+        return scale_for_backbone(images, self.backbone)
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
 class BackboneEncoder(ConfiguredLayer):
     """A backbone of `keras.applications`; every place of its last map is one token.
 

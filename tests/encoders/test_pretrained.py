@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmkeras.data.subwords import Subwords
-from mmkeras.encoders import PretrainedEncoder
+from mmkeras.encoders import BackboneEncoder, PretrainedEncoder
 from mmkeras.encoders.pretrained.bert import bert, read_bert
 from mmkeras.encoders.pretrained.efficientnet_lite import efficientnet_lite
 from mmkeras.encoders.pretrained.safetensors import read_safetensors
@@ -173,6 +173,32 @@ def test_a_map_becomes_tokens_row_by_row_and_grey_becomes_colour():
     np.testing.assert_allclose(
         call(encoder, {"inputs": grey}), call(encoder, {"inputs": grey.repeat(3, axis=-1)})
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "MobileNetV2", "ResNet50"])
+def test_a_network_of_keras_applications_is_the_backbone_of_that_name(name, tmp_path):
+    backbone = BackboneEncoder(name)
+    images = np.random.default_rng(0).random((2, 64, 64, 3), "float32")
+    expected = call(backbone, {"inputs": images})
+    weights = tmp_path / "own.weights.h5"
+    backbone.model.save_weights(weights)
+    encoder = PretrainedEncoder(f"applications:{name}:{weights}")
+    model = model_of(encoder, images)
+    check_close(call(encoder, {"inputs": images}), expected, 1e-4)
+    assert encoder.token_grid((64, 64, 3)) == (2, 2)
+    weights.unlink()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    check_close(loaded.predict(images, verbose=0), model.predict(images, verbose=0), 1e-4)
+
+
+def test_an_unknown_network_of_keras_applications_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="ConvNeXtTiny"):
+        PretrainedEncoder("applications:AlexNet").build((None, 64, 64, 3))
+    with pytest.raises(FileNotFoundError, match="no weights"):
+        source = f"applications:MobileNetV2:{tmp_path / 'none.h5'}"
+        PretrainedEncoder(source).build((None, 64, 64, 3))
 
 
 def test_networks_that_are_no_encoders_are_refused():

@@ -7,8 +7,8 @@
   `$MMKERAS_DATA/multabench`.
 - **bikewale.** 9,003 used motorcycles in three Indian cities: `bike_name`; kilometres, year of the
   model, city, colour, owner; the price in rupees, at most 1,870,000 with a median of 40,000.
-- **babies_r_us.** 5,085 products for small children: `title`; category, companies, fabrics, colours,
-  materials, sizes; the price in dollars, 2.98 to 599.99 with a median of 29.99.
+- **babies_r_us.** 5,085 products for small children: `title`; category, companies, fabrics,
+  colours, materials, sizes; the price in dollars, 2.98 to 599.99 with a median of 29.99.
 - **Protocol** (`protocol_split`). Five folds, each with a tenth of the rows for testing, drawn by
   scikit-learn's `train_test_split` with `random_state` 42 to 46; R². The columns that name a row
   are dropped.
