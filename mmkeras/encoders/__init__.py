@@ -95,8 +95,10 @@ def needed_settings(kind: str, name: str, options: Mapping[str, Any]) -> dict[st
     needs: dict[str, Any] = {}
     if name == "pretrained":
         # Nor is anything else done to the words that the tokenizer finds.
-        needs = {"tokenizer": str(options.get("source", ""))}
-        needs |= {"stop_words": None, "stemmer": None, "filter": "none", "keep": None}
+        needs = {"stop_words": None, "stemmer": None, "filter": "none", "keep": None}
+        source = str(options.get("source", ""))
+        # A single file has no tokenizer beside it, so that the settings must say which.
+        needs |= {} if source.endswith(".keras") else {"tokenizer": source}
     if needs or "vocabulary_size" in constructor_arguments(ENCODERS[kind][name]):
         # It reads sequences of words, whatever bags of them the others get.
         needs |= {"representation": "tokens", "ngrams": 1, "characters": 0}

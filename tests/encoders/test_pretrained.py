@@ -1,8 +1,10 @@
 """Pre-trained encoders: the layer, the networks, and the files that they come from."""
 
+import doctest
 import io
 import json
 import pickle
+import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -439,3 +441,11 @@ def test_a_tokenizer_that_cannot_be_used_is_refused(tmp_path):
     state["padding"]["pad_id"] = 1
     with pytest.raises(ValueError, match="must be 0"):
         Subwords(json.dumps(state))
+
+
+def test_the_examples_of_the_page_run():
+    page = Path(__file__).resolve().parents[2] / "docs" / "pretrained.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, page.name, str(page), 0)
+    results = doctest.DocTestRunner().run(test)
+    assert results.attempted > 20 and not results.failed
