@@ -46,10 +46,16 @@ class Subwords:
     def read(cls, source: str | Path) -> str:
         """The JSON of a tokenizer, read from its file or from the folder of its network.
 
+        Args:
+            source: The file, the folder, or `hub:PRESET` for that of a BERT model of KerasHub.
+
         Raises:
             FileNotFoundError: There is no such file.
             ValueError: It is not one that can be used.
         """
+        scheme, _, preset = str(source).partition(":")
+        if scheme == "hub":
+            return _of_hub(preset)
         path = Path(source)
         path = path / FILE if path.is_dir() else path
         if not path.is_file():
@@ -110,3 +116,29 @@ class Subwords:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """What ids stand for."""
         return [self._made.id_to_token(int(i)) or "" for i in ids]
+
+
+def _of_hub(preset: str) -> str:
+    """The tokenizer of a BERT model of KerasHub, which keeps nothing but its words."""
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(
+            "Sources that begin with 'hub:' need KerasHub, which is not installed: pip install "
+            "'mmkeras[hub]'."
+        ) from error
+    import tokenizers
+    from tokenizers import models, normalizers, pre_tokenizers, processors
+
+    theirs = keras_hub.models.BertTokenizer.from_preset(preset)
+    ids = {word: place for place, word in enumerate(theirs.get_vocabulary())}
+    made = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(
+        lowercase=theirs.lowercase, strip_accents=theirs.strip_accents or theirs.lowercase
+    )
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    around = [(name, ids[name]) for name in ("[CLS]", "[SEP]")]
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=around
+    )
+    return made.to_str()

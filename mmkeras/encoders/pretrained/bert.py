@@ -15,6 +15,7 @@ from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.pretrained.safetensors import read_safetensors
 from mmkeras.encoders.transformer import check_heads
 
+_WORDS = "embeddings.word_embeddings.weight"
 _ACTIVATIONS = {
     "gelu": lambda x: ops.gelu(x, approximate=False),
     "gelu_new": lambda x: ops.gelu(x, approximate=True),
@@ -226,19 +227,25 @@ def read_bert(folder: str | Path, max_length: int | None = None) -> keras.Model:
     arrays = read_safetensors(folder / "model.safetensors")
     # Models with a head of their own have the network inside.
     arrays = {name.removeprefix("bert."): array for name, array in arrays.items()}
+    if _WORDS not in arrays:
+        raise ValueError(f"{folder}/model.safetensors has no {_WORDS!r}: not a BERT network.")
+    set_bert_weights(network, arrays, config["num_hidden_layers"])
+    return network
+
+
+def set_bert_weights(
+    network: keras.Model, arrays: Mapping[str, np.ndarray], num_layers: int
+) -> None:
+    """Gives a network of `bert` the weights of a BERT model, by their names in its file."""
     embeddings = network.get_layer("embeddings")
-    words = "embeddings.word_embeddings.weight"
-    if words not in arrays:
-        raise ValueError(f"{folder}/model.safetensors has no {words!r}: not a BERT network.")
     # Texts are one segment here; its vector goes into those of the positions.
     segment = arrays["embeddings.token_type_embeddings.weight"][0]
     position = arrays["embeddings.position_embeddings.weight"] + segment
-    embeddings.set_weights([arrays[words], position, *_norm(arrays, "embeddings.LayerNorm")])
-    for number in range(config["num_hidden_layers"]):
+    embeddings.set_weights([arrays[_WORDS], position, *_norm(arrays, "embeddings.LayerNorm")])
+    for number in range(num_layers):
         network.get_layer(f"layer_{number}").set_weights(
             _layer_weights(arrays, f"encoder.layer.{number}")
         )
-    return network
 
 
 def _layer_weights(arrays: Mapping[str, np.ndarray], of: str) -> list[np.ndarray]:

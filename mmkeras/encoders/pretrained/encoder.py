@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -109,19 +109,20 @@ class PretrainedEncoder(ConfiguredLayer):
         return self.train is None
 
     def _choose_trained(self) -> None:
-        names = [layer.name for layer in self.network.layers]
+        parts = list(_layers_of(self.network))
+        names = [layer.name for layer in parts]
         first = 0 if self.train == "all" else len(names)
         if self.train not in (None, "all"):
             first = next((i for i, name in enumerate(names) if name.startswith(self.train)), first)
             if first == len(names):
-                known = [layer.name for layer in self.network.layers if layer.weights]
+                known = [layer.name for layer in parts if layer.weights]
                 raise ValueError(
                     "`train` is None, 'all', or how the name of one of the network's layers "
                     f"starts: {', '.join(known)}. Received: {self.train!r}."
                 )
         # A model around this layer asks each variable whether it is trained, not the layer.
         _set_trainable(self.network, self.train is not None)
-        for number, layer in enumerate(self.network.layers):
+        for number, layer in enumerate(parts):
             for part in layer._flatten_layers():
                 _set_trainable(part, number >= first)
 
@@ -163,6 +164,15 @@ class PretrainedEncoder(ConfiguredLayer):
             copy.deepcopy(config["network"])
         )
         return cls(**{**config, "network": network})
+
+
+def _layers_of(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """A network's layers in their order, in place of networks inside it theirs."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_of(layer)
+        else:
+            yield layer
 
 
 def _set_trainable(layer: keras.layers.Layer, value: bool) -> None:

@@ -10,12 +10,13 @@ import keras
 from mmkeras.encoders.image import BACKBONES, ScaleForBackbone
 from mmkeras.encoders.pretrained.bert import read_bert
 from mmkeras.encoders.pretrained.efficientnet_lite import efficientnet_lite
+from mmkeras.encoders.pretrained.hub import read_hub
 from mmkeras.encoders.pretrained.torch_file import read_torch
 
 FORMS = (
     "a folder of config.json, model.safetensors and tokenizer.json (BERT), a .keras file, a .pth "
-    "file of EfficientNet-Lite, or 'applications:NAME' or 'applications:NAME:FILE' "
-    "(keras.applications, with downloaded weights or those of a file)"
+    "file of EfficientNet-Lite, 'applications:NAME' or 'applications:NAME:FILE' "
+    "(keras.applications, with downloaded weights or those of a file), or 'hub:PRESET' (KerasHub)"
 )
 
 
@@ -35,7 +36,9 @@ def read_network(
             - a `.pth` file of an EfficientNet-Lite; nothing but tensors is read of it;
             - `applications:NAME`, a network of `keras.applications` (one of `BACKBONES`) with the
               ImageNet weights, which are downloaded once, or `applications:NAME:FILE` with those of
-              a file.
+              a file;
+            - `hub:PRESET`, a preset of KerasHub, by name or by folder: a network of images, or a
+              BERT model of texts.
         input_shape: Of one input.
         max_length: The longest text, in tokens.
 
@@ -46,6 +49,8 @@ def read_network(
     scheme, _, name = source.partition(":")
     if scheme == "applications":
         return _application(name, input_shape)
+    if scheme == "hub":
+        return read_hub(name, input_shape, max_length)
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(
