@@ -21,7 +21,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -265,6 +265,31 @@ class Pipeline:
         """All rows once, in order, as they are: as `train`, or `(inputs,)` without targets."""
         batches = self._batches(tf.range(len(self.frame)), None)
         return in_order(batches).prefetch(tf.data.AUTOTUNE)
+
+    def batches_of(
+        self, modality: str, rows: np.ndarray | None = None, batch_size: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """A modality's inputs alone, not augmented, `(batch, ...)`.
+
+        Args:
+            modality: Which.
+            rows: Their kept positions; by default all, in order.
+            batch_size: By default the pipeline's.
+        """
+        source = self._sources[modality]
+        rows = np.arange(len(self.frame)) if rows is None else rows
+        size = batch_size or self.batch_size
+        batches = tf.data.Dataset.from_tensor_slices(rows.astype(np.int32)).batch(size)
+        make = tf.autograph.experimental.do_not_convert(
+            lambda kept: source.batch(source.load(kept), None)
+        )
+        return batches.map(make).prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+
+    def with_source(self, modality: str, source: Source) -> Pipeline:
+        """The same rows, whose inputs of one modality are made by another source."""
+        other = copy.copy(self)
+        other._sources = {**self._sources, modality: source}
+        return other
 
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
         """Batches of the rows at these kept positions; augmented by a seed (two numbers)."""

@@ -98,10 +98,10 @@ class MediaSource:
         return self._store.load(self._positions[kept])
 
 
-def weak_loader(source: weakref.ref[MediaSource]) -> Callable[[np.ndarray], np.ndarray]:
+def weak_loader(source: weakref.ref[Any]) -> Callable[[np.ndarray], np.ndarray]:
     """What loads from a source, without keeping it in memory.
 
     TensorFlow never lets go of a function that it was given in this way. A dataset holds its
     pipeline, and so the source, for as long as it can be asked for batches.
     """
-    return lambda kept: source().load_now(kept)  # type: ignore[union-attr]
+    return lambda kept: source().load_now(kept)

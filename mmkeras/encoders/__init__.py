@@ -7,7 +7,7 @@ one token. A new encoder is one class in its modality's file and one line in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -20,6 +20,7 @@ from mmkeras.encoders.gradients import OrientedGradientsEncoder
 from mmkeras.encoders.image import BackboneEncoder, ConvEncoder
 from mmkeras.encoders.patches import PatchEncoder, SpectrogramPatchEncoder
 from mmkeras.encoders.piecewise import PiecewiseLinearEncoder
+from mmkeras.encoders.pretrained import PretrainedEncoder
 from mmkeras.encoders.random_conv import RandomConvolutionEncoder
 from mmkeras.encoders.recurrent import RecurrentEncoder
 from mmkeras.encoders.sequence import FrameMLPEncoder, SequenceAttentionEncoder
@@ -36,11 +37,13 @@ ENCODERS: dict[str, dict[str, type[keras.layers.Layer]]] = {
         "backbone": BackboneEncoder,
         "patches": PatchEncoder,
         "gradients": OrientedGradientsEncoder,
+        "pretrained": PretrainedEncoder,
     },
     "text": {
         "bag_of_words": BagOfWordsEncoder,
         "lstm": LSTMEncoder,
         "self_attention": SelfAttentionEncoder,
+        "pretrained": PretrainedEncoder,
     },
     "audio": {
         "cnn": SpectrogramEncoder,
@@ -86,6 +89,29 @@ def default_encoder(modality: Modality, spec: InputSpec) -> str:
     """The encoder's name where none is given: by kind, and by what the inputs look like."""
     default = DEFAULT_ENCODERS[modality.kind]
     return default if isinstance(default, str) else default(spec)
+
+
+def needed_settings(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """How cells must become inputs for an encoder: settings of its kind, whatever is set there.
+
+    Example:
+
+    >>> needed_settings("image", "pretrained", {})
+    {'scaling': 'unit'}
+    """
+    if name == "pretrained" and kind == "image":
+        return {"scaling": "unit"}
+    needs: dict[str, Any] = {}
+    if name == "pretrained":
+        # Nor is anything else done to the words that the tokenizer finds.
+        needs = {"stop_words": None, "stemmer": None, "filter": "none", "keep": None}
+        source = str(options.get("source", ""))
+        # A single file has no tokenizer beside it, so that the settings must say which.
+        needs |= {} if source.endswith(".keras") else {"tokenizer": source}
+    if needs or "vocabulary_size" in constructor_arguments(ENCODERS[kind][name]):
+        # It reads sequences of words, whatever bags of them the others get.
+        needs |= {"representation": "tokens", "ngrams": 1, "characters": 0}
+    return needs
 
 
 def get_encoder(
@@ -187,6 +213,7 @@ __all__ = [
     "OrientedGradientsEncoder",
     "PatchEncoder",
     "PiecewiseLinearEncoder",
+    "PretrainedEncoder",
     "RandomConvolutionEncoder",
     "RecurrentEncoder",
     "SelfAttentionEncoder",
@@ -197,4 +224,5 @@ __all__ = [
     "TransformerLayers",
     "default_encoder",
     "get_encoder",
+    "needed_settings",
 ]

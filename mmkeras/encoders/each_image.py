@@ -80,6 +80,11 @@ class EachImage(layers.Layer):
         of_one = self.encoder.token_grid
         return lambda input_shape: (input_shape[0], *of_one(input_shape[1:]))
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether training changes nothing of the encoder."""
+        return getattr(self.encoder, "is_frozen", False)
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

@@ -206,6 +206,36 @@ def scale_for_backbone(images: Any, backbone: str) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
+class ScaleForBackbone(ConfiguredLayer):
+    """Brings images in [0, 1] to the scale that a backbone was trained with.
+
+    Args:
+        backbone: A name of `BACKBONES`.
+
+    Call arguments:
+        images: Floats `(batch, height, width, 3)`.
+
+    Returns:
+        The same, scaled.
+
+    Example:
+
+    >>> ScaleForBackbone("MobileNetV2")(keras.Input((32, 32, 3))).shape
+    (None, 32, 32, 3)
+    """
+
+    def __init__(self, backbone: str, **kwargs):
+        super().__init__(**kwargs)
+        self.backbone = backbone
+
+    def build(self, images_shape):
+        pass
+
+    def call(self, images):
+        return scale_for_backbone(images, self.backbone)
+
+
+@keras.saving.register_keras_serializable(package="mmkeras")
 class BackboneEncoder(ConfiguredLayer):
     """A backbone of `keras.applications`; every place of its last map is one token.
 
@@ -288,6 +318,11 @@ class BackboneEncoder(ConfiguredLayer):
         if not self.built:
             self.build((None, *input_shape))
         return tuple(self.model.compute_output_shape((None, *input_shape[:2], 3))[1:3])
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether training changes nothing of it."""
+        return not self.trainable
 
     def get_config(self) -> dict[str, Any]:
         # Every Keras layer has an attribute `weights`, its variables.

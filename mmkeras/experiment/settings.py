@@ -16,7 +16,12 @@ import tyro
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.decoders import DECODERS, check_decoder_options
-from mmkeras.encoders import DEFAULT_ENCODERS, ENCODERS, check_encoder_options
+from mmkeras.encoders import (
+    DEFAULT_ENCODERS,
+    ENCODERS,
+    check_encoder_options,
+    needed_settings,
+)
 from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
 from mmkeras.nested import tuples
@@ -303,11 +308,11 @@ class Settings(_OfKinds):
                 f"{known}, encoder and encoder_options."
             )
         settings = dataclasses.replace(kind, **own)
-        name = self.encoder_of(modality).name
-        if name is not None and "vocabulary_size" in check_encoder_options(modality.kind, name):
-            # It reads sequences of words, whatever bags of them the others get.
-            return dataclasses.replace(settings, representation="tokens", ngrams=1, characters=0)
-        return settings
+        encoder = self.encoder_of(modality)
+        if encoder.name is None:
+            return settings
+        needs = needed_settings(modality.kind, encoder.name, encoder.options)
+        return dataclasses.replace(settings, **needs)
 
     def encoder_of(self, modality: Modality, spec: InputSpec | None = None) -> Encoder:
         """What reads a modality, with the options that act.

@@ -43,11 +43,12 @@ from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
-from mmkeras.schema import Schema
+from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
 from mmkeras.training.fit import fit
+from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
-from mmkeras.training.seeds import set_seed
+from mmkeras.training.seeds import same_draws, set_seed
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.tensorboard import TensorBoardScalars
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from mmkeras.classical.floor.floor import Floor
 
 CHECKPOINT = "checkpoint/last.npz"
+FEATURES = "features"  # where a folder of caches has the tokens of frozen encoders
 
 
 def train_run(
@@ -87,7 +89,8 @@ def train_run(
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
-        cache_dir: Where `cache="file"` keeps decoded images; by default inside the folder.
+        cache_dir: Where `cache="file"` keeps decoded images, by default inside the folder; and
+            where the tokens of frozen encoders are kept for other runs, by default nowhere.
         label: What progress lines begin with; by default the folder's name.
 
     Returns:
@@ -123,6 +126,7 @@ def train_run(
             checkpoint=folder / CHECKPOINT,
             label=label,
             callbacks=[TensorBoardScalars(folder)],
+            features=cache_dir and Path(cache_dir) / FEATURES,
         )
         preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
         pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
@@ -259,6 +263,8 @@ class TrainedModel:
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
         task: The fitted target, with thresholds that suit this model, where it has any.
+        judged_by: A model of the same answers, and what feeds it: without the encoders that are
+            frozen, whose tokens are known.
     """
 
     model: keras.Model
@@ -267,6 +273,7 @@ class TrainedModel:
     outputs: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
     task: Task
+    judged_by: tuple[keras.Model, Mapping[str, Pipeline]] | None = None
 
     def summary(self) -> dict[str, int]:
         """What every experiment records besides the figures."""
@@ -286,6 +293,7 @@ def train_and_judge(
     checkpoint: Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    features: Path | None = None,
 ) -> TrainedModel:
     """Builds a model, trains it, and predicts the rows that it is judged by.
 
@@ -294,11 +302,18 @@ def train_and_judge(
         settings: Model, training and seed.
         parts: What to predict, of the parts that have rows.
         checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+        features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
     """
     set_seed(settings.seed)
     model = make_model(preprocessing, settings)
+
+    def rebuild(inputs: Mapping[str, Any], encoders: Mapping[str, Any]) -> keras.Model:
+        with same_draws():
+            return make_model(preprocessing, settings, inputs, encoders)
+
+    rest, pipelines = without_frozen(model, pipelines, rebuild, features)
     result = fit(
-        model,
+        rest,
         pipelines["train"],
         pipelines.get("validation"),
         settings.training,
@@ -307,9 +322,12 @@ def train_and_judge(
         label=label,
         callbacks=callbacks,
     )
+    take_back(model, rest)
     judged = {name: pipelines[name] for name in parts if name in pipelines}
-    answers = judge(model, judged, preprocessing.task, pipelines.get("validation"))
-    return TrainedModel(model, result.history, result.best_epoch, *answers)
+    answers = judge(rest, judged, preprocessing.task, pipelines.get("validation"))
+    return TrainedModel(
+        model, result.history, result.best_epoch, *answers, judged_by=(rest, pipelines)
+    )
 
 
 def judge(
@@ -393,30 +411,50 @@ def fitted_pipelines(
     return preprocessing, pipelines
 
 
-def make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
-    """The model that `settings` describe, for data prepared by `preprocessing`."""
+def make_model(
+    preprocessing: Preprocessing,
+    settings: Settings,
+    inputs: Mapping[str, InputSpec] | None = None,
+    layers: Mapping[str, keras.layers.Layer] | None = None,
+) -> keras.Model:
+    """The model that `settings` describe, for data prepared by `preprocessing`.
+
+    Args:
+        preprocessing: Fitted.
+        settings: Encoders, fusion and head.
+        inputs: By modality, what its inputs look like where they are others than prepared.
+        layers: By modality, the encoder where it is another than the settings'.
+    """
     with computing_in(settings.training.precision):
-        return _make_model(preprocessing, settings)
+        return _make_model(
+            preprocessing, settings, {**preprocessing.inputs, **(inputs or {})}, layers or {}
+        )
 
 
-def _make_model(preprocessing: Preprocessing, settings: Settings) -> keras.Model:
+def _make_model(
+    preprocessing: Preprocessing,
+    settings: Settings,
+    inputs: Mapping[str, InputSpec],
+    layers: Mapping[str, keras.layers.Layer],
+) -> keras.Model:
     schema, model = preprocessing.schema, settings.model
     if len(schema.modalities) == 1:
         model = model.alone()
     encoders = {
         modality.name: settings.encoder_of(modality, preprocessing.inputs[modality.name])
         for modality in schema.modalities
+        if modality.name not in layers
     }
     return build_model(
         schema,
-        preprocessing.inputs,
+        inputs,
         num_outputs=preprocessing.num_outputs,
         decoder=model.decoder_of(preprocessing.task),
         decoder_options={
             **preprocessing.decoder_options(model.decoder),
             **model.options_of_decoder(preprocessing.task),
         },
-        encoders={name: encoder.name for name, encoder in encoders.items()},
+        encoders={**{name: encoder.name for name, encoder in encoders.items()}, **layers},
         encoder_options={name: encoder.options for name, encoder in encoders.items()},
         fusion=model.fusion,
         fusion_options=model.constructor_options(),

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.data.words import make_analyzer, split_words
+from mmkeras.data.words import split_words
 from mmkeras.inspection.attention import attention_to, inputs_of_rows
 from mmkeras.inspection.gradients import check_outputs
 from mmkeras.schema import Text
@@ -128,20 +128,17 @@ def text_attention(
         ValueError: If the modality is not a text.
     """
     column = _text_modality(pipeline, modality).column
-    settings = pipeline.preprocessing.modalities[modality].settings
-    if settings.representation != "tokens":
+    fitted = pipeline.preprocessing.modalities[modality]
+    if fitted.settings.representation != "tokens":
         return None
     weights = attention_to(model, inputs_of_rows(pipeline, rows), modality)
     if weights is None:
         return None
-    analyze = make_analyzer(
-        lowercase=settings.lowercase, stop_words=settings.stop_words, stemmer=settings.stemmer
-    )
-    found = []
-    for text, row in zip(pipeline.frame[column].iloc[list(rows)], weights.tolist(), strict=True):
-        terms = analyze(text)[: settings.max_length] if isinstance(text, str) else []
-        found.append(list(zip(terms, row[: len(terms)], strict=True)))
-    return found
+    terms_of_rows = fitted.terms(list(pipeline.frame[column].iloc[list(rows)]))
+    return [
+        list(zip(terms, row[: len(terms)], strict=True))
+        for terms, row in zip(terms_of_rows, weights.tolist(), strict=True)
+    ]
 
 
 def _text_modality(pipeline: Pipeline, name: str) -> Text:

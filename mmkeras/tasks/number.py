@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mmkeras.data.kinds.base import check_choice
 from mmkeras.data.scaling import mean_and_deviation, transformed, untransformed
 from mmkeras.data.tables.cells import read_numbers, row_name, to_numbers
 from mmkeras.schema import Number
@@ -29,7 +28,8 @@ class NumberSettings:
     scaling: str = "standard"
 
     def __post_init__(self):
-        check_choice("NumberSettings", "scaling", self.scaling, ("standard", "log"))
+        if self.scaling not in ("standard", "log"):
+            raise ValueError(f"`scaling` is 'standard' or 'log'. Received: {self.scaling!r}.")
 
 
 @dataclass(frozen=True)

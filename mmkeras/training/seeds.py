@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
+import numpy as np
 
 
 def set_seed(seed: int) -> None:
@@ -26,3 +31,14 @@ def set_seed(seed: int) -> None:
         import torch
 
         torch.use_deterministic_algorithms(True)
+
+
+@contextmanager
+def same_draws() -> Iterator[None]:
+    """What is drawn inside changes nothing of what Python and NumPy draw after it."""
+    state, of_numpy = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(of_numpy)

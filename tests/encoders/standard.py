@@ -8,6 +8,7 @@ import numpy as np
 from mmkeras.encoders import ENCODERS, get_encoder
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.schema import InputSpec
+from tests.encoders.tiny_networks import sources
 from tests.layer_checks import call, check_layer, to_numpy
 
 RANDOM = np.random.default_rng(0)
@@ -46,7 +47,9 @@ def case(kind, name):
     options = {option: value for option, value in SMALL.items() if option in known}
     if kind == "video":
         options.pop("backbone", None)  # that of its frames, by default convolutions
-    reads_ids = "vocabulary_size" in known
+    if name == "pretrained":
+        options["source"] = sources()[kind]
+    reads_ids = "vocabulary_size" in known or (kind, name) == ("text", "pretrained")
     batches = BATCHES.get(kind, BATCHES["tabular"])
     fitting = [(spec, x) for spec, x in batches if bool(spec.vocabulary_size) == reads_ids]
     spec, inputs = fitting[0]

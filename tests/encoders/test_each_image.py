@@ -8,6 +8,7 @@ from mmkeras.encoders import ENCODERS, EachImage, get_encoder
 from mmkeras.models.build import build_model
 from mmkeras.schema import Image, InputSpec, Schema
 from tests.encoders.standard import SMALL
+from tests.encoders.tiny_networks import sources
 from tests.layer_checks import call, check_layer, some_always, to_numpy
 
 SPEC = InputSpec((3, 32, 32, 3), several=True)
@@ -17,6 +18,8 @@ IMAGES[1, 1:] = IMAGES[2, 2:] = IMAGES[3] = 0  # 3, 1, 2 and no images
 
 def options_of(name):
     small = {"cnn": ("filters",), "patches": ("dim", "num_heads", "num_layers", "ff_dim")}
+    if name == "pretrained":
+        return {"source": sources()["image"]}
     return {option: SMALL[option] for option in small.get(name, ("backbone",))}
 
 

@@ -45,7 +45,9 @@ class TextFeatures(Extractor):
     def settings(self, settings: TextSettings | None) -> TextSettings:
         settings = settings or TextSettings()
         size = max(settings.vocabulary_size, self.vocabulary)
-        return dataclasses.replace(settings, representation="tfidf", vocabulary_size=size)
+        return dataclasses.replace(
+            settings, representation="tfidf", vocabulary_size=size, tokenizer=""
+        )
 
     def fit(self, values: Sequence[str], fitted: Any) -> TextFeatures:
         self.fitted_ = fitted

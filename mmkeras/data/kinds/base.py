@@ -178,6 +178,10 @@ class Kind(ABC, Generic[S, F]):
         """What a generative model expects of inputs, in the form of real ones, `(rows, ...)`."""
         return values
 
+    def is_augmented(self, settings: S) -> bool:
+        """Whether training inputs are moved; where a kind does not say, they may be."""
+        return True
+
     def common_length(self, values: Any, fitted: F) -> int | None:
         """The length that raw values, or what a corruption makes of them, are padded to."""
         return None

@@ -80,6 +80,11 @@ class ImageSettings:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` is a share in [0, 1). Received: {getattr(self, name)}.")
 
+    @property
+    def moves(self) -> bool:
+        """Whether training images are moved at all."""
+        return bool(self.flip or self.rotation or self.crop or self.shift)
+
 
 @dataclass(frozen=True)
 class ImagePreprocessor:
@@ -165,8 +170,7 @@ def augmented(images: tf.Tensor, seed: tf.Tensor | None, settings: ImageSettings
     """
     import tensorflow as tf
 
-    moves = settings.flip or settings.rotation or settings.crop or settings.shift
-    if seed is None or not moves:
+    if seed is None or not settings.moves:
         return tf.cast(images, tf.float32) * (1 / 255.0)
     from mmkeras.data.media.images.augment_image import augment_images
 
@@ -271,6 +275,9 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
             return True
         least, most = array.min(), array.max()
         return least >= 0 and (most <= 1 or (most <= 255 and bool((array % 1 == 0).all())))
+
+    def is_augmented(self, settings: ImageSettings) -> bool:
+        return settings.moves
 
     def shape(self, settings: ImageSettings) -> tuple[int, ...]:
         return (*settings.size, settings.channels)

@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 from mmkeras.data.filters import check_filter_settings, select_features, targets_of
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
+from mmkeras.data.subwords import Subwords
 from mmkeras.data.tables.cells import EXACT, Problem, empty_cells, object_series, shown_cell
 from mmkeras.data.unprepared import Unprepared, cut_short, without_known_words
 from mmkeras.data.words import make_analyzer
@@ -54,6 +55,9 @@ class TextSettings:
         filter: Keep only some terms of the vocabulary: `"variance"`, `"mutual_information"`,
             `"mrmr"` or `"l1"`, by the training rows; `"none"` for all. See `mmkeras.data.filters`.
         keep: With a filter, how many terms (from 1 on), or which share of them.
+        tokenizer: For sequences: the file of a tokenizer that was trained elsewhere
+            (`tokenizer.json`, or its folder), whose pieces of words take the place of words; ""
+            for none. A pre-trained encoder brings its own.
     """
 
     representation: str = "tfidf"
@@ -67,6 +71,7 @@ class TextSettings:
     characters: int = 0
     filter: str = "none"
     keep: float | None = None
+    tokenizer: str = ""
 
     def __post_init__(self):
         choices = ("tokens", "counts", "binary", "tfidf")
@@ -81,6 +86,13 @@ class TextSettings:
             )
         if self.representation == "tokens" and (self.ngrams > 1 or self.characters):
             raise ValueError("`ngrams` and `characters` are for bags, not for token sequences.")
+        if self.tokenizer and self.representation != "tokens":
+            raise ValueError("A `tokenizer` is for token sequences. Set representation='tokens'.")
+        given = [name for name in ("stop_words", "stemmer") if getattr(self, name) is not None]
+        if self.tokenizer and (given or self.filter != "none"):
+            raise ValueError(
+                f"A `tokenizer` has its own pieces: {given or ['filter']} would have no effect."
+            )
         check_filter_settings("TextSettings", self.filter, self.keep)
         if isinstance(self.stop_words, list):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
@@ -88,27 +100,34 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class TextPreprocessor:
-    """Fitted state of a text modality: the vocabulary, most frequent first, and its IDF."""
+    """Fitted state of a text modality: the vocabulary, most frequent first, and its IDF.
+
+    With a tokenizer there is its JSON instead, and nothing is fitted.
+    """
 
     settings: TextSettings
     vocabulary: tuple[str, ...]
     idf: tuple[float, ...] = ()
+    tokenizer: str = ""
 
     @property
     def spec(self) -> InputSpec:
         if self.settings.representation == "tokens":
             from mmkeras.data.sources import padded_length
 
+            own = self._subwords
             return InputSpec(
                 (None,),
                 "int32",
-                vocabulary_size=FIRST_WORD + len(self.vocabulary),
+                vocabulary_size=own.size if own else FIRST_WORD + len(self.vocabulary),
                 max_length=padded_length(self.settings.max_length),
             )
         return InputSpec((len(self.vocabulary),))
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, modality: Text, settings: TextSettings) -> TextPreprocessor:
+        if settings.tokenizer:
+            return cls(settings, (), tokenizer=Subwords.read(settings.tokenizer))
         texts = [text for text in frame[modality.column] if isinstance(text, str)]
         frequency: Counter[str] = Counter()
         for terms in _analyzed("counting words", texts, settings):
@@ -145,11 +164,24 @@ class TextPreprocessor:
     def _index(self) -> dict[str, int]:
         return {word: FIRST_WORD + place for place, word in enumerate(self.vocabulary)}
 
+    @cached_property
+    def _subwords(self) -> Subwords | None:
+        return Subwords(self.tokenizer) if self.tokenizer else None
+
+    @property
+    def nothing_known(self) -> frozenset[int]:
+        """The ids that say nothing of a text: of an unknown word, and those around every text."""
+        return frozenset([UNKNOWN]) if self._subwords is None else self._subwords.nothing_known
+
     def whole_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
         """Word numbers of each text: 0 is padding, 1 an unknown word, 2 the most frequent word.
 
-        Bags leave unknown words out.
+        Bags leave unknown words out. A tokenizer has its own numbers, and 0 for padding.
         """
+        if self._subwords is not None:
+            there = [text for text in texts if isinstance(text, str)]
+            ids = iter(self._subwords.ids(there))
+            return [next(ids) if isinstance(text, str) else [] for text in texts]
         index = self._index
         sequences = (
             [index.get(term, UNKNOWN) for term in terms]
@@ -164,9 +196,19 @@ class TextPreprocessor:
         return self._cut(self.whole_ids(texts))
 
     def _cut(self, ids: list[list[int]]) -> list[list[int]]:
+        most = self.settings.max_length
+        if self._subwords is not None:
+            return [self._subwords.cut(each, most) for each in ids]
         if self.settings.representation == "tokens":
-            return [each[: self.settings.max_length] for each in ids]
+            return [each[:most] for each in ids]
         return ids
+
+    def terms(self, texts: Sequence[str | None]) -> list[list[str]]:
+        """What each token of a sequence stands for: words, or a tokenizer's pieces."""
+        if self._subwords is not None:
+            return [self._subwords.pieces(ids) for ids in self.token_ids(texts)]
+        analyzed = _analyzed("reading texts", texts, self.settings)
+        return [terms[: self.settings.max_length] for terms in analyzed]
 
     def ragged_ids(self, whole: list[list[int]]) -> tf.RaggedTensor:
         """`whole_ids`, cut, as a tensor, int32 `(texts, None)`."""
@@ -282,6 +324,9 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
             )
         return object_series(values, cells), problems
 
+    def is_augmented(self, settings: TextSettings) -> bool:
+        return False
+
     def filtered(self, frame, modality, fitted, task) -> TextPreprocessor:
         if fitted.settings.filter == "none":
             return fitted
@@ -302,7 +347,8 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
     def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
         ids = source.values
         known = np.zeros(len(frame), bool)
-        known[ids.value_rowids().numpy()[ids.values.numpy() != UNKNOWN]] = True
+        says = ~np.isin(ids.values.numpy(), list(fitted.nothing_known))
+        known[ids.value_rowids().numpy()[says]] = True
         found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
         cut = []
         if fitted.settings.representation == "tokens":

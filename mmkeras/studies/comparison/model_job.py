@@ -19,6 +19,7 @@ from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import (
+    FEATURES,
     TrainedModel,
     in_own_unit,
     judge,
@@ -178,9 +179,12 @@ def _train(
         for seed in job.seeds:
             own = dataclasses.replace(settings, seed=seed)
             label = f"{job.model}, seed {seed}"
+            features = job.out / "cache" / FEATURES
             yield (
                 seed,
-                train_and_judge(preprocessing, pipelines, own, parts=parts, label=label),
+                train_and_judge(
+                    preprocessing, pipelines, own, parts=parts, label=label, features=features
+                ),
             )
         return
     result = fit_seeds(

@@ -38,7 +38,7 @@ class SearchSpace:
         fusion_dims: Widths of the fused vector, in fusions that have one.
         fusions: By default all that fit the data.
         encoders: As kind=name, e.g. text=lstm text=bag_of_words. By default, for each kind of
-            modality, all that fit the data, but for image backbones.
+            modality, all that fit the data, but for networks trained elsewhere.
     """
 
     learning_rates: tuple[float, float] = (1e-4, 1e-2)
@@ -112,7 +112,7 @@ def fitting_choices(
         names = [entry.split("=")[1] for entry in space.encoders if entry.startswith(f"{kind}=")]
         if not names:
             own = settings.encoder_of(modality, inputs[modality.name]).name
-            names = [name for name in ENCODERS[kind] if name != "backbone" or name == own]
+            names = [n for n in ENCODERS[kind] if n not in ("backbone", "pretrained") or n == own]
         choices[f"{kind}_encoder"] = fitting(f"{kind}_encoder", names, settings)
     choices["batch_size"] = sorted({*space.batch_sizes, settings.training.batch_size})
     # None is each fusion's own width.

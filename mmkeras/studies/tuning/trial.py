@@ -12,7 +12,7 @@ import pandas as pd
 
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import fitted_pipelines, judge, train_and_judge
+from mmkeras.experiment.train import FEATURES, fitted_pipelines, judge, train_and_judge
 from mmkeras.files import write_json
 from mmkeras.nested import flatten
 from mmkeras.schema import Schema
@@ -91,11 +91,13 @@ def train_trial(
         checkpoint=folder / CHECKPOINT,
         label=folder.name,
         callbacks=[TensorBoardScalars(folder), stopper],
+        features=cache_dir / FEATURES,
     )
     outcome = {"stopped": stopper.stopped, **trained.summary()}
     if not stopper.stopped:
-        rows = pipelines["validation"]
-        _, metrics, _ = judge(trained.model, {"validation": rows}, task, rows)
+        rest, fed = trained.judged_by
+        rows = fed["validation"]
+        _, metrics, _ = judge(rest, {"validation": rows}, task, rows)
         outcome["metrics"] = metrics["validation"]
         with TensorBoardReport(folder) as board:
             board.settings(flatten(values), outcome["metrics"], part="validation")

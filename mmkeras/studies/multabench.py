@@ -1,0 +1,329 @@
+"""A table with a text, by the protocol of MulTaBench: does each add, and does tuning the text pay?
+
+The text is read from scratch, by a network that was trained elsewhere and stays as it is, and (if
+asked for) by the same network, tuned. Which fusions of the table with the frozen network are shown
+is decided by the validation rows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+import tyro
+
+from mmkeras.data.datasets import load_dataset
+from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
+from mmkeras.data.tables.read import read_table
+from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.rows import Rows
+from mmkeras.experiment.run_folder import METRICS, Run, read_json
+from mmkeras.experiment.settings import Encoder, FusionName, Settings
+from mmkeras.experiment.train import floor_of
+from mmkeras.files import write_json, write_text
+from mmkeras.reports.markdown import report_markdown, write_markdown
+from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.studies.jobs import refuse_missing
+from mmkeras.studies.trainings import FUSED, Training, train_missing
+
+SUMMARY = "summary.csv"
+TABLE, SCRATCH, FROZEN, TUNED = "table", "text from scratch", "text frozen", "text tuned"
+BOTH = " + "
+FLOOR = "classical floor"
+
+# Means over the five folds that the comparison itself publishes (arXiv 2605.10616).
+PUBLISHED: dict[str, dict[str, float]] = {
+    "babies_r_us": {
+        "LightGBM, text frozen": 0.848,
+        "CatBoost, text frozen": 0.872,
+        "TabM, text frozen": 0.900,
+        "TabPFN-2.5, text frozen": 0.914,
+        "LightGBM, text tuned": 0.876,
+        "CatBoost, text tuned": 0.893,
+        "TabM, text tuned": 0.903,
+        "TabPFN-2.5, text tuned": 0.927,
+    },
+    "bikewale": {
+        "XGBoost, text frozen": 0.409,
+        "TabM, text frozen": 0.505,
+        "CatBoost, text frozen": 0.571,
+        "TabPFN-2, text frozen": 0.614,
+        "TabICL-2, text frozen": 0.704,
+        "TabM, text tuned": 0.581,
+        "CatBoost, text tuned": 0.670,
+        "TabICL-2, text tuned": 0.732,
+    },
+}
+
+
+@dataclass(frozen=True)
+class MulTaBenchConfig:
+    """The experiment.
+
+    Args:
+        source: The folder of the text network: config.json, model.safetensors, tokenizer.json.
+        dataset: Which set.
+        fusions: Those of the table and the frozen network that are tried.
+        shown: How many of them are shown: the best ones on the validation rows.
+        tune: Whether the network is tuned, too: alone, and in the best fusion.
+        train: What of it is tuned: all, or from which layer on, such as layer_4.
+        tuned_rate: The learning rate of models in which it is tuned.
+        tuned_epochs: Their most epochs.
+        seeds: Each model is trained once with each of these.
+        workers: Models trained at a time, each in a process of its own; 0 trains in this process.
+        out: The experiment's folder; by default runs/multabench-NAME/TIME. The same folder again
+            resumes.
+        results: A folder to which the table is copied, under the data set's name.
+        settings: Model, training and preprocessing of all models.
+    """
+
+    source: Path
+    dataset: Literal[SETS] = "bikewale"  # type: ignore[valid-type]
+    fusions: tuple[FusionName, ...] = ("concat", "late", "gmu", "film", "simbamm", "attention")
+    shown: int = 3
+    tune: bool = False
+    train: str = "all"
+    tuned_rate: float = 1e-4
+    tuned_epochs: int = 8
+    seeds: tuple[int, ...] = (0,)
+    workers: int = 1
+    out: Path | None = None
+    results: Path | None = None
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model of the comparison.
+
+    Args:
+        name: In the table.
+        model: The modality alone, or "fused".
+        settings: How it is trained.
+    """
+
+    name: str
+    model: str
+    settings: Settings
+
+
+def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
+    """Runs the experiment, saves its tables; returns one row per model.
+
+    Leaves `results.csv` (one row per model, fold and seed), `summary.csv`, `summary.md`, a run
+    folder for each training, and the figures of the classical floor on each fold.
+
+    Raises:
+        JobsMissing: Some models could not be trained; the tables show the others.
+    """
+    out = experiment_folder(config.out, f"runs/multabench-{config.dataset}")
+    folds = [fold_rows(config.dataset, fold) for fold in range(FOLDS)]
+    text, table = folds[0].schema.names
+    frozen = with_network(config, None)
+    first = [
+        Variant(TABLE, table, config.settings),
+        Variant(SCRATCH, text, config.settings),
+        Variant(FROZEN, text, frozen),
+        Variant(_both(SCRATCH, config.settings.model.fusion), FUSED, config.settings),
+        *(_fused(FROZEN, frozen, fusion) for fusion in config.fusions),
+    ]
+    with locked(out):
+        floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
+        trainings = _trainings(config, out, folds, first)
+        failed = _train(config, out, trainings, floors)
+        if config.tune:
+            best = _best_fusions(config, _results(trainings))[0]
+            tuned = with_network(config, config.train)
+            second = [Variant(TUNED, text, tuned), _fused(TUNED, tuned, best)]
+            trainings += _trainings(config, out, folds, second)
+            failed = _train(config, out, trainings, floors)
+        summary = _summary(config, _results(trainings), floors)
+        write_text(out / SUMMARY, summary.to_csv())
+        report = _report(config, summary, best=_best_fusions(config, _results(trainings)))
+        write_markdown(report, out / "summary.md")
+        if config.results is not None:
+            config.results.mkdir(parents=True, exist_ok=True)
+            write_text(config.results / f"{config.dataset}.csv", summary.to_csv())
+            write_text(config.results / f"{config.dataset}.md", report_markdown(report))
+    refuse_missing(failed, len(trainings))
+    return summary
+
+
+def fold_rows(dataset: str, fold: int) -> Rows:
+    """The rows of one fold of the protocol; the same in every process."""
+    table, schema = load_dataset(dataset)
+    frame = read_table(table, schema)
+    return Rows(frame, schema, protocol_split(frame, fold), [])
+
+
+def with_network(config: MulTaBenchConfig, train: str | None) -> Settings:
+    """The experiment's settings with the text network, frozen (`None`) or tuned."""
+    options = {"source": str(config.source), "train": train}
+    encoders = {**config.settings.encoders, "text": Encoder("pretrained", options)}
+    settings = dataclasses.replace(config.settings, encoders=encoders)
+    if train is None:
+        return settings
+    training = dataclasses.replace(
+        settings.training, learning_rate=config.tuned_rate, epochs=config.tuned_epochs
+    )
+    return dataclasses.replace(settings, training=training)
+
+
+def _both(text: str, fusion: str) -> str:
+    return f"{TABLE}{BOTH}{text}, {fusion}"
+
+
+def _fused(text: str, settings: Settings, fusion: str) -> Variant:
+    model = settings.model.with_fusion(fusion)
+    return Variant(_both(text, fusion), FUSED, dataclasses.replace(settings, model=model))
+
+
+def _trainings(
+    config: MulTaBenchConfig, out: Path, folds: Sequence[Rows], variants: Sequence[Variant]
+) -> list[Training]:
+    details = {"experiment": to_json(dataclasses.replace(config, workers=1))}
+    return [
+        Training(
+            variant.model,
+            {"variant": variant.name, "fold": fold, "seed": seed},
+            out / f"{variant.name}-fold{fold}-seed{seed}".replace(" ", "_").replace(",", ""),
+            dataclasses.replace(variant.settings, seed=seed),
+            rows,
+            functools.partial(fold_rows, config.dataset, fold),
+            {**details, "fold": fold},
+        )
+        for seed in config.seeds
+        for fold, rows in enumerate(folds)
+        for variant in variants
+    ]
+
+
+def _train(
+    config: MulTaBenchConfig,
+    out: Path,
+    trainings: Sequence[Training],
+    floors: Sequence[dict[str, Any]],
+) -> list[Any]:
+    def shown(_: pd.DataFrame) -> pd.DataFrame:
+        return _summary(config, _results(trainings), floors)
+
+    return train_missing(trainings, out, workers=config.workers, summary=shown)[1]
+
+
+def _results(trainings: Sequence[Training]) -> pd.DataFrame:
+    """One row per finished training: R² on its validation and its test rows, seconds."""
+    rows = []
+    for training in trainings:
+        if (training.folder / METRICS).exists():
+            metrics = Run(training.folder).metrics
+            figures = {part: metrics[part]["r2"] for part in ("validation", "test")}
+            rows.append({**training.about, **figures, "seconds": metrics["total_seconds"]})
+    return pd.DataFrame(rows)
+
+
+def _floor(config: MulTaBenchConfig, out: Path, fold: int, rows: Rows) -> dict[str, Any]:
+    """The classical floor on a fold, found once."""
+    path = out / f"floor-fold{fold}.json"
+    if not path.exists():
+        floor = floor_of(rows.splits, rows.schema, config.settings)
+        figures = {part: values["r2"] for part, values in floor.figures.items()}
+        seconds = round(floor.seconds, 1)
+        write_json(path, {"method": floor.method, **figures, "seconds": seconds})
+    return read_json(path)
+
+
+def _best_fusions(config: MulTaBenchConfig, results: pd.DataFrame) -> list[str]:
+    """The fusions of the table and the frozen network, the best on validation rows first."""
+    if results.empty:
+        return []
+    validation = results.groupby("variant")["validation"].mean()
+    tried = [f for f in config.fusions if _both(FROZEN, f) in validation.index]
+    return sorted(tried, key=lambda fusion: -validation[_both(FROZEN, fusion)])
+
+
+def _summary(
+    config: MulTaBenchConfig, results: pd.DataFrame, floors: Sequence[dict[str, Any]]
+) -> pd.DataFrame:
+    """One row per model: R² on test rows, its deviation over folds and each fold's, seconds."""
+    found = {}
+    hidden = {_both(FROZEN, f) for f in _best_fusions(config, results)[config.shown :]}
+    for name, own in results.groupby("variant", sort=False) if len(results) else ():
+        if name in hidden:
+            continue
+        by_fold = own.groupby("fold")[["test", "validation", "seconds"]].mean()
+        found[name] = _row(by_fold)
+    floor = pd.DataFrame(floors)
+    found[FLOOR] = _row(floor)
+    return pd.DataFrame(found).T.rename_axis("model")
+
+
+def _row(by_fold: pd.DataFrame) -> dict[str, float]:
+    test = by_fold["test"]
+    folds = {f"fold {fold}": value for fold, value in test.items()}
+    return {
+        "R²": test.mean(),
+        "± folds": test.std(),
+        **folds,
+        "validation": by_fold["validation"].mean(),
+        "seconds": by_fold["seconds"].mean(),
+    }
+
+
+def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]) -> Report:
+    published = pd.DataFrame({"R²": PUBLISHED[config.dataset]}).rename_axis("model")
+    return Report(
+        f"{config.dataset}: a table with a text, by MulTaBench's protocol",
+        f"R² on the test rows, the mean of {FOLDS} folds.",
+        findings(summary["R²"], best[0] if best else ""),
+        {"seeds": ", ".join(map(str, config.seeds)), "fusions tried": ", ".join(config.fusions)},
+        [
+            Section(
+                "models",
+                "Models trained here",
+                f"{summary['R²'].idxmax()} is best: R² {summary['R²'].max():.3f}.",
+                [
+                    Table(
+                        "models",
+                        summary,
+                        f"Of the fusions with the frozen network, the {config.shown} best on the "
+                        "validation rows. Seconds are of one fold.",
+                    ),
+                ],
+            ),
+            Section(
+                "published",
+                "Published by the comparison itself",
+                "Means over the same five folds, their figures, with other text networks.",
+                [Table("published", published, "From arXiv 2605.10616.")],
+            ),
+        ],
+    )
+
+
+def findings(scores: pd.Series, fusion: str) -> list[str]:
+    """What the comparison asks of a set: whether each modality adds, and whether tuning pays.
+
+    Args:
+        scores: R² by model.
+        fusion: The best one on the validation rows.
+    """
+    both = scores.get(_both(FROZEN, fusion))
+    if both is None:
+        return []
+    alone = {name: scores[name] for name in (TABLE, FROZEN)}
+    gains = " and ".join(f"{both - score:+.3f} over {name} alone" for name, score in alone.items())
+    verb = "adds" if both > max(alone.values()) else "does not add"
+    found = [f"Each modality {verb}: the {fusion} fusion has R² {both:.3f}, {gains}."]
+    tuned = scores.get(_both(TUNED, fusion))
+    if tuned is not None:
+        verb = "beats" if tuned > both else "does not beat"
+        found.append(
+            f"Tuning the text network {verb} frozen features: R² {tuned:.3f} against {both:.3f}."
+        )
+    return found

@@ -1,0 +1,97 @@
+"""The comparison of a table, a text and both, on a small set of the same form."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmkeras.experiment.settings import Encoder, Settings
+from mmkeras.studies import multabench
+from mmkeras.studies.multabench import FLOOR, MulTaBenchConfig, findings, run_multabench
+from mmkeras.training.settings import TrainingSettings
+from tests.encoders.tiny_networks import WORDS, write_bert
+
+pytestmark = pytest.mark.eager
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = 60
+    names = [" ".join(rng.choice(WORDS, 3)) for _ in range(rows)]
+    table = pd.DataFrame(
+        {
+            "id": range(rows),
+            "bike_name": names,
+            "city_posted": rng.choice(["Delhi", "Mumbai"], rows),
+            "km_driven": rng.integers(100, 90_000, rows),
+            "color": rng.choice(["red", "blue"], rows),
+            "fuel_type": "Petrol",
+            "price": [20_000 + 900 * len(name) for name in names],
+            "model_year": rng.integers(2001, 2015, rows),
+            "owner_type": "First",
+            "url": "http://a",
+        }
+    )
+    (tmp_path / "multabench").mkdir()
+    table.to_csv(tmp_path / "multabench" / "bikewale.csv", index=False)
+    monkeypatch.setenv("MMKERAS_DATA", str(tmp_path))
+    monkeypatch.setattr(multabench, "FOLDS", 2)
+    return MulTaBenchConfig(
+        write_bert(tmp_path / "texts"),
+        fusions=("concat", "late"),
+        shown=1,
+        tune=True,
+        train="layer_1",
+        tuned_epochs=1,
+        workers=0,
+        out=tmp_path / "out",
+        results=tmp_path / "results",
+        settings=Settings(
+            encoders={"tabular": Encoder("mlp", {"units": (8,)})},
+            training=TrainingSettings(epochs=2, batch_size=16, patience=0),
+        ),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The model does not take some cells")
+def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_chose(config):
+    summary = run_multabench(config)
+    trained = pd.read_csv(config.out / "results.csv")
+    assert trained.groupby("variant")["fold"].nunique().eq(2).all()
+    assert trained["variant"].nunique() == 8
+    # Of two fusions of the frozen network one is shown, the better one on validation rows.
+    shown = [name for name in summary.index if name.startswith("table + text frozen")]
+    assert len(summary) == 8 and len(shown) == 1
+    assert f"{shown[0].replace('frozen', 'tuned')}" in summary.index
+    scores = {}
+    for fusion in config.fusions:
+        runs = [multabench.Run(path) for path in config.out.glob(f"*frozen_{fusion}-fold*")]
+        assert len(runs) == 2
+        scores[fusion] = np.mean([run.metrics["validation"]["r2"] for run in runs])
+    assert shown[0].endswith(max(scores, key=scores.get))
+    np.testing.assert_allclose(summary["R²"], summary[["fold 0", "fold 1"]].mean(axis=1), rtol=1e-6)
+    assert FLOOR in summary.index
+    page = (config.results / "bikewale.md").read_text()
+    assert "TabICL-2, text tuned" in page and "0.732" in page and "Each modality" in page
+    # Again, nothing is trained, and nothing is encoded.
+    tokens = sorted((config.out / "cache" / "features").rglob("*.npy"))
+    assert tokens
+    pd.testing.assert_frame_equal(run_multabench(config), summary)
+
+
+def test_what_the_comparison_asks_is_answered_by_the_scores():
+    scores = pd.Series(
+        {
+            "table": 0.4,
+            "text frozen": 0.6,
+            "table + text frozen, late": 0.7,
+            "table + text tuned, late": 0.65,
+        }
+    )
+    adds, tuning = findings(scores, "late")
+    assert adds.startswith("Each modality adds") and "+0.300 over table alone" in adds
+    assert "does not beat frozen features: R² 0.650 against 0.700" in tuning
+    scores["text frozen"] = 0.75
+    assert findings(scores, "late")[0].startswith("Each modality does not add")
+    assert findings(scores.drop("table + text frozen, late"), "late") == []
