@@ -285,7 +285,7 @@ def test_fusions_and_encoders_that_do_not_fit_are_left_out(small_table, monkeypa
     choices = space_module.fitting_choices(space, SMALL, schema, frame)
     assert choices["fusion"] == ["concat", "late"]
     assert choices["text_encoder"] == ["bag_of_words", "self_attention"]
-    assert choices["tabular_encoder"] == ["mlp", "ft_transformer"]
+    assert choices["tabular_encoder"] == ["mlp", "ft_transformer", "piecewise"]
     assert "image_encoder" not in choices
     assert "text_encoder lstm: It is too long." in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"No fusion.*too long"):
