@@ -66,7 +66,8 @@ def frozen_parts(model: keras.Model, names: Iterable[str]) -> Iterator[None]:
 
     What was frozen inside them before, as layers of a pre-trained encoder may be, is so afterwards.
     """
-    parts = trained_parts(model)
+    names = list(names)
+    parts = trained_parts(model) if names else {}
     layers = [layer for name in names for layer in parts[name]]
     # The outer layers first, since setting theirs sets that of all inside.
     before = [(each, each.trainable) for layer in layers for each in layer._flatten_layers()]
