@@ -45,6 +45,7 @@ from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
+from mmkeras.training.callbacks import EPOCHS
 from mmkeras.training.fit import fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
@@ -149,6 +150,9 @@ def train_run(
             findings=findings,
             comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
         )
+        kept = (folder / CHECKPOINT).parent / EPOCHS
+        if kept.exists():
+            kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, metrics)
         shutil.rmtree((folder / CHECKPOINT).parent)
