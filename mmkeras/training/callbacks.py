@@ -67,12 +67,24 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        if self.epoch >= self._settings.epochs:
+        epochs = self._settings.epochs
+        if self.epoch >= epochs * self._settings.rounds:
+            return True
+        if self.epoch and self.epoch % epochs == 0 and not self.still_better:
             return True
         patience = self._settings.patience
         # While parts are frozen there may be nothing better to come before they are trained.
         since = max(self._improved_epoch, self._settings.freeze_epochs)
         return bool(patience) and self.epoch - since >= patience
+
+    @property
+    def still_better(self) -> bool:
+        """Whether the validation loss was lowest in the last tenth of the epochs."""
+        if not self._has_validation:
+            return False
+        losses = [row["val_loss"] for row in self.history]
+        last = max(1, len(losses) // 10)
+        return min(losses[-last:]) < min(losses[:-last], default=math.inf)
 
     @property
     def stored_epochs(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,13 @@ class FitResult:
     Args:
         history: One row per epoch: `epoch` (from 1), `loss`, `val_loss`, metrics, `seconds`.
         best_epoch: The epoch (from 1) whose weights the model now has.
+        still_better: Whether the validation loss was lowest at the end, so that more epochs may
+            give more.
     """
 
     history: pd.DataFrame
     best_epoch: int
+    still_better: bool = False
 
 
 def fit(
@@ -109,7 +113,6 @@ def _fit(
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
     watching = [Figures(model, validation, figures)] if figures and validation is not None else []
     targets, stored = batches_for(trained), keeper.stored_epochs
-    line = EpochLine(label, settings.epochs, train.steps)
     for start, end, frozen in phases(settings):
         if stored > end:
             continue
@@ -134,7 +137,7 @@ def _fit(
                     *_between_epochs(trained, model, settings, keeper.history, start),
                     keeper,
                     *callbacks,
-                    line,
+                    EpochLine(label, max(end, settings.epochs), train.steps),
                 ],
                 shuffle=False,
                 verbose=0,
@@ -142,7 +145,13 @@ def _fit(
         if trained.stop_training:
             break
     trained.set_weights(keeper.best_weights)
-    return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
+    if keeper.still_better:
+        print(
+            f"{label}: the validation loss was lowest at the end of {keeper.epoch} epochs; more "
+            f"may give more (--epochs {2 * keeper.epoch})",
+            file=sys.stderr,
+        )
+    return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch, keeper.still_better)
 
 
 def _check_validation(settings: TrainingSettings, validation: Pipeline | None) -> None:

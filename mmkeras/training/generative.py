@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Of a target, or of models with one.
 _WITHOUT_EFFECT = (
     *("part_rates", "freeze", "keep_best", "label_smoothing", "loss", "class_weights"),
-    *("auxiliary", "translation", "balance", "watch"),
+    *("auxiliary", "translation", "balance", "watch", "rounds"),
 )
 
 

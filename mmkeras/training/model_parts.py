@@ -54,10 +54,12 @@ def phases(settings: TrainingSettings) -> list[tuple[int, int, tuple[str, ...]]]
     >>> phases(TrainingSettings(epochs=9, freeze=("image",), freeze_epochs=2))
     [(0, 2, ('image',)), (2, 9, ())]
     """
-    if not settings.freeze_epochs:
-        return [(0, settings.epochs, settings.freeze)]
-    frozen = settings.freeze_epochs
-    return [(0, frozen, settings.freeze), (frozen, settings.epochs, ())]
+    epochs, frozen = settings.epochs, settings.freeze_epochs
+    first = [(0, epochs, settings.freeze)]
+    if frozen:
+        first = [(0, frozen, settings.freeze), (frozen, epochs, ())]
+    more = range(1, settings.rounds)
+    return [*first, *((epochs * each, epochs * (each + 1), first[-1][2]) for each in more)]
 
 
 @contextmanager

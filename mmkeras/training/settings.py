@@ -26,6 +26,9 @@ class TrainingSettings:
 
     Args:
         epochs: Passes over the training rows, at most.
+        rounds: At most so many times all epochs: another round follows, whose schedule begins anew,
+            where the validation loss was lowest in the last tenth of the epochs so far, so that the
+            model was still getting better. Without validation rows there is one.
         batch_size: Rows per step.
         precision: What the model computes in: float32, or weights in float32 and all else in half
             the bits, which accelerators compute several times faster: mixed_bfloat16, or
@@ -78,6 +81,7 @@ class TrainingSettings:
     """
 
     epochs: int = 30
+    rounds: int = 1
     batch_size: int = 32
     precision: Precision = "float32"
     optimizer: OptimizerName = "adam"
@@ -138,7 +142,14 @@ class TrainingSettings:
         for part, factor in self.part_rates.items():
             if not 0 < factor < math.inf:
                 raise ValueError(f"`part_rates` are above 0. Received: {factor} for {part!r}.")
-        for name in ("epochs", "batch_size", "accumulate", "plateau_patience", "keep_best"):
+        for name in (
+            "epochs",
+            "rounds",
+            "batch_size",
+            "accumulate",
+            "plateau_patience",
+            "keep_best",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",

@@ -143,6 +143,10 @@ def _check_can_vectorize(settings: TrainingSettings) -> None:
                 f"{name}={getattr(settings, name)!r} needs a run of its own for each seed: use "
                 "`fit`."
             )
+    if settings.rounds > 1:
+        raise ValueError(
+            f"rounds={settings.rounds} needs a run of its own for each seed: use `fit`."
+        )
     for name in ("ema", "freeze"):
         if value := getattr(settings, name):
             raise ValueError(f"{name}={value} needs a run of its own for each seed: use `fit`.")
