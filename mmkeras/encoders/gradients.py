@@ -96,6 +96,11 @@ class OrientedGradientsEncoder(ConfiguredLayer):
             self.dense = layers.Dense(self.dim, activation="relu", dtype=self.dtype_policy)
             self.dense.build((None, rows * columns, self.width))
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its tokens are the same in every epoch."""
+        return self.dense is None and not self.dropout
+
     def call(self, inputs, training=None):
         check_pixels(type(self).__name__, inputs)
         down, across = _differences(inputs, 1), _differences(inputs, 2)

@@ -30,6 +30,9 @@ CHOOSERS: dict[str, Callable[..., Choice]] = {
     "tabular": choose_tabular,
 }
 
+# Of few rows a model knows each by some input of one modality.
+_DROPOUT, _FEW_ROWS = 0.4, 5000
+
 
 def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] = ()) -> Settings:
     """Settings that suit a table, by what its training rows look like.
@@ -66,7 +69,12 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     training, reason = choose_training(len(train), schema)
     target = choose_target(train, schema)
     flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)
-    model = ModelSettings(fusion="concat", pooling="flatten" if flat else "mean_max")
+    several = len(schema.modalities) > 1
+    model = ModelSettings(
+        fusion="concat",
+        pooling="flatten" if flat else "mean_max",
+        fusion_dropout=_DROPOUT if several and len(train) < _FEW_ROWS else 0.0,
+    )
     reasons = [choice.reason for choice in chosen.values()]
     reasons += [] if target is None else [target[1]]
     kinds, encoders, own = _by_kind(schema, chosen)

@@ -36,7 +36,7 @@ def choose_image(frame: pd.DataFrame, modality: Image, target_steps: bool) -> Ch
     )
     settings = {"size": size, "channels": 1 if grey else 3}
     if few:
-        return Choice(f"{said}, edges and colours counted", settings, "gradients")
+        return Choice(f"{said}, edges and colours counted", settings, "gradients", {"dim": 0})
     blocks = max(1, min(5, int(np.ceil(np.log2(max(size) / _LAST)))))
     filters = tuple(min(16 * 2**place, 128) for place in range(blocks))
     options = {"filters": filters, "convs_per_block": 1, "batch_norm": True}
