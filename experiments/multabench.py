@@ -22,7 +22,7 @@ from mmkeras.studies.multabench import MulTaBenchConfig, run_multabench
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns one row per model."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return run_multabench(parse(MulTaBenchConfig, arguments, __doc__))
+    return run_multabench(parse(MulTaBenchConfig, arguments, __doc__, dataset="bikewale"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A table with a text, by the protocol of MulTaBench: does each add, and does tuning the text pay?
 
-The text is read from scratch, by a network that was trained elsewhere and stays as it is, and (if
-asked for) by the same network, tuned. Which fusions of the table with the frozen network are shown
-is decided by the validation rows.
+The text is read from scratch, by a network that was trained elsewhere and stays as it is, in both
+ways at once, and (if asked for) by the same network, tuned. Which fusions of the table with the
+frozen network are shown is decided by the validation rows.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import pandas as pd
 import tyro
@@ -20,7 +20,7 @@ import tyro
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
-from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run, read_json
@@ -29,12 +29,15 @@ from mmkeras.experiment.train import floor_of
 from mmkeras.files import write_json, write_text
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.schema import Text
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, Training, train_missing
 
 SUMMARY = "summary.csv"
 TABLE, SCRATCH, FROZEN, TUNED = "table", "text from scratch", "text frozen", "text tuned"
+TWICE = f"{SCRATCH} + {FROZEN}"
 BOTH = " + "
+MEANING = "meaning"  # the text's name where it is read again
 FLOOR = "classical floor"
 
 # Means over the five folds that the comparison itself publishes (arXiv 2605.10616).
@@ -67,8 +70,8 @@ class MulTaBenchConfig:
     """The experiment.
 
     Args:
+        data: Which set: bikewale or babies_r_us, all its rows.
         source: The folder of the text network: config.json, model.safetensors, tokenizer.json.
-        dataset: Which set.
         fusions: Those of the table and the frozen network that are tried.
         shown: How many of them are shown: the best ones on the validation rows.
         tune: Whether the network is tuned, too: alone, and in the best fusion.
@@ -83,9 +86,9 @@ class MulTaBenchConfig:
         settings: Model, training and preprocessing of all models.
     """
 
-    source: Path
-    dataset: Literal[SETS] = "bikewale"  # type: ignore[valid-type]
-    fusions: tuple[FusionName, ...] = ("concat", "late", "gmu", "film", "simbamm", "attention")
+    data: Annotated[DataConfig, tyro.conf.arg(name="")] = field(default_factory=DataConfig)
+    source: Path | None = None
+    fusions: tuple[FusionName, ...] = ("concat", "gmu", "film", "multiplicative")
     shown: int = 3
     tune: bool = False
     train: str = "all"
@@ -97,6 +100,19 @@ class MulTaBenchConfig:
     results: Path | None = None
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
+    def __post_init__(self):
+        if self.data.dataset not in SETS:
+            raise ValueError(
+                f"The sets of MulTaBench here are {', '.join(SETS)}. Received: "
+                f"{self.data.dataset!r}. Give --dataset."
+            )
+        if self.source is not None and not self.source.is_dir():
+            raise FileNotFoundError(f"There is no folder {self.source} of a text network.")
+
+    @property
+    def dataset(self) -> str:
+        return self.data.dataset
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -106,11 +122,13 @@ class Variant:
         name: In the table.
         model: The modality alone, or "fused".
         settings: How it is trained.
+        twice: Whether the text is read twice: from scratch, and by the network.
     """
 
     name: str
     model: str
     settings: Settings
+    twice: bool = False
 
 
 def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
@@ -122,6 +140,8 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
+    if config.source is None:
+        raise ValueError("Give --source, the folder of a text network such as all-MiniLM-L6-v2.")
     out = experiment_folder(config.out, f"runs/multabench-{config.dataset}")
     folds = [fold_rows(config.dataset, fold) for fold in range(FOLDS)]
     text, table = folds[0].schema.names
@@ -134,15 +154,16 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
         *(_fused(FROZEN, frozen, fusion) for fusion in config.fusions),
     ]
     with locked(out):
-        floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
         trainings = _trainings(config, out, folds, first)
-        failed = _train(config, out, trainings, floors)
+        failed = _train(config, out, trainings)
+        best = _best_fusions(config, _results(trainings))[0]
+        second = [_fused(TWICE, read_twice(config), best, twice=True)]
         if config.tune:
-            best = _best_fusions(config, _results(trainings))[0]
             tuned = with_network(config, config.train)
-            second = [Variant(TUNED, text, tuned), _fused(TUNED, tuned, best)]
-            trainings += _trainings(config, out, folds, second)
-            failed = _train(config, out, trainings, floors)
+            second += [Variant(TUNED, text, tuned), _fused(TUNED, tuned, best)]
+        trainings += _trainings(config, out, folds, second)
+        failed = _train(config, out, trainings)
+        floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
         summary = _summary(config, _results(trainings), floors)
         write_text(out / SUMMARY, summary.to_csv())
         report = _report(config, summary, best=_best_fusions(config, _results(trainings)))
@@ -155,9 +176,18 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
     return summary
 
 
-def fold_rows(dataset: str, fold: int) -> Rows:
-    """The rows of one fold of the protocol; the same in every process."""
+def fold_rows(dataset: str, fold: int, twice: bool = False) -> Rows:
+    """The rows of one fold of the protocol; the same in every process.
+
+    Args:
+        dataset: Which set.
+        fold: 0 to 4.
+        twice: Whether the schema has the text twice, to be read in two ways.
+    """
     table, schema = load_dataset(dataset)
+    if twice:
+        again = Text(MEANING, schema.modalities[0].column)
+        schema = dataclasses.replace(schema, modalities=(*schema.modalities, again))
     frame = read_table(table, schema)
     return Rows(frame, schema, protocol_split(frame, fold), [])
 
@@ -175,13 +205,19 @@ def with_network(config: MulTaBenchConfig, train: str | None) -> Settings:
     return dataclasses.replace(settings, training=training)
 
 
+def read_twice(config: MulTaBenchConfig) -> Settings:
+    """The experiment's settings for the text twice: from scratch, and by the frozen network."""
+    own = {"encoder": "pretrained", "encoder_options": {"source": str(config.source)}}
+    return dataclasses.replace(config.settings, modalities={MEANING: own})
+
+
 def _both(text: str, fusion: str) -> str:
     return f"{TABLE}{BOTH}{text}, {fusion}"
 
 
-def _fused(text: str, settings: Settings, fusion: str) -> Variant:
-    model = settings.model.with_fusion(fusion)
-    return Variant(_both(text, fusion), FUSED, dataclasses.replace(settings, model=model))
+def _fused(text: str, settings: Settings, fusion: str, twice: bool = False) -> Variant:
+    settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
+    return Variant(_both(text, fusion), FUSED, settings, twice)
 
 
 def _trainings(
@@ -194,8 +230,8 @@ def _trainings(
             {"variant": variant.name, "fold": fold, "seed": seed},
             out / f"{variant.name}-fold{fold}-seed{seed}".replace(" ", "_").replace(",", ""),
             dataclasses.replace(variant.settings, seed=seed),
-            rows,
-            functools.partial(fold_rows, config.dataset, fold),
+            fold_rows(config.dataset, fold, True) if variant.twice else rows,
+            functools.partial(fold_rows, config.dataset, fold, variant.twice),
             {**details, "fold": fold},
         )
         for seed in config.seeds
@@ -204,14 +240,9 @@ def _trainings(
     ]
 
 
-def _train(
-    config: MulTaBenchConfig,
-    out: Path,
-    trainings: Sequence[Training],
-    floors: Sequence[dict[str, Any]],
-) -> list[Any]:
+def _train(config: MulTaBenchConfig, out: Path, trainings: Sequence[Training]) -> list[Any]:
     def shown(_: pd.DataFrame) -> pd.DataFrame:
-        return _summary(config, _results(trainings), floors)
+        return _summary(config, _results(trainings), [])
 
     return train_missing(trainings, out, workers=config.workers, summary=shown)[1]
 
@@ -258,8 +289,8 @@ def _summary(
             continue
         by_fold = own.groupby("fold")[["test", "validation", "seconds"]].mean()
         found[name] = _row(by_fold)
-    floor = pd.DataFrame(floors)
-    found[FLOOR] = _row(floor)
+    if floors:
+        found[FLOOR] = _row(pd.DataFrame(floors))
     return pd.DataFrame(found).T.rename_axis("model")
 
 

@@ -151,7 +151,7 @@ def _tokens_of(
     mask = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))[name]
     outputs = [tokens[name]] if mask is None else [tokens[name], mask]
     encode = keras.Model(model.input[name], outputs)
-    store = _Store(folder and folder / encoder_key(encoder_layers(model)[name]), tokens[name].shape)
+    store = _Store(folder and folder / encoder_key(encoder_layers(model)[name]))
     keys = {}
     for part, pipeline in pipelines.items():
         found = [_keys(batch) for batch in pipeline.batches_of(name)]
@@ -228,11 +228,10 @@ class _Store:
     add at once.
     """
 
-    def __init__(self, folder: Path | None, shape: tuple[int | None, ...]):
+    def __init__(self, folder: Path | None):
         self.folder = folder
         self.arrays: list[np.ndarray] = []
         self.places: dict[bytes, tuple[int, int, int]] = {}
-        self._dim = shape[-1]
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             for index in sorted(folder.glob("*.index.npz")):

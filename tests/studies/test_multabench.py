@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.studies import multabench
 from mmkeras.studies.multabench import FLOOR, MulTaBenchConfig, findings, run_multabench
@@ -37,7 +38,8 @@ def config(tmp_path, monkeypatch):
     monkeypatch.setenv("MMKERAS_DATA", str(tmp_path))
     monkeypatch.setattr(multabench, "FOLDS", 2)
     return MulTaBenchConfig(
-        write_bert(tmp_path / "texts"),
+        DataConfig(dataset="bikewale"),
+        source=write_bert(tmp_path / "texts"),
         fusions=("concat", "late"),
         shown=1,
         tune=True,
@@ -59,10 +61,10 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     summary = run_multabench(config)
     trained = pd.read_csv(config.out / "results.csv")
     assert trained.groupby("variant")["fold"].nunique().eq(2).all()
-    assert trained["variant"].nunique() == 8
+    assert trained["variant"].nunique() == 9
     # Of two fusions of the frozen network one is shown, the better one on validation rows.
     shown = [name for name in summary.index if name.startswith("table + text frozen")]
-    assert len(summary) == 8 and len(shown) == 1
+    assert len(summary) == 9 and len(shown) == 1
     assert f"{shown[0].replace('frozen', 'tuned')}" in summary.index
     scores = {}
     for fusion in config.fusions:
