@@ -53,7 +53,7 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     >>> rows = pd.DataFrame({"size": range(40), "kind": ["a", "b"] * 20})
     >>> chosen = default_settings(rows, Schema((Tabular("table", ("size",)),), Label("kind")))
     >>> print(chosen.reasons[0])
-    tabular 'table': 1 columns, 40 rows -> scaled numbers, dense layers
+    tabular 'table': 1 column, 40 rows -> scaled numbers, dense layers
     >>> chosen.training.batch_size
     16
     """
