@@ -23,7 +23,7 @@ def conclusions(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
         sentences += _modalities(sections["contribution"].values, useful)
     if "missing" in sections:
         sentences.append(_missing(subject, sections["missing"].values))
-    for name in ("noise", "calibration", "significance", "subgroups"):
+    for name in ("columns", "noise", "calibration", "significance", "subgroups"):
         if name in sections:
             sentences.append(sections[name].conclusion)
     sentences.append(_data(sections["data"].values))

@@ -127,6 +127,20 @@ class Rows:
             changed["present"] = present
         return changed
 
+    def shuffled(self, name: str, places: np.ndarray, draw: int) -> dict[str, np.ndarray]:
+        """Inputs in which each row has another row's numbers at some places of a vector.
+
+        Args:
+            name: The modality, whose inputs are vectors.
+            places: Booleans `(width,)`.
+            draw: Which of many such permutations.
+        """
+        values = self.inputs[name]
+        order = np.random.default_rng([self._seed, draw]).permutation(len(values))
+        moved = values.copy()
+        moved[np.ix_(order, places)] = values[np.ix_(np.roll(order, 1), places)]
+        return {name: moved}
+
     def score(self, outputs: np.ndarray, task: Task | None = None) -> float:
         """The task's main figure.
 

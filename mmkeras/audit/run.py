@@ -13,6 +13,7 @@ from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.conclusions import conclusions
 from mmkeras.audit.opening import open_subject
 from mmkeras.audit.sections.calibration import calibration_section
+from mmkeras.audit.sections.columns import columns_section
 from mmkeras.audit.sections.contribution import contribution_section
 from mmkeras.audit.sections.data import data_section
 from mmkeras.audit.sections.explanations import explanations_section
@@ -133,6 +134,7 @@ def _questions(subject: Subject, other: Run | None) -> list[Callable[[Subject], 
     questions = [performance_section, floor_section]
     if several:
         questions += [contribution_section, missing_section]
+    questions.append(columns_section)
     if subject.settings.noise:
         questions.append(noise_section)
     questions.append(calibration_section)

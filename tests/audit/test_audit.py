@@ -80,6 +80,7 @@ def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
         "performance",
         "contribution",
         "missing",
+        "columns",
         "noise",
         "calibration",
         "explanations",

@@ -122,6 +122,11 @@ class TabularPreprocessor:
         """What the places of the input vector hold, in their order."""
         return tuple(f"{column}{part}" for column, part in self._places_of_inputs())
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column that each place of the input vector is of."""
+        return tuple(column for column, _ in self._places_of_inputs())
+
     def _places_of_inputs(self) -> list[tuple[str, str]]:
         """The column of each place, and which part of it the place holds."""
         places = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.leakage.label import split_words
-from mmkeras.data.tables.cells import label_names, read_numbers
+from mmkeras.data.tables.cells import is_empty, label_names, read_numbers
 from mmkeras.data.tables.clean import ungrouped
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import Schema
@@ -103,6 +104,63 @@ def _judge_column(
     return _words_that_tell_a_class(column, target) if texts and is_input else []
 
 
+@dataclass(frozen=True)
+class SingleColumn:
+    """What one input column says of the target by itself.
+
+    Args:
+        column: Its name.
+        values: How many different values it has, if they are categories; 0 for numbers.
+        score: Its accuracy, or R², in cross-validation.
+        constant: What the best constant answer reaches.
+        regression: Whether the score is R².
+    """
+
+    column: str
+    values: int
+    score: float
+    constant: float
+    regression: bool
+
+    def said(self, score: float) -> str:
+        """A score in words."""
+        return f"an R² of {score:.2f}" if self.regression else f"{score:.0%}"
+
+
+def single_columns(
+    frame: pd.DataFrame, target: np.ndarray, schema: Schema, seed: int = 0
+) -> list[SingleColumn]:
+    """What each column of the schema's tables says of the target alone.
+
+    Args:
+        frame, target, schema, seed: As for `predicts_alone`.
+    """
+    regression, found = target.dtype == float, []
+    labelled = np.array([not is_empty(value) for value in target], dtype=bool)
+    frame, target = frame[labelled], target[labelled]
+    if len(frame) > _MOST_ROWS:
+        drawn = np.random.default_rng(seed).choice(len(frame), _MOST_ROWS, replace=False)
+        frame, target = frame.iloc[drawn], target[drawn]
+    constant = 0.0 if regression else max(Counter(target).values(), default=0) / max(1, len(target))
+    for modality in schema.modalities:
+        kind = KINDS[modality.kind]
+        for name, role in kind.column_roles(modality).items() if kind.is_table else ():
+            column, values = frame[name], 0
+            attempts = [_by_value(column, target, regression)]
+            if role == "label":
+                values = label_names(column).nunique()
+            elif role == "number" and (numbers := _as_numbers(column)) is not None:
+                attempts.append(_by_number(numbers, target, regression, seed, always=True))
+            scores = [
+                _score(truth, said, regression)[0]
+                for truth, said in attempts
+                if len(truth) >= max(_FEWEST_ROWS, len(frame) / 2)
+            ]
+            if scores:
+                found.append(SingleColumn(name, values, max(scores), constant, regression))
+    return found
+
+
 def _score(truth: np.ndarray, predicted: np.ndarray, regression: bool) -> tuple[float, bool]:
     """Accuracy or R2, and whether it is clearly above what a constant would reach."""
     if regression:
@@ -152,11 +210,19 @@ def _folds(target: np.ndarray, regression: bool, seed: int) -> KFold | Stratifie
     return StratifiedKFold(5, shuffle=True, random_state=seed) if largest >= 5 else None
 
 
-def _by_number(numbers: np.ndarray, target: np.ndarray, regression: bool, seed: int) -> Prediction:
+def _by_number(
+    numbers: np.ndarray, target: np.ndarray, regression: bool, seed: int, always: bool = False
+) -> Prediction:
+    """What a small tree makes of the numbers; nothing where it cannot be nearly always right.
+
+    Args:
+        numbers, target, regression, seed: As for `predicts_alone`.
+        always: Whether also where it cannot.
+    """
     rows = np.flatnonzero(np.isfinite(numbers))
     values, truth = numbers[rows, None], target[rows]
     folds = _folds(truth, regression, seed) if len(rows) >= _FEWEST_ROWS else None
-    if folds is None or not _may_tell(values[:, 0], truth, regression):
+    if folds is None or not (always or _may_tell(values[:, 0], truth, regression)):
         return truth[:0], truth[:0]
     if regression:
         tree = DecisionTreeRegressor(max_leaf_nodes=64, random_state=seed)

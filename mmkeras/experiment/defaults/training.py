@@ -14,7 +14,7 @@ from mmkeras.training.settings import TrainingSettings
 _STEPS = 1500
 _ROUNDS = 3  # of all epochs, while the model still gets better
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
-_ORDERS = 20.0  # the largest over the median: numbers of several orders of magnitude
+_ORDERS = 100.0  # the largest over the median: numbers of several orders of magnitude
 
 
 def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:

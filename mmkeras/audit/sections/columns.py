@@ -1,0 +1,119 @@
+"""Which columns of a table carry it: each shuffled by itself, and what each alone would say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mmkeras.audit.subject import Subject
+from mmkeras.data.kinds import KINDS
+from mmkeras.data.leakage.predictor import SingleColumn, single_columns
+from mmkeras.evaluation.bootstrap import Difference, compare_paired
+from mmkeras.reports.parts import Note, Section, Table
+from mmkeras.tasks import task_class
+from mmkeras.tasks.task import same
+
+_MANY = 50  # columns; more are shuffled once each
+_FEW_VALUES = 50
+_FAR_ABOVE = 0.2  # of accuracy, or of R²
+
+
+def columns_section(subject: Subject) -> Section | None:
+    """What each column of the tables is worth to this model; `None` without several of them.
+
+    Nor is there any where each step has an answer of its own.
+    """
+    tables = [m for m in subject.schema.modalities if KINDS[m.kind].is_table]
+    places = {
+        modality.name: np.array(subject.pipeline.preprocessing.modalities[modality.name].columns)
+        for modality in tables
+    }
+    known = [(m.name, column) for m in tables for column in dict.fromkeys(places[m.name])]
+    if len(known) < 2 or subject.task.per_step or not subject.task.is_flat:
+        return None
+    figure, rows = subject.figure, subject.rows
+    clean = rows.row_scores(rows.outputs)
+    lost: dict[str, Difference] = {}
+    for name, column in known:
+        draws = subject.settings.swaps if len(known) <= _MANY else 1
+        shuffled = [
+            rows.row_scores(rows.predict(rows.shuffled(name, places[name] == column, draw)))
+            for draw in range(draws)
+        ]
+        lost[column] = compare_paired(
+            clean, np.mean(shuffled, axis=0), groups=rows.pipeline.groups, draws=2000
+        )
+    alone = _alone(subject)
+    table = pd.DataFrame(
+        {
+            "modality": [name for name, _ in known],
+            "lost when shuffled": [lost[column].difference for _, column in known],
+            "low": [lost[column].low for _, column in known],
+            "high": [lost[column].high for _, column in known],
+            "alone": [alone[c].score if c in alone else np.nan for _, c in known],
+            "best constant": [alone[c].constant if c in alone else np.nan for _, c in known],
+        },
+        index=pd.Index([column for _, column in known], name="column"),
+    ).sort_values("lost when shuffled", ascending=False, kind="stable")
+    hints = [hint for found in alone.values() if (hint := _hint(found))]
+    return Section(
+        "columns",
+        "Which columns of the table carry it?",
+        " ".join([_in_words(subject, lost), *hints]),
+        [
+            Table(
+                "columns",
+                table,
+                f"How much the {figure.words} falls when each row gets another row's value of the "
+                f"column (Breiman, 2001), with its 95 % interval, over {subject.settings.swaps} "
+                "shufflings; columns that say the same stand in for each other, and lose little "
+                "each. 'Alone': what the column by itself predicts of the training rows, in "
+                f"cross-validation ({'R²' if not subject.task.has_classes else 'accuracy'}), beside "
+                "the best constant answer.",
+            ),
+            *(Note(hint) for hint in hints),
+        ],
+        {"columns": table.to_dict("index"), "hints": hints},
+    )
+
+
+def _alone(subject: Subject) -> dict[str, SingleColumn]:
+    """What single columns say of the training rows, or where these are gone, of the rows here."""
+    schema = subject.schema
+    if not subject.task.suits_classical:
+        return {}
+    frame = subject.pipeline.frame if subject.splits is None else subject.splits.train
+    target = schema.each_target[0]
+    answers = same(list(task_class(target).cell_values(frame, target).values()))
+    return {found.column: found for found in single_columns(frame, answers, schema, seed=0)}
+
+
+def _hint(found: SingleColumn) -> str | None:
+    """A sentence about a category of few values that says much by itself."""
+    if not 1 < found.values <= _FEW_VALUES or found.score < found.constant + _FAR_ABOVE:
+        return None
+    return (
+        f"{found.column!r} alone, with {found.values} values, reaches {found.said(found.score)} "
+        f"where the best constant answer has {found.said(found.constant)}: if new rows have "
+        "values of their own, as speakers or places do, the model will know less of them. Keep "
+        f"rows of one value together (group={found.column!r}) to see what is left then."
+    )
+
+
+def _in_words(subject: Subject, lost: dict[str, Difference]) -> str:
+    figure = subject.figure
+    clear = {column: found for column, found in lost.items() if found.low > 0}
+    if not clear:
+        return f"No single column is clearly needed: shuffling any leaves the {figure.words}."
+    most = max(clear, key=lambda column: clear[column].difference)
+    found = clear[most]
+    unused = len(lost) - len(clear)
+    said = (
+        f"{most!r} carries most: without it the {figure.words} changes by "
+        f"{figure.difference(-found.difference)} (95 % interval {figure.signed(-found.high)} to "
+        f"{figure.signed(-found.low)})."
+    )
+    if unused:
+        columns = "column" if unused == 1 else "columns"
+        said += f" Of {unused} of {len(lost)} {columns} no loss is clear."
+    return said
