@@ -68,8 +68,8 @@ def columns_section(subject: Subject) -> Section | None:
                 f"column (Breiman, 2001), with its 95 % interval, over {subject.settings.swaps} "
                 "shufflings; columns that say the same stand in for each other, and lose little "
                 "each. 'Alone': what the column by itself predicts of the training rows, in "
-                f"cross-validation ({'R²' if not subject.task.has_classes else 'accuracy'}), beside "
-                "the best constant answer.",
+                f"cross-validation ({'accuracy' if subject.task.has_classes else 'R²'}), beside the "
+                "best constant answer.",
             ),
             *(Note(hint) for hint in hints),
         ],
