@@ -59,6 +59,7 @@ _HOME = {
     "ModelSettings": "experiment.settings",
     "Settings": "experiment.settings",
     "TrainingSettings": "training.settings",
+    "default_settings": "experiment.defaults",
     "train_run": "experiment.train",
     "Run": "experiment.run_folder",
     "GenerationSettings": "experiment.generative",

@@ -80,7 +80,7 @@ def parse(
         defaults |= {name: experiment[name] for name in _SHARED if name in known & set(experiment)}
     fusion = option(rest, "--fusion") or fusion
 
-    def parsed(settings: Settings) -> Config:
+    def parsed(settings: Settings, words: Sequence[str]) -> Config:
         if fusion in FUSIONS:
             settings = dataclasses.replace(settings, model=settings.model.with_fusion(fusion))
         settings = assign(settings, words)
@@ -94,13 +94,12 @@ def parse(
             description=f"{description}\n\n{MORE_OPTIONS}",
         )
 
-    config = parsed(settings)
-    if by_rows:
-        # What the command line says of settings takes the place of what the rows suggest.
-        chosen = default_settings(*_training_rows(config), words)
-        print("\n".join(chosen.reasons))
-        config = parsed(chosen)
-    return config
+    if not by_rows:
+        return parsed(settings, words)
+    # What the command line says of settings takes the place of what the rows suggest.
+    chosen = default_settings(*_training_rows(parsed(settings, ())), words)
+    print("\n".join(chosen.reasons))
+    return parsed(chosen, words)
 
 
 def _training_rows(config: Any) -> tuple[pd.DataFrame, Schema]:

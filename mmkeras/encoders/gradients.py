@@ -1,4 +1,4 @@
-"""Oriented gradients of an image: which way its edges run, and its colours, cell by cell."""
+"""Oriented gradients and colours of an image, cell by cell: features that need no training."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ _SHARPNESS = 4
 
 @keras.saving.register_keras_serializable(package="mmkeras")
 class OrientedGradientsEncoder(ConfiguredLayer):
-    """Histograms of oriented gradients and mean colours of an image's cells; a cell is one token.
+    """Histograms of oriented gradients and of colours of an image's cells; a cell is one token.
 
     A pixel's gradient g (central differences, of the channel where it is largest) counts in
     `orientations` bins by its direction, softly, so that gradients reach the pixels:
 
         h_b = |g| max(0, cos(θ - θ_b))^4,
 
-    averaged over a cell, and divided by the root of the mean energy of the cell and those around
-    it, which takes contrast out. Opposite directions are different bins, and their sums, which do
-    not tell black on white from white on black, stand beside them. The cell's mean colours follow.
-    Nothing of this is learnt: a thousand images are enough for what comes after, where
-    convolutions that are learnt know them by heart.
+    averaged over each quarter of a cell, and divided by the root of the mean energy of the quarter
+    and those around it, which takes contrast out. Opposite directions are different bins, and their
+    sums, which do not tell black on white from white on black, stand beside them. Colours are
+    counted in `shades` of each channel together, softly too; the square root of a share makes
+    distances those of Hellinger. Nothing of this is learnt: a thousand images are enough for what
+    comes after, where convolutions that are learnt know them by heart.
 
     Args:
         grid: Cells along each side, at most as many as pixels.
         orientations: Bins, an even number.
+        shades: Of each channel.
         dim: The width of a token: a dense layer for all cells; 0 for none.
         dropout: Share of a token's features that are dropped in training.
 
@@ -46,32 +48,34 @@ class OrientedGradientsEncoder(ConfiguredLayer):
 
     Example:
 
-    >>> encoder = OrientedGradientsEncoder(grid=6, dim=32)
+    >>> encoder = OrientedGradientsEncoder(grid=4, dim=32)
     >>> encoder(keras.Input((40, 40, 3))).shape
-    (None, 36, 32)
+    (None, 16, 32)
 
     References:
         - [Dalal and Triggs, 2005](https://doi.org/10.1109/CVPR.2005.177)
         - [Felzenszwalb et al., 2010](https://doi.org/10.1109/TPAMI.2009.167) (directions and their
           sums)
+        - [Swain and Ballard, 1991](https://doi.org/10.1007/BF00130487) (colours)
     """
 
     def __init__(
         self,
-        grid: int = 6,
+        grid: int = 4,
         orientations: int = 16,
+        shades: int = 4,
         dim: int = 32,
         dropout: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if grid < 1 or orientations < 2 or orientations % 2 or dim < 0:
+        if grid < 1 or orientations < 2 or orientations % 2 or shades < 2 or dim < 0:
             raise ValueError(
-                "`grid` is at least 1, `orientations` even, `dim` not negative. Received: "
-                f"{grid}, {orientations} and {dim}."
+                "`grid` is at least 1, `orientations` even, `shades` at least 2, `dim` not "
+                f"negative. Received: {grid}, {orientations}, {shades} and {dim}."
             )
         self.grid, self.orientations, self.dim = int(grid), int(orientations), int(dim)
-        self.dropout = dropout
+        self.shades, self.dropout = int(shades), dropout
 
     def build(self, input_shape):
         if len(input_shape) != 4 or None in input_shape[1:]:
@@ -81,18 +85,21 @@ class OrientedGradientsEncoder(ConfiguredLayer):
             )
         rows, columns = self.token_grid(input_shape)
         # Products of matrices that average over cells, whatever the sides divide by.
-        self._over = [_averages(side, cells) for side, cells in
-                      zip(input_shape[1:3], (rows, columns), strict=True)]  # fmt: skip
-        self.width = self.orientations * 3 // 2 + input_shape[-1]
-        self.norm = layers.BatchNormalization(
-            center=False, scale=False, momentum=0.9, dtype=self.dtype_policy
-        )
-        self.norm.build((None, rows * columns, self.width))
+        sides = [(side, cells) for side, cells in
+                 zip(input_shape[1:3], (rows, columns), strict=True)]  # fmt: skip
+        self._cells = [_averages(side, cells) for side, cells in sides]
+        self._quarters = [_averages(side, 2 * cells) for side, cells in sides]
+        self.width = 4 * self.orientations * 3 // 2 + self.shades ** input_shape[-1]
         self.drop = layers.Dropout(self.dropout, dtype=self.dtype_policy)
         self.dense = None
         if self.dim:
             self.dense = layers.Dense(self.dim, activation="relu", dtype=self.dtype_policy)
             self.dense.build((None, rows * columns, self.width))
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its tokens are the same in every epoch."""
+        return self.dense is None and not self.dropout
 
     def call(self, inputs, training=None):
         check_pixels(type(self).__name__, inputs)
@@ -106,22 +113,32 @@ class OrientedGradientsEncoder(ConfiguredLayer):
         angles = np.arange(self.orientations) * 2 * math.pi / self.orientations
         cosine = across * _constant(np.cos(angles), down) + down * _constant(np.sin(angles), down)
         towards = ops.power(ops.relu(cosine / length), _SHARPNESS)
-        directions = self._cells((length - _EPSILON) * towards)
+        directions = _averaged((length - _EPSILON) * towards, self._quarters)
         half = self.orientations // 2
-        both = directions[..., :half] + directions[..., half:]
+        edges = ops.concatenate(
+            [directions, directions[..., :half] + directions[..., half:]], axis=-1
+        )
         energy = ops.sum(ops.square(directions), axis=-1, keepdims=True)
         around = ops.average_pool(energy, 3, 1, padding="same", data_format="channels_last")
-        scale = ops.sqrt(around + _EPSILON)
-        features = [directions / scale, both / scale, self._cells(inputs)]
-        x = ops.concatenate(features, axis=-1)
+        # Numbers of about 1.
+        edges = edges / ops.sqrt(around + _EPSILON) * math.sqrt(self.orientations)
+        counts = _averaged(self._colours(inputs), self._cells)
+        colours = ops.sqrt(counts + _EPSILON) * math.sqrt(counts.shape[-1])
+        x = ops.concatenate([_four_in_one(edges), colours], axis=-1)
         x = ops.reshape(x, (-1, x.shape[1] * x.shape[2], self.width))
-        x = self.drop(self.norm(x, training=training), training=training)
+        x = self.drop(x, training=training)
         return x if self.dense is None else self.dense(x)
 
-    def _cells(self, x: Any) -> Any:
-        """Means over cells: `(batch, rows, columns, channels)`."""
-        rows, columns = (ops.cast(matrix, x.dtype) for matrix in self._over)
-        return ops.einsum("rh,bhwc,kw->brkc", rows, x, columns)
+    def _colours(self, x: Any) -> Any:
+        """How much each pixel is of each combination of shades: `(..., shades ** channels)`."""
+        centres = _constant((np.arange(self.shades) + 0.5) / self.shades, x)
+        shares = ops.relu(1 - self.shades * ops.abs(ops.expand_dims(x, -1) - centres))
+        shares = shares / ops.maximum(ops.sum(shares, axis=-1, keepdims=True), _EPSILON)
+        found = shares[..., 0, :]
+        for channel in range(1, x.shape[-1]):
+            found = ops.expand_dims(found, -1) * ops.expand_dims(shares[..., channel, :], -2)
+            found = ops.reshape(found, (*ops.shape(found)[:-2], self.shades ** (channel + 1)))
+        return found
 
     def compute_output_shape(self, input_shape):
         rows, columns = self.token_grid(input_shape)
@@ -144,6 +161,18 @@ def _differences(x: Any, axis: int) -> Any:
     after = ops.take(x, np.minimum(places + 1, size - 1), axis=axis)
     before = ops.take(x, np.maximum(places - 1, 0), axis=axis)
     return (after - before) / 2
+
+
+def _averaged(x: Any, over: Sequence[np.ndarray]) -> Any:
+    """Means over the cells of a grid: `(batch, rows, columns, channels)`."""
+    rows, columns = (ops.cast(matrix, x.dtype) for matrix in over)
+    return ops.einsum("rh,bhwc,kw->brkc", rows, x, columns)
+
+
+def _four_in_one(x: Any) -> Any:
+    """Each 2 × 2 places side by side: `(batch, rows / 2, columns / 2, 4 * channels)`."""
+    parts = [x[:, down::2, across::2] for down in (0, 1) for across in (0, 1)]
+    return ops.concatenate(parts, axis=-1)
 
 
 def _averages(side: int, cells: int) -> np.ndarray:

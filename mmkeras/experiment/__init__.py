@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "PRESETS": "presets",
         "preset": "presets",
         "DataConfig": "data_config",
+        "default_settings": "defaults",
         "Rows": "rows",
         "open_fold": "rows",
         "open_rows": "rows",

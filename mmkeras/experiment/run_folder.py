@@ -22,6 +22,7 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
 from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
+from mmkeras.training.callbacks import EPOCHS, epoch_file
 
 CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
@@ -99,6 +100,27 @@ class Run:
     @cached_property
     def model(self) -> keras.Model:
         return load_model(self.path)
+
+    @property
+    def kept_epochs(self) -> tuple[int, ...]:
+        """The epochs whose weights are kept in files (`TrainingSettings.keep_best`)."""
+        files = sorted((self.path / EPOCHS).glob("epoch-*.weights.h5"))
+        return tuple(int(file.name[6:10]) for file in files)
+
+    def model_of_epoch(self, epoch: int) -> keras.Model:
+        """The model with the weights of one of the epochs that are kept.
+
+        Raises:
+            ValueError: It is not kept.
+        """
+        if epoch not in self.kept_epochs:
+            raise ValueError(
+                f"The epochs kept in {self.path} are {list(self.kept_epochs)}. Received: {epoch}. "
+                "Train with keep_best=2 or more to keep some."
+            )
+        model = load_model(self.path)
+        model.load_weights(self.path / EPOCHS / epoch_file(epoch))
+        return model
 
     @cached_property
     def answering(self) -> keras.Model:

@@ -350,6 +350,7 @@ class Settings(_OfKinds):
         """
         kinds = {modality.kind for modality in schema.modalities}
         named = {*self.modalities, *self.model.read_along}
+        named |= {*self.training.freeze, *self.training.part_rates} - {"fusion", "decoder"}
         unknown = sorted((named - set(schema.names)) | (set(self.given) - kinds))
         if unknown:
             raise ValueError(
@@ -365,7 +366,8 @@ class Settings(_OfKinds):
             options = {k: v for k, v in model.decoder_options.items() if k != "modality"}
             model = dataclasses.replace(model, decoder_options=options)
         own = {name: values for name, values in self.modalities.items() if name in schema.names}
-        return dataclasses.replace(self, model=model, modalities=own, given=())
+        training = self.training.of_parts(schema.names)
+        return dataclasses.replace(self, model=model, training=training, modalities=own, given=())
 
     def with_encoder(self, kind: str, name: str | None) -> Settings:
         """The same with another encoder of a kind, as it comes; the same one keeps its options."""

@@ -22,6 +22,7 @@ from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.defaults import default_settings
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.rows import save_findings
 from mmkeras.experiment.run_folder import (
@@ -45,6 +46,7 @@ from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
+from mmkeras.training.callbacks import EPOCHS
 from mmkeras.training.fit import fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
@@ -83,7 +85,7 @@ def train_run(
             weights are kept.
         schema: The modalities to use; a subset (`schema.select`) gives a unimodal baseline.
         folder: The run's folder.
-        settings: How; the defaults are sensible for a few thousand rows.
+        settings: How; by default what suits the training rows (`default_settings`).
         findings: What the leakage check found in these splits, for the report and `leakage.json`;
             `None` where it was not made.
         compare_with: Finished runs on the same test rows, by name, for the report.
@@ -109,7 +111,7 @@ def train_run(
     for name, part in (("training", splits.train), ("test", splits.test)):
         if not len(part):
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
-    folder, settings = Path(folder), settings or Settings()
+    folder, settings = Path(folder), settings or default_settings(splits.train, schema)
     label = label or folder.name
     with locked(folder):
         if is_finished(folder, splits, schema, settings):
@@ -149,6 +151,9 @@ def train_run(
             findings=findings,
             comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
         )
+        kept = (folder / CHECKPOINT).parent / EPOCHS
+        if kept.exists():
+            kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, metrics)
         shutil.rmtree((folder / CHECKPOINT).parent)

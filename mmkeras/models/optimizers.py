@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+from keras import ops
 
 OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     cls.__name__.lower(): cls
@@ -24,6 +27,53 @@ OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
 WITH_MOMENTUM = ("sgd", "rmsprop")
 
 
+class _Partwise(keras.optimizers.Optimizer):
+    # Keras has no rates per variable but in a MultiOptimizer, which would limit the norm of each
+    # part's gradient on its own, and has no rate to be shown or reduced. Here each variable goes a
+    # multiple of the way that the optimizer moves it, which is the same whatever the optimizer is.
+    multipliers: list[float]
+
+    def __init__(self, *args, multipliers=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self.multipliers = [float(factor) for factor in multipliers]
+
+    def build(self, variables):
+        if len(variables) != len(self.multipliers):
+            raise ValueError(
+                f"There are {len(self.multipliers)} multipliers for {len(variables)} variables."
+            )
+        super().build(variables)
+
+    @contextmanager
+    def _multiplied(self, variables) -> Iterator[None]:
+        own = {place: self.multipliers[self._get_variable_index(v)] for place, v in
+               enumerate(variables)}  # fmt: skip
+        before = {place: ops.copy(variables[place]) for place, f in own.items() if f != 1.0}
+        yield
+        for place, old in before.items():
+            variables[place].assign(old + own[place] * (variables[place] - old))
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        with self._multiplied(trainable_variables):
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
+
+    def _apply_weight_decay(self, variables):
+        with self._multiplied(variables):
+            super()._apply_weight_decay(variables)
+
+    def get_config(self):
+        return {**super().get_config(), "multipliers": self.multipliers}
+
+
+# The same optimizers, with a multiple of the learning rate for each variable.
+_PARTWISE = {
+    name: keras.saving.register_keras_serializable(package="mmkeras")(
+        type(f"Partwise{cls.__name__}", (_Partwise, cls), {})
+    )
+    for name, cls in OPTIMIZERS.items()
+}
+
+
 def make_optimizer(
     name: str = "adam",
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
@@ -33,6 +83,7 @@ def make_optimizer(
     momentum: float = 0.0,
     accumulate: int = 1,
     ema: float = 0.0,
+    multipliers: Sequence[float] = (),
 ) -> keras.optimizers.Optimizer:
     """An optimizer.
 
@@ -45,6 +96,8 @@ def make_optimizer(
         accumulate: Steps whose gradients are averaged before the weights change.
         ema: Momentum of the moving average of the weights that the optimizer keeps (Polyak and
             Juditsky, 1992): `average = ema * average + (1 - ema) * weights` after each step.
+        multipliers: For each trainable variable of the model, in their order, what its learning
+            rate is a multiple of `learning_rate` by; none where all are 1.
 
     Example:
 
@@ -57,11 +110,14 @@ def make_optimizer(
         "gradient_accumulation_steps": accumulate if accumulate > 1 else None,
         "use_ema": bool(ema),
         "ema_momentum": ema,
+        "multipliers": list(multipliers),
     }
     options = {option: value for option, value in given.items() if value}
     # Adam with decoupled decay is AdamW.
-    cls = OPTIMIZERS["adamw" if name == "adam" and weight_decay else name]
-    optimizer = cls(learning_rate, global_clipnorm=global_clipnorm, **options)
+    name = "adamw" if name == "adam" and weight_decay else name
+    optimizer = (_PARTWISE if multipliers else OPTIMIZERS)[name](
+        learning_rate, global_clipnorm=global_clipnorm, **options
+    )
     if weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
     return optimizer

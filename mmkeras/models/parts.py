@@ -21,6 +21,7 @@ from mmkeras.fusion import FUSIONS, Fusion, StepwiseFusion, fusion_class, get_fu
 from mmkeras.multimodal_model import MultimodalModel, Parts
 
 FUSION, FUSION_DROPOUT, OUTPUT = "fusion", "fusion_dropout", "output"
+DECODER = "decoder"  # what a part is called that follows the fusion
 PRESENT, MODALITY_DROPOUT, PREVIOUS = "present", "modality_dropout", "previous"
 _ENCODER, _MASK = "_encoder", "_mask"
 
@@ -89,6 +90,17 @@ def output_layer(model: keras.Model) -> layers.Layer:
 def decoder_layer(model: keras.Model) -> Decoder | None:
     """A model's decoder; `None` where a dense layer gives the answer."""
     return output_layer(model) if _parts(model).decoder else None
+
+
+def trained_parts(model: keras.Model) -> dict[str, list[layers.Layer]]:
+    """The layers that have weights, by part: a modality's encoder, `fusion`, and `decoder`.
+
+    The decoder is all behind the fusion: the head and the output, or what generates the answer.
+    """
+    found = {name: [layer] for name, layer in encoder_layers(model).items()}
+    found[FUSION] = [fusion_layer(model)]
+    found[DECODER] = [*head_layers(model), output_layer(model)]
+    return {name: own for name, own in found.items() if any(layer.weights for layer in own)}
 
 
 def known_inputs(model: keras.Model) -> dict[str, Any]:

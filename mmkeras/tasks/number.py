@@ -42,7 +42,8 @@ class NumberTask(Task):
         deviation: Their standard deviation (1 where all are equal).
         scaling: See `NumberSettings`.
         limits: With the scaling `"log"`, of each column the least and the largest number that is
-            answered: a tenth of the training rows' range of logarithms beyond these.
+            answered: a tenth of the training rows' range of logarithms beyond these, and not below
+            0 where none of them is.
     """
 
     kind = "number"
@@ -77,8 +78,10 @@ class NumberTask(Task):
         if scaling == "log":
             low, high = values.min(axis=0), values.max(axis=0)
             beyond = (high - low) / 10
-            ends = untransformed(np.stack([low - beyond, high + beyond], axis=1), scaling)
-            limits = tuple((float(least), float(most)) for least, most in ends)
+            # Of numbers that are never below 0, answers are not either.
+            least = np.where(low >= 0, np.maximum(low - beyond, 0), low - beyond)
+            ends = untransformed(np.stack([least, high + beyond], axis=1), scaling)
+            limits = tuple((float(first), float(last)) for first, last in ends)
         return cls(target, tuple(mean.tolist()), tuple(deviation.tolist()), scaling, limits)
 
     @classmethod

@@ -20,8 +20,11 @@ def averaged_weights(model: keras.Model) -> Iterator[None]:
         yield
         return
     variables = model.trainable_variables
-    weights = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    weights = [keras.ops.copy(variable) for variable in variables]
     optimizer.finalize_variable_values(variables)
+    for variable in variables:
+        # On JAX it has the average's own array now, which a compiled step would give away.
+        variable.assign(keras.ops.copy(variable))
     try:
         yield
     finally:

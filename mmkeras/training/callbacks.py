@@ -12,8 +12,15 @@ import numpy as np
 
 from mmkeras.tasks import FIGURES, better_sign
 from mmkeras.training.averaging import averaged_weights
-from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint
+from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint, stored_progress
 from mmkeras.training.settings import TrainingSettings
+
+EPOCHS = "epochs"  # the folder of the best epochs' weights
+
+
+def epoch_file(epoch: int) -> str:
+    """The file of an epoch's weights."""
+    return f"epoch-{epoch:04d}.weights.h5"
 
 
 class PlainNames(keras.callbacks.Callback):
@@ -32,9 +39,19 @@ class Keeper(keras.callbacks.Callback):
     """Keeps the history and the best weights, stops early, and writes the checkpoint."""
 
     def __init__(
-        self, settings: TrainingSettings, checkpoint: str | Path | None, has_validation: bool
+        self,
+        settings: TrainingSettings,
+        checkpoint: str | Path | None,
+        has_validation: bool,
+        kept: keras.Model | None = None,
     ):
         super().__init__()
+        if settings.keep_best > 1 and checkpoint is None:
+            raise ValueError(
+                f"keep_best={settings.keep_best} keeps weights in files, and this training has no "
+                "folder. Leave it out."
+            )
+        self._kept = kept
         self._settings = settings
         self._has_validation = has_validation
         self._path = self._best_path = None
@@ -50,10 +67,31 @@ class Keeper(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        if self.epoch >= self._settings.epochs:
+        epochs = self._settings.epochs
+        if self.epoch >= epochs * self._settings.rounds:
+            return True
+        if self.epoch and self.epoch % epochs == 0 and not self.still_better:
             return True
         patience = self._settings.patience
-        return bool(patience) and self.epoch - self._improved_epoch >= patience
+        # While parts are frozen there may be nothing better to come before they are trained.
+        since = max(self._improved_epoch, self._settings.freeze_epochs)
+        return bool(patience) and self.epoch - since >= patience
+
+    @property
+    def still_better(self) -> bool:
+        """Whether the validation loss was lowest in the last tenth of the epochs."""
+        if not self._has_validation:
+            return False
+        losses = [row["val_loss"] for row in self.history]
+        last = max(1, len(losses) // 10)
+        return min(losses[-last:]) < min(losses[:-last], default=math.inf)
+
+    @property
+    def stored_epochs(self) -> int:
+        """How many epochs the checkpoint has; 0 without one."""
+        if self._path is None or not self._path.exists():
+            return 0
+        return len(stored_progress(self._path)["history"])
 
     def restore(self, model: keras.Model) -> None:
         """Continues from the checkpoint, if there is one."""
@@ -105,6 +143,8 @@ class Keeper(keras.callbacks.Callback):
                 with temporary.open("wb") as file:
                     np.savez(file, *self.best_weights)
                 temporary.replace(self._best_path)
+        if self._path is not None and self._kept is not None and self._settings.keep_best > 1:
+            self._keep_best(self._kept, self._path.parent / EPOCHS)
         if self._path is not None:
             progress = {
                 "history": self.history,
@@ -115,6 +155,26 @@ class Keeper(keras.callbacks.Callback):
             save_checkpoint(self._path, self.model, progress)
         if self.finished:
             self.model.stop_training = True
+
+    def _keep_best(self, model: keras.Model, folder: Path) -> None:
+        """Writes the weights of the last epoch, if it is among the best, and deletes others'."""
+        monitor = self._settings.monitor
+        scores = [
+            (
+                better_sign(monitor) * row[monitor] if self._has_validation else 0.0,
+                int(row["epoch"]),
+            )
+            for row in self.history
+        ]
+        best = {epoch for _, epoch in sorted(scores)[-self._settings.keep_best :]}
+        folder.mkdir(exist_ok=True)
+        if self.epoch in best:
+            temporary = folder / "new.weights.h5"
+            with averaged_weights(self.model):
+                model.save_weights(temporary)
+            temporary.replace(folder / epoch_file(self.epoch))
+        for number in {epoch for _, epoch in scores} - best:
+            (folder / epoch_file(number)).unlink(missing_ok=True)
 
 
 class EpochLine(keras.callbacks.Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,16 @@ import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.models.compile import compile_model
-from mmkeras.models.parts import auxiliary_model, decoder_layer
+from mmkeras.models.parts import decoder_layer
 from mmkeras.multimodal_model import MultimodalModel
 from mmkeras.training.averaging import JudgeAverages
 from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
-from mmkeras.training.balance.methods import balanced_model
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
-from mmkeras.training.cyclic_translation import translating_model
+from mmkeras.training.compiled import compile_for_training, model_for_training
+from mmkeras.training.model_parts import check_parts, frozen_parts, phases
 from mmkeras.training.precision import check_precision, computing_in
-from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
+from mmkeras.training.rates import ReduceOnPlateau
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
@@ -35,10 +35,13 @@ class FitResult:
     Args:
         history: One row per epoch: `epoch` (from 1), `loss`, `val_loss`, metrics, `seconds`.
         best_epoch: The epoch (from 1) whose weights the model now has.
+        still_better: Whether the validation loss was lowest at the end, so that more epochs may
+            give more.
     """
 
     history: pd.DataFrame
     best_epoch: int
+    still_better: bool = False
 
 
 def fit(
@@ -90,7 +93,12 @@ def _fit(
     label: str,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> FitResult:
-    settings, figures = _watched(model, train, settings, has_validation=validation is not None)
+    settings, figures = _watched(model, train, settings)
+    several = len(train.preprocessing.schema.modalities) > 1
+    _check_validation(
+        settings if several else dataclasses.replace(settings, balance="none"), validation
+    )
+    check_parts(model, settings)
     decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
     if decoder is not None:
         for pipeline in (train, validation):
@@ -101,112 +109,93 @@ def _fit(
         teachers = _train_teachers(
             model, train, validation, settings, seed=seed, checkpoint=checkpoint, label=label
         )
-    trained = compiled_for_training(model, train, settings, teachers)
-    keeper = Keeper(settings, checkpoint, has_validation=validation is not None)
-    keeper.restore(trained)
-    balancing = []
-    if settings.balance == "gradient_blending" and trained is not model:
-        if validation is None:
-            raise ValueError(
-                "balance='gradient_blending' compares training and validation losses. There are "
-                "no validation rows."
-            )
-        balancing = [GradientBlending(settings.balance_epochs, keeper.history)]
-    between = [*balancing]
-    if settings.schedule == "plateau":
-        if validation is None:
-            raise ValueError("schedule='plateau' watches validation rows, and there are none.")
-        between.append(ReduceOnPlateau(settings, keeper.history))
+    trained, auxiliary = model_for_training(model, train, settings, teachers)
+    keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
     watching = [Figures(model, validation, figures)] if figures and validation is not None else []
-    if not keeper.finished:
-        targets = batches_for(trained)
-        trained.fit(
-            train.train(seed=seed, epochs=settings.epochs, first_epoch=keeper.epoch).map(targets),
-            validation_data=None if validation is None else validation.evaluate().map(targets),
-            steps_per_epoch=train.steps,
-            initial_epoch=keeper.epoch,
-            epochs=settings.epochs,
-            callbacks=[
-                PlainNames(),
-                *watching,
-                JudgeAverages(),
-                # Before the keeper, whose checkpoint then has the next epoch's weights of losses
-                # and learning rate.
-                *between,
-                keeper,
-                *callbacks,
-                EpochLine(label, settings.epochs, train.steps),
-            ],
-            shuffle=False,
-            verbose=0,
-        )
+    targets, stored = batches_for(trained), keeper.stored_epochs
+    for start, end, frozen in phases(settings):
+        if stored > end:
+            continue
+        with frozen_parts(model, frozen):
+            compile_for_training(trained, model, train, settings, auxiliary, epochs=end - start)
+            if stored > start:
+                keeper.restore(trained)
+            if keeper.finished or keeper.epoch == end:
+                continue
+            trained.fit(
+                train.train(seed=seed, epochs=end, first_epoch=keeper.epoch).map(targets),
+                validation_data=None if validation is None else validation.evaluate().map(targets),
+                steps_per_epoch=train.steps,
+                initial_epoch=keeper.epoch,
+                epochs=end,
+                callbacks=[
+                    PlainNames(),
+                    *watching,
+                    JudgeAverages(),
+                    # Before the keeper, whose checkpoint then has the next epoch's weights of
+                    # losses and learning rate.
+                    *_between_epochs(trained, model, settings, keeper.history, start),
+                    keeper,
+                    *callbacks,
+                    EpochLine(label, max(end, settings.epochs), train.steps),
+                ],
+                shuffle=False,
+                verbose=0,
+            )
+        if trained.stop_training:
+            break
     trained.set_weights(keeper.best_weights)
-    return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch)
+    if keeper.still_better:
+        print(
+            f"{label}: the validation loss was lowest at the end of {keeper.epoch} epochs; more "
+            f"may give more (--epochs {2 * keeper.epoch})",
+            file=sys.stderr,
+        )
+    return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch, keeper.still_better)
+
+
+def _check_validation(settings: TrainingSettings, validation: Pipeline | None) -> None:
+    """Refuses what watches validation rows where there are none."""
+    if validation is not None:
+        return
+    if settings.watch:
+        raise ValueError(
+            f"`watch` is of validation rows, and there are none. Received: {settings.watch}."
+        )
+    if settings.schedule == "plateau":
+        raise ValueError("schedule='plateau' watches validation rows, and there are none.")
+    if settings.balance == "gradient_blending":
+        raise ValueError(
+            "balance='gradient_blending' compares training and validation losses. There are no "
+            "validation rows."
+        )
+
+
+def _between_epochs(
+    trained: keras.Model,
+    model: keras.Model,
+    settings: TrainingSettings,
+    history: Sequence[Mapping[str, float]],
+    start: int,
+) -> list[keras.callbacks.Callback]:
+    """What changes variables after an epoch, by the values of those before."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if settings.balance == "gradient_blending" and trained is not model:
+        callbacks.append(GradientBlending(settings.balance_epochs, history))
+    if settings.schedule == "plateau":
+        callbacks.append(ReduceOnPlateau(settings, history[start:]))
+    return callbacks
 
 
 def _watched(
-    model: keras.Model, train: Pipeline, settings: TrainingSettings, *, has_validation: bool
+    model: keras.Model, train: Pipeline, settings: TrainingSettings
 ) -> tuple[TrainingSettings, tuple[str, ...]]:
     """The settings, with the monitored value's name in the logs, and the figures to compute."""
     task, names = train.preprocessing.task, train.preprocessing.schema.names
     settings = dataclasses.replace(settings, monitor=settings.monitored(task))
     alone = settings.auxiliary or settings.balance == "gradient_blending"
     figures = figures_to_compute(settings, model, task, names if alone and len(names) > 1 else ())
-    if settings.watch and not has_validation:
-        raise ValueError(
-            f"`watch` is of validation rows, and there are none. Received: {settings.watch}."
-        )
     return settings, figures
-
-
-def compiled_for_training(
-    model: keras.Model,
-    train: Pipeline,
-    settings: TrainingSettings,
-    teachers: Mapping[str, keras.Model] | None = None,
-) -> keras.Model:
-    """The model to train, compiled, with its optimizer built; its layers are `model`'s.
-
-    That is `model` itself, or with auxiliary losses, translation or balancing a model around it.
-
-    Args:
-        model, train, settings: As for `fit`.
-        teachers: By modality, for `balance="distillation"`.
-    """
-    schema, num_outputs = train.preprocessing.schema, train.preprocessing.num_outputs
-    trained, auxiliary = model, settings.auxiliary
-    if len(schema.modalities) > 1 and settings.balance != "none":
-        trained = balanced_model(
-            model,
-            num_outputs,
-            settings.balance,
-            strength=settings.balance_strength,
-            auxiliary=auxiliary,
-            teachers=teachers,
-        )
-        if settings.balance == "gradient_blending":
-            auxiliary = 1.0
-    elif len(schema.modalities) > 1 and auxiliary:
-        trained = auxiliary_model(model, num_outputs)
-    if len(schema.modalities) > 1 and settings.translation:
-        trained = translating_model(model, trained.output, settings.translation)
-    task, balanced = train.preprocessing.task, settings.class_weights == "balanced"
-    if balanced and not task.learns_classes:
-        raise ValueError(
-            f"class_weights='balanced' weighs classes, and there are none in {task.words}. Leave "
-            "it out."
-        )
-    compile_model(
-        trained,
-        task,
-        focal_gamma=settings.focal_gamma if settings.loss == "focal" else 0.0,
-        class_weights=task.class_weights(train.targets) if balanced else None,
-        auxiliary=auxiliary,
-        optimizer=optimizer_of(settings, train.steps),
-        label_smoothing=settings.label_smoothing,
-    )
-    trained.optimizer.build(trained.trainable_variables)
-    return trained
 
 
 def _train_teachers(model, train, validation, settings, *, seed, checkpoint, label):
@@ -214,7 +203,10 @@ def _train_teachers(model, train, validation, settings, *, seed, checkpoint, lab
     names = train.preprocessing.schema.names
     if len(names) < 2:
         return None
-    plain = dataclasses.replace(settings, balance="none", auxiliary=0.0)
+    plain = dataclasses.replace(
+        settings, balance="none", auxiliary=0.0, part_rates={}, freeze=(), freeze_epochs=0,
+        keep_best=1,
+    )  # fmt: skip
     teachers = {}
     for name in names:
         teachers[name] = teacher_model(model, name, train.preprocessing.num_outputs)

@@ -22,24 +22,25 @@ from mmkeras.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from mmkeras.generation import MultimodalVAE
 
-# Of a target, which generative models do not have.
+# Of a target, or of models with one.
 _WITHOUT_EFFECT = (
-    "label_smoothing", "loss", "class_weights", "auxiliary", "translation", "balance", "watch",
-)  # fmt: skip
+    *("part_rates", "freeze", "keep_best", "label_smoothing", "loss", "class_weights"),
+    *("auxiliary", "translation", "balance", "watch", "rounds"),
+)
 
 
 def check_generative(settings: TrainingSettings) -> TrainingSettings:
     """The same settings, if all of them act on a model without a target.
 
     Raises:
-        ValueError: A setting is about a target.
+        ValueError: A setting is of models with a target.
     """
     default = TrainingSettings()
     for name in _WITHOUT_EFFECT:
         if getattr(settings, name) != getattr(default, name):
             raise ValueError(
-                f"`{name}` is about a target, which a generative model does not have. Received: "
-                f"{getattr(settings, name)!r}. Leave it out."
+                f"`{name}` is of models that predict a target, which a generative model does not. "
+                f"Received: {getattr(settings, name)!r}. Leave it out."
             )
     if settings.monitor not in ("val_loss", "main"):
         raise ValueError(
@@ -73,7 +74,7 @@ def fit_generative(
     """
     settings = check_generative(settings)
     check_precision(model, settings.precision)
-    optimizer = optimizer_of(settings, train.steps)
+    optimizer = optimizer_of(settings, settings.epochs * train.steps)
     model.compile(optimizer=optimizer, jit_compile=default_jit())
     optimizer.build(model.trainable_variables)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None)

@@ -12,17 +12,20 @@ from mmkeras.tasks import better_sign
 from mmkeras.training.settings import TrainingSettings
 
 
-def optimizer_of(settings: TrainingSettings, steps: int) -> keras.optimizers.Optimizer:
+def optimizer_of(
+    settings: TrainingSettings, steps: int, multipliers: Sequence[float] = ()
+) -> keras.optimizers.Optimizer:
     """The optimizer of a training.
 
     Args:
         settings: How to train.
-        steps: Batches an epoch.
+        steps: All of its steps.
+        multipliers: As for `make_optimizer`.
     """
-    if settings.accumulate > settings.epochs * steps:
+    if settings.accumulate > steps:
         raise ValueError(
             f"The weights would never change: accumulate={settings.accumulate}, and the training "
-            f"has {settings.epochs * steps} steps."
+            f"has {steps} steps."
         )
     return make_optimizer(
         settings.optimizer,
@@ -32,23 +35,23 @@ def optimizer_of(settings: TrainingSettings, steps: int) -> keras.optimizers.Opt
         momentum=settings.momentum,
         accumulate=settings.accumulate,
         ema=settings.ema,
+        multipliers=multipliers,
     )
 
 
 def learning_rate(
     settings: TrainingSettings, steps: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate, or its schedule over all epochs of so many steps."""
+    """The learning rate, or its schedule over so many steps."""
     share = settings.warmup
     if share is None:
         share = 0.1 if settings.schedule == "cosine" else 0.0
-    whole = settings.epochs * steps
-    warmup = int(whole * share)
+    warmup = int(steps * share)
     if settings.schedule != "cosine" and not warmup:
         return settings.learning_rate
     return keras.optimizers.schedules.CosineDecay(
         0.0,
-        decay_steps=whole - warmup,
+        decay_steps=steps - warmup,
         # Of a constant rate, the share that is left at the end is all of it.
         alpha=0.0 if settings.schedule == "cosine" else 1.0,
         warmup_target=settings.learning_rate,

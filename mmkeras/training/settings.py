@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
@@ -24,12 +26,20 @@ class TrainingSettings:
 
     Args:
         epochs: Passes over the training rows, at most.
+        rounds: At most so many times all epochs: another round follows, whose schedule begins anew,
+            where the validation loss was lowest in the last tenth of the epochs so far, so that the
+            model was still getting better. Without validation rows there is one.
         batch_size: Rows per step.
         precision: What the model computes in: float32, or weights in float32 and all else in half
             the bits, which accelerators compute several times faster: mixed_bfloat16, or
             mixed_float16, whose small gradients Keras scales.
         optimizer: Keras' name of it.
         learning_rate: Its rate, after the warm-up.
+        part_rates: By part of the model, what its learning rate is a multiple of that by: a
+            modality (its encoder), fusion, or decoder (all behind the fusion).
+        freeze: Parts whose weights stay as they are.
+        freeze_epochs: After so many epochs they are trained, too, by a new optimizer whose
+            schedule begins anew; 0 for never. Patience counts from there.
         momentum: Of sgd and rmsprop.
         accumulate: Steps whose gradients are averaged before the weights change: batches as large
             as so many, in the memory of one.
@@ -62,6 +72,7 @@ class TrainingSettings:
         balance_strength: alpha of ogm, ogm_ge and agm; weight of the distance in distillation.
         balance_epochs: Epochs after which gradient_blending weighs again, 2 or more.
         patience: Stop after this many epochs without a better validation value; 0 never stops.
+        keep_best: Epochs whose weights are kept in files, the best ones: 1 for those of the model.
         monitor: The validation value that says which epoch is best: main (the main figure of
             the task, e.g. the accuracy), val_loss, or another one: val_accuracy, or any figure of
             the task, e.g. val_macro_f1 or val_roc_auc.
@@ -70,10 +81,14 @@ class TrainingSettings:
     """
 
     epochs: int = 30
+    rounds: int = 1
     batch_size: int = 32
     precision: Precision = "float32"
     optimizer: OptimizerName = "adam"
     learning_rate: float = 1e-3
+    part_rates: Mapping[str, float] = field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
+    freeze_epochs: int = 0
     momentum: float = 0.0
     accumulate: int = 1
     ema: float = 0.0
@@ -93,6 +108,7 @@ class TrainingSettings:
     balance_strength: float = 0.5
     balance_epochs: int = 4
     patience: int = 10
+    keep_best: int = 1
     monitor: str = "val_loss"
     watch: tuple[str, ...] = ()
 
@@ -100,9 +116,40 @@ class TrainingSettings:
         """The name of the value in Keras' logs that says which epoch is best."""
         return f"val_{task.watched}" if self.monitor == "main" else self.monitor
 
+    def of_parts(self, modalities: Collection[str]) -> TrainingSettings:
+        """The same for a model of these modalities: what is of others is left out.
+
+        A model of one modality has no fusion to speak of.
+        """
+        names = {*modalities, "decoder", *(["fusion"] if len(modalities) > 1 else [])}
+        freeze = tuple(name for name in self.freeze if name in names)
+        return dataclasses.replace(
+            self,
+            freeze=freeze,
+            freeze_epochs=self.freeze_epochs if freeze else 0,
+            part_rates={name: rate for name, rate in self.part_rates.items() if name in names},
+        )
+
     def __post_init__(self):
-        object.__setattr__(self, "watch", tuple(self.watch))
-        for name in ("epochs", "batch_size", "accumulate", "plateau_patience"):
+        for name in ("watch", "freeze"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not 0 <= self.freeze_epochs < self.epochs:
+            raise ValueError(
+                f"`freeze_epochs` are fewer than all {self.epochs}. Received: {self.freeze_epochs}."
+            )
+        if self.freeze_epochs and not self.freeze:
+            raise ValueError("`freeze_epochs` is of `freeze`, which names no part. Leave it out.")
+        for part, factor in self.part_rates.items():
+            if not 0 < factor < math.inf:
+                raise ValueError(f"`part_rates` are above 0. Received: {factor} for {part!r}.")
+        for name in (
+            "epochs",
+            "rounds",
+            "batch_size",
+            "accumulate",
+            "plateau_patience",
+            "keep_best",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
@@ -159,4 +206,4 @@ _BELONGS = {
     "plateau_patience": ("schedule", ("plateau",)),
     "plateau_factor": ("schedule", ("plateau",)),
 }
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+_DEFAULTS = {each.name: each.default for each in dataclasses.fields(TrainingSettings)}

@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
-from mmkeras.training.fit import FitResult, batches_for, compiled_for_training
+from mmkeras.training.compiled import compiled_for_training
+from mmkeras.training.fit import FitResult, batches_for
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.watching import figures_to_compute
@@ -142,8 +143,13 @@ def _check_can_vectorize(settings: TrainingSettings) -> None:
                 f"{name}={getattr(settings, name)!r} needs a run of its own for each seed: use "
                 "`fit`."
             )
-    if settings.ema:
-        raise ValueError(f"ema={settings.ema} needs a run of its own for each seed: use `fit`.")
+    if settings.rounds > 1:
+        raise ValueError(
+            f"rounds={settings.rounds} needs a run of its own for each seed: use `fit`."
+        )
+    for name in ("ema", "freeze"):
+        if value := getattr(settings, name):
+            raise ValueError(f"{name}={value} needs a run of its own for each seed: use `fit`.")
 
 
 def _initial(

@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from mmkeras.encoders import FTTransformerEncoder, MLPEncoder, get_encoder
+from mmkeras.encoders import (
+    FTTransformerEncoder,
+    MLPEncoder,
+    PiecewiseLinearEncoder,
+    get_encoder,
+)
 from mmkeras.schema import InputSpec
 from tests.layer_checks import call, randomize, to_numpy
 
@@ -130,3 +135,23 @@ def test_ft_transformer_refuses_other_inputs(inputs, message):
 def test_ft_transformer_refuses_wrong_options(groups, options, message):
     with pytest.raises(ValueError, match=message):
         FTTransformerEncoder(groups, **options)
+
+
+def test_piecewise_encoding_by_hand():
+    encoder = PiecewiseLinearEncoder((4,), bins=2, groups=(1, 2, 3), numbers=2)
+    encoder.build((None, 6))
+    low, middle, high = encoder.knots
+    assert middle == pytest.approx(0, abs=1e-6) and high == -low
+    numbers = np.array([[low / 2, 0, 2 * high]], "float32")
+    found = to_numpy(encoder._encoded(numbers)).reshape(3, 2)
+    # Half of the first bin; all of it; all of it and, since it is not cut above, twice the last.
+    np.testing.assert_allclose(found, [[0.5, 0], [1, 0], [1, 2]], atol=1e-6)
+    # One-hot codes are read as they are: two numbers and a sign of absence are spread.
+    assert encoder.steps[0].kernel.shape == (6 + 3 * 2, 4)
+
+
+def test_piecewise_encoding_needs_widths_that_fit():
+    with pytest.raises(ValueError, match=r"`groups`.*5 in all.*\(1, 2\)"):
+        PiecewiseLinearEncoder(groups=(1, 2)).build((None, 5))
+    with pytest.raises(ValueError, match="`bins`"):
+        PiecewiseLinearEncoder(bins=0)

@@ -106,7 +106,7 @@ def test_thresholds_of_labels_are_fitted_on_validation_rows_and_kept_with_the_ru
     # One row in five has the label, and no row surely.
     frame["tags"] = np.where((frame["x"] > 0.5) & (rng.random(90) < 0.6), "rare", "")
     schema = Schema([Tabular("facts", ("x",))], Labels("tags"))
-    settings = Settings(training=TrainingSettings(epochs=2, learning_rate=0.01))
+    settings = Settings(training=TrainingSettings(epochs=3, learning_rate=0.01, keep_best=2))
     whole = Splits(frame[:40], frame[40:70], frame[70:])
     run = train_run(whole, schema, tmp_path / "tuned", settings)
     task = mmkeras.Run(run.path).preprocessing.task
@@ -119,6 +119,13 @@ def test_thresholds_of_labels_are_fitted_on_validation_rows_and_kept_with_the_ru
         (judged[["true"]] == "rare").to_numpy(float), judged[["p(rare)"]].to_numpy()
     )
     assert run.metrics["test"] == pytest.approx(expected)
+    # The two best epochs are kept, too.
+    assert len(run.kept_epochs) == 2 and run.metrics["best_epoch"] in run.kept_epochs
+    best = run.model_of_epoch(run.metrics["best_epoch"])
+    for one, other in zip(best.get_weights(), run.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="epochs kept"):
+        run.model_of_epoch(99)
     # Without validation rows: one half, and the report says so.
     splits = Splits(frame[:70], frame[:0], frame[70:])
     run = train_run(splits, schema, tmp_path / "plain", settings)

@@ -25,7 +25,11 @@ SETTINGS = Settings(
         "text": Encoder("bag_of_words", {"units": (8,)}),
     },
     image=ImageSettings(size=(8, 8)),
-    training=TrainingSettings(epochs=3, batch_size=16, learning_rate=3e-3),
+    # All that a generative training shares with the others is resumed, too.
+    training=TrainingSettings(
+        **{"epochs": 3, "batch_size": 16, "learning_rate": 3e-3, "ema": 0.5, "accumulate": 2},
+        **{"schedule": "plateau", "plateau_patience": 1},
+    ),
 )
 GENERATION = GenerationSettings(latent_dim=3, filters=4, units=(8,), warm_up=2)
 
@@ -112,6 +116,8 @@ def test_what_has_no_effect_is_refused(shared_table, splits, tmp_path):
         (Settings(model=ModelSettings("late")), "no fusion"),
         (Settings(training=TrainingSettings(label_smoothing=0.1)), "label_smoothing"),
         (Settings(training=TrainingSettings(monitor="val_accuracy")), "val_loss"),
+        (Settings(training=TrainingSettings(watch=("accuracy",))), "`watch` is of models that"),
+        (Settings(training=TrainingSettings(freeze=("note",))), "`freeze` is of models that"),
     ):
         with pytest.raises(ValueError, match=words):
             train_generative(splits, shared_table[1], tmp_path / "run", settings)

@@ -174,7 +174,7 @@ def test_a_column_has_one_use(tmp_path):
     frame = pd.DataFrame({"x": np.arange(20) * 0.37, "g": 1, "label": ["a", "b"] * 10})
     frame.to_csv(tmp_path / "own.csv", index=False)
     own = {"data": tmp_path / "own.csv", "target": "label"}
-    with pytest.raises(ValueError, match=r"'g' cannot be the target, id or group and also be"):
+    with pytest.raises(ValueError, match=r"'g' cannot be the target, id, group or weight and"):
         DataConfig(**own, group="g", ignore=("g",)).load()
     with pytest.raises(ValueError, match="cannot be the group, too"):
         DataConfig(**own, group="label").load()

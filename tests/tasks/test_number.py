@@ -5,6 +5,7 @@ from sklearn.metrics import r2_score
 
 from mmkeras.schema import Number
 from mmkeras.tasks import NumberTask
+from mmkeras.tasks.number import NumberSettings
 
 ONE = NumberTask(Number("price"))
 TWO = NumberTask(Number(("x", "y")), (1.0, 2.0), (2.0, 4.0))
@@ -71,3 +72,22 @@ def test_the_constant_answers_are_the_mean_and_of_absolute_errors_the_median():
     assert figures["r2"] == 0
     assert figures["rmse"] == pytest.approx(sk.root_mean_squared_error(targets, mean))
     assert figures["mae"] == pytest.approx(sk.mean_absolute_error(targets, median))
+
+
+def test_logarithms_of_numbers_over_several_orders_of_magnitude():
+    frame = pd.DataFrame({"price": [1.0, 10.0, 100.0, 1e4, 1e6]})
+    task = NumberTask.fit(frame, Number("price"), NumberSettings("log"))
+    encoded = task.encode(frame)
+    np.testing.assert_allclose(encoded.mean(), 0, atol=1e-6)
+    np.testing.assert_allclose(task.own_unit(encoded)[:, 0], frame["price"], rtol=1e-4)
+    # Nothing far beyond the training rows is answered, however large the output is.
+    beyond = task.own_unit(np.array([[1e6], [-1e6]]))
+    assert 1e6 < beyond[0, 0] < 1e7 and beyond[1, 0] == 0
+    again = NumberTask.from_dict(Number("price"), task.to_dict())
+    assert again == task
+    # Twice as much is as far off at any price.
+    targets, outputs = np.array([[100.0], [1e6]]), np.array([[200.0], [2e6]])
+    apart = task._deviations_apart(targets, outputs)
+    np.testing.assert_allclose(apart[0], apart[1], rtol=0.02)
+    with pytest.raises(ValueError, match="'standard' or 'log'"):
+        NumberSettings("cubic")

@@ -7,6 +7,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.experiment.train import make_model
+from mmkeras.training.callbacks import Keeper
 from mmkeras.training.fit import fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
@@ -189,3 +190,34 @@ def test_impossible_settings_are_refused():
             TrainingSettings(**options)
     with pytest.raises(ValueError, match="seed"):
         set_seed(-1)
+
+
+@pytest.mark.eager
+def test_another_round_follows_while_the_model_still_gets_better(shared_table, tmp_path, capsys):
+    # Slow enough to get better in every epoch.
+    common = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-5, "schedule": "cosine"}
+    slow = TrainingSettings(**common, rounds=3)
+    whole, result = small(shared_table, slow)
+    assert len(result.history) == 6 and result.still_better
+    assert (
+        "lowest at the end of 6 epochs; more may give more (--epochs 12)" in capsys.readouterr().err
+    )
+    path = tmp_path / "last.npz"
+    with pytest.raises(KeyboardInterrupt):
+        small(shared_table, slow, checkpoint=path, callbacks=[Interrupt(epoch=3)])
+    resumed, again = small(shared_table, slow, checkpoint=path)
+    assert_same_weights(resumed, whole)
+    assert figures(again).equals(figures(result))
+    # A round ends where the uninterrupted one does, too.
+    _, finished = small(shared_table, slow, checkpoint=path)
+    assert finished.history.equals(again.history)
+
+
+@pytest.mark.parametrize(("lowest", "finished"), [(5, True), (9, False)])
+def test_a_round_is_the_last_where_the_validation_loss_was_lowest_before(lowest, finished):
+    keeper = Keeper(TrainingSettings(epochs=10, rounds=2, patience=0), None, has_validation=True)
+    keeper.history = [{"val_loss": abs(epoch - lowest) + 0.5} for epoch in range(10)]
+    keeper.epoch = 10
+    assert keeper.finished == finished
+    keeper.epoch = 9
+    assert not keeper.finished

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.eager
 
 
 def rates(settings, steps):
-    rate = learning_rate(settings, steps)
+    rate = learning_rate(settings, settings.epochs * steps)
     return [float(rate(step)) for step in range(settings.epochs * steps)]
 
 

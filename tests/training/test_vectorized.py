@@ -11,7 +11,8 @@ from mmkeras.training.vectorized import _side_by_side, fit_seeds
 from tests.layer_checks import run_python
 
 # Augmentation, dropout, texts of varying length, auxiliary losses, a last batch that is smaller,
-# and early stopping, which comes at another epoch for each seed.
+# accumulated gradients, rates of parts, a weighted focal loss, and early stopping, which comes at
+# another epoch for each seed.
 SAME = """
 import dataclasses, json
 import numpy as np
@@ -29,7 +30,8 @@ from mmkeras.training.vectorized import fit_seeds
 frame, schema = make_small_table()
 settings = TrainingSettings(
     epochs=6, batch_size=16, learning_rate=0.02, schedule="cosine", weight_decay=1e-3,
-    auxiliary=0.5, patience=2, clip_norm=1.0,
+    auxiliary=0.5, patience=2, clip_norm=1.0, accumulate=2, class_weights="balanced",
+    part_rates={"note": 0.5}, loss="focal",
 )
 patches = {"patch_size": 4, "dim": 8, "ff_dim": 16, "num_layers": 1}
 model = Settings(
@@ -79,6 +81,19 @@ def test_sequences_of_several_lengths_are_padded_to_the_longest():
     assert joined.shape == (2, 2, 5, 4)
     assert (joined[0, :, 3:] == 0).all() and (joined[0, :, :3] == 1).all()
     assert _side_by_side(np.arange(3), np.arange(3)).shape == (2, 3)
+
+
+def test_what_works_between_epochs_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    for options in (
+        {"schedule": "plateau"},
+        {"ema": 0.9},
+        {"freeze": ("note",)},
+        {"precision": "mixed_bfloat16"},
+    ):
+        (name,) = options
+        with pytest.raises(ValueError, match=f"{name}=.*run of its own for each seed"):
+            fit_seeds(lambda: None, None, None, TrainingSettings(**options), seeds=(0,))
 
 
 @pytest.mark.skipif(keras.config.backend() == "jax", reason="it is this backend that works")

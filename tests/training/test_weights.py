@@ -120,5 +120,5 @@ def test_weights_where_they_have_no_effect_are_refused():
     for options in ({"class_weights": "balanced"}, {"loss": "focal"}):
         with pytest.raises(ValueError, match="regression"):
             fit(make_model(fitted, SMALL), rows, None, TrainingSettings(**options), seed=0)
-    with pytest.raises(ValueError, match="`focal_gamma` is of loss='focal'"):
+    with pytest.raises(ValueError, match="`focal_gamma` is of loss=focal"):
         TrainingSettings(focal_gamma=1.0)

@@ -118,7 +118,9 @@ def fit_outputs(
             return lambda rows: estimator.predict(rows).reshape(-1, targets.shape[1])
         if not task.single_label:
             model = OneVsRestClassifier(estimator).fit(X, targets.astype(int))
-            return lambda rows: _probabilities(model, rows, expit)
+            # Of a single label, scikit-learn gives the probability of its absence first.
+            labels = targets.shape[1]
+            return lambda rows: _probabilities(model, rows, expit)[:, -labels:]
         classes = targets.argmax(axis=1)
         known = np.unique(classes)
         if len(known) == 1:

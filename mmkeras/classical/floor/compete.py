@@ -96,13 +96,23 @@ def count(names: Sequence[str], methods: Sequence[str], task: Task, rows: int) -
     return len(subsets_of(names)) * (len(usable) - several) + several * (len(names) > 1)
 
 
-def best(answers: Sequence[Answers], targets: np.ndarray, task: Task) -> Answers:
-    """The answers with the best main figure inside the training rows; the first of equal ones."""
+def best(
+    answers: Sequence[Answers], targets: np.ndarray, task: Task, *, tuned: bool = False
+) -> Answers:
+    """The answers with the best main figure inside the training rows; the first of equal ones.
+
+    Args:
+        answers: Of several methods.
+        targets: Of the training rows.
+        task: The fitted target.
+        tuned: Whether each is judged with thresholds that suit it, where the target has any.
+    """
     true = task.own_unit(targets)
 
     def score(each: Answers) -> float:
         said = task.own_unit(each.inner)
-        return task.main.sign * task.tuned(true, said).main_score(true, said)
+        own = task.tuned(true, said) if tuned else task
+        return task.main.sign * own.main_score(true, said)
 
     return max(answers, key=score)
 

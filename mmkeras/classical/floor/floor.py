@@ -176,7 +176,7 @@ def find_floor(
             seed=seed,
             progress=progress,
         )
-    chosen = best(answers, targets, task)
+    chosen = best(answers, targets, task, tuned=True)
     return Floor(
         chosen.words,
         task.tuned(targets, chosen.inner),

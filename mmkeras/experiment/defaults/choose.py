@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from mmkeras.experiment.defaults.sounds import choose_audio
 from mmkeras.experiment.defaults.tables import choose_tabular
 from mmkeras.experiment.defaults.texts import choose_text
 from mmkeras.experiment.defaults.training import choose_target, choose_training
-from mmkeras.experiment.settings import ModelSettings, Settings
+from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Schema
 from mmkeras.tasks import task_class
 
@@ -28,6 +29,9 @@ CHOOSERS: dict[str, Callable[..., Choice]] = {
     "sequence": choose_sequence,
     "tabular": choose_tabular,
 }
+
+# Of few rows a model knows each by some input of one modality.
+_DROPOUT, _FEW_ROWS = 0.4, 5000
 
 
 def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] = ()) -> Settings:
@@ -49,7 +53,7 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     >>> rows = pd.DataFrame({"size": range(40), "kind": ["a", "b"] * 20})
     >>> chosen = default_settings(rows, Schema((Tabular("table", ("size",)),), Label("kind")))
     >>> print(chosen.reasons[0])
-    tabular 'table': 1 columns, 40 rows -> scaled numbers, dense layers
+    tabular 'table': 1 column, 40 rows -> scaled numbers, dense layers
     >>> chosen.training.batch_size
     16
     """
@@ -65,17 +69,45 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     training, reason = choose_training(len(train), schema)
     target = choose_target(train, schema)
     flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)
-    model = ModelSettings(fusion="concat", pooling="flatten" if flat else "mean_max")
+    several = len(schema.modalities) > 1
+    model = ModelSettings(
+        fusion="concat",
+        pooling="flatten" if flat else "mean_max",
+        fusion_dropout=_DROPOUT if several and len(train) < _FEW_ROWS else 0.0,
+    )
     reasons = [choice.reason for choice in chosen.values()]
     reasons += [] if target is None else [target[1]]
+    kinds, encoders, own = _by_kind(schema, chosen)
     settings = Settings(
         model=model,
         training=training,
         target={} if target is None else target[0],
-        modalities={name: choice.as_own() for name, choice in chosen.items()},
+        encoders=encoders,
+        modalities=own,
         reasons=(*reasons, reason),
+        **kinds,
     )
     return assign(_without(settings, schema, words), words)
+
+
+def _by_kind(
+    schema: Schema, chosen: Mapping[str, Choice]
+) -> tuple[dict[str, Any], dict[str, Encoder], dict[str, dict[str, Any]]]:
+    """Settings of kinds and their encoders, and by modality where a kind's modalities differ."""
+    kinds: dict[str, Any] = {}
+    encoders: dict[str, Encoder] = {}
+    own: dict[str, dict[str, Any]] = {}
+    for kind, about in KINDS.items():
+        of_kind = [chosen[m.name] for m in schema.modalities if m.kind == kind and m.name in chosen]
+        values = [choice.as_own() for choice in of_kind]
+        if values and all(each == values[0] for each in values):
+            kinds[kind] = about.settings(**of_kind[0].settings)
+            if of_kind[0].encoder is not None:
+                encoders[kind] = Encoder(of_kind[0].encoder, of_kind[0].options)
+        else:
+            names = [m.name for m in schema.modalities if m.kind == kind and m.name in chosen]
+            own |= dict(zip(names, values, strict=True))
+    return kinds, encoders, own
 
 
 def _without(settings: Settings, schema: Schema, words: tuple[str, ...]) -> Settings:

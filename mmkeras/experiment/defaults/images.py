@@ -13,29 +13,35 @@ from mmkeras.schema import Image
 
 _LOOKED_AT = 50  # images, evenly
 _FEW_ROWS, _MANY_ROWS = 3000, 20_000
+_SMALL = 32  # pixels: smaller images are patterns of single pixels, which have few edges to count
 _LAST = 5  # the last map's longer side, at most about
 
 
 def choose_image(frame: pd.DataFrame, modality: Image, target_steps: bool) -> Choice:
     """The images' own size where they are small, otherwise one that the rows can pay for.
 
-    As many blocks of convolutions as leave a map of some 4 × 4.
+    Of few images edges and colours are counted, since convolutions learn them by heart; otherwise
+    as many blocks of convolutions as leave a map of some 4 × 4.
     """
     column = frame[modality.column]
     height, width, grey = _look(column, modality)
     longest = max(height, width)
-    most = 40 if len(frame) < _FEW_ROWS else 64 if len(frame) < _MANY_ROWS else 96
+    few = len(frame) < _FEW_ROWS and min(height, width) >= _SMALL
+    most = 48 if few else 64 if len(frame) < _MANY_ROWS else 96
     scale = min(1.0, most / longest)
     size = (max(8, round(height * scale)), max(8, round(width * scale)))
+    said = (
+        f"image {modality.name!r}: {width:.0f} × {height:.0f} pixels{', grey' if grey else ''}, "
+        f"{len(frame):,} rows -> {size[1]} × {size[0]}"
+    )
+    settings = {"size": size, "channels": 1 if grey else 3}
+    if few:
+        return Choice(f"{said}, edges and colours counted", settings, "gradients", {"dim": 0})
     blocks = max(1, min(5, int(np.ceil(np.log2(max(size) / _LAST)))))
     filters = tuple(min(16 * 2**place, 128) for place in range(blocks))
-    reason = (
-        f"image {modality.name!r}: {width:.0f} × {height:.0f} pixels{', grey' if grey else ''}, "
-        f"{len(frame):,} rows -> {size[1]} × {size[0]}, {blocks} blocks of convolutions"
-    )
-    settings = {"size": size, "channels": 1 if grey else 3, "shift": 0.05}
     options = {"filters": filters, "convs_per_block": 1, "batch_norm": True}
-    return Choice(reason, settings, "cnn", options)
+    settings["shift"] = 0.05
+    return Choice(f"{said}, {blocks} blocks of convolutions", settings, "cnn", options)
 
 
 def _look(column: pd.Series, modality: Image) -> tuple[float, float, bool]:

@@ -12,7 +12,9 @@ _MANY_ROWS = 1000  # from so many on, thresholds can be learnt
 
 def choose_tabular(frame: pd.DataFrame, modality: Tabular, target_steps: bool) -> Choice:
     """Ranks over bins where there are rows enough to fill them, otherwise plain z-scores."""
-    said = f"tabular {modality.name!r}: {len(modality.columns)} columns, {len(frame):,} rows"
+    count = len(modality.columns)
+    columns = f"{count} column{'s' * (count > 1)}"
+    said = f"tabular {modality.name!r}: {columns}, {len(frame):,} rows"
     numbers = len(modality.numeric) + len(modality.dates)
     if len(frame) < _MANY_ROWS or not numbers:
         options = {"units": (64, 64), "dropout": 0.2}

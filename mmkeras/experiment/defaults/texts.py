@@ -36,7 +36,7 @@ def choose_text(frame: pd.DataFrame, modality: Text, target_steps: bool) -> Choi
         "min_count": 2 if many else 1,
         "ngrams": 2,
     }
-    options = {"units": (256,), "dropout": 0.0, "input_dropout": 0.2}
+    options = {"units": (256,), "dropout": 0.0, "input_dropout": 0.5}
     said = f"text {modality.name!r}: {length} ({usual:.0f} words)"
     if once < _OFTEN and len(counts) <= 1000:
         reason = f"{said}, words repeat -> words and pairs of words"

@@ -12,6 +12,7 @@ from mmkeras.schema import Schema
 from mmkeras.training.settings import TrainingSettings
 
 _STEPS = 1500
+_ROUNDS = 3  # of all epochs, while the model still gets better
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
 _ORDERS = 20.0  # the largest over the median: numbers of several orders of magnitude
 
@@ -32,11 +33,13 @@ def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:
         clip_norm=1.0,
         auxiliary=1.0 if several else 0.0,
         patience=0,
+        rounds=_ROUNDS,
         monitor="main",
     )
     reason = (
         f"training: {rows:,} rows -> batches of {batch}, {epochs} epochs "
-        f"({epochs * steps:,} steps), a rate of {settings.learning_rate:g} that rises and falls"
+        f"({epochs * steps:,} steps), a rate of {settings.learning_rate:g} that rises and falls, "
+        f"again up to {_ROUNDS} times while the validation loss falls"
     )
     return settings, reason
 

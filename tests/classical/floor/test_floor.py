@@ -61,6 +61,20 @@ def test_it_finds_what_there_is_to_find_of_every_target(table, target, least):
     assert floor.seconds > 0
 
 
+def test_thresholds_of_a_label_are_fitted_inside_the_training_rows(table):
+    random = np.random.default_rng(1)
+    rare = (table["left"] > 1) & (random.random(len(table)) < 0.45)
+    frame = table.assign(rare=np.where(rare, "rare", ""))
+    schema = Schema(VIEWS, Labels("rare"))
+    floor = find_floor(frame[:100], {"test": frame[100:]}, schema)
+    assert 0.1 < floor.task.thresholds[0] < 0.5
+    # A model is judged by its own thresholds, the floor by the floor's.
+    own = task_class(schema.target)(schema.target, floor.task.classes)
+    never = floor.against(np.full((50, 1), 0.4), task=own)
+    assert never.model == pytest.approx((~rare[100:]).mean())
+    assert never.score == pytest.approx(floor.figures["test"]["samples_f1"])
+
+
 def test_test_rows_choose_nothing(table):
     schema = Schema(VIEWS, Label("same"))
     shuffled = table[100:].assign(same=table["same"][100:].to_numpy()[::-1])
