@@ -67,9 +67,9 @@ def columns_section(subject: Subject) -> Section | None:
                 f"How much the {figure.words} falls when each row gets another row's value of the "
                 f"column (Breiman, 2001), with its 95 % interval, over {subject.settings.swaps} "
                 "shufflings; columns that say the same stand in for each other, and lose little "
-                "each. 'Alone': what the column by itself predicts of the training rows, in "
-                f"cross-validation ({'accuracy' if subject.task.has_classes else 'R²'}), beside the "
-                "best constant answer.",
+                "each. 'Alone': what the column by itself predicts of the training rows "
+                f"({'accuracy' if subject.task.has_classes else 'R²'} in cross-validation), beside "
+                "the best constant answer.",
             ),
             *(Note(hint) for hint in hints),
         ],
