@@ -68,7 +68,9 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     assert f"{shown[0].replace('frozen', 'tuned')}" in summary.index
     scores = {}
     for fusion in config.fusions:
-        runs = [multabench.Run(path) for path in config.out.glob(f"*frozen_{fusion}-fold*")]
+        runs = [
+            multabench.Run(path) for path in config.out.glob(f"table_+_text_frozen_{fusion}-fold*")
+        ]
         assert len(runs) == 2
         scores[fusion] = np.mean([run.metrics["validation"]["r2"] for run in runs])
     assert shown[0].endswith(max(scores, key=scores.get))
