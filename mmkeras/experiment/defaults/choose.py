@@ -62,7 +62,7 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     if task.decoders:
         return assign(Settings(), words)
     chosen = {
-        modality.name: CHOOSERS[modality.kind](train, modality, task.per_step)
+        modality.name: CHOOSERS[modality.kind](train, modality, task)
         for modality in schema.modalities
         if modality.kind in CHOOSERS and train[list(modality.columns)].notna().any(axis=None)
     }
@@ -73,7 +73,9 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     model = ModelSettings(
         fusion="concat",
         pooling="flatten" if flat else "mean_max",
-        fusion_dropout=_DROPOUT if several and len(train) < _FEW_ROWS else 0.0,
+        fusion_dropout=_DROPOUT if several and task.has_classes and len(train) < _FEW_ROWS else 0.0,
+        # What is dropped is noise in an answer that is a number.
+        **({} if task.has_classes else {"hidden": (256,), "dropout": 0.1}),
     )
     reasons = [choice.reason for choice in chosen.values()]
     reasons += [] if target is None else [target[1]]

@@ -6,11 +6,12 @@ import pandas as pd
 
 from mmkeras.experiment.defaults.choice import Choice
 from mmkeras.schema import Tabular
+from mmkeras.tasks import Task
 
 _MANY_ROWS = 1000  # from so many on, thresholds can be learnt
 
 
-def choose_tabular(frame: pd.DataFrame, modality: Tabular, target_steps: bool) -> Choice:
+def choose_tabular(frame: pd.DataFrame, modality: Tabular, task: type[Task]) -> Choice:
     """Ranks over bins where there are rows enough to fill them, otherwise plain z-scores."""
     count = len(modality.columns)
     columns = f"{count} column{'s' * (count > 1)}"

@@ -10,13 +10,14 @@ import pandas as pd
 from mmkeras.data.words import split_words
 from mmkeras.experiment.defaults.choice import Choice
 from mmkeras.schema import Text
+from mmkeras.tasks import Task
 
 _LOOKED_AT = 5000  # texts, evenly
 _SHORT = 20  # words
 _OFTEN = 0.02  # of all running words, the share that is in one text alone
 
 
-def choose_text(frame: pd.DataFrame, modality: Text, target_steps: bool) -> Choice:
+def choose_text(frame: pd.DataFrame, modality: Text, task: type[Task]) -> Choice:
     """A bag of words: of their parts too where many words are rare, of pairs where there are few.
 
     A model from scratch learns no language from a few thousand texts, and reads bags of terms best.
@@ -36,7 +37,9 @@ def choose_text(frame: pd.DataFrame, modality: Text, target_steps: bool) -> Choi
         "min_count": 2 if many else 1,
         "ngrams": 2,
     }
-    options = {"units": (256,), "dropout": 0.0, "input_dropout": 0.5}
+    # Of few rows, classes are learnt by heart by single words; numbers take all of them.
+    dropout = 0.5 if task.has_classes else 0.0
+    options = {"units": (256,), "dropout": 0.0 if dropout else 0.3, "input_dropout": dropout}
     said = f"text {modality.name!r}: {length} ({usual:.0f} words)"
     if once < _OFTEN and len(counts) <= 1000:
         reason = f"{said}, words repeat -> words and pairs of words"
