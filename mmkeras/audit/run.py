@@ -124,8 +124,12 @@ def _facts(subject: Subject, where: str) -> dict[str, str]:
         "inputs": ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities),
         "model": structure_words(run.config),
         "rows": rows,
-        "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
-        f"{count_of(run.metrics['epochs'], 'epoch')}",
+        "trained with": f"{run.metrics['parameters']:,} parameters, "
+        + (
+            "elsewhere, it is not known how"
+            if run.metrics["epochs"] is None
+            else f"seed {run.config['seed']}, {count_of(run.metrics['epochs'], 'epoch')}"
+        ),
     }
 
 

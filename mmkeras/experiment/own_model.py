@@ -20,6 +20,7 @@ from mmkeras.models.architecture import architecture_of, check_savable, input_te
 from mmkeras.models.parts import knows_parts
 from mmkeras.schema import Schema
 from mmkeras.training.seeds import same_draws, set_seed
+from mmkeras.training.settings import TrainingSettings
 
 Build: TypeAlias = Callable[[Preprocessing, Settings], keras.Model]
 OWN_MODEL = "own_model"  # what `config.json` says of it
@@ -170,19 +171,21 @@ class OwnModel:
 NOTHING_OWN = OwnModel()
 
 
-def check_own_model(model: keras.Model, train: Pipeline, settings: Settings) -> None:
+def check_own_model(
+    model: keras.Model, rows: Pipeline, training: TrainingSettings | None = None
+) -> None:
     """Refuses a model that cannot be trained on a pipeline, or cannot be kept.
 
     Args:
         model: One's own, wholly or in parts.
-        train: The training rows, a few of which it must answer.
-        settings: How it is to be trained.
+        rows: Rows, a few of which it must answer.
+        training: How it is to be trained, if it is.
 
     Raises:
         ValueError: It does not take the pipeline's inputs; its outputs are not the task's; it
             cannot be saved; or settings act on parts that it does not know.
     """
-    fitted = train.preprocessing
+    fitted = rows.preprocessing
     task = fitted.task
     if not knows_parts(model):
         if task.decoders:
@@ -191,16 +194,16 @@ def check_own_model(model: keras.Model, train: Pipeline, settings: Settings) -> 
                 "it with mmkeras.build_model, which takes layers of your own."
             )
         for name, default in _OF_PARTS.items():
-            if getattr(settings.training, name) != default:
+            if training is not None and getattr(training, name) != default:
                 raise ValueError(
                     f"`{name}` acts on parts of a model (encoders, a fusion), and this model does "
                     "not say which of its layers they are. Leave it out, or build the model with "
                     "mmkeras.build_model, which takes layers of your own."
                 )
         output = _call(model, fitted)
-        _check_output(model, output, train)
+        _check_output(model, output, rows)
     with same_draws():
-        inputs = _few(train)
+        inputs = _few(rows)
         if not knows_parts(model):
             _check_probabilities(np.asarray(model(inputs, training=False)), task.activation)
         check_savable(model, None if task.decoders else inputs)
@@ -225,14 +228,15 @@ def _call(model: keras.Model, fitted: Preprocessing) -> Any:
         ) from error
 
 
-def _check_output(model: keras.Model, output: Any, train: Pipeline) -> None:
-    expected = (None, *train.targets.shape[1:])
+def _check_output(model: keras.Model, output: Any, rows: Pipeline) -> None:
+    task = rows.preprocessing.task
+    expected = (None, *rows.targets.shape[1:])
     shape = getattr(output, "shape", None)
-    if train.preprocessing.task.per_step:
-        expected = (None, None, train.targets.shape[-1])
+    if task.per_step:
+        expected = (None, None, rows.targets.shape[-1])
     if shape is None or len(shape) != len(expected) or shape[-1] != expected[-1]:
         raise ValueError(
-            f"An answer of {train.preprocessing.task.words} is one tensor {expected}. Received: "
+            f"An answer of {task.words} is one tensor {expected}. Received: "
             f"{shape or type(output).__name__} from {model.name!r}."
         )
 
@@ -250,9 +254,9 @@ def _check_probabilities(outputs: np.ndarray, activation: str) -> None:
         )
 
 
-def _few(train: Pipeline) -> dict[str, np.ndarray]:
-    frame = train.frame.iloc[:4]
-    part = Pipeline(frame, train.preprocessing, batch_size=len(frame))
+def _few(rows: Pipeline) -> dict[str, np.ndarray]:
+    frame = rows.frame.iloc[:4]
+    part = Pipeline(frame, rows.preprocessing, batch_size=len(frame))
     return next(part.evaluate().as_numpy_iterator())[0]
 
 

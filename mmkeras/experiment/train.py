@@ -155,12 +155,12 @@ def train_run(
         )
         preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
         pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
-        metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
+        metrics = run_metrics(trained, pipelines, time.perf_counter() - started)
         if floor is not None:
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
             groups = pipelines["test"].groups
             metrics["floor"] = floor.against(said, groups, trained.task).to_dict()
-        _write_run(folder, preprocessing, pipelines["test"], trained)
+        write_run(folder, preprocessing, pipelines["test"], trained)
         if findings is not None:
             save_findings(folder, findings)
         write_report(
@@ -249,16 +249,17 @@ def _identity(splits: Splits, schema: Schema, settings: Settings, own: OwnModel)
     }
 
 
-def _run_metrics(
+def run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
     task = pipelines["test"].preprocessing.task
     true, said = in_own_unit(pipelines["test"], trained.outputs["test"])
     signatures = task.signatures()
+    known = trained.best_epoch is not None
     return {
         **trained.summary(),
-        "seconds": round(float(trained.history["seconds"].sum()), 2),
+        "seconds": round(float(trained.history["seconds"].sum()), 2) if known else None,
         **trained.metrics,
         "constant": {"answer": task.constant_words(true), "test": task.constant_figures(true)},
         "remarks": task.remarks(true, said),
@@ -269,12 +270,13 @@ def _run_metrics(
     }
 
 
-def _write_run(
+def write_run(
     folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""
     preprocessing.save(folder / PREPROCESSING)
-    write_text(folder / HISTORY, trained.history.to_csv(index=False))
+    if trained.best_epoch is not None:
+        write_text(folder / HISTORY, trained.history.to_csv(index=False))
     temporary = folder / f"{MODEL}.tmp.keras"
     trained.model.save(temporary)
     temporary.replace(folder / MODEL)
@@ -293,7 +295,7 @@ class TrainedModel:
     Args:
         model: It has the weights of its best epoch.
         history: One row per epoch.
-        best_epoch: The epoch (from 1) that was chosen.
+        best_epoch: The epoch (from 1) that was chosen; `None` where it was trained elsewhere.
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
         task: The fitted target, with thresholds that suit this model, where it has any.
@@ -303,17 +305,17 @@ class TrainedModel:
 
     model: keras.Model
     history: pd.DataFrame
-    best_epoch: int
+    best_epoch: int | None
     outputs: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
     task: Task
     judged_by: tuple[keras.Model, Mapping[str, Pipeline]] | None = None
 
-    def summary(self) -> dict[str, int]:
+    def summary(self) -> dict[str, int | None]:
         """What every experiment records besides the figures."""
         return {
             "best_epoch": self.best_epoch,
-            "epochs": len(self.history),
+            "epochs": None if self.best_epoch is None else len(self.history),
             "parameters": int(self.model.count_params()),
         }
 
@@ -349,7 +351,7 @@ def train_and_judge(
     else:
         model = make_model(preprocessing, settings, layers=own.encoders, fusion=own.fusion)
     if own:
-        check_own_model(model, pipelines["train"], settings)
+        check_own_model(model, pipelines["train"], settings.training)
     if built is not None:
         built(model)
 

@@ -179,7 +179,7 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
     versions = (f"{name} {version}" for name, version in environment["versions"].items())
     return {
         "command": f"`{environment['command']}`",
-        "seed": str(config["seed"]),
+        "seed": "not known" if config["seed"] is None else str(config["seed"]),
         "backend": environment["backend"],
         "commit": environment["git_commit"] or "unknown",
         "Python": environment["python"],
@@ -235,6 +235,13 @@ def _beside_others(pipeline: Pipeline, comparison: pd.DataFrame) -> Section:
 
 def _training(history: pd.DataFrame, metrics: Mapping[str, Any]) -> Section:
     best, epochs = metrics["best_epoch"], metrics["epochs"]
+    if best is None:
+        return Section(
+            "training",
+            "How training went",
+            "The model was trained elsewhere; how is not known.",
+            [],
+        )
     chosen = "the best on the validation rows" if "validation" in metrics else "the last"
     return Section(
         "training",

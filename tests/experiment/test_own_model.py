@@ -272,3 +272,42 @@ def test_settings_without_effect_are_refused(rows, tmp_path):
         mmkeras.train_run(*rows, tmp_path / "c", SETTINGS, model=functional, fusion=Sum())
     with pytest.raises(ValueError, match=r"Unknown: .'pictures'"):
         mmkeras.train_run(*rows, tmp_path / "d", SETTINGS, encoders={"pictures": Brightness()})
+
+
+@pytest.fixture(scope="module")
+def created(rows, tmp_path_factory):
+    splits, schema = rows
+    fitted = mmkeras.fit_preprocessing(
+        splits.train, schema, {"picture": ImageSettings(size=(12, 12))}
+    )
+    keras.utils.set_random_seed(0)
+    model = functional(fitted, None)
+    model.compile(loss="categorical_crossentropy", jit_compile=False)
+    model.fit(mmkeras.Pipeline(splits.train, fitted).evaluate(), epochs=2, shuffle=False, verbose=0)
+    folder = tmp_path_factory.mktemp("created") / "run"
+    return mmkeras.Run.create(folder, model, fitted, splits), model, fitted
+
+
+def test_a_run_around_a_trained_model_is_a_run_like_any_other(created, rows, tmp_path):
+    run, model, fitted = created
+    splits, _ = rows
+    test = mmkeras.Pipeline(splits.test, fitted)
+    expected = test.unpad(model.predict(test.evaluate(), verbose=0))
+    np.testing.assert_allclose(run.predictions[["p(day)", "p(night)"]], expected, atol=1e-6)
+    predicted = run.predict(splits.test.drop(columns="when"))
+    assert predicted["predicted"].tolist() == run.predictions["predicted"].tolist()
+    assert run.metrics["epochs"] is None and run.config["seed"] is None
+    assert "trained elsewhere" in (run.path / "report.md").read_text()
+    settings = AuditSettings(explain=0, noise=False, swaps=2, max_rows=8, draws=20)
+    report = audit(run, splits=splits, settings=settings, out=tmp_path)
+    assert "elsewhere" in report.facts["trained with"]
+
+
+def test_a_folder_is_made_into_a_run_once(created, rows, tmp_path):
+    run, model, fitted = created
+    with pytest.raises(ValueError, match="holds a run already"):
+        mmkeras.Run.create(run.path, model, fitted, rows[0])
+    logits = functional(fitted, None, activation=None)
+    with pytest.raises(ValueError, match="must be probabilities"):
+        mmkeras.Run.create(tmp_path / "new", logits, fitted, rows[0])
+    assert not (tmp_path / "new/config.json").exists()
