@@ -19,6 +19,7 @@ from mmkeras.files import write_json
 from mmkeras.models.architecture import architecture_of, check_savable, input_tensors
 from mmkeras.models.parts import knows_parts
 from mmkeras.schema import Schema
+from mmkeras.training.fit import TASKS_OWN, OwnTraining
 from mmkeras.training.seeds import same_draws, set_seed
 from mmkeras.training.settings import TrainingSettings
 
@@ -43,14 +44,16 @@ class OwnModel:
         model: A Keras model, or what builds one from the fitted preprocessing and the settings.
         encoders: Layers by modality name, in a model that is built by the settings.
         fusion: A layer, in a model that is built by the settings.
+        training: Loss, metrics and callbacks.
     """
 
     model: keras.Model | Build | None = None
     encoders: Mapping[str, keras.layers.Layer] = field(default_factory=dict)
     fusion: keras.layers.Layer | None = None
+    training: OwnTraining = TASKS_OWN
 
     def __bool__(self) -> bool:
-        return self.model is not None or bool(self.encoders) or self.fusion is not None
+        return bool(self.given)
 
     @property
     def given(self) -> list[str]:
@@ -58,8 +61,12 @@ class OwnModel:
         layers = {f"encoder of {name}": self.encoders[name] for name in sorted(self.encoders)}
         if self.fusion is not None:
             layers["fusion"] = self.fusion
-        said = [f"{n}: {type(x).__name__} {architecture_of(x)[:8]}" for n, x in layers.items()]
-        return ["model"] if self.model is not None else said
+        training = self.training
+        layers |= {} if training.loss is None else {"loss": training.loss}
+        layers |= {f"metric {number}": each for number, each in enumerate(training.metrics)}
+        whole = ["model"] if self.model is not None else []
+        callbacks = [f"callback: {type(each).__name__}" for each in training.callbacks]
+        return [*whole, *(f"{name}: {_called(each)}" for name, each in layers.items()), *callbacks]
 
     def check(self, settings: Settings, schema: Schema) -> None:
         """Refuses settings that would have no effect, and parts that the schema does not have.
@@ -258,6 +265,13 @@ def _few(rows: Pipeline) -> dict[str, np.ndarray]:
     frame = rows.frame.iloc[:4]
     part = Pipeline(frame, rows.preprocessing, batch_size=len(frame))
     return next(part.evaluate().as_numpy_iterator())[0]
+
+
+def _called(each: Any) -> str:
+    """What a layer, loss or metric is called, with a hash of its configuration, if it has one."""
+    if hasattr(each, "get_config"):
+        return f"{type(each).__name__} ({architecture_of(each)[:8]})"
+    return each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
 
 
 def copied(layer: keras.layers.Layer) -> keras.layers.Layer:

@@ -51,12 +51,13 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
+from mmkeras.models.compile import default_jit
 from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
 from mmkeras.training.callbacks import EPOCHS
-from mmkeras.training.fit import fit
+from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
 from mmkeras.training.seeds import same_draws, set_seed
@@ -80,6 +81,9 @@ def train_run(
     model: keras.Model | Build | None = None,
     encoders: Mapping[str, keras.layers.Layer] | None = None,
     fusion: keras.layers.Layer | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     compare_with: Mapping[str, Run] | None = None,
     floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
@@ -105,6 +109,8 @@ def train_run(
             goes on from the weights that it has. `settings.model` then has no effect.
         encoders: Layers of one's own by modality name, in the model that the settings describe.
         fusion: A fusion layer of one's own in that model.
+        loss, metrics, callbacks: Of one's own, as Keras takes them: a loss in place of the task's,
+            metrics besides the task's in the history, and callbacks.
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
@@ -129,7 +135,8 @@ def train_run(
     for name, part in (("training", splits.train), ("test", splits.test)):
         if not len(part):
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
-    own, folder = OwnModel(model, encoders or {}, fusion), Path(folder)
+    own_training = OwnTraining(loss, tuple(metrics), tuple(callbacks))
+    own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
     settings = settings or own.defaults(default_settings(splits.train, schema))
     own.check(settings, schema)
     label = label or folder.name
@@ -155,11 +162,11 @@ def train_run(
         )
         preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
         pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
-        metrics = run_metrics(trained, pipelines, time.perf_counter() - started)
+        figures = run_metrics(trained, pipelines, time.perf_counter() - started)
         if floor is not None:
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
             groups = pipelines["test"].groups
-            metrics["floor"] = floor.against(said, groups, trained.task).to_dict()
+            figures["floor"] = floor.against(said, groups, trained.task).to_dict()
         write_run(folder, preprocessing, pipelines["test"], trained)
         if findings is not None:
             save_findings(folder, findings)
@@ -169,16 +176,16 @@ def train_run(
             pipeline=pipelines["test"],
             outputs=trained.outputs["test"],
             history=trained.history,
-            metrics=metrics,
+            metrics=figures,
             config=read_json(folder / CONFIG),
             findings=findings,
-            comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
+            comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
         )
         kept = (folder / CHECKPOINT).parent / EPOCHS
         if kept.exists():
             kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
-        write_json(folder / METRICS, metrics)
+        write_json(folder / METRICS, figures)
         shutil.rmtree((folder / CHECKPOINT).parent)
     return Run(folder)
 
@@ -373,8 +380,13 @@ def train_and_judge(
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
+        own=own.training,
     )
     take_back(model, rest)
+    if own.training.loss is not None or own.training.metrics:
+        # A run folder needs no loss or metric to predict, and must load without their classes.
+        # Of all optimizers, plain SGD keeps nothing in the file.
+        model.compile("sgd", jit_compile=default_jit())
     judged = {name: pipelines[name] for name in parts if name in pipelines}
     answers = judge(rest, judged, preprocessing.task, pipelines.get("validation"))
     return TrainedModel(

@@ -69,6 +69,10 @@ def check_savable(model: keras.Model, inputs: Mapping[str, np.ndarray] | None) -
             "`@keras.saving.register_keras_serializable(package='mine')` before each class and "
             "function of your own."
         )
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        # Keras cannot load the optimizer of a model that was compiled and not yet trained.
+        optimizer.build(model.trainable_variables)
     with tempfile.TemporaryDirectory() as folder:
         try:
             model.save(Path(folder) / MODEL)

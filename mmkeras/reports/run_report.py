@@ -153,7 +153,7 @@ def structure_words(config: Mapping[str, Any]) -> str:
     own, model = config.get("own_model"), config["settings"].get("model", {})
     if own is None:
         return f"Fusion: {model['fusion']}"
-    given = ", ".join(each.rpartition(" ")[0] or each for each in own["given"])
+    given = ", ".join(each.partition(" (")[0] for each in own["given"])
     said = f"one's own ({own['class']})" if not model else f"one's own {given}"
     return f"Model: {said}" + (f"; fusion: {model['fusion']}" if "fusion" in model else "")
 

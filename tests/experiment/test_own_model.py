@@ -311,3 +311,58 @@ def test_a_folder_is_made_into_a_run_once(created, rows, tmp_path):
     with pytest.raises(ValueError, match="must be probabilities"):
         mmkeras.Run.create(tmp_path / "new", logits, fitted, rows[0])
     assert not (tmp_path / "new/config.json").exists()
+
+
+class Halved(keras.losses.Loss):
+    """Not registered: a run folder needs no loss to predict."""
+
+    def call(self, true, said):
+        return 0.5 * keras.losses.categorical_crossentropy(true, said)
+
+
+class LogsTheRate(keras.callbacks.Callback):
+    """Halves the rate after an epoch, and says so."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.optimizer.learning_rate.assign(self.model.optimizer.learning_rate * 0.5)
+        logs["rate"] = float(self.model.optimizer.learning_rate)
+
+
+def own_training():
+    return {
+        "loss": Halved(),
+        "metrics": [keras.metrics.CategoricalHinge(name="hinge")],
+        "callbacks": [LogsTheRate()],
+    }
+
+
+def test_loss_metrics_and_callbacks_of_ones_own(rows, tmp_path, monkeypatch):
+    build = functional
+    with monkeypatch.context() as patch:
+        crash_after(patch, 1)
+        with pytest.raises(Crash):
+            mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build, **own_training())
+    with pytest.raises(ValueError, match="one's own"):
+        mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build)
+    resumed = mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build, **own_training())
+    history = resumed.history
+    assert {"val_hinge", "val_accuracy"} <= set(history)
+    np.testing.assert_allclose(history["rate"], [0.005, 0.0025], rtol=1e-6)
+    whole = mmkeras.train_run(*rows, tmp_path / "whole", SETTINGS, model=build, **own_training())
+    for old, new in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    said = whole.predict(rows[0].validation)
+    right = np.where(rows[0].validation["when"] == "day", said["p(day)"], said["p(night)"])
+    best = history["val_loss"][whole.metrics["best_epoch"] - 1]
+    assert best == pytest.approx(0.5 * -np.log(right).mean(), rel=1e-4)
+    given = [each.partition(" (")[0] for each in whole.config["own_model"]["given"]]
+    assert given[-3:] == ["loss: Halved", "metric 0: CategoricalHinge", "callback: LogsTheRate"]
+    predicted = mmkeras.Run(whole.path).predict(rows[0].test.drop(columns="when"))
+    assert predicted["predicted"].tolist() == whole.predictions["predicted"].tolist()
+
+
+def test_a_loss_of_ones_own_takes_no_settings_of_the_tasks_loss(rows, tmp_path):
+    training = dataclasses.replace(SETTINGS.training, label_smoothing=0.1)
+    smoothed = dataclasses.replace(SETTINGS, training=training)
+    with pytest.raises(ValueError, match="belong to the task's own loss"):
+        mmkeras.train_run(*rows, tmp_path / "run", smoothed, loss="mse")
