@@ -107,9 +107,12 @@ class OwnModel:
     def defaults(self, settings: Settings) -> Settings:
         """Settings that were chosen by the rows, without those that would have no effect."""
         if self.model is not None:
-            return dataclasses.replace(settings, model=ModelSettings())
+            training = dataclasses.replace(settings.training, **_OF_PARTS)  # type: ignore[arg-type]
+            return dataclasses.replace(settings, model=ModelSettings(), training=training)
         if self.fusion is not None:
-            return dataclasses.replace(settings, model=settings.model.with_fusion("concat"))
+            model = settings.model.with_fusion("concat")
+            model = dataclasses.replace(model, pooling=None, fusion_options={})
+            return dataclasses.replace(settings, model=model)
         return settings
 
     def recorded(self, settings: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +248,12 @@ def _check_output(model: keras.Model, output: Any, rows: Pipeline) -> None:
         raise ValueError(
             f"An answer of {task.words} is one tensor {expected}. Received: "
             f"{shape or type(output).__name__} from {model.name!r}."
+        )
+
+    if keras.backend.standardize_dtype(output.dtype) != "float32":
+        raise ValueError(
+            f"The outputs must be float32, also where the model computes in half the bits. "
+            f"Received: {output.dtype}. Give the last layer dtype='float32'."
         )
 
 

@@ -84,7 +84,9 @@ def check_savable(model: keras.Model, inputs: Mapping[str, np.ndarray] | None) -
             ) from error
     if inputs is None:
         return
-    before, after = (np.asarray(each(inputs, training=False)) for each in (model, loaded))
+    before, after = (
+        np.asarray(each(inputs, training=False), np.float32) for each in (model, loaded)
+    )
     if before.shape != after.shape or not np.allclose(before, after, rtol=1e-2, atol=1e-3):
         raise ValueError(
             f"The model {model.name!r} gives other answers after it is saved and loaded. Does the "

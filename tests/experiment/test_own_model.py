@@ -12,6 +12,8 @@ import mmkeras
 from mmkeras.audit import AuditSettings, audit
 from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.tables.splits import Splits
+from mmkeras.experiment.defaults import default_settings
+from mmkeras.experiment.own_model import OwnModel
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.schema import Schema
 from mmkeras.training.settings import TrainingSettings
@@ -366,3 +368,28 @@ def test_a_loss_of_ones_own_takes_no_settings_of_the_tasks_loss(rows, tmp_path):
     smoothed = dataclasses.replace(SETTINGS, training=training)
     with pytest.raises(ValueError, match="belong to the task's own loss"):
         mmkeras.train_run(*rows, tmp_path / "run", smoothed, loss="mse")
+
+
+def test_defaults_by_the_rows_suit_a_model_of_ones_own(rows):
+    splits, schema = rows
+    chosen = default_settings(splits.train, schema)
+    for own in (OwnModel(functional), OwnModel(fusion=Sum())):
+        suited = own.defaults(chosen)
+        own.check(suited, schema)
+        assert suited.training.epochs == chosen.training.epochs
+        assert (suited.training.auxiliary == 0) == (own.model is not None)
+
+
+def test_a_model_must_hear_of_missing_modalities_and_answer_in_float32(rows, tmp_path):
+    splits, schema = rows
+    holes = splits.train.copy()
+    holes.iloc[0, list(holes.columns).index("note")] = None
+    with pytest.raises(ValueError, match="`present` says, where tables have missing cells"):
+        mmkeras.train_run(
+            dataclasses.replace(splits, train=holes), schema, tmp_path / "a", SETTINGS,
+            model=functional,
+        )  # fmt: skip
+    training = dataclasses.replace(SETTINGS.training, precision="mixed_bfloat16")
+    half = dataclasses.replace(SETTINGS, training=training)
+    with pytest.raises(ValueError, match="must be float32"):
+        mmkeras.train_run(splits, schema, tmp_path / "b", half, model=functional)
