@@ -22,6 +22,7 @@ from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.assignments import assign
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json
 from mmkeras.experiment.defaults import default_settings
+from mmkeras.experiment.own_model import OWN_MODEL
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.rows import experiment_rows, open_fold
 from mmkeras.experiment.settings import Encoder, Settings
@@ -138,6 +139,12 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
         raise FileNotFoundError(f"No configuration at {path.absolute()}.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        if OWN_MODEL in values:
+            given = ", ".join(values[OWN_MODEL]["given"])
+            raise ValueError(
+                f"its run has parts of one's own ({given}), which no file can start again. Call "
+                "mmkeras.train_run with them."
+            )
         experiment = {k: tuple(v) if isinstance(v, list) else v
                       for k, v in values.get("experiment", {}).items()}  # fmt: skip
         stored = experiment.get("settings", values.get("settings", values))

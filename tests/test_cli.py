@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 import tyro
 
-from mmkeras.cli import parse
+from mmkeras.cli import parse, read_config
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Settings
@@ -94,3 +94,11 @@ def test_help_shows_the_defaults_of_the_command_it_is_given(capsys):
     shown = capsys.readouterr().out
     assert "audio.mel_bands=56" in shown and "image.size=28,28" in shown
     assert "patches: patch_size" in shown and "gmu: " in shown
+
+
+def test_the_configuration_of_a_run_with_parts_of_ones_own_starts_no_other(tmp_path):
+    path = tmp_path / "config.json"
+    config = {"settings": {}, "own_model": {"given": ["model"]}}
+    path.write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"parts of one's own \(model\)"):
+        read_config(path)

@@ -28,6 +28,7 @@ from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
 from mmkeras.reports.parts import Report, Section
+from mmkeras.reports.run_report import structure_words
 from mmkeras.reports.write import write_report
 
 
@@ -122,10 +123,14 @@ def _facts(subject: Subject, where: str) -> dict[str, str]:
     return {
         "run": run.path.resolve().name,
         "inputs": ", ".join(f"{m.name} ({m.kind})" for m in subject.schema.modalities),
-        "fusion": run.config["settings"]["model"]["fusion"],
+        "model": structure_words(run.config),
         "rows": rows,
-        "trained with": f"seed {run.config['seed']}, {run.metrics['parameters']:,} parameters, "
-        f"{count_of(run.metrics['epochs'], 'epoch')}",
+        "trained with": f"{run.metrics['parameters']:,} parameters, "
+        + (
+            "elsewhere, it is not known how"
+            if run.metrics["epochs"] is None
+            else f"seed {run.config['seed']}, {count_of(run.metrics['epochs'], 'epoch')}"
+        ),
     }
 
 

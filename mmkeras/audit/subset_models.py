@@ -15,6 +15,7 @@ from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
+from mmkeras.experiment.own_model import OWN_MODEL
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mmkeras.audit.audit_config import AuditSettings
 
 # What two runs of one experiment, one seed and one split have in common.
-_SAME = ("rows", "seed", "stamp", "fold", "experiment")
+_SAME = ("rows", "seed", "stamp", "fold", "experiment", OWN_MODEL)
 
 
 def subset_runs(
@@ -58,9 +59,11 @@ def subset_runs(
             continue
         if _is_part_of(Run(other), run, splits):
             found[modalities] = Run(other)
+    # The settings do not build what is one's own.
+    train = splits is not None and OWN_MODEL not in run.config and len(names) > 1
     wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
     with decoded_once():
-        for modalities in wanted[settings.train] if len(names) > 1 and splits is not None else ():
+        for modalities in wanted[settings.train] if train else ():
             if modalities not in found:
                 found[modalities] = train_run(
                     splits,

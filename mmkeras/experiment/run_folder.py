@@ -6,6 +6,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -16,10 +17,12 @@ import numpy as np
 import pandas as pd
 
 import mmkeras
+from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
+from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
 from mmkeras.training.callbacks import EPOCHS, epoch_file
@@ -66,6 +69,43 @@ class Run:
                 "mmkeras.GenerativeRun."
             )
 
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        model: keras.Model,
+        preprocessing: Preprocessing,
+        splits: Splits,
+        *,
+        findings: Sequence[Finding] | None = None,
+        batch_size: int = 64,
+        on_error: str = "raise",
+    ) -> Run:
+        """Makes a run folder around a model that was trained elsewhere, as with `model.fit`.
+
+        It is judged on the validation and test rows, and from then on like any other run: it
+        predicts on raw rows, is audited and compared. How it was trained is not known and not said.
+
+        Args:
+            folder: The run's folder, new.
+            model: A trained Keras model from the pipelines' inputs, by name, to the target's
+                answer.
+            preprocessing: What it was trained with, fitted on the training rows.
+            splits: The rows. Those of training are only noted.
+            findings: What the leakage check found in them; `None` where it was not made.
+            batch_size: Rows at a time.
+            on_error: `"raise"`, or `"skip"` to leave rows out whose cells or files cannot be read.
+
+        Raises:
+            ValueError: The folder holds a run; the model does not take these inputs or give these
+                answers, or cannot be saved.
+        """
+        # Stands above this file.
+        from mmkeras.experiment.created import create_run
+
+        own = {"findings": findings, "batch_size": batch_size, "on_error": on_error}
+        return create_run(folder, model, preprocessing, splits, **own)  # type: ignore[arg-type]
+
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
@@ -85,7 +125,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch."""
+        """One row per epoch; there is none where the model was trained elsewhere."""
         return pd.read_csv(self.path / HISTORY)
 
     @property

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,14 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.defaults import default_settings
 from mmkeras.experiment.folders import locked
+from mmkeras.experiment.own_model import (
+    NOTHING_OWN,
+    OWN_MODEL,
+    Build,
+    OwnModel,
+    check_own_model,
+    copied,
+)
 from mmkeras.experiment.rows import save_findings
 from mmkeras.experiment.run_folder import (
     ANSWERS,
@@ -42,12 +51,13 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json, write_text
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
+from mmkeras.models.compile import default_jit
 from mmkeras.nested import differences
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
 from mmkeras.training.callbacks import EPOCHS
-from mmkeras.training.fit import fit
+from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
 from mmkeras.training.seeds import same_draws, set_seed
@@ -68,6 +78,12 @@ def train_run(
     settings: Settings | None = None,
     *,
     findings: Sequence[Finding] | None = None,
+    model: keras.Model | Build | None = None,
+    encoders: Mapping[str, keras.layers.Layer] | None = None,
+    fusion: keras.layers.Layer | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     compare_with: Mapping[str, Run] | None = None,
     floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
@@ -88,6 +104,13 @@ def train_run(
         settings: How; by default what suits the training rows (`default_settings`).
         findings: What the leakage check found in these splits, for the report and `leakage.json`;
             `None` where it was not made.
+        model: A Keras model of one's own, or what builds it from the fitted `Preprocessing` and
+            the settings: from the pipelines' inputs, by name, to the target's answer. A ready one
+            goes on from the weights that it has. `settings.model` then has no effect.
+        encoders: Layers of one's own by modality name, in the model that the settings describe.
+        fusion: A fusion layer of one's own in that model.
+        loss, metrics, callbacks: Of one's own, as Keras takes them: a loss in place of the task's,
+            metrics besides the task's in the history, and callbacks.
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
@@ -99,8 +122,9 @@ def train_run(
         The finished `Run`.
 
     Raises:
-        ValueError: The folder holds a run of other data or other settings; there are no training
-            or no test rows.
+        ValueError: The folder holds a run of other data, other settings or another model of one's
+            own; there are no training or no test rows; a model of one's own cannot be trained or
+            saved.
         FolderInUse: Another process is training in the folder.
     """
     if schema.target is None:
@@ -111,12 +135,16 @@ def train_run(
     for name, part in (("training", splits.train), ("test", splits.test)):
         if not len(part):
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
-    folder, settings = Path(folder), settings or default_settings(splits.train, schema)
+    own_training = OwnTraining(loss, tuple(metrics), tuple(callbacks))
+    own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
+    settings = settings or own.defaults(default_settings(splits.train, schema))
+    own.check(settings, schema)
     label = label or folder.name
     with locked(folder):
-        if is_finished(folder, splits, schema, settings):
+        if is_finished(folder, splits, schema, settings, own=own):
+            own.check_finished(folder, Run(folder).preprocessing, settings)
             return Run(folder)
-        begin_run(folder, splits, schema, settings, details or {})
+        begin_run(folder, splits, schema, settings, details or {}, own)
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
@@ -129,15 +157,17 @@ def train_run(
             label=label,
             callbacks=[TensorBoardScalars(folder)],
             features=cache_dir and Path(cache_dir) / FEATURES,
+            own=own,
+            built=functools.partial(own.record, folder=folder) if own else None,
         )
         preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
         pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
-        metrics = _run_metrics(trained, pipelines, time.perf_counter() - started)
+        figures = run_metrics(trained, pipelines, time.perf_counter() - started)
         if floor is not None:
             said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
             groups = pipelines["test"].groups
-            metrics["floor"] = floor.against(said, groups, trained.task).to_dict()
-        _write_run(folder, preprocessing, pipelines["test"], trained)
+            figures["floor"] = floor.against(said, groups, trained.task).to_dict()
+        write_run(folder, preprocessing, pipelines["test"], trained)
         if findings is not None:
             save_findings(folder, findings)
         write_report(
@@ -146,16 +176,16 @@ def train_run(
             pipeline=pipelines["test"],
             outputs=trained.outputs["test"],
             history=trained.history,
-            metrics=metrics,
+            metrics=figures,
             config=read_json(folder / CONFIG),
             findings=findings,
-            comparison=_comparison(compare_with or {}, label, metrics, preprocessing.task),
+            comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
         )
         kept = (folder / CHECKPOINT).parent / EPOCHS
         if kept.exists():
             kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
-        write_json(folder / METRICS, metrics)
+        write_json(folder / METRICS, figures)
         shutil.rmtree((folder / CHECKPOINT).parent)
     return Run(folder)
 
@@ -178,20 +208,24 @@ def is_finished(
     schema: Schema,
     settings: Settings,
     more: Mapping[str, Any] | None = None,
+    own: OwnModel = NOTHING_OWN,
 ) -> bool:
     """Whether a folder holds the finished run of these rows and settings.
 
     Args:
         folder, splits, schema, settings: As for `train_run`.
         more: Other entries of `config.json` that decide the result.
+        own: What of the model is the caller's own.
 
     Raises:
         ValueError: The folder holds a run of other data or other settings.
     """
     if not (folder / CONFIG).exists():
         return False
-    own = {**_identity(splits, schema, settings), **(more or {})}
-    _check_same_run(_with_later_settings(read_json(folder / CONFIG)), own, environment(), folder)
+    config = _with_later_settings(read_json(folder / CONFIG))
+    own.check_given(config, folder)
+    now = {**_identity(splits, schema, settings, own), **(more or {})}
+    _check_same_run(config, now, environment(), folder)
     return (folder / METRICS).exists()
 
 
@@ -201,35 +235,38 @@ def begin_run(
     schema: Schema,
     settings: Settings,
     details: Mapping[str, Any],
+    own: OwnModel = NOTHING_OWN,
 ) -> None:
     """Writes `config.json`, unless the run was started before."""
     if not (folder / CONFIG).exists():
         about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
-        about |= _identity(splits, schema, settings)
+        about |= _identity(splits, schema, settings, own)
+        about |= {OWN_MODEL: {"given": own.given}} if own else {}
         write_json(folder / CONFIG, {**about, **details, "environment": environment()})
     (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
 
 
-def _identity(splits: Splits, schema: Schema, settings: Settings) -> dict[str, Any]:
+def _identity(splits: Splits, schema: Schema, settings: Settings, own: OwnModel) -> dict[str, Any]:
     """What `config.json` says of a run that decides its result."""
     return {
-        "settings": settings.select(schema).to_dict(schema),
+        "settings": own.recorded(settings.select(schema).to_dict(schema)),
         "schema": schema.to_dict(),
         "rows": {name: len(part) for name, part in splits.items()},
         "data": {name: fingerprint(part, schema) for name, part in splits.items()},
     }
 
 
-def _run_metrics(
+def run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
     task = pipelines["test"].preprocessing.task
     true, said = in_own_unit(pipelines["test"], trained.outputs["test"])
     signatures = task.signatures()
+    known = trained.best_epoch is not None
     return {
         **trained.summary(),
-        "seconds": round(float(trained.history["seconds"].sum()), 2),
+        "seconds": round(float(trained.history["seconds"].sum()), 2) if known else None,
         **trained.metrics,
         "constant": {"answer": task.constant_words(true), "test": task.constant_figures(true)},
         "remarks": task.remarks(true, said),
@@ -240,12 +277,13 @@ def _run_metrics(
     }
 
 
-def _write_run(
+def write_run(
     folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""
     preprocessing.save(folder / PREPROCESSING)
-    write_text(folder / HISTORY, trained.history.to_csv(index=False))
+    if trained.best_epoch is not None:
+        write_text(folder / HISTORY, trained.history.to_csv(index=False))
     temporary = folder / f"{MODEL}.tmp.keras"
     trained.model.save(temporary)
     temporary.replace(folder / MODEL)
@@ -264,7 +302,7 @@ class TrainedModel:
     Args:
         model: It has the weights of its best epoch.
         history: One row per epoch.
-        best_epoch: The epoch (from 1) that was chosen.
+        best_epoch: The epoch (from 1) that was chosen; `None` where it was trained elsewhere.
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
         task: The fitted target, with thresholds that suit this model, where it has any.
@@ -274,17 +312,17 @@ class TrainedModel:
 
     model: keras.Model
     history: pd.DataFrame
-    best_epoch: int
+    best_epoch: int | None
     outputs: dict[str, np.ndarray]
     metrics: dict[str, dict[str, float]]
     task: Task
     judged_by: tuple[keras.Model, Mapping[str, Pipeline]] | None = None
 
-    def summary(self) -> dict[str, int]:
+    def summary(self) -> dict[str, int | None]:
         """What every experiment records besides the figures."""
         return {
             "best_epoch": self.best_epoch,
-            "epochs": len(self.history),
+            "epochs": None if self.best_epoch is None else len(self.history),
             "parameters": int(self.model.count_params()),
         }
 
@@ -299,6 +337,8 @@ def train_and_judge(
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
+    own: OwnModel = NOTHING_OWN,
+    built: Callable[[keras.Model], None] | None = None,
 ) -> TrainedModel:
     """Builds a model, trains it, and predicts the rows that it is judged by.
 
@@ -308,15 +348,29 @@ def train_and_judge(
         parts: What to predict, of the parts that have rows.
         checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
+        own: What of the model is the caller's own.
+        built: Called with such a model before it is trained.
     """
     set_seed(settings.seed)
-    model = make_model(preprocessing, settings)
+    if own.model is not None:
+        with computing_in(settings.training.precision):
+            model = own.build(preprocessing, settings)
+    else:
+        model = make_model(preprocessing, settings, layers=own.encoders, fusion=own.fusion)
+    if own:
+        check_own_model(model, pipelines["train"], settings.training)
+    if built is not None:
+        built(model)
 
     def rebuild(inputs: Mapping[str, Any], encoders: Mapping[str, Any]) -> keras.Model:
         with same_draws():
-            return make_model(preprocessing, settings, inputs, encoders)
+            copies = {name: copied(layer) for name, layer in own.encoders.items()}
+            fusion = own.fusion and copied(own.fusion)
+            return make_model(preprocessing, settings, inputs, {**copies, **encoders}, fusion)
 
-    rest, pipelines = without_frozen(model, pipelines, rebuild, features)
+    rest, pipelines = model, dict(pipelines)
+    if own.model is None:
+        rest, pipelines = without_frozen(model, pipelines, rebuild, features)
     result = fit(
         rest,
         pipelines["train"],
@@ -326,8 +380,13 @@ def train_and_judge(
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
+        own=own.training,
     )
     take_back(model, rest)
+    if own.training.loss is not None or own.training.metrics:
+        # A run folder needs no loss or metric to predict, and must load without their classes.
+        # Of all optimizers, plain SGD keeps nothing in the file.
+        model.compile("sgd", jit_compile=default_jit())
     judged = {name: pipelines[name] for name in parts if name in pipelines}
     answers = judge(rest, judged, preprocessing.task, pipelines.get("validation"))
     return TrainedModel(
@@ -421,6 +480,7 @@ def make_model(
     settings: Settings,
     inputs: Mapping[str, InputSpec] | None = None,
     layers: Mapping[str, keras.layers.Layer] | None = None,
+    fusion: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """The model that `settings` describe, for data prepared by `preprocessing`.
 
@@ -429,11 +489,11 @@ def make_model(
         settings: Encoders, fusion and head.
         inputs: By modality, what its inputs look like where they are others than prepared.
         layers: By modality, the encoder where it is another than the settings'.
+        fusion: The fusion where it is another than the settings'.
     """
     with computing_in(settings.training.precision):
-        return _make_model(
-            preprocessing, settings, {**preprocessing.inputs, **(inputs or {})}, layers or {}
-        )
+        all_inputs = {**preprocessing.inputs, **(inputs or {})}
+        return _make_model(preprocessing, settings, all_inputs, layers or {}, fusion)
 
 
 def _make_model(
@@ -441,6 +501,7 @@ def _make_model(
     settings: Settings,
     inputs: Mapping[str, InputSpec],
     layers: Mapping[str, keras.layers.Layer],
+    fusion: keras.layers.Layer | None,
 ) -> keras.Model:
     schema, model = preprocessing.schema, settings.model
     if len(schema.modalities) == 1:
@@ -461,8 +522,8 @@ def _make_model(
         },
         encoders={**{name: encoder.name for name, encoder in encoders.items()}, **layers},
         encoder_options={name: encoder.options for name, encoder in encoders.items()},
-        fusion=model.fusion,
-        fusion_options=model.constructor_options(),
+        fusion=model.fusion if fusion is None else fusion,
+        fusion_options=model.constructor_options() if fusion is None else {},
         hidden=model.hidden or (),
         dropout=model.dropout or 0.0,
         fusion_dropout=model.fusion_dropout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -25,6 +25,8 @@ def compile_model(
     class_weights: Any = None,
     global_clipnorm: float | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
     auxiliary: float = 0.5,
     jit_compile: bool | str | None = None,
 ) -> keras.Model:
@@ -46,6 +48,8 @@ def compile_model(
         class_weights: What each class weighs in the loss, as `Task.class_weights` gives it.
         global_clipnorm: The largest norm of all gradients together.
         optimizer: Instead of Adam with the rate, decay and norm above.
+        loss: Instead of the task's or the decoder's: what Keras takes as one.
+        metrics: More than the task's: what Keras takes as such.
         auxiliary: The weight of each auxiliary output's loss, where the model has such outputs.
         jit_compile: As in `keras.Model.compile`. By default off on the TensorFlow backend, where
             it slows convolutions down on CPUs and compiles again for every text length, and
@@ -55,7 +59,8 @@ def compile_model(
         The same model.
 
     Raises:
-        ValueError: `focal_gamma` or `class_weights` for an answer without classes.
+        ValueError: `focal_gamma` or `class_weights` for an answer without classes, or one of them
+            or `label_smoothing` with a loss of one's own.
 
     References:
         - [Kingma and Ba, 2015](https://arxiv.org/abs/1412.6980) (Adam)
@@ -70,28 +75,40 @@ def compile_model(
             f"A focal loss and class weights are of classes, which {task.words} does not learn. "
             "Leave them out."
         )
+    if loss is not None and (of_classes or label_smoothing):
+        raise ValueError(
+            "A focal loss, class weights and label smoothing belong to the task's own loss. "
+            f"Received: loss={loss!r}. Leave them out, or the loss."
+        )
     loss_of: Any = functools.partial((decoder_layer(model) or task).loss, **of_classes)
     optimizer = optimizer or make_optimizer(
         "adam", learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
     )
     weights = None
-    loss: Any = loss_of(label_smoothing)
-    metrics: Any = metrics_of(model, task)
-    if isinstance(model.output, Mapping):
-        loss = {name: loss_of(label_smoothing) for name in model.output}
-        metrics = {name: metrics_of(model, task) for name in model.output}
-        weights = {name: 1.0 if name == "output" else auxiliary for name in model.output}
+    chosen: Any = loss_of(label_smoothing) if loss is None else loss
+    watched: Any = [*metrics_of(model, task), *metrics]
+    if names := output_names(model):
+        chosen = {name: loss_of(label_smoothing) if loss is None else loss for name in names}
+        # Of its own, besides the task's, for the model's answer only.
+        watched = {x: watched if x == "output" else metrics_of(model, task) for x in names}
+        weights = {name: 1.0 if name == "output" else auxiliary for name in names}
     if jit_compile is None:
         jit_compile = default_jit()
     model.compile(
         optimizer=optimizer,
-        loss=loss,
+        loss=chosen,
         loss_weights=weights,
         # Weighted, so that steps of padding do not count.
-        **{"weighted_metrics" if task.per_step else "metrics": metrics},
+        **{"weighted_metrics" if task.per_step else "metrics": watched},
         jit_compile=jit_compile,
     )
     return model
+
+
+def output_names(model: keras.Model) -> list[str]:
+    """The names of a model's outputs where it has several: its own and auxiliary ones."""
+    output = getattr(model, "output", None)
+    return list(output) if isinstance(output, Mapping) else []
 
 
 def metrics_of(model: keras.Model, task: Task | type[Task]) -> list[keras.metrics.Metric]:

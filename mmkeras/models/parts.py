@@ -41,6 +41,11 @@ def head_names(index: int) -> tuple[str, str]:
     return f"head_dense_{index}", f"head_dropout_{index}"
 
 
+def knows_parts(model: keras.Model) -> bool:
+    """Whether a model says which of its layers is what, as those of `build_model` do."""
+    return isinstance(model, MultimodalModel) and model.parts is not None
+
+
 def _parts(model: keras.Model) -> Parts:
     """What a model says of itself, or else what its layers' names say."""
     if isinstance(model, MultimodalModel) and model.parts is not None:
@@ -89,7 +94,9 @@ def output_layer(model: keras.Model) -> layers.Layer:
 
 def decoder_layer(model: keras.Model) -> Decoder | None:
     """A model's decoder; `None` where a dense layer gives the answer."""
-    return output_layer(model) if _parts(model).decoder else None
+    # Only a model that knows its parts has one; of others, names are no reason to look further.
+    known = knows_parts(model) and _parts(model).decoder
+    return output_layer(model) if known else None
 
 
 def trained_parts(model: keras.Model) -> dict[str, list[layers.Layer]]:

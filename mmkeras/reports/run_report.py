@@ -22,7 +22,8 @@ from mmkeras.inspection.examples import (
     telling_rows,
 )
 from mmkeras.inspection.written_attention import written_attention
-from mmkeras.models.parts import embedding_model
+from mmkeras.models.architecture import input_tensors
+from mmkeras.models.parts import embedding_model, knows_parts
 from mmkeras.nested import flatten
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
@@ -75,6 +76,7 @@ def write_report(
         *([] if comparison is None else [_beside_others(pipeline, comparison)]),
         _training(history, metrics),
         *_answers(model, pipeline, outputs),
+        *([] if knows_parts(model) else [_not_seen()]),
         _data(findings, metrics),
     ]
     schema, main = pipeline.preprocessing.schema, pipeline.preprocessing.task.main
@@ -93,11 +95,13 @@ def write_report(
     with TensorBoardReport(folder) as board:
         inputs = "+".join(schema.names)
         board.settings({"inputs": inputs, **flatten(config["settings"])}, metrics["test"])
-        board.graph(model)
+        known = knows_parts(model)
+        board.graph(model, model.input if known else input_tensors(pipeline.preprocessing))
         board.text("report", text)
         for picture in report.pictures:
             board.picture(picture.name, picture.png)
-        _write_embeddings(board, model, pipeline, outputs)
+        if known:
+            _write_embeddings(board, model, pipeline, outputs)
 
 
 def comparison_table(results: Mapping[str, Mapping[str, Any]], task: Task) -> pd.DataFrame:
@@ -138,9 +142,34 @@ def _subtitle(pipeline: Pipeline, metrics: Mapping[str, Any], config: Mapping[st
     names = ", ".join(f"{modality.name} ({modality.kind})" for modality in modalities)
     rows = config["rows"]
     return (
-        f"Inputs: {names}. Fusion: {config['settings']['model']['fusion']}. "
+        f"Inputs: {names}. {structure_words(config)}. "
         f"{metrics['parameters']:,} parameters. {rows['train']:,} training, "
         f"{rows['validation']:,} validation and {rows['test']:,} test rows."
+    )
+
+
+def structure_words(config: Mapping[str, Any]) -> str:
+    """What a run's model is, by its `config.json`: its fusion, and what is one's own in it."""
+    own, model = config.get("own_model"), config["settings"].get("model", {})
+    if own is None:
+        return f"Fusion: {model['fusion']}"
+    given = ", ".join(each.partition(" (")[0] for each in own["given"])
+    said = f"one's own ({own['class']})" if not model else f"one's own {given}"
+    return f"Model: {said}" + (f"; fusion: {model['fusion']}" if "fusion" in model else "")
+
+
+def _not_seen() -> Section:
+    return Section(
+        "not_seen",
+        "What this report leaves out",
+        "Where the fusion looks, and the vectors of TensorBoard's projector.",
+        [
+            Note(
+                "The model is one's own and does not say which of its layers are encoders and "
+                "which is the fusion. Models of mmkeras.build_model do, also with encoders and a "
+                "fusion of one's own."
+            )
+        ],
     )
 
 
@@ -150,7 +179,7 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
     versions = (f"{name} {version}" for name, version in environment["versions"].items())
     return {
         "command": f"`{environment['command']}`",
-        "seed": str(config["seed"]),
+        "seed": "not known" if config["seed"] is None else str(config["seed"]),
         "backend": environment["backend"],
         "commit": environment["git_commit"] or "unknown",
         "Python": environment["python"],
@@ -206,6 +235,13 @@ def _beside_others(pipeline: Pipeline, comparison: pd.DataFrame) -> Section:
 
 def _training(history: pd.DataFrame, metrics: Mapping[str, Any]) -> Section:
     best, epochs = metrics["best_epoch"], metrics["epochs"]
+    if best is None:
+        return Section(
+            "training",
+            "How training went",
+            "The model was trained elsewhere; how is not known.",
+            [],
+        )
     chosen = "the best on the validation rows" if "validation" in metrics else "the last"
     return Section(
         "training",
@@ -254,6 +290,8 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
         )
     )
     sections = [Section("answers", "What it gets right and wrong", conclusion, parts)]
+    if not knows_parts(model):
+        return sections
     attended = image_attention(model, pipeline, chosen)
     if attended:
         plots = {

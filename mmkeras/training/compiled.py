@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -71,6 +72,8 @@ def compile_for_training(
     auxiliary: float,
     *,
     epochs: int,
+    loss: Any = None,
+    metrics: Sequence[Any] = (),
 ) -> None:
     """Compiles a model for so many epochs, and builds its optimizer.
 
@@ -78,6 +81,7 @@ def compile_for_training(
         trained, auxiliary: As `model_for_training` gives them for `model`.
         model, train, settings: As for `fit`.
         epochs: Over which the learning rate's schedule goes.
+        loss, metrics: As for `compile_model`.
     """
     task, balanced = train.preprocessing.task, settings.class_weights == "balanced"
     if balanced and not task.learns_classes:
@@ -92,6 +96,8 @@ def compile_for_training(
         focal_gamma=settings.focal_gamma if settings.loss == "focal" else 0.0,
         class_weights=task.class_weights(train.targets) if balanced else None,
         auxiliary=auxiliary,
+        loss=loss,
+        metrics=metrics,
         optimizer=optimizer_of(settings, epochs * train.steps, factors),
         label_smoothing=settings.label_smoothing,
     )

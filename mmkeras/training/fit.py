@@ -7,11 +7,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
+from mmkeras.models.compile import output_names
 from mmkeras.models.parts import decoder_layer
 from mmkeras.multimodal_model import MultimodalModel
 from mmkeras.training.averaging import JudgeAverages
@@ -26,6 +28,26 @@ from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
 from mmkeras.training.watching import Figures, figures_to_compute
+
+
+@dataclass(frozen=True, eq=False)
+class OwnTraining:
+    """What of a training is the caller's own and not the task's; nothing, by default.
+
+    Args:
+        loss: In place of the task's: what Keras takes as a loss.
+        metrics: More than the task's: what Keras takes as such.
+        callbacks: Keras callbacks. They see an epoch before its checkpoint is written, so that
+            what they log is in the history, and variables that they change are resumed; counters
+            of their own are not.
+    """
+
+    loss: Any = None
+    metrics: Sequence[Any] = ()
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
+
+TASKS_OWN = OwnTraining()
 
 
 @dataclass(frozen=True)
@@ -54,6 +76,7 @@ def fit(
     checkpoint: str | Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    own: OwnTraining = TASKS_OWN,
 ) -> FitResult:
     """Compiles and trains a model, and leaves it with the weights of its best epoch.
 
@@ -67,7 +90,8 @@ def fit(
         checkpoint: A `.npz` file that is written after every epoch. If it exists, training
             continues from it, and ends with the very weights of a run never interrupted.
         label: What the progress line begins with.
-        callbacks: More Keras callbacks.
+        callbacks: More Keras callbacks, which see an epoch when its checkpoint is written.
+        own: A loss, metrics and callbacks of one's own.
 
     Raises:
         ValueError: The monitored value does not exist; the loss is not a number; a target text
@@ -78,8 +102,9 @@ def fit(
     # What is made around the model computes as the model does.
     with computing_in(settings.precision):
         return _fit(
-            model, train, validation, settings, seed, checkpoint, label=label, callbacks=callbacks
-        )
+            model, train, validation, settings, seed, checkpoint,
+            label=label, callbacks=callbacks, own=own,
+        )  # fmt: skip
 
 
 def _fit(
@@ -92,6 +117,7 @@ def _fit(
     *,
     label: str,
     callbacks: Sequence[keras.callbacks.Callback],
+    own: OwnTraining,
 ) -> FitResult:
     settings, figures = _watched(model, train, settings)
     several = len(train.preprocessing.schema.modalities) > 1
@@ -107,8 +133,9 @@ def _fit(
     teachers = None
     if settings.balance == "distillation":
         teachers = _train_teachers(
-            model, train, validation, settings, seed=seed, checkpoint=checkpoint, label=label
-        )
+            model, train, validation, settings, seed=seed, checkpoint=checkpoint, label=label,
+            own=OwnTraining(own.loss),
+        )  # fmt: skip
     trained, auxiliary = model_for_training(model, train, settings, teachers)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
     watching = [Figures(model, validation, figures)] if figures and validation is not None else []
@@ -117,7 +144,10 @@ def _fit(
         if stored > end:
             continue
         with frozen_parts(model, frozen):
-            compile_for_training(trained, model, train, settings, auxiliary, epochs=end - start)
+            compile_for_training(
+                trained, model, train, settings, auxiliary,
+                epochs=end - start, loss=own.loss, metrics=own.metrics,
+            )  # fmt: skip
             if stored > start:
                 keeper.restore(trained)
             if keeper.finished or keeper.epoch == end:
@@ -135,6 +165,7 @@ def _fit(
                     # Before the keeper, whose checkpoint then has the next epoch's weights of
                     # losses and learning rate.
                     *_between_epochs(trained, model, settings, keeper.history, start),
+                    *own.callbacks,
                     keeper,
                     *callbacks,
                     EpochLine(label, max(end, settings.epochs), train.steps),
@@ -198,7 +229,7 @@ def _watched(
     return settings, figures
 
 
-def _train_teachers(model, train, validation, settings, *, seed, checkpoint, label):
+def _train_teachers(model, train, validation, settings, *, seed, checkpoint, label, own):
     """A model for each modality, trained with the same settings; resumable like any other."""
     names = train.preprocessing.schema.names
     if len(names) < 2:
@@ -219,6 +250,7 @@ def _train_teachers(model, train, validation, settings, *, seed, checkpoint, lab
             seed=seed,
             checkpoint=path,
             label=f"{label}, teacher of {name}",
+            own=own,
         )
     return teachers
 
@@ -232,7 +264,6 @@ def batches_for(model: keras.Model):
     decoder = decoder_layer(model) if isinstance(model, MultimodalModel) else None
     if decoder is not None and decoder.reads_previous:
         return teacher_forced(decoder)
-    if not isinstance(model.output, Mapping):
+    if not (names := output_names(model)):
         return lambda *batch: batch
-    names = list(model.output)
     return lambda inputs, *rest: (inputs, *(dict.fromkeys(names, part) for part in rest))

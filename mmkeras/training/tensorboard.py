@@ -86,19 +86,24 @@ class TensorBoardReport:
             for name, value in metrics.items():
                 tf.summary.scalar(f"{part}/{name}", value, step=0)
 
-    def graph(self, model: keras.Model) -> None:
-        """The Graphs tab: the model's forward pass. On the TensorFlow backend only."""
+    def graph(self, model: keras.Model, inputs: Mapping[str, Any]) -> None:
+        """The Graphs tab: the model's forward pass. On the TensorFlow backend only.
+
+        Args:
+            model: The model.
+            inputs: Its symbolic inputs, by name.
+        """
         if keras.backend.backend() != "tensorflow":
             return
         import tensorflow as tf
 
-        inputs = {
+        specs = {
             name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
-            for name, tensor in model.input.items()
+            for name, tensor in inputs.items()
         }
         forward = tf.function(lambda inputs: model(inputs, training=False))
         with self._writer.as_default():
-            tf.summary.graph(forward.get_concrete_function(inputs).graph.as_graph_def())
+            tf.summary.graph(forward.get_concrete_function(specs).graph.as_graph_def())
 
     def picture(self, name: str, png: bytes) -> None:
         """The Images tab: one picture, a PNG file's bytes."""

@@ -9,6 +9,7 @@ import keras
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.answer import answer_model
+from mmkeras.models.architecture import functional_of
 from mmkeras.models.compile import default_jit, metrics_of
 from mmkeras.tasks import Task
 from mmkeras.training.averaging import averaged_weights
@@ -69,7 +70,7 @@ class Figures(keras.callbacks.Callback):
         self._answering = answer_model(model)
         if self._answering is model:
             # Not the model itself, which is in the middle of its training.
-            self._answering = keras.Model(model.input, model.output)
+            self._answering = functional_of(model, validation.preprocessing)
             self._answering.compile(jit_compile=default_jit())
 
     def on_epoch_end(self, epoch, logs=None):

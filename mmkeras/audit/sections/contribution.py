@@ -12,6 +12,7 @@ from mmkeras.audit.sections.agreement import agreement_parts
 from mmkeras.audit.sections.information import information_parts
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.shapley import shapley_values, subsets
+from mmkeras.experiment.own_model import OWN_MODEL
 from mmkeras.plotting import BLUE, GREY, new_figure
 from mmkeras.reports.parts import Note, Part, Picture, Section, Table
 from mmkeras.reports.wording import joined, subset_name
@@ -159,6 +160,12 @@ def _plot_caption(shapley: dict) -> str:
 
 
 def _no_unimodal(subject: Subject) -> str:
+    if OWN_MODEL in subject.run.config:
+        return (
+            "Models of single modalities are left out: this model, or a part of it, is one's own, "
+            "and the run's settings do not say how to build it for fewer modalities. Whether "
+            "fusing helps was not checked."
+        )
     if subject.splits is None:
         return (
             "There are no models of single modalities to compare with: they are found, or trained, "

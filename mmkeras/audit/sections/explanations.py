@@ -16,6 +16,8 @@ from mmkeras.inspection.integrated_gradients import (
     modality_attributions,
 )
 from mmkeras.inspection.words import text_attention, word_effects
+from mmkeras.models.architecture import functional_of
+from mmkeras.models.parts import knows_parts
 from mmkeras.reports.heat_maps import heat_maps
 from mmkeras.reports.parts import Card, Cards, Note, Part, Section, Table
 
@@ -92,7 +94,13 @@ def _chosen(subject: Subject) -> list[int]:
 def _legend(subject: Subject) -> str:
     kinds = [KINDS[modality.kind] for modality in subject.schema.modalities]
     words = []
-    if any(kind.has_heat_map for kind in kinds):
+    known = knows_parts(subject.run.model)
+    if not known:
+        words.append(
+            "Grad-CAM, integrated gradients and attention are left out: the model is one's own and "
+            "does not say which of its layers are encoders and which is the fusion."
+        )
+    if known and any(kind.has_heat_map for kind in kinds):
         words.append(
             "Grad-CAM: bright regions speak for the answer. Integrated gradients: bright places "
             "changed the answer on the way from an empty input. Attention, where the fusion has "
@@ -105,6 +113,8 @@ def _legend(subject: Subject) -> str:
 
 def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarray]) -> list[Card]:
     rows, model = subject.rows, subject.run.model
+    if not (known := knows_parts(model)):
+        model = functional_of(model, rows.pipeline.preprocessing)
     pipeline, schema = rows.pipeline, subject.schema
     task = subject.task
     true, said = task.own_unit(rows.targets), task.own_unit(rows.outputs)
@@ -114,7 +124,7 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
     units = task.units[outputs]
     attributions = {
         name: units.reshape(-1, *[1] * (values.ndim - 1)) * values
-        for name, values in integrated_gradients(model, inputs, outputs).items()
+        for name, values in (integrated_gradients(model, inputs, outputs) if known else {}).items()
     }
     seen = {
         name: pictures
@@ -122,7 +132,9 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
         if rows.raw[name].kind.is_visual
     }
     missing = {name: raw.missing[chosen] for name, raw in rows.raw.items()}
-    maps = heat_maps(model, schema, inputs, outputs, attributions, seen, missing)
+    maps: list[list[tuple[str, np.ndarray]]] = [[] for _ in chosen]
+    if known:
+        maps = heat_maps(model, schema, inputs, outputs, attributions, seen, missing)
     words = {
         name: [
             [(word, unit * effect) for word, effect in row]
@@ -134,7 +146,8 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
         if raw.kind.has_words
     }
     sums, names = modality_attributions(attributions), row_names(pipeline)
-    attended = {name: text_attention(model, pipeline, chosen, name) for name in words}
+    texts = words if known else ()
+    attended = {name: text_attention(model, pipeline, chosen, name) for name in texts}
     return [
         Card(
             task.answer_in_words(true[row], said[row]),
@@ -156,10 +169,9 @@ def _cards(subject: Subject, chosen: Sequence[int], weights: dict[str, np.ndarra
 def _notes(subject, row: int, weights, sums) -> list[str]:
     sign = ", ".join(f"{name} {values[row]:+.2f}" for name, values in weights.items())
     added = ", ".join(f"{name} {total:+.2f}" for name, total in sums.items())
-    notes = [
-        f"Weight of each modality (Shapley): {sign}",
-        f"Integrated gradients, summed: {added}",
-    ]
+    notes = [f"Weight of each modality (Shapley): {sign}"]
+    if added:
+        notes.append(f"Integrated gradients, summed: {added}")
     explained = subject.task.explained(subject.rows.outputs[row])
     return notes if explained is None else [explained, *notes]
 

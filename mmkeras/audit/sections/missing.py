@@ -58,7 +58,8 @@ def missing_section(subject: Subject) -> Section:
     )
     if built_for_it:
         how = "The model is told which modalities a row has."
-        if not subject.run.config["settings"]["model"]["modality_dropout"]:
+        model = subject.run.config["settings"].get("model")
+        if model is not None and not model["modality_dropout"]:
             how += (
                 " It has seen them missing only as often as they were in the training rows: "
                 "training with `--modality-dropout` would make a model that can do without any."
