@@ -32,6 +32,7 @@ CHOOSERS: dict[str, Callable[..., Choice]] = {
 
 # Of few rows a model knows each by some input of one modality.
 _DROPOUT, _FEW_ROWS = 0.4, 5000
+_NUMBERS = 1000  # rows from which on numbers are predicted with little dropout
 
 
 def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] = ()) -> Settings:
@@ -74,8 +75,8 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
         fusion="concat",
         pooling="flatten" if flat else "mean_max",
         fusion_dropout=_DROPOUT if several and task.has_classes and len(train) < _FEW_ROWS else 0.0,
-        # What is dropped is noise in an answer that is a number.
-        **({} if task.has_classes else {"hidden": (256,), "dropout": 0.1}),
+        # What is dropped is noise in an answer that is a number; of few rows it is worth that.
+        **({} if task.has_classes or len(train) < _NUMBERS else {"hidden": (256,), "dropout": 0.1}),
     )
     reasons = [choice.reason for choice in chosen.values()]
     reasons += [] if target is None else [target[1]]
