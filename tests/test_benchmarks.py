@@ -382,3 +382,26 @@ def test_methods_of_views_are_compared_and_not_twice(name, tmp_path, monkeypatch
     assert more["chosen"].iloc[-1].startswith("C=") and more["accuracy"].iloc[-1] > 0.8
     shown = (tmp_path / f"supervised_{name}.md").read_text()
     assert "reach" in shown and "kernels, alignment (all)" in shown
+
+
+@pytest.mark.slow
+def test_defaults_stand_beside_the_floor_and_are_not_trained_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mmkeras.experiment.defaults.training._MOST_EPOCHS", 1)
+    monkeypatch.delenv("MMKERAS_DATA", raising=False)
+    folder = tmp_path / "aeon" / "BasicMotions"
+    folder.mkdir(parents=True)
+    rows = [f"{','.join(map(str, range(c, c + 5)))}:1,2,3,4,5:{'ab'[c % 2]}" for c in range(20)]
+    for part in ("TRAIN", "TEST"):
+        (folder / f"BasicMotions_{part}.ts").write_text("#\n@data\n" + "\n".join(rows) + "\n")
+    own = ["--out", str(tmp_path / "out"), "--aeon", str(folder.parent), "--sets"]
+    defaults = load("defaults")
+    table = defaults.main([*own, "BasicMotions", "wine"])
+    assert list(table.index) == ["BasicMotions", "wine"]
+    assert table.loc["wine", "floor test"] > 0.9 and 0 < table.loc["wine", "test"] <= 1
+    assert table.loc["BasicMotions", "seeds"] == 1
+    capsys.readouterr()
+    again = defaults.main([*own, "wine"])
+    pd.testing.assert_frame_equal(again, table)
+    assert "train rows':" not in capsys.readouterr().out  # what is trained is announced
+    with pytest.raises(SystemExit, match="glyph"):
+        defaults.main([*own, "glyph"])
