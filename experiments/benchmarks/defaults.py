@@ -33,13 +33,11 @@ import pandas as pd
 import tyro
 from sklearn import datasets as sklearn_sets
 
-from mmkeras.classical.features import ModalityFeatures
-from mmkeras.classical.floor.compete import best, compete
-from mmkeras.classical.floor.floor import features_of, inner_folds
+from mmkeras.classical.floor.floor import find_floor
+from mmkeras.classical.floor.methods import METHODS
 from mmkeras.data.tables.splits import Splits, split_officially, split_table
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.defaults import default_settings
-from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table
@@ -106,19 +104,18 @@ def of_aeon(name: str, folder: Path) -> Rows:
     return split_officially(table, schema, validation=0.15, seed=0), schema
 
 
+def of_config(data: DataConfig) -> Rows:
+    table, schema, _ = data.load()
+    return data.split(table, schema, validation=0.15, test=0.15, seed=0), schema
+
+
 def of_project(name: str) -> Rows:
-    table, schema, _ = DataConfig(dataset=name).load()
-    official = "split" in table
-    if official:
-        return split_officially(table, schema, validation=0.15, seed=0), schema
-    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+    return of_config(DataConfig(dataset=name))
 
 
 def of_file(name: str, target: str, ignore: tuple[str, ...]) -> Rows:
     path = Path(os.environ["MMKERAS_DATA"]) / "multabench" / f"{name}.csv"
-    data = DataConfig(data=path, target=target, ignore=ignore, drop_unlabelled=True)
-    table, schema, _ = data.load()
-    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+    return of_config(DataConfig(data=path, target=target, ignore=ignore, drop_unlabelled=True))
 
 
 def sets_of(config: DefaultsConfig) -> dict[str, Callable[[], Rows]]:
@@ -153,20 +150,12 @@ def sets_of(config: DefaultsConfig) -> dict[str, Callable[[], Rows]]:
 
 def floor_of(splits: Splits, schema: Schema) -> dict[str, object]:
     """What `experiments/classical.py` chooses in the training rows, and its figures."""
-    began = time.perf_counter()
-    task = task_class(schema.target).fit(splits.train, schema.target)
-    features = ModalityFeatures(schema, Settings().preprocessing(schema))
-    train, validation, test = features_of(features, *splits)
-    targets = task.encode(splits.train, schema.id)
-    folds = inner_folds(splits.train, schema, 3, 0)
-    judged = {"validation": validation, "test": test}
-    chosen = best(compete(train, judged, targets, task, folds), targets, task)
-    row: dict[str, object] = {"floor method": f"{chosen.method} of {', '.join(chosen.views)}"}
-    for part, frame in (("validation", splits.validation), ("test", splits.test)):
-        truth = task.own_unit(task.encode(frame, schema.id))
-        figures = task.figures(truth, task.own_unit(chosen.outputs[part]))
-        row[f"floor {part}"] = figures[task.main.key]
-    return {**row, "floor seconds": time.perf_counter() - began}
+    judged = {"validation": splits.validation, "test": splits.test}
+    floor = find_floor(splits.train, judged, schema, methods=tuple(METHODS))
+    row: dict[str, object] = {"floor method": floor.method}
+    for part, figures in floor.figures.items():
+        row[f"floor {part}"] = figures[floor.task.main.key]
+    return {**row, "floor seconds": floor.seconds}
 
 
 def ours(splits: Splits, schema: Schema, seed: int, folder: Path) -> dict[str, object]:

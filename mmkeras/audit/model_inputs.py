@@ -135,11 +135,7 @@ class Rows:
             places: Booleans `(width,)`.
             draw: Which of many such permutations.
         """
-        values = self.inputs[name]
-        order = np.random.default_rng([self._seed, draw]).permutation(len(values))
-        moved = values.copy()
-        moved[np.ix_(order, places)] = values[np.ix_(np.roll(order, 1), places)]
-        return {name: moved}
+        return {name: np.where(places, self.swapped(name, draw)[name], self.inputs[name])}
 
     def score(self, outputs: np.ndarray, task: Task | None = None) -> float:
         """The task's main figure.

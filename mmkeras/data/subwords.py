@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -118,8 +119,12 @@ class Subwords:
         return [self._made.id_to_token(int(i)) or "" for i in ids]
 
 
-def _of_hub(preset: str) -> str:
-    """The tokenizer of a BERT model of KerasHub, which keeps nothing but its words."""
+def import_hub() -> ModuleType:
+    """The package keras_hub.
+
+    Raises:
+        ImportError: It is not installed.
+    """
     try:
         import keras_hub
     except ImportError as error:
@@ -127,10 +132,15 @@ def _of_hub(preset: str) -> str:
             "Sources that begin with 'hub:' need KerasHub, which is not installed: pip install "
             "'mmkeras[hub]'."
         ) from error
+    return keras_hub
+
+
+def _of_hub(preset: str) -> str:
+    """The tokenizer of a BERT model of KerasHub, which keeps nothing but its words."""
     import tokenizers
     from tokenizers import models, normalizers, pre_tokenizers, processors
 
-    theirs = keras_hub.models.BertTokenizer.from_preset(preset)
+    theirs = import_hub().models.BertTokenizer.from_preset(preset)
     ids = {word: place for place, word in enumerate(theirs.get_vocabulary())}
     made = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
     made.normalizer = normalizers.BertNormalizer(

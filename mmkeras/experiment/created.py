@@ -14,15 +14,12 @@ import pandas as pd
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.own_model import OWN_MODEL, OwnModel, check_own_model
-from mmkeras.experiment.rows import save_findings
-from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, environment, read_json
-from mmkeras.experiment.train import TrainedModel, judge, run_metrics, write_run
+from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, environment
+from mmkeras.experiment.train import TrainedModel, judge, rows_identity, write_results
 from mmkeras.files import write_json
-from mmkeras.reports.run_report import write_report
 
 
 def create_run(
@@ -37,8 +34,7 @@ def create_run(
 ) -> Run:
     """See `mmkeras.Run.create`."""
     folder, own, started = Path(folder), OwnModel(model), time.perf_counter()
-    schema = preprocessing.schema
-    if schema.target is None:
+    if preprocessing.schema.target is None:
         raise ValueError("The preprocessing has no target, so that there is nothing to judge by.")
     if not len(splits.test):
         raise ValueError("There are no test rows. Give them a share of the table above 0.")
@@ -55,23 +51,10 @@ def create_run(
         own.record(model, folder)
         answers = judge(model, pipelines, preprocessing.task, pipelines.get("validation"))
         trained = TrainedModel(model, pd.DataFrame(), None, *answers)
-        preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
-        pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
-        metrics = run_metrics(trained, pipelines, time.perf_counter() - started)
-        write_run(folder, preprocessing, pipelines["test"], trained)
-        if findings is not None:
-            save_findings(folder, findings)
-        write_report(
-            folder,
-            model=model,
-            pipeline=pipelines["test"],
-            outputs=trained.outputs["test"],
-            history=trained.history,
-            metrics=metrics,
-            config=read_json(folder / CONFIG),
-            findings=findings,
+        figures = write_results(
+            folder, trained, preprocessing, pipelines, started, findings=findings
         )
-        write_json(folder / METRICS, metrics)
+        write_json(folder / METRICS, figures)
     return Run(folder)
 
 
@@ -79,7 +62,6 @@ def _config(
     preprocessing: Preprocessing, splits: Splits, own: OwnModel, on_error: str
 ) -> dict[str, Any]:
     """What is known of such a run; how it was trained is not."""
-    schema = preprocessing.schema
     modalities = {
         name: dataclasses.asdict(fitted.settings)
         for name, fitted in preprocessing.modalities.items()
@@ -88,9 +70,7 @@ def _config(
         "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
         "seed": None,
         "settings": {"modalities": modalities, "on_error": on_error},
-        "schema": schema.to_dict(),
-        "rows": {name: len(part) for name, part in splits.items()},
-        "data": {name: fingerprint(part, schema) for name, part in splits.items()},
+        **rows_identity(splits, preprocessing.schema),
         OWN_MODEL: {"given": own.given},
         "environment": environment(),
     }

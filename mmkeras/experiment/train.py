@@ -160,26 +160,16 @@ def train_run(
             own=own,
             built=functools.partial(own.record, folder=folder) if own else None,
         )
-        preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
-        pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
-        figures = run_metrics(trained, pipelines, time.perf_counter() - started)
-        if floor is not None:
-            said = in_own_unit(pipelines["test"], trained.outputs["test"])[1]
-            groups = pipelines["test"].groups
-            figures["floor"] = floor.against(said, groups, trained.task).to_dict()
-        write_run(folder, preprocessing, pipelines["test"], trained)
-        if findings is not None:
-            save_findings(folder, findings)
-        write_report(
+        figures = write_results(
             folder,
-            model=trained.model,
-            pipeline=pipelines["test"],
-            outputs=trained.outputs["test"],
-            history=trained.history,
-            metrics=figures,
-            config=read_json(folder / CONFIG),
+            trained,
+            preprocessing,
+            pipelines,
+            started,
             findings=findings,
-            comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
+            floor=floor,
+            compare_with=compare_with,
+            label=label,
         )
         kept = (folder / CHECKPOINT).parent / EPOCHS
         if kept.exists():
@@ -188,6 +178,51 @@ def train_run(
         write_json(folder / METRICS, figures)
         shutil.rmtree((folder / CHECKPOINT).parent)
     return Run(folder)
+
+
+def write_results(
+    folder: Path,
+    trained: TrainedModel,
+    preprocessing: Preprocessing,
+    pipelines: Mapping[str, Pipeline],
+    started: float,
+    *,
+    findings: Sequence[Finding] | None,
+    floor: Floor | None = None,
+    compare_with: Mapping[str, Run] | None = None,
+    label: str = "",
+) -> dict[str, Any]:
+    """Writes all that a run folder has of a trained model but `metrics.json`, which it returns.
+
+    Args:
+        folder: It has `config.json`.
+        trained: The model.
+        preprocessing, pipelines: What it was judged by, with the test rows.
+        started: When all of it began, by `time.perf_counter`.
+        findings, floor, compare_with, label: As for `train_run`.
+    """
+    preprocessing = dataclasses.replace(preprocessing, fitted_target=trained.task)
+    pipelines = {name: each.judged_by(trained.task) for name, each in pipelines.items()}
+    test, outputs = pipelines["test"], trained.outputs["test"]
+    figures = _run_metrics(trained, pipelines, time.perf_counter() - started)
+    if floor is not None:
+        said = in_own_unit(test, outputs)[1]
+        figures["floor"] = floor.against(said, test.groups, trained.task).to_dict()
+    _write_run(folder, preprocessing, test, trained)
+    if findings is not None:
+        save_findings(folder, findings)
+    write_report(
+        folder,
+        model=trained.model,
+        pipeline=test,
+        outputs=outputs,
+        history=trained.history,
+        metrics=figures,
+        config=read_json(folder / CONFIG),
+        findings=findings,
+        comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
+    )
+    return figures
 
 
 def floor_of(splits: Splits, schema: Schema, settings: Settings) -> Floor:
@@ -250,13 +285,20 @@ def _identity(splits: Splits, schema: Schema, settings: Settings, own: OwnModel)
     """What `config.json` says of a run that decides its result."""
     return {
         "settings": own.recorded(settings.select(schema).to_dict(schema)),
+        **rows_identity(splits, schema),
+    }
+
+
+def rows_identity(splits: Splits, schema: Schema) -> dict[str, Any]:
+    """What `config.json` says of a run's rows."""
+    return {
         "schema": schema.to_dict(),
         "rows": {name: len(part) for name, part in splits.items()},
         "data": {name: fingerprint(part, schema) for name, part in splits.items()},
     }
 
 
-def run_metrics(
+def _run_metrics(
     trained: TrainedModel, pipelines: Mapping[str, Pipeline], seconds: float
 ) -> dict[str, Any]:
     """What `metrics.json` says."""
@@ -277,7 +319,7 @@ def run_metrics(
     }
 
 
-def write_run(
+def _write_run(
     folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""

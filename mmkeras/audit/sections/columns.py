@@ -7,6 +7,7 @@ import pandas as pd
 
 from mmkeras.audit.subject import Subject
 from mmkeras.data.kinds import KINDS
+from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.leakage.predictor import SingleColumn, single_columns
 from mmkeras.evaluation.bootstrap import Difference, compare_paired
 from mmkeras.reports.parts import Note, Section, Table
@@ -34,8 +35,8 @@ def columns_section(subject: Subject) -> Section | None:
     figure, rows = subject.figure, subject.rows
     clean = rows.row_scores(rows.outputs)
     lost: dict[str, Difference] = {}
+    draws = subject.settings.swaps if len(known) <= _MANY else 1
     for name, column in known:
-        draws = subject.settings.swaps if len(known) <= _MANY else 1
         shuffled = [
             rows.row_scores(rows.predict(rows.shuffled(name, places[name] == column, draw)))
             for draw in range(draws)
@@ -65,8 +66,8 @@ def columns_section(subject: Subject) -> Section | None:
                 "columns",
                 table,
                 f"How much the {figure.words} falls when each row gets another row's value of the "
-                f"column (Breiman, 2001), with its 95 % interval, over {subject.settings.swaps} "
-                "shufflings; columns that say the same stand in for each other, and lose little "
+                f"column (Breiman, 2001), with its 95 % interval: {count_of(draws, 'shuffling')}. "
+                "Columns that say the same stand in for each other, and lose little "
                 "each. 'Alone': what the column by itself predicts of the training rows "
                 f"({'accuracy' if subject.task.has_classes else 'R²'} in cross-validation), beside "
                 "the best constant answer.",

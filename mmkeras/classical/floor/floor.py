@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,9 +134,10 @@ def find_floor(
     schema: Schema,
     settings: Mapping[str, Any] | None = None,
     *,
+    methods: Sequence[str] = METHODS,
     seed: int = 0,
 ) -> Floor:
-    """Trains linear models and support vector machines, fuses them, and keeps the best.
+    """Trains simple models of each modality and of all, fuses them, and keeps the best.
 
     Which one is best, and all settings, are chosen by folds of the training rows.
 
@@ -145,6 +146,8 @@ def find_floor(
         judged: By part, rows to answer for; the test rows are called `"test"`.
         schema: Which column is what.
         settings: Preprocessing settings by modality.
+        methods: Which models; by default those that are quick, linear ones and support vector
+            machines.
         seed: Decides the folds.
 
     Example:
@@ -165,14 +168,14 @@ def find_floor(
         warnings.filterwarnings("ignore", "The features do not take")
         own, *others = features_of(features, train, *judged.values())
     targets = task.encode(train, schema.id)
-    with ProgressBar("classical floor", count(schema.names, METHODS, task, len(train))) as progress:
+    with ProgressBar("classical floor", count(schema.names, methods, task, len(train))) as progress:
         answers = compete(
             own,
             dict(zip(judged, others, strict=True)),
             targets,
             task,
             inner_folds(train, schema, _INNER, seed),
-            methods=METHODS,
+            methods=methods,
             seed=seed,
             progress=progress,
         )

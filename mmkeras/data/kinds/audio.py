@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import MediaKind, check_choice, resized
+from mmkeras.data.kinds.base import MediaKind, check_choice, drawn, resized
 from mmkeras.data.media.sounds.full_scale import full_scale
 from mmkeras.data.unprepared import Unprepared, cut_short
 from mmkeras.schema import Audio, InputSpec
@@ -193,7 +193,7 @@ class AudioPreprocessor:
         cls, frame: pd.DataFrame, modality: Audio, settings: AudioSettings
     ) -> AudioPreprocessor:
         kind = AudioKind()
-        column = _drawn(frame[modality.column])
+        column = drawn(frame[modality.column], _MOST_SOUNDS)
         settings = kind.with_length(settings, column)
         if settings.scaling != "standardize":
             return cls(settings)
@@ -266,12 +266,6 @@ class AudioPreprocessor:
         return make_inputs
 
 
-def _drawn(column: pd.Series) -> pd.Series:
-    """Of many cells some, evenly."""
-    chosen = np.linspace(0, len(column) - 1, min(len(column), _MOST_SOUNDS)).round().astype(int)
-    return column.iloc[chosen]
-
-
 class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
     """Sounds, decoded to int16 `(samples,)`."""
 
@@ -323,7 +317,8 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
             return settings
         from mmkeras.data.media.decoding import media_cells
 
-        cells = [cell for cell in media_cells(_drawn(column), self, settings) if cell is not None]
+        some = media_cells(drawn(column, _MOST_SOUNDS), self, settings)
+        cells = [cell for cell in some if cell is not None]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             lengths = [found for found in pool.map(_seconds, cells) if found is not None]
         if not lengths:

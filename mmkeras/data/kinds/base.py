@@ -32,6 +32,12 @@ F = TypeVar("F", bound=Fitted)
 M = TypeVar("M", bound=MediaFitted)
 
 
+def drawn(column: pd.Series, most: int) -> pd.Series:
+    """Of many cells some, evenly."""
+    places = np.linspace(0, len(column) - 1, min(len(column), most)).round().astype(int)
+    return column.iloc[places]
+
+
 def check_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         raise ValueError(f"{owner}: `{name}` must be one of {choices}. Received: {value!r}.")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from mmkeras.data.subwords import import_hub
 from mmkeras.encoders.pretrained.bert import bert, set_bert_weights
 
 # The parts of a transformer layer, as KerasHub calls them and as a BERT file does.
@@ -23,22 +24,6 @@ _LAYER = {
     "feedforward_output_dense": "output.dense",
     "feedforward_layer_norm": "output.LayerNorm",
 }
-
-
-def import_hub() -> ModuleType:
-    """The package keras_hub.
-
-    Raises:
-        ImportError: It is not installed.
-    """
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(
-            "Sources that begin with 'hub:' need KerasHub, which is not installed: pip install "
-            "'mmkeras[hub]'."
-        ) from error
-    return keras_hub
 
 
 def read_hub(

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS, ImageSettings
+from mmkeras.data.kinds.base import drawn
 from mmkeras.data.media.decoding import media_cells
 from mmkeras.data.media.images.image_file import image_size, read_image
+from mmkeras.data.tables.cells import empty_cells
 from mmkeras.experiment.defaults.choice import Choice
 from mmkeras.schema import Image
 from mmkeras.tasks import Task
@@ -48,9 +50,7 @@ def choose_image(frame: pd.DataFrame, modality: Image, task: type[Task]) -> Choi
 def _look(column: pd.Series, modality: Image) -> tuple[float, float, bool]:
     """The median height and width of some images, and whether all are grey."""
     kind, settings = KINDS["image"], ImageSettings()
-    cells = [cell for cell in column if not _is_empty(cell)]
-    places = np.linspace(0, len(cells) - 1, min(len(cells), _LOOKED_AT)).round().astype(int)
-    some = [cells[place] for place in places]
+    some = list(drawn(column[~empty_cells(column)], _LOOKED_AT))
     if modality.several:
         some = [image for cell in some for image in cell][:_LOOKED_AT]
     sizes, grey = [], True
@@ -65,7 +65,3 @@ def _look(column: pd.Series, modality: Image) -> tuple[float, float, bool]:
         return (*ImageSettings().size, False)
     height, width = np.median(sizes, axis=0)
     return float(height), float(width), grey
-
-
-def _is_empty(cell: object) -> bool:
-    return cell is None or (isinstance(cell, float) and np.isnan(cell))

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.kinds.base import drawn
 from mmkeras.data.words import split_words
 from mmkeras.experiment.defaults.choice import Choice
 from mmkeras.schema import Text
@@ -22,9 +23,9 @@ def choose_text(frame: pd.DataFrame, modality: Text, task: type[Task]) -> Choice
 
     A model from scratch learns no language from a few thousand texts, and reads bags of terms best.
     """
-    texts = [text for text in frame[modality.column] if isinstance(text, str)]
-    places = np.linspace(0, len(texts) - 1, min(len(texts), _LOOKED_AT)).round().astype(int)
-    words = [split_words(texts[place]) for place in places]
+    texts = frame[modality.column]
+    texts = texts[[isinstance(text, str) for text in texts]]
+    words = [split_words(text) for text in drawn(texts, _LOOKED_AT)]
     running = max(1, sum(map(len, words)))
     counts = Counter(word for each in words for word in set(each))
     once = sum(1 for count in counts.values() if count == 1) / running
