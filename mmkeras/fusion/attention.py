@@ -10,7 +10,13 @@ from keras import layers, ops
 from mmkeras.fusion.parts.fusion import Fusion
 from mmkeras.fusion.parts.joint_tokens import project_each
 from mmkeras.fusion.parts.masked_attention import attend, join_masks, split_by_modality
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    pool,
+    resolve_poolings,
+)
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -85,6 +91,7 @@ class CrossAttentionFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("CrossAttentionFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         if isinstance(self.query, int) and self.query >= len(tokens_shape):
             raise ValueError(
                 f"`query` is the index of one of {len(tokens_shape)} modalities, 0 to "
@@ -115,7 +122,7 @@ class CrossAttentionFusion(Fusion):
             keys = ops.concatenate([hidden[j] for j in others], axis=1)
             mask = join_masks([tokens[j] for j in others], [masks[j] for j in others])
             attended, scores = attend(attention, hidden[i], keys, mask, return_weights)
-            vectors.append(pool(norm(hidden[i] + attended), masks[i], self.pooling))
+            vectors.append(pool(norm(hidden[i] + attended), masks[i], self.poolings[i]))
             if return_weights:
                 parts = split_by_modality(scores, [tokens[j] for j in others])
                 weights |= {f"{i}_to_{j}": part for j, part in zip(others, parts, strict=True)}

@@ -6,7 +6,12 @@ import keras
 from keras import layers, ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     build_projections,
     pool_each,
@@ -74,6 +79,7 @@ class FactorizedBilinearFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("FactorizedBilinearFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape,
             self.factor * self.dim,
@@ -86,7 +92,7 @@ class FactorizedBilinearFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         projected = project(self.projections, vectors, here)
         # A product of several modalities, and squares of small numbers, leave the range of float16.
         projected = ops.cast(projected, "float32")

@@ -13,9 +13,9 @@ from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
-    pool,
+    resolve_poolings,
 )
-from mmkeras.fusion.parts.projection import build_projections
+from mmkeras.fusion.parts.projection import build_projections, pool_each
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -86,6 +86,7 @@ class DeepCCAFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("DeepCCAFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape, self.dim, self.pooling, self.dtype_policy
         )
@@ -93,8 +94,10 @@ class DeepCCAFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         projected = [
-            projection(pool(x, mask, self.pooling))
-            for projection, x, mask in zip(self.projections, tokens, masks, strict=True)
+            projection(vector)
+            for projection, vector in zip(
+                self.projections, pool_each(tokens, masks, self.poolings), strict=True
+            )
         ]
         if present is not None:
             rows = ops.split(ops.cast(present, "bool"), len(projected), axis=1)

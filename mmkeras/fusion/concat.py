@@ -6,7 +6,13 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pool
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
+from mmkeras.fusion.parts.projection import pool_each
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -40,8 +46,9 @@ class ConcatFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("ConcatFusion", tokens_shape)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
-        pooled = [pool(x, mask, self.pooling) for x, mask in zip(tokens, masks, strict=True)]
+        pooled = pool_each(tokens, masks, self.poolings)
         return ops.concatenate(pooled, axis=-1)

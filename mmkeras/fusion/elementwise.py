@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     build_projections,
     pool_each,
@@ -69,6 +74,7 @@ class ElementwiseFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("ElementwiseFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape,
             self.dim,
@@ -80,7 +86,7 @@ class ElementwiseFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         projected = project(self.projections, vectors, here)
         counts = ops.expand_dims(here, axis=-1)
         if self.rule == "product":

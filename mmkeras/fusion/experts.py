@@ -10,9 +10,10 @@ from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
-    pool,
     pooled_dim,
+    resolve_poolings,
 )
+from mmkeras.fusion.parts.projection import pool_each
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -88,6 +89,7 @@ class MixtureOfExpertsFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("MixtureOfExpertsFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         modalities = len(tokens_shape)
 
         def dense(inputs, outputs, activation=None, **options):
@@ -110,10 +112,10 @@ class MixtureOfExpertsFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         vectors = []
-        for i, (projection, x, mask) in enumerate(
-            zip(self.projections, tokens, masks, strict=True)
+        for i, (projection, pooled) in enumerate(
+            zip(self.projections, pool_each(tokens, masks, self.poolings), strict=True)
         ):
-            vector = projection(self.drop(pool(x, mask, self.pooling), training=training))
+            vector = projection(self.drop(pooled, training=training))
             if present is not None:
                 vector = ops.where(ops.cast(present[:, i : i + 1], "bool"), vector, 0.0)
             vectors.append(vector)

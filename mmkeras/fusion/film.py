@@ -13,6 +13,7 @@ from mmkeras.fusion.parts.pooling import (
     clear_absent,
     pool,
     pooled_dim,
+    resolve_poolings,
 )
 
 
@@ -75,6 +76,7 @@ class FiLMFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("FiLMFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.index, self.others = split_condition("FiLMFusion", self.condition, len(tokens_shape))
         common = {"dtype": self.dtype_policy}
         self.generator = layers.Dense(len(self.others) * self.num_layers * 2 * self.dim, **common)
@@ -94,7 +96,9 @@ class FiLMFusion(Fusion):
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
-        film = self.generator(pool(tokens[self.index], masks[self.index], self.pooling))
+        film = self.generator(
+            pool(tokens[self.index], masks[self.index], self.poolings[self.index])
+        )
         if present is not None:
             here = ops.cast(present[:, self.index], "bool")
             film = ops.where(ops.expand_dims(here, axis=-1), film, 0.0)
@@ -105,5 +109,5 @@ class FiLMFusion(Fusion):
             for layer, block in enumerate(self.blocks[n]):
                 gamma, beta = 1.0 + film[:, n, layer, 0], film[:, n, layer, 1]
                 x = x + ops.relu(gamma * self.norm(block(x)) + beta)
-            vectors.append(pool(x, masks[j], self.pooling))
+            vectors.append(pool(x, masks[j], self.poolings[j]))
         return self.output_projection(ops.concatenate(vectors, axis=-1))

@@ -6,7 +6,12 @@ import keras
 from keras import layers, ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     build_projections,
     masked_softmax,
@@ -65,6 +70,7 @@ class GatedSumFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("GatedSumFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape, self.dim, self.pooling, self.dtype_policy
         )
@@ -76,7 +82,7 @@ class GatedSumFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         projected = project(self.projections, vectors, here)
         scores = self.gate(ops.reshape(projected, (-1, len(tokens) * self.dim)))
         weights = ops.cast(masked_softmax(scores, here), self.compute_dtype)

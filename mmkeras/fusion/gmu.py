@@ -6,7 +6,13 @@ import keras
 from keras import layers, ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    pooled_dim,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
@@ -59,6 +65,7 @@ class GatedMultimodalUnit(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("GatedMultimodalUnit", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape,
             self.dim,
@@ -79,7 +86,7 @@ class GatedMultimodalUnit(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         hidden = project(self.projections, vectors, here)
         gates = self.gate(ops.concatenate(vectors, axis=-1))
         gates = ops.reshape(gates, (-1, self.number_of_gates, self.dim))

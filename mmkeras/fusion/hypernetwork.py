@@ -7,7 +7,12 @@ from keras import layers, ops
 
 from mmkeras.fusion.parts.conditioning import check_condition, split_condition
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     build_projections,
     pool_each,
@@ -74,6 +79,7 @@ class HypernetworkFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("HypernetworkFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.index, self.others = split_condition(
             "HypernetworkFusion", self.condition, len(tokens_shape)
         )
@@ -99,7 +105,7 @@ class HypernetworkFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         hidden = project(self.projections, vectors, here)
         condition = hidden[:, self.index]
         fused = self.bias_generator(condition)

@@ -12,9 +12,10 @@ from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
-    pool,
     pooled_dim,
+    resolve_poolings,
 )
+from mmkeras.fusion.parts.projection import pool_each
 
 RULES = ("product", "mean", "weights", "vote")
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
@@ -111,6 +112,7 @@ class LateFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("LateFusion", tokens_shape)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.experts, self.drops = [], []
         for shape in tokens_shape:
             self.experts.append(layers.Dense(self.num_outputs, dtype=self.dtype_policy))
@@ -124,8 +126,10 @@ class LateFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         cleared, masks = clear_absent(tokens, masks, present)
         logits = [
-            expert(drop(pool(x, mask, self.pooling), training=training))
-            for expert, drop, x, mask in zip(self.experts, self.drops, cleared, masks, strict=True)
+            expert(drop(vector, training=training))
+            for expert, drop, vector in zip(
+                self.experts, self.drops, pool_each(cleared, masks, self.poolings), strict=True
+            )
         ]
         logits = ops.stack(logits, axis=1)
         if present is not None:

@@ -6,7 +6,13 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent, pooled_dim
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    pooled_dim,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import append_one, pool_each, presence, zero_empty_rows
 
 
@@ -68,6 +74,7 @@ class LowRankFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("LowRankFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         # Variance 1 / width, so that a product of several modalities neither vanishes nor explodes.
         self.factors = [
             self.add_weight(
@@ -81,7 +88,7 @@ class LowRankFusion(Fusion):
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         # In float32: products of several modalities leave the range of float16.
         product = 1.0
         for vector, factors in zip(vectors, self.factors, strict=True):

@@ -14,9 +14,10 @@ from mmkeras.fusion.parts.pooling import (
     check_pooling,
     check_token_shapes,
     clear_absent,
-    pool,
     pooled_dim,
+    resolve_poolings,
 )
+from mmkeras.fusion.parts.projection import pool_each
 
 
 @keras.saving.register_keras_serializable(package="mmkeras")
@@ -89,6 +90,7 @@ class MISAFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("MISAFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         common = {"dtype": self.dtype_policy}
 
         def dense(inputs, activation=None):
@@ -112,9 +114,12 @@ class MISAFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         projected = [
-            norm(projection(pool(x, mask, self.pooling)))
-            for projection, norm, x, mask in zip(
-                self.projections, self.norms, tokens, masks, strict=True
+            norm(projection(vector))
+            for projection, norm, vector in zip(
+                self.projections,
+                self.norms,
+                pool_each(tokens, masks, self.poolings),
+                strict=True,
             )
         ]
         shared = [self.invariant(u) for u in projected]

@@ -11,6 +11,7 @@ from mmkeras.fusion.parts.pooling import (
     check_token_shapes,
     clear_absent,
     masked_mean,
+    resolve_poolings,
 )
 from mmkeras.fusion.parts.projection import (
     build_projections,
@@ -70,6 +71,7 @@ class ModalityAttentionFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("ModalityAttentionFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections, self.to_keys = (
             build_projections(tokens_shape, self.dim, self.pooling, self.dtype_policy)
             for _ in range(2)
@@ -84,7 +86,7 @@ class ModalityAttentionFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        pooled = pool_each(tokens, masks, self.pooling)
+        pooled = pool_each(tokens, masks, self.poolings)
         values = project(self.projections, pooled, here)
         keys = project(self.to_keys, pooled, here)
         query = ops.expand_dims(self.to_query(masked_mean(values, here)), axis=1)

@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
@@ -55,6 +60,7 @@ class MultiplicativeFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("MultiplicativeFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape, self.dim, self.pooling, self.dtype_policy
         )
@@ -72,7 +78,7 @@ class MultiplicativeFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         projected = project(self.projections, vectors, here)
         fused = projected[:, 0]
         for i, step in enumerate(self.interactions, start=1):

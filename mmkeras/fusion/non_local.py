@@ -110,7 +110,7 @@ class NonLocalGateFusion(Fusion):
                 attention = ops.expand_dims(attention, axis=1)
                 parts = split_by_modality(attention, [hidden[j] for j in others])
                 weights |= {f"{i}_to_{j}": part for j, part in zip(others, parts, strict=True)}
-        total = sum(pool_each(joined, masks, "mean"))
+        total = sum(pool_each(joined, masks, ["mean"] * len(joined)))
         number = ops.sum(ops.cast(presence(tokens, present), total.dtype), axis=1, keepdims=True)
         fused = total / ops.maximum(number, 1.0)
         return (fused, weights) if return_weights else fused

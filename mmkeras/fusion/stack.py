@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import build_projections, pool_each, presence, project
 
 
@@ -48,12 +53,13 @@ class StackFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("StackFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.projections = build_projections(
             tokens_shape, self.dim, self.pooling, self.dtype_policy
         )
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         stacked = project(self.projections, vectors, presence(tokens, present))
         return ops.reshape(stacked, (-1, len(tokens) * self.dim))

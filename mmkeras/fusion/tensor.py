@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     append_one,
     build_projections,
@@ -69,6 +74,7 @@ class TensorFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("TensorFusion", tokens_shape, at_least=2)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         modalities = len(tokens_shape)
         width = self.dim
         if width is None:
@@ -87,7 +93,7 @@ class TensorFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        vectors = pool_each(tokens, masks, self.pooling)
+        vectors = pool_each(tokens, masks, self.poolings)
         factors = append_one(project(self.projections, vectors, here))
         fused = factors[:, 0]
         for i in range(1, len(tokens)):

@@ -6,7 +6,12 @@ import keras
 from keras import ops
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import (
     build_projections,
     masked_softmax,
@@ -57,6 +62,7 @@ class WeightedSumFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("WeightedSumFusion", tokens_shape)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
         self.scores = self.add_weight(
             shape=(len(tokens_shape),), initializer="zeros", name="scores"
         )
@@ -67,7 +73,7 @@ class WeightedSumFusion(Fusion):
     def call(self, tokens, masks=None, present=None, training=None, return_weights=False):
         tokens, masks = clear_absent(tokens, masks, present)
         here = presence(tokens, present)
-        projected = project(self.projections, pool_each(tokens, masks, self.pooling), here)
+        projected = project(self.projections, pool_each(tokens, masks, self.poolings), here)
         weights = ops.cast(masked_softmax(self.scores, here), self.compute_dtype)
         fused = ops.sum(ops.expand_dims(weights, axis=-1) * projected, axis=1)
         return (fused, weights) if return_weights else fused

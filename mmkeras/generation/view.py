@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from mmkeras.decoders.image import ImageDecoder
 from mmkeras.encoders.configured_layer import ConfiguredLayer
-from mmkeras.fusion.parts.pooling import pool, pooled_dim
+from mmkeras.fusion.parts.pooling import pool, pooled_dim, resolve_poolings
 from mmkeras.generation.densities import DENSITIES, Density
 from mmkeras.generation.posteriors import LOG_VARIANCE
 
@@ -80,6 +80,7 @@ class View(ConfiguredLayer):
         tokens = self.encoder(keras.Input(tuple(input_shape)[1:])).shape
         self.latent = layers.Dense(2 * self.latent_dim, dtype="float32", name="latent")
         self.latent.build((None, pooled_dim(tokens, "flatten")))
+        (self.pooling,) = resolve_poolings("flatten", [tokens])
         self.steps: list[layers.Layer] = []
         shape = (None, self.decoded_dim)
         if self._is_dense:
@@ -101,7 +102,7 @@ class View(ConfiguredLayer):
         mask = None
         if hasattr(self.encoder, "token_mask"):
             mask = self.encoder.token_mask(inputs)
-        mean, log_variance = ops.split(self.latent(pool(tokens, mask, "flatten")), 2, axis=-1)
+        mean, log_variance = ops.split(self.latent(pool(tokens, mask, self.pooling)), 2, axis=-1)
         mean = ops.clip(mean, -LARGEST, LARGEST)
         return mean, ops.clip(log_variance, -LOG_VARIANCE, LOG_VARIANCE)
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mmkeras.encoders import ENCODERS, EachImage, get_encoder
+from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.models.build import build_model
 from mmkeras.schema import Image, InputSpec, Schema
 from tests.encoders.standard import SMALL
@@ -17,10 +18,10 @@ IMAGES[1, 1:] = IMAGES[2, 2:] = IMAGES[3] = 0  # 3, 1, 2 and no images
 
 
 def options_of(name):
-    small = {"cnn": ("filters",), "patches": ("dim", "num_heads", "num_layers", "ff_dim")}
     if name == "pretrained":
         return {"source": sources()["image"]}
-    return {option: SMALL[option] for option in small.get(name, ("backbone",))}
+    known = constructor_arguments(ENCODERS["image"][name])
+    return {option: value for option, value in SMALL.items() if option in known}
 
 
 @pytest.mark.parametrize("name", some_always(ENCODERS["image"], ["cnn"]))

@@ -14,8 +14,11 @@ from tests.layer_checks import (
     check_close,
     check_layer,
     check_more_padding,
+    flat,
     model_around,
     randomize,
+    to_numpy,
+    to_tensors,
 )
 
 
@@ -73,6 +76,7 @@ def check_fusion(make, tmp_path):
         flattens = make(pooling="flatten")
         flattens.build([x.shape for x in tokens])
         check_absent_modality(randomize(flattens), tokens, masks)
+        check_lengths_of_the_model(make(pooling="flatten"), arguments)
     if "return_sequences" in options:
         check_steps(make, arguments)
 
@@ -85,6 +89,13 @@ def unknown_lengths(arguments):
     tokens = [(None if x.shape[1] > 1 else 1, x.shape[2]) for x in arguments["tokens"]]
     masks = [(None,) for mask in arguments["masks"] if mask is not None]
     return [*masks, arguments["present"].shape[1:], *tokens]
+
+
+def check_lengths_of_the_model(layer, arguments):
+    """Tokens whose number varies are not flattened in batches either, where it is always known."""
+    model = model_around(layer, arguments, unknown_lengths(arguments))
+    outputs = to_numpy(model(to_tensors(flat(arguments))))
+    assert outputs.shape == (4, *model.output_shape[1:])
 
 
 def check_documentation(cls):

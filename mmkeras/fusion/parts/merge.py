@@ -10,7 +10,12 @@ import keras
 from keras import layers
 
 from mmkeras.fusion.parts.fusion import Fusion
-from mmkeras.fusion.parts.pooling import check_pooling, check_token_shapes, clear_absent
+from mmkeras.fusion.parts.pooling import (
+    check_pooling,
+    check_token_shapes,
+    clear_absent,
+    resolve_poolings,
+)
 from mmkeras.fusion.parts.projection import pool_each
 
 MERGE_LAYERS = (
@@ -56,10 +61,11 @@ class MergeFusion(Fusion):
 
     def build(self, tokens_shape):
         check_token_shapes("MergeFusion", tokens_shape)
+        self.poolings = resolve_poolings(self.pooling, tokens_shape)
 
     def call(self, tokens, masks=None, present=None, training=None):
         tokens, masks = clear_absent(tokens, masks, present)
-        return self.merge(pool_each(tokens, masks, self.pooling))
+        return self.merge(pool_each(tokens, masks, self.poolings))
 
     def get_config(self) -> dict[str, Any]:
         return {

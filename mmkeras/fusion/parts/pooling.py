@@ -59,8 +59,7 @@ def pool(tokens: Any, mask: Any | None, pooling: str) -> Any:
         mask: Boolean `(batch, tokens)`, or `None`.
         pooling: `"mean"` (`masked_mean`), `"max"` (`masked_max`), `"mean_max"` (both side by
             side), or `"flatten"`: all tokens side by side, which keeps where in an image
-            something is. A modality whose number of tokens varies cannot be flattened; its mean
-            is taken.
+            something is; their number must be known (`resolve_poolings`).
 
     Returns:
         `(batch, pooled_dim(tokens.shape, pooling))`.
@@ -69,15 +68,29 @@ def pool(tokens: Any, mask: Any | None, pooling: str) -> Any:
         return masked_max(tokens, mask)
     if pooling == "mean_max":
         return ops.concatenate([masked_mean(tokens, mask), masked_max(tokens, mask)], axis=-1)
-    if pooling == "flatten" and tokens.shape[1] is not None:
+    if pooling == "flatten":
         if mask is not None:
             tokens = ops.where(ops.expand_dims(mask, axis=-1), tokens, 0.0)
         return ops.reshape(tokens, (-1, tokens.shape[1] * tokens.shape[2]))
     return masked_mean(tokens, mask)
 
 
+def resolve_poolings(pooling: str, tokens_shape: Sequence[Sequence[int | None]]) -> list[str]:
+    """How each modality's tokens become one vector.
+
+    A modality whose number of tokens varies cannot be flattened; its mean is taken. The shapes that
+    a layer is built for say which those are: the tokens of one batch always have a number.
+
+    >>> resolve_poolings("flatten", [(None, 16, 8), (None, None, 4)])
+    ['flatten', 'mean']
+    """
+    return [
+        "mean" if pooling == "flatten" and shape[1] is None else pooling for shape in tokens_shape
+    ]
+
+
 def pooled_dim(tokens_shape: Sequence[int | None], pooling: str) -> int:
-    """The width of what `pool` makes of tokens of shape `(batch, tokens, dim)`."""
+    """The width of the vector made of tokens of shape `(batch, tokens, dim)`."""
     _, length, width = tokens_shape
     dim = int(width or 0)
     if pooling == "mean_max":

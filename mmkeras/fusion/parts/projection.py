@@ -21,9 +21,12 @@ def presence(tokens: Sequence[Any], present: Any | None) -> Any:
     return ops.cast(present, "bool")
 
 
-def pool_each(tokens: Sequence[Any], masks: Sequence[Any], pooling: str) -> list[Any]:
-    """One vector `(batch, pooled_dim)` for each modality; `clear_absent` gives the arguments."""
-    return [pool(x, mask, pooling) for x, mask in zip(tokens, masks, strict=True)]
+def pool_each(tokens: Sequence[Any], masks: Sequence[Any], poolings: Sequence[str]) -> list[Any]:
+    """One vector `(batch, pooled_dim)` for each modality.
+
+    `clear_absent` gives the tokens and masks, `resolve_poolings` the poolings.
+    """
+    return [pool(x, mask, how) for x, mask, how in zip(tokens, masks, poolings, strict=True)]
 
 
 def build_projections(
