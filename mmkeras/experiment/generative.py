@@ -27,6 +27,7 @@ from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import CHECKPOINT, begin_run, fitted_pipelines, is_finished
 from mmkeras.files import write_json, write_text
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
+from mmkeras.reading import check_fields
 from mmkeras.schema import Modality, Schema
 from mmkeras.training.generative import check_generative, fit_generative
 from mmkeras.training.precision import computing_in
@@ -74,6 +75,7 @@ class GenerationSettings:
     options: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
+        check_fields(self)
         if self.model not in MODELS:
             raise ValueError(f"`model` is one of {list(MODELS)}. Received: {self.model!r}.")
         common = set(constructor_arguments(MultimodalVAE))

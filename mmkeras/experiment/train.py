@@ -52,7 +52,7 @@ from mmkeras.files import write_json, write_text
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
-from mmkeras.nested import differences
+from mmkeras.nested import differences, jsonable
 from mmkeras.reading import read_json
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
@@ -611,7 +611,7 @@ def _check_same_run(
 ) -> None:
     for key in ("data", *(key for key in own if key not in ("data", "rows"))):
         # By way of JSON, where tuples are lists.
-        if shown := differences(old.get(key, {}), _jsonable(own[key])):
+        if shown := differences(old.get(key, {}), jsonable(own[key])):
             raise ValueError(f"{folder} holds a run of other {key}; it cannot resume. {shown}")
     before = old["environment"]
     if before["backend"] != now["backend"]:
@@ -632,14 +632,6 @@ def _check_same_run(
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
     """A `config.json`, with the training's settings that its version did not have yet."""
     if "settings" in config:
-        defaults = _jsonable(dataclasses.asdict(TrainingSettings()))
+        defaults = jsonable(dataclasses.asdict(TrainingSettings()))
         config["settings"]["training"] = {**defaults, **config["settings"]["training"]}
     return config
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
+from mmkeras.reading import check_fields
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
 from mmkeras.training.precision import Precision
@@ -131,6 +132,7 @@ class TrainingSettings:
         )
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("watch", "freeze"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for part, factor in self.part_rates.items():
