@@ -17,6 +17,7 @@ import tyro
 
 import mmkeras
 from mmkeras.cli import run_script
+from mmkeras.files import write_text, written
 
 
 def main(
@@ -56,9 +57,10 @@ def main(
             raise ValueError("--given and --wanted are for generative models. Leave them out.")
         predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
     if out.suffix == ".csv":
-        predictions.to_csv(out, index_label="index")
+        write_text(out, predictions.to_csv(index_label="index"))
     else:
-        predictions.to_parquet(out)
+        with written(out) as temporary:
+            predictions.to_parquet(temporary)
     print(predictions.iloc[:10].to_string(max_cols=4, float_format="{:.3f}".format))
     print(f"{len(predictions):,} rows -> {out}")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from mmkeras.files import write_text
 from mmkeras.reading import check_keys, check_value, construct, parse_json, read_json
 
 # Names become Keras layer names and folder names.
@@ -555,7 +556,7 @@ class Schema:
         return cls.from_dict(parse_json(text))
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        write_text(path, self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.generative import GenerativeRun
+from mmkeras.files import write_text
 from mmkeras.generation.samplers import MixtureSampler
 from mmkeras.nested import flatten
 from mmkeras.reports.markdown import write_markdown
@@ -278,7 +279,7 @@ def _file_name(name: str) -> str:
 def save_measures(measures: Measures, folder: Path) -> dict[str, Any]:
     """Writes `coherence.csv`; returns what `metrics.json` gets."""
     if not measures.coherence.empty:
-        measures.coherence.to_csv(folder / "coherence.csv", index=False)
+        write_text(folder / "coherence.csv", measures.coherence.to_csv(index=False))
     return {"test": measures.to_dict()}
 
 
