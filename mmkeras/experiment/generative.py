@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.media.images.image_file import encode_png
 from mmkeras.data.pipeline import Pipeline
@@ -25,7 +26,7 @@ from mmkeras.experiment.imputation import hidden
 from mmkeras.experiment.run_folder import HISTORY, METRICS, MODEL, PREPROCESSING, Run
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import CHECKPOINT, begin_run, fitted_pipelines, is_finished
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.schema import Modality, Schema
 from mmkeras.training.generative import check_generative, fit_generative
@@ -303,7 +304,7 @@ def train_generative(
             callbacks=[TensorBoardScalars(folder)],
         )
         preprocessing.save(folder / PREPROCESSING)
-        write_text(folder / HISTORY, result.history.to_csv(index=False))
+        write_csv(folder / HISTORY, result.history)
         temporary = folder / f"{MODEL}.tmp.keras"
         model.save(temporary)
         temporary.replace(folder / MODEL)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import mmkeras
+from mmkeras.csv_files import read_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
@@ -127,7 +128,7 @@ class Run:
     @property
     def history(self) -> pd.DataFrame:
         """One row per epoch; there is none where the model was trained elsewhere."""
-        return pd.read_csv(self.path / HISTORY)
+        return read_csv(self.path / HISTORY)
 
     @property
     def predictions(self) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
@@ -48,7 +49,7 @@ from mmkeras.experiment.run_folder import (
 )
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.start import NO_START, Start
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
@@ -338,7 +339,7 @@ def _write_run(
     """Writes the preprocessing, the history, the model and the predictions."""
     preprocessing.save(folder / PREPROCESSING)
     if trained.best_epoch is not None:
-        write_text(folder / HISTORY, trained.history.to_csv(index=False))
+        write_csv(folder / HISTORY, trained.history)
     temporary = folder / f"{MODEL}.tmp.keras"
     trained.model.save(temporary)
     temporary.replace(folder / MODEL)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval
@@ -20,7 +21,6 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Picture, Report, Section, Table
 from mmkeras.schema import Text
@@ -101,7 +101,7 @@ def recognize(config: SpeechConfig) -> pd.DataFrame:
         if answers:
             table = speech_table(answers)
             print(f"\n{format_table(table)}\n")
-            write_text(out / SEARCHES, _each_seed(answers).to_csv(index=False))
+            write_csv(out / SEARCHES, _each_seed(answers))
             write_markdown(_report(config, table, answers), out / "summary.md")
     print(f"every seed: {out / SEARCHES}; answers with their edits: {out / 'summary.md'}")
     refuse_missing(failed, len(trainings))

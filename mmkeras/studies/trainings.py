@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
@@ -19,7 +20,6 @@ from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import is_finished, train_run
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import Job, Outcome, run_jobs
@@ -172,7 +172,7 @@ def _results(trainings: Sequence[Training], out: Path) -> pd.DataFrame:
             rest[CONSTANT] = next(iter(constant.values()), float("nan"))
             rows.append({"model": training.model, **training.about, **metrics["test"], **rest})
     results = pd.DataFrame(rows)
-    write_text(out / RESULTS, results.to_csv(index=False))
+    write_csv(out / RESULTS, results)
     return results
 
 

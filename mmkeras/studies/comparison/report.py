@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.evaluation.comparison import (
     Comparison,
     compare_models,
@@ -63,12 +64,12 @@ def write_comparison(
     )
     print("\n" + write_markdown(report, out / "comparison.md"))
     table = pd.concat(tables, ignore_index=True)
-    write_text(out / "comparison.csv", table.to_csv(index=False))
+    write_csv(out / "comparison.csv", table)
     print(f"every seed: {out / 'results.csv'}; HParams: tensorboard --logdir {out}")
     if config.results is not None:
         config.results.mkdir(parents=True, exist_ok=True)
         small = results.drop(columns=["settings"], errors="ignore").round(5)
-        write_text(config.results / f"{config.data.name}.csv", small.to_csv(index=False))
+        write_csv(config.results / f"{config.data.name}.csv", small)
         kept = f"{config.data.name}.csv"
         text = report_markdown(_without_pictures(report, {"one row per model and seed": kept}))
         write_text(config.results / f"{config.data.name}.md", text)
