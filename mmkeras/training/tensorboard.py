@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import PIL.Image
+
+from mmkeras.training.hparams import session_start
 
 
 class TensorBoardScalars(keras.callbacks.Callback):
@@ -75,14 +76,9 @@ class TensorBoardReport:
     ) -> None:
         """The HParams tab: flat settings and the metrics on a part of the rows."""
         import tensorflow as tf
-        from tensorboard.plugins.hparams import api as hparams
 
-        flat = {
-            name: value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
-            for name, value in settings.items()
-        }
         with self._writer.as_default():
-            hparams.hparams(flat, trial_id=self._folder.name)
+            tf.summary.experimental.write_raw_pb(session_start(settings), step=0)
             for name, value in metrics.items():
                 tf.summary.scalar(f"{part}/{name}", value, step=0)
 
