@@ -6,6 +6,10 @@ python experiments/predict.py runs/generate-emoji/20260102-030405-mopoe rows.csv
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # first: Ctrl-C while the rest is imported
+
+# isort: split
+
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json
+from mmkeras.interrupts import resume_with_more
+from mmkeras.reading import read_json
 
 LOCK, OWNER = ".lock", ".lock.json"
 
@@ -39,10 +40,12 @@ def new_folder(path: str | Path, ending: str = "") -> Path:
             return folder
 
 
-def experiment_folder(out: Path | None, parent: str | Path) -> Path:
+def experiment_folder(out: Path | None, parent: str | Path, ending: str = "") -> Path:
     """The folder that the user gave; otherwise a new one in `parent`, named by the time."""
     if out is None:
-        return new_folder(Path(parent) / time_stamp())
+        folder = new_folder(Path(parent) / time_stamp(), ending)
+        resume_with_more("--out", folder)
+        return folder
     out.mkdir(parents=True, exist_ok=True)
     return out
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,6 +26,7 @@ from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
+from mmkeras.reading import read_json
 from mmkeras.training.callbacks import EPOCHS, epoch_file
 
 CONFIG, METRICS = "config.json", "metrics.json"
@@ -283,7 +284,7 @@ def environment() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "versions": versions,
         "git_commit": _git_commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 
@@ -304,7 +305,3 @@ def _git(folder: Path, *arguments: str) -> str:
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
     )
     return result.stdout.strip()
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    return json.loads(Path(path).read_text(encoding="utf-8"))

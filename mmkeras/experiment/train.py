@@ -46,14 +46,15 @@ from mmkeras.experiment.run_folder import (
     Run,
     environment,
     predictions_frame,
-    read_json,
 )
 from mmkeras.experiment.settings import Settings
+from mmkeras.experiment.start import NO_START, Start
 from mmkeras.files import write_json
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
 from mmkeras.nested import differences
+from mmkeras.reading import read_json
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
@@ -85,6 +86,7 @@ def train_run(
     loss: Any = None,
     metrics: Sequence[Any] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start_from: str | Path | None = None,
     compare_with: Mapping[str, Run] | None = None,
     floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
@@ -112,6 +114,9 @@ def train_run(
         fusion: A fusion layer of one's own in that model.
         loss, metrics, callbacks: Of one's own, as Keras takes them: a loss in place of the task's,
             metrics besides the task's in the history, and callbacks.
+        start_from: The folder of a finished run of the same rows and architecture, whose weights
+            the model begins with. Its optimizer's state is not taken over: rate and schedule begin
+            anew.
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
@@ -123,6 +128,7 @@ def train_run(
         The finished `Run`.
 
     Raises:
+        FileNotFoundError: `start_from` is no finished run.
         ValueError: The folder holds a run of other data, other settings or another model of one's
             own; there are no training or no test rows; a model of one's own cannot be trained or
             saved.
@@ -140,16 +146,20 @@ def train_run(
     own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
     settings = settings or own.defaults(default_settings(splits.train, schema))
     own.check(settings, schema)
+    start = Start.of(start_from)
+    if start_from is not None and model is not None:
+        raise ValueError("A `model` of one's own has its weights; `start_from` would replace them.")
     label = label or folder.name
     with locked(folder):
-        if is_finished(folder, splits, schema, settings, own=own):
+        if is_finished(folder, splits, schema, settings, start.identity, own=own):
             own.check_finished(folder, Run(folder).preprocessing, settings)
             return Run(folder)
-        begin_run(folder, splits, schema, settings, details or {}, own)
+        begin_run(folder, splits, schema, settings, {**(details or {}), **start.about}, own)
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
         )
+        start.check(preprocessing)
         trained = train_and_judge(
             preprocessing,
             pipelines,
@@ -159,6 +169,7 @@ def train_run(
             callbacks=[TensorBoardScalars(folder)],
             features=cache_dir and Path(cache_dir) / FEATURES,
             own=own,
+            start=start,
             built=functools.partial(own.record, folder=folder) if own else None,
         )
         figures = write_results(
@@ -278,7 +289,9 @@ def begin_run(
         about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
         about |= _identity(splits, schema, settings, own)
         about |= {OWN_MODEL: {"given": own.given}} if own else {}
-        write_json(folder / CONFIG, {**about, **details, "environment": environment()})
+        # Details may know better: the command that began an experiment is not the one that goes on.
+        now = {**environment(), **details.get("environment", {})}
+        write_json(folder / CONFIG, {**about, **details, "environment": now})
     (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
 
 
@@ -381,6 +394,7 @@ def train_and_judge(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
     own: OwnModel = NOTHING_OWN,
+    start: Start = NO_START,
     built: Callable[[keras.Model], None] | None = None,
 ) -> TrainedModel:
     """Builds a model, trains it, and predicts the rows that it is judged by.
@@ -392,7 +406,8 @@ def train_and_judge(
         checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
         own: What of the model is the caller's own.
-        built: Called with such a model before it is trained.
+        start: Where the weights come from that it begins with.
+        built: Called with a model of one's own before it is trained.
     """
     set_seed(settings.seed)
     if own.model is not None:
@@ -404,6 +419,7 @@ def train_and_judge(
         check_own_model(model, pipelines["train"], settings.training)
     if built is not None:
         built(model)
+    start.give(model)
 
     def rebuild(inputs: Mapping[str, Any], encoders: Mapping[str, Any]) -> keras.Model:
         with same_draws():

@@ -24,10 +24,11 @@ from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows
-from mmkeras.experiment.run_folder import METRICS, Run, read_json
+from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Encoder, FusionName, Settings
 from mmkeras.experiment.train import floor_of
 from mmkeras.files import write_json, write_text
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.schema import Text

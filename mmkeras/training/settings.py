@@ -133,12 +133,6 @@ class TrainingSettings:
     def __post_init__(self):
         for name in ("watch", "freeze"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not 0 <= self.freeze_epochs < self.epochs:
-            raise ValueError(
-                f"`freeze_epochs` are fewer than all {self.epochs}. Received: {self.freeze_epochs}."
-            )
-        if self.freeze_epochs and not self.freeze:
-            raise ValueError("`freeze_epochs` is of `freeze`, which names no part. Leave it out.")
         for part, factor in self.part_rates.items():
             if not 0 < factor < math.inf:
                 raise ValueError(f"`part_rates` are above 0. Received: {factor} for {part!r}.")
@@ -152,6 +146,12 @@ class TrainingSettings:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if not 0 <= self.freeze_epochs < self.epochs:
+            raise ValueError(
+                f"`freeze_epochs` are fewer than all {self.epochs}. Received: {self.freeze_epochs}."
+            )
+        if self.freeze_epochs and not self.freeze:
+            raise ValueError("`freeze_epochs` is of `freeze`, which names no part. Leave it out.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
                      "patience"):  # fmt: skip
             if getattr(self, name) < 0:

@@ -107,13 +107,6 @@ def test_experiments_begun_in_the_same_second_have_folders_of_their_own(
     assert names == ["20260102-030405-note", "20260102-030405-2-note"]
 
 
-def test_resume_goes_alone_and_needs_a_run_folder(trained, tmp_path):
-    with pytest.raises(ValueError, match="give it alone"):
-        script("train").main(["--resume", str(trained[1][0]), "--epochs", "3"])
-    with pytest.raises(FileNotFoundError, match="not a run folder"):
-        script("train").main(["--resume", str(tmp_path)])
-
-
 def test_predicting_writes_a_file_beside_the_rows(trained, table, capsys):
     fused = next(folder for folder in trained[1] if folder.name.endswith("fused"))
     rows = table.with_name("new.csv")

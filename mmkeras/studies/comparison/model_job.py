@@ -17,7 +17,6 @@ import pandas as pd
 from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import (
     FEATURES,
@@ -30,6 +29,7 @@ from mmkeras.experiment.train import (
 from mmkeras.files import write_json
 from mmkeras.fusion import FUSIONS
 from mmkeras.nested import flatten
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     ComparisonConfig,

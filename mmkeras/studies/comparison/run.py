@@ -15,10 +15,10 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
-from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json
 from mmkeras.fusion import FUSIONS
 from mmkeras.nested import differences
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     CLASSICAL,

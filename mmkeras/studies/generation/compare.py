@@ -13,7 +13,8 @@ from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import GenerativeRun
-from mmkeras.experiment.run_folder import METRICS, read_json
+from mmkeras.experiment.run_folder import METRICS
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
 from mmkeras.reports.wording import joined

@@ -11,7 +11,7 @@ import pandas as pd
 from mmkeras.csv_files import write_csv
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
-from mmkeras.experiment.run_folder import read_json
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.studies.jobs import refuse_missing, run_jobs
 from mmkeras.studies.pretraining.pretrain_config import PretrainConfig
