@@ -33,7 +33,7 @@ from mmkeras.reports.plots import (
     plot_history,
     plot_written,
 )
-from mmkeras.reports.wording import leader
+from mmkeras.reports.wording import leader, name_and_tags_words
 from mmkeras.tasks import Task
 from mmkeras.training.tensorboard import TensorBoardReport
 
@@ -94,7 +94,8 @@ def write_report(
     text = write_markdown(report, folder / "report.md")
     with TensorBoardReport(folder) as board:
         inputs = "+".join(schema.names)
-        board.settings({"inputs": inputs, **flatten(config["settings"])}, metrics["test"])
+        about = {**name_and_tags_words(config), "inputs": inputs}
+        board.settings({**about, **flatten(config["settings"])}, metrics["test"])
         known = knows_parts(model)
         board.graph(model, model.input if known else input_tensors(pipeline.preprocessing))
         board.text("report", text)
@@ -178,6 +179,7 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
     environment = config["environment"]
     versions = (f"{name} {version}" for name, version in environment["versions"].items())
     return {
+        **name_and_tags_words(config),
         "command": f"`{environment['command']}`",
         "seed": "not known" if config["seed"] is None else str(config["seed"]),
         "backend": environment["backend"],
