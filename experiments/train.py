@@ -118,6 +118,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def train(plan: Plan) -> pd.DataFrame:
     """Trains what is planned and not there yet; returns the comparison, one row per model."""
     config = plan.config
+    said = name_and_tags(config)
     rows = experiment_rows(config)
     findings = look_at_rows(rows)
     table, schema, splits = rows.table, rows.schema, rows.splits
@@ -138,7 +139,7 @@ def train(plan: Plan) -> pd.DataFrame:
     wanted = FUSED in labels and not (plan.place / f"{stamp}-{FUSED}" / METRICS).exists()
     if wanted and wants_floor(config.floor, schema, len(splits.train)):
         floor = floor_of(splits, schema, config.settings)
-    details = {**name_and_tags(config), "experiment": to_json(config), "stamp": stamp}
+    details = {**said, "experiment": to_json(config), "stamp": stamp}
     if plan.command is not None:
         details["environment"] = {"command": plan.command}
     before = {} if plan.start_from is None else {f"{labels[-1]} before": Run(plan.start_from)}

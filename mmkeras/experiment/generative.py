@@ -301,7 +301,7 @@ def train_generative(
             seed=settings.seed,
             checkpoint=folder / CHECKPOINT,
             label=label or folder.name,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
         )
         preprocessing.save(folder / PREPROCESSING)
         write_csv(folder / HISTORY, result.history)

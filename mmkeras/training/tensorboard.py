@@ -18,7 +18,8 @@ class TensorBoardScalars(keras.callbacks.Callback):
     """Writes the epoch's values to `train/` and `validation/`, on one chart each.
 
     Keras' own `TensorBoard` callback restarts its step count and writes batch values; this
-    one writes one point per epoch, numbered by epoch, also after a resumed run.
+    one writes one point per epoch, numbered by epoch, also after a resumed run, and has it in its
+    file when the epoch ends: a recorder of `mmkeras.training.fit.fit`.
 
     Args:
         folder: The run's folder.
@@ -46,6 +47,9 @@ class TensorBoardScalars(keras.callbacks.Callback):
         with self._writers["train"].as_default():
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             tf.summary.scalar("epoch/learning_rate", rate, step=epoch + 1)
+        # A process that is killed writes nothing more.
+        for writer in self._writers.values():
+            writer.flush()
 
     def on_train_end(self, logs=None):
         for writer in self._writers.values():
