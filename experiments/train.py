@@ -31,6 +31,7 @@ from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
 from mmkeras.experiment.settings import Settings
@@ -61,6 +62,8 @@ class TrainConfig:
         resume: Continue the experiment that this run folder belongs to, as it was begun. With
             --epochs N, train on instead: a new run of N epochs begins with the weights of this one,
             which has finished. --seed and other settings of training may be given then, too.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing.
     """
 
@@ -72,6 +75,8 @@ class TrainConfig:
     floor: FloorChoice = "auto"
     runs: Path = Path("runs")
     resume: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     @property
@@ -113,6 +118,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def train(plan: Plan) -> pd.DataFrame:
     """Trains what is planned and not there yet; returns the comparison, one row per model."""
     config = plan.config
+    said = name_and_tags(config)
     rows = experiment_rows(config)
     findings = look_at_rows(rows)
     table, schema, splits = rows.table, rows.schema, rows.splits
@@ -133,7 +139,7 @@ def train(plan: Plan) -> pd.DataFrame:
     wanted = FUSED in labels and not (plan.place / f"{stamp}-{FUSED}" / METRICS).exists()
     if wanted and wants_floor(config.floor, schema, len(splits.train)):
         floor = floor_of(splits, schema, config.settings)
-    details = {"experiment": to_json(config), "stamp": stamp}
+    details = {**said, "experiment": to_json(config), "stamp": stamp}
     if plan.command is not None:
         details["environment"] = {"command": plan.command}
     before = {} if plan.start_from is None else {f"{labels[-1]} before": Run(plan.start_from)}
@@ -187,6 +193,8 @@ def resumed(arguments: list[str]) -> Plan:
             split_seed=begun.experiment["split_seed"],
             floor=begun.experiment.get("floor", "off"),
             runs=begun.folder.parents[1],
+            name=begun.experiment.get("name", ""),
+            tags=tuple(begun.experiment.get("tags", ())),
             settings=Settings.from_dict(begun.experiment["settings"]),
         )
     if more:

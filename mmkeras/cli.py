@@ -28,6 +28,7 @@ from mmkeras.experiment.rows import experiment_rows, open_fold
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
 from mmkeras.interrupts import INTERRUPTED, let_through, resume_command, same_command
+from mmkeras.progress import print_anything
 from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing
@@ -226,6 +227,7 @@ def run_script(main: Callable[[], Any], resumes: bool = False) -> None:
     Set `MMKERAS_TRACEBACK=1` to see where an error was raised.
     """
     let_through()
+    print_anything()
     try:
         main()
     except (ValueError, OSError, JobsMissing, JobDied) as error:

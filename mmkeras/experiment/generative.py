@@ -307,7 +307,7 @@ def train_generative(
             seed=settings.seed,
             checkpoint=folder / CHECKPOINT,
             label=label or folder.name,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
         )
         write_csv(folder / HISTORY, result.history)
         save_pair(folder, model, preprocessing)

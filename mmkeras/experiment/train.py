@@ -166,7 +166,7 @@ def train_run(
             settings,
             checkpoint=folder / CHECKPOINT,
             label=label,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
             features=cache_dir and Path(cache_dir) / FEATURES,
             own=own,
             start=start,
@@ -390,6 +390,7 @@ def train_and_judge(
     checkpoint: Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    recorders: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
     own: OwnModel = NOTHING_OWN,
     start: Start = NO_START,
@@ -401,7 +402,7 @@ def train_and_judge(
         preprocessing, pipelines: As `fitted_pipelines` returned them.
         settings: Model, training and seed.
         parts: What to predict, of the parts that have rows.
-        checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+        checkpoint, label, callbacks, recorders: As for `mmkeras.training.fit.fit`.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
         own: What of the model is the caller's own.
         start: Where the weights come from that it begins with.
@@ -437,6 +438,7 @@ def train_and_judge(
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
+        recorders=recorders,
         own=own.training,
     )
     take_back(model, rest)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.files import write_bytes, write_text
 from mmkeras.reports.card import Card
 from mmkeras.reports.escaping import markdown_text
@@ -24,6 +25,8 @@ _MARKS = {True: "✓ ", False: "✗ ", None: ""}
 
 def write_markdown(report: Report, path: str | Path) -> str:
     """Writes a report, and its pictures into the folder `pictures` beside it.
+
+    Tables of which the text shows the first rows only are whole in the folder `tables`.
 
     Args:
         report: What to write.
@@ -37,6 +40,11 @@ def write_markdown(report: Report, path: str | Path) -> str:
         (path.parent / "pictures").mkdir(exist_ok=True)
     for picture in report.pictures:
         write_bytes(path.parent / "pictures" / f"{picture.name}.png", picture.png)
+    cut = [table for table in report.tables if table.is_cut]
+    if cut:
+        (path.parent / "tables").mkdir(exist_ok=True)
+    for table in cut:
+        write_csv(path.parent / "tables" / f"{table.name}.csv", table.frame, index=True)
     text = report_markdown(report)
     write_text(path, text)
     return text
@@ -103,8 +111,15 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> str:
 
 
 def table_markdown(table: Table) -> str:
-    """A table below its caption."""
-    return f"{markdown_text(table.caption)}\n\n{format_table(table.frame, table.digits)}"
+    """A table below its caption; of one that is cut the first rows, and where the others are."""
+    rows = format_table(table.frame[: table.shown], table.digits)
+    text = f"{markdown_text(table.caption)}\n\n{rows}"
+    if not table.is_cut:
+        return text
+    rows = f"The first {table.shown} of {len(table.frame):,} rows"
+    return (
+        f"{text}\n\n{rows}; all of them are in [tables/{table.name}.csv](tables/{table.name}.csv)."
+    )
 
 
 def markdown_list(lines: Iterable[str]) -> str:

@@ -124,13 +124,14 @@ def _numbers(report: Report) -> dict[str, Any]:
 def _write_events(folder: Path, report: Report, pictures: Mapping[str, bytes]) -> None:
     """One event file; an earlier report's goes, as TensorBoard would show both as one."""
     with TemporaryDirectory(prefix=".events-", dir=folder) as temporary:
-        # TensorBoard's HParams tab shows the folder's name.
-        written = Path(temporary) / folder.resolve().name
+        written = Path(temporary)
+        # Their names are their own: a fact is a text, and a run's setting of the same name is not.
+        facts = {f"report.{name}": fact for name, fact in report.facts.items()}
         with TensorBoardReport(written) as board:
             board.text("verdict", markdown_list(report.verdict))
             for section in report.sections:
                 board.text(f"{section.name}/conclusion", markdown_text(section.conclusion))
-                board.settings(report.facts, scalar_values(section.values), section.name)
+                board.settings(facts, scalar_values(section.values), section.name)
                 for part in section.parts:
                     if isinstance(part, Table):
                         text = table_markdown(part)

@@ -21,6 +21,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from mmkeras.progress import print_anything
+
 # How long a process has to end by itself once it was asked to.
 _SECONDS_TO_END = 10
 
@@ -283,6 +285,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _work(connection: Connection) -> None:
     """A worker's whole life."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    print_anything()
     while True:
         try:
             data = connection.recv_bytes()

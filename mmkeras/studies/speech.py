@@ -50,6 +50,8 @@ class SpeechConfig:
         bonuses: What each piece adds to a text's score beside a language, to choose from.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/speech-NAME/TIME. The same folder resumes.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -64,6 +66,8 @@ class SpeechConfig:
     bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     workers: int = 1
     out: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 

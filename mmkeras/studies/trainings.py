@@ -16,6 +16,7 @@ from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
@@ -95,7 +96,10 @@ def with_each_seed(
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(experiment_rows, config),
-            {"experiment": to_json(dataclasses.replace(config, workers=1))},
+            {
+                **name_and_tags(config),
+                "experiment": to_json(dataclasses.replace(config, workers=1)),
+            },
             findings,
         )
         for seed in config.seeds

@@ -142,6 +142,35 @@ if __name__ == "__main__":
 """
 
 
+PRINTS = """
+from mmkeras.studies.jobs import Job, run_jobs
+
+def say(word):
+    print(word)
+    return word
+
+if __name__ == "__main__":
+    (outcome,) = run_jobs([Job("say", say, ("✓ 日本 ±",))])
+    assert outcome.error is None and outcome.result == "✓ 日本 ±"
+"""
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "cp1252"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+def test_a_job_does_not_fail_for_a_letter_that_the_terminal_lacks(tmp_path, terminal):
+    script = tmp_path / "script.py"
+    script.write_text(PRINTS, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **terminal}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert rb"\u2713 \u65e5\u672c" in done.stdout and b"say done" in done.stdout
+
+
 def start_script(folder):
     """A process that runs two jobs in two processes, both of which have begun."""
     script = folder / "script.py"

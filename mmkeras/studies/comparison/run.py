@@ -14,6 +14,7 @@ from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.files import write_json
 from mmkeras.fusion import FUSIONS
@@ -52,9 +53,11 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
+    # What is wrong is reported before any work.
+    name_and_tags(config)
     variants = config.encoders or ("",)
     for variant in variants:
-        with_encoders(config.settings, variant)  # a wrong name is reported before any work
+        with_encoders(config.settings, variant)
     if config.vectorized and not config.workers and keras.config.backend() != "jax":
         raise ValueError(
             "--vectorized needs the JAX backend, which separate processes use: give --workers "
@@ -174,7 +177,7 @@ def _jobs(
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
     """Writes the configuration; raises if the folder holds a comparison of another one."""
-    free = ("seeds", "fusions", "encoders", "workers", "out", "results", "floor")
+    free = ("seeds", "fusions", "encoders", "workers", "out", "results", "floor", "name", "tags")
     if path.exists():
         before, now = (
             {name: value for name, value in each.items() if name not in free}
