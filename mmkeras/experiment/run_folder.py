@@ -300,6 +300,30 @@ class Run:
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
 
+    def export(self, folder: str | Path, format: str = "saved_model", *, rows: bool = True) -> Path:
+        """Writes the model for other programs: see `mmkeras.serving.export.export_model`.
+
+        Args:
+            folder: A new folder, or an empty one.
+            format: `"saved_model"`, whose signature `serve_rows` reads raw rows in TensorFlow
+                alone, `"litert"` or `"onnx"`.
+            rows: Whether a SavedModel shall read raw rows, too.
+
+        Returns:
+            The folder.
+
+        Example:
+
+        ```python
+        run.export("exported")
+        serve = tf.saved_model.load("exported").signatures["serve_rows"]
+        ```
+        """
+        # Imports TensorFlow's converters, which other uses of a run need not wait for.
+        from mmkeras.serving.export import export_model
+
+        return export_model(self.model, self.preprocessing, folder, format, rows=rows)
+
 
 def predictions_frame(
     preprocessing: Preprocessing,
