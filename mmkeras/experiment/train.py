@@ -630,6 +630,17 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
+    other = [name for name in ("threads", "processor") if before.get(name, now[name]) != now[name]]
+    if other and not (folder / METRICS).exists():
+        began, goes_on = (
+            ", ".join(f"{name} {each[name]}" for name in other) for each in (before, now)
+        )
+        warnings.warn(
+            f"{folder} was started with {began} and resumes with {goes_on}: the result may differ "
+            f"in its last digits. --threads {before.get('threads', now['threads'])} gives it as "
+            "many threads as before.",
+            stacklevel=3,
+        )
 
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
