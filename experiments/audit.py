@@ -12,6 +12,10 @@ run, where `experiments/train.py` leaves them, or trained now.
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 import time
 from pathlib import Path
@@ -54,7 +58,8 @@ def main(
 
 
 if __name__ == "__main__":
+    # Called again, models that were trained are kept.
     run_script(
         lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__),
-        "; run it again: models that were trained are kept",
+        resumes=True,
     )

@@ -14,6 +14,10 @@ Settings are chosen inside the training rows. It is the line that a deep model h
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd

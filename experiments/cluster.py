@@ -16,6 +16,10 @@ only judges the result.
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd

@@ -20,6 +20,10 @@ modalities, and made for them; a presence mask with modality dropout, and the me
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd
@@ -49,4 +53,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, after_interrupt="; the same command with --out FOLDER resumes")
+    run_script(main, resumes=True)

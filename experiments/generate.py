@@ -13,6 +13,10 @@ TensorBoard; `mmkeras.GenerativeRun(FOLDER).predict(rows, given=["image"])` gene
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 from mmkeras.cli import option, parse, run_script
@@ -41,4 +45,4 @@ def main(arguments: list[str] | None = None) -> GenerativeRun:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER resumes")
+    run_script(main, resumes=True)

@@ -14,6 +14,10 @@ training pictures; the test pictures are looked at once. Each data set has a fol
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd
@@ -32,4 +36,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER resumes")
+    run_script(main, resumes=True)

@@ -11,6 +11,10 @@ missing.
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd
@@ -26,4 +30,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER resumes")
+    run_script(main, resumes=True)

@@ -6,6 +6,10 @@ python experiments/predict.py runs/generate-emoji/20260102-030405-mopoe rows.csv
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # first: Ctrl-C while the rest is imported
+
+# isort: split
+
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,6 +17,8 @@ import tyro
 
 import mmkeras
 from mmkeras.cli import run_script
+from mmkeras.csv_files import write_csv
+from mmkeras.files import written
 
 
 def main(
@@ -31,7 +37,8 @@ def main(
         rows: A CSV or Parquet file with the columns that the model was trained on; image paths
             are relative to it. The target column may be missing.
         out: Where the predictions go, as .csv or .parquet; by default next to `rows`, as
-            NAME.predictions.csv. Pictures and sequences go as files into a folder beside it, of
+            NAME.predictions.csv. In a .csv, an apostrophe stands before texts that a spreadsheet
+            would take for formulas. Pictures and sequences go as files into a folder beside it, of
             the same name without its ending.
         on_error: raise, or skip rows whose cells or files are missing or cannot be read.
         given: Of a generative model: the modalities that are read.
@@ -52,9 +59,10 @@ def main(
             raise ValueError("--given and --wanted are for generative models. Leave them out.")
         predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
     if out.suffix == ".csv":
-        predictions.to_csv(out, index_label="index")
+        write_csv(out, predictions.rename_axis("index"), index=True)
     else:
-        predictions.to_parquet(out)
+        with written(out) as temporary:
+            predictions.to_parquet(temporary)
     print(predictions.iloc[:10].to_string(max_cols=4, float_format="{:.3f}".format))
     print(f"{len(predictions):,} rows -> {out}")
 

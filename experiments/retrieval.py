@@ -14,6 +14,10 @@ set's preset. Where all modalities are feature vectors, three linear models are 
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd

@@ -8,6 +8,10 @@ The runs must predict one target on the same rows, as runs of one data set and s
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +49,8 @@ def main(
 
 
 if __name__ == "__main__":
+    # Called again, models that were trained are kept.
     run_script(
         lambda: tyro.cli(main, args=sys.argv[1:], description=__doc__),
-        "; run it again: models that were trained are kept",
+        resumes=True,
     )

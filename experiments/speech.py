@@ -12,6 +12,10 @@ rows of training speakers who are held out. The test rows are looked at once.
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd
@@ -27,4 +31,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command with --out FOLDER resumes")
+    run_script(main, resumes=True)

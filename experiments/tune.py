@@ -21,13 +21,17 @@ not need it.
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is imported)
+
+# isort: split
+
 import sys
 
 import pandas as pd
 
 from mmkeras.cli import parse, run_script
-from mmkeras.experiment.run_folder import read_json
 from mmkeras.experiment.settings import Settings
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.studies.repeat import RepeatConfig, repeat
 from mmkeras.studies.trainings import FUSED
@@ -65,4 +69,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main, "; the same command resumes")
+    run_script(main, resumes=True)

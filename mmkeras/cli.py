@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import errno
 import os
 import sys
 import textwrap
@@ -27,6 +27,9 @@ from mmkeras.experiment.presets import preset
 from mmkeras.experiment.rows import experiment_rows, open_fold
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
+from mmkeras.interrupts import INTERRUPTED, let_through, resume_command, same_command
+from mmkeras.progress import print_anything
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing
 
@@ -64,8 +67,8 @@ def parse(
         by_rows: Whether defaults for a table of one's own are chosen by its training rows.
         **defaults: Of other fields of the configuration.
     """
-    rest, words = _taken(arguments, "--set", several=True)
-    rest, files = _taken(rest, "--config")
+    rest, words = without(arguments, "--set", several=True)
+    rest, files = without(rest, "--config")
     dataset = option(rest, "--dataset") or dataset
     if dataset not in DATASETS:
         raise ValueError(f"No data set {dataset!r}. There are: {', '.join(DATASETS)}.")
@@ -137,8 +140,8 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"No configuration at {path.absolute()}.")
+    values = read_json(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if OWN_MODEL in values:
             given = ", ".join(values[OWN_MODEL]["given"])
             raise ValueError(
@@ -150,7 +153,7 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
         stored = experiment.get("settings", values.get("settings", values))
         settings = Settings.from_dict(stored)
         return dataclasses.replace(settings, seed=values.get("seed", settings.seed)), experiment
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path} does not hold settings: {error}") from error
 
 
@@ -184,7 +187,7 @@ def _described(cls: type, values: Any, prefix: str) -> list[str]:
     return lines
 
 
-def _taken(
+def without(
     arguments: Sequence[str], name: str, several: bool = False
 ) -> tuple[list[str], list[str]]:
     """The arguments without an option, and the option's values."""
@@ -215,19 +218,31 @@ def option(arguments: Sequence[str], name: str) -> str | None:
     return None
 
 
-def run_script(main: Callable[[], Any], after_interrupt: str = "") -> None:
+def run_script(main: Callable[[], Any], resumes: bool = False) -> None:
     """Runs a script's `main`: a user's mistake ends in one line, without a traceback.
 
-    Missing jobs end it likewise: exit code 1. `after_interrupt` says how to resume after Ctrl-C.
+    Missing jobs end it likewise: exit code 1. After Ctrl-C the command is printed that goes on
+    (`mmkeras.interrupts.resume_with`), or where the script cannot resume, the one to begin again.
 
-    Set `MMKERAS_TRACEBACK=1` to see where the error was raised.
+    Set `MMKERAS_TRACEBACK=1` to see where an error was raised.
     """
+    let_through()
+    print_anything()
     try:
         main()
     except (ValueError, OSError, JobsMissing, JobDied) as error:
         if os.environ.get("MMKERAS_TRACEBACK") == "1":
             raise
-        raise SystemExit(f"error: {error}") from None
+        more = f"\ngo on with: {resume_command()}" if resumes and _can_go_on(error) else ""
+        raise SystemExit(f"error: {error}{more}") from None
     except KeyboardInterrupt:
-        print(f"\ninterrupted{after_interrupt}", file=sys.stderr)
-        raise SystemExit(130) from None
+        again = f"go on with: {resume_command()}" if resumes else f"again: {same_command()}"
+        print(f"\ninterrupted; {again}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _can_go_on(error: Exception) -> bool:
+    """Whether the same command may succeed later: of jobs that died, or a disk that was full."""
+    return isinstance(error, (JobsMissing, JobDied)) or (
+        isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+    )

@@ -16,9 +16,10 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
 from mmkeras.experiment.own_model import OWN_MODEL
-from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, read_json
+from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 
 if TYPE_CHECKING:

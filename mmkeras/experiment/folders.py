@@ -12,8 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mmkeras.experiment.run_folder import read_json
-from mmkeras.files import write_json
+from mmkeras.files import remove_unfinished, write_json
+from mmkeras.interrupts import resume_with_more
+from mmkeras.reading import read_json
 
 LOCK, OWNER = ".lock", ".lock.json"
 
@@ -39,10 +40,12 @@ def new_folder(path: str | Path, ending: str = "") -> Path:
             return folder
 
 
-def experiment_folder(out: Path | None, parent: str | Path) -> Path:
+def experiment_folder(out: Path | None, parent: str | Path, ending: str = "") -> Path:
     """The folder that the user gave; otherwise a new one in `parent`, named by the time."""
     if out is None:
-        return new_folder(Path(parent) / time_stamp())
+        folder = new_folder(Path(parent) / time_stamp(), ending)
+        resume_with_more("--out", folder)
+        return folder
     out.mkdir(parents=True, exist_ok=True)
     return out
 
@@ -70,6 +73,7 @@ def locked(folder: Path) -> Iterator[None]:
             "run the same command again."
         ) from None
     try:
+        remove_unfinished(folder)
         write_json(
             folder / OWNER,
             {
@@ -86,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _owner(folder: Path) -> str:
     try:
-        owner = read_json(folder / OWNER)
-    except FileNotFoundError:  # it has just begun
+        owner = read_json(folder / OWNER, {"pid": int, "host": str, "since": str})
+    except (FileNotFoundError, ValueError):  # it has just begun, or was stopped in the middle
         return "another process"
     return f"process {owner['pid']} on {owner['host']} since {owner['since']}"

@@ -13,11 +13,12 @@ import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
-from mmkeras.experiment.run_folder import CONFIG, read_json
+from mmkeras.experiment.run_folder import CONFIG
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.files import write_json
 from mmkeras.models.architecture import architecture_of, check_savable, input_tensors
 from mmkeras.models.parts import knows_parts
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.training.fit import TASKS_OWN, OwnTraining
 from mmkeras.training.seeds import same_draws, set_seed

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import platform
+import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import pandas as pd
 
 import mmkeras
+from mmkeras.csv_files import read_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
@@ -24,12 +25,60 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
-from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
+from mmkeras.models.saved import MODEL, PREPROCESSING, check_pair, load_model
+from mmkeras.reading import check_keys, naming, read_json
 from mmkeras.training.callbacks import EPOCHS, epoch_file
 
 CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
 ANSWERS = "answers"  # the folder of answers that are files
+
+# What `config.json` of every run says, and `metrics.json` (`RECORDED`); each has more.
+_CONFIG = {
+    "seed": int | None,
+    "settings": Mapping[str, Any],
+    "schema": Mapping[str, Any],
+    "rows": Mapping[str, int],
+    "data": Mapping[str, str],
+    "environment": Mapping[str, Any],
+}
+_ENVIRONMENT = {
+    "command": str,
+    "backend": str,
+    "python": str,
+    "versions": Mapping[str, str],
+    "git_commit": str | None,
+}
+RECORDED = {
+    "best_epoch": int | None,
+    "epochs": int | None,
+    "parameters": int,
+    "seconds": float | None,
+    "total_seconds": float,
+}
+_FIGURES = {"test": Mapping[str, float | None]}
+
+
+def read_run_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a run.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is damaged, or was changed to what it cannot be.
+    """
+    path = folder / CONFIG
+    config = read_json(path, _CONFIG)
+    with naming(path):
+        check_keys(config["environment"], _ENVIRONMENT, "environment")
+        rows = {"train": int, "validation": int, "test": int}
+        check_keys(config["rows"], rows, "rows")
+        check_keys(config["data"], dict.fromkeys(rows, str), "data")
+        if "training" in config["settings"]:
+            check_keys(config["settings"], {"training": Mapping[str, Any]}, "settings")
+        if "own_model" in config:
+            check_keys(config, {"own_model": Mapping[str, Any]})
+            check_keys(config["own_model"], {"given": list[str]}, "own_model")
+    return config
 
 
 class Run:
@@ -37,7 +86,9 @@ class Run:
 
     `config.json` (all settings, versions, the git commit), `metrics.json`, `history.csv`,
     `predictions.parquet` (the test rows), `model.keras`, `preprocessing.json`, `report.md` with
-    its pictures, and TensorBoard event files. The folder can be moved to another machine.
+    its pictures, and TensorBoard event files. The folder can be moved to another machine. Files
+    that are damaged, were edited to what they cannot be, or are of another run (`pair.json` ties
+    model and preprocessing) are refused with their names.
 
     Args:
         path: The folder of a finished run.
@@ -54,6 +105,8 @@ class Run:
     run.predict("new_rows.csv")
     ```
     """
+
+    _metrics: ClassVar[Mapping[str, Any]] = {**RECORDED, **_FIGURES}
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -117,24 +170,36 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return read_json(self.path / CONFIG)
+        return read_run_config(self.path)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return read_json(self.path / METRICS)
+        return read_json(self.path / METRICS, self._metrics)
 
     @property
     def history(self) -> pd.DataFrame:
         """One row per epoch; there is none where the model was trained elsewhere."""
-        return pd.read_csv(self.path / HISTORY)
+        path = self.path / HISTORY
+        with naming(path):
+            history = read_csv(path)
+            if "epoch" not in history or history.select_dtypes("number").shape != history.shape:
+                raise ValueError("one row per epoch was expected, with numbers only.")
+        return history
 
     @property
     def predictions(self) -> pd.DataFrame:
         """The test rows' true and predicted labels and the class probabilities."""
-        return pd.read_parquet(self.path / PREDICTIONS)
+        path = self.path / PREDICTIONS
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no {path}.")
+        try:
+            return pd.read_parquet(path)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path} is damaged, or no Parquet file: {error}") from error
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
+        check_pair(self.path, PREPROCESSING)
         return Preprocessing.load(self.path / PREPROCESSING)
 
     @cached_property
@@ -158,8 +223,12 @@ class Run:
                 f"The epochs kept in {self.path} are {list(self.kept_epochs)}. Received: {epoch}. "
                 "Train with keep_best=2 or more to keep some."
             )
-        model = load_model(self.path)
-        model.load_weights(self.path / EPOCHS / epoch_file(epoch))
+        model, path = load_model(self.path), self.path / EPOCHS / epoch_file(epoch)
+        try:
+            model.load_weights(path)
+        except (ValueError, OSError, KeyError) as error:
+            said = str(error).splitlines()[0]
+            raise ValueError(f"{path} is damaged, or of another model: {said}") from error
         return model
 
     @cached_property
@@ -180,7 +249,8 @@ class Run:
         of_test = fingerprint(pipeline.frame, self.preprocessing.schema)
         if columns and of_test == self.config["data"]["test"]:
             stored = self.predictions
-            if stored.index.tolist() == pipeline.examples.index.tolist():
+            known = set(columns) <= set(stored.columns)
+            if known and stored.index.tolist() == pipeline.examples.index.tolist():
                 return stored[columns].to_numpy()
         return pipeline.unpad(self.answering.predict(pipeline.evaluate(), verbose=0))
 
@@ -306,7 +376,7 @@ def environment() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "versions": versions,
         "git_commit": _git_commit(),
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 
@@ -327,7 +397,3 @@ def _git(folder: Path, *arguments: str) -> str:
         ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
     )
     return result.stdout.strip()
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
@@ -39,20 +40,21 @@ from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
     METRICS,
-    MODEL,
     PREDICTIONS,
-    PREPROCESSING,
     Run,
     environment,
     predictions_frame,
-    read_json,
+    read_run_config,
 )
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_json, write_text
+from mmkeras.experiment.start import NO_START, Start
+from mmkeras.files import many_to_disk, write_json, written
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
-from mmkeras.nested import differences
+from mmkeras.models.saved import save_pair
+from mmkeras.nested import differences, jsonable
+from mmkeras.reading import check_keys, naming, read_json
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
@@ -84,6 +86,7 @@ def train_run(
     loss: Any = None,
     metrics: Sequence[Any] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    start_from: str | Path | None = None,
     compare_with: Mapping[str, Run] | None = None,
     floor: Floor | None = None,
     details: Mapping[str, Any] | None = None,
@@ -111,6 +114,9 @@ def train_run(
         fusion: A fusion layer of one's own in that model.
         loss, metrics, callbacks: Of one's own, as Keras takes them: a loss in place of the task's,
             metrics besides the task's in the history, and callbacks.
+        start_from: The folder of a finished run of the same rows and architecture, whose weights
+            the model begins with. Its optimizer's state is not taken over: rate and schedule begin
+            anew.
         compare_with: Finished runs on the same test rows, by name, for the report.
         floor: Classical models on the same rows (`floor_of`), which report and metrics show.
         details: More for `config.json`.
@@ -122,6 +128,7 @@ def train_run(
         The finished `Run`.
 
     Raises:
+        FileNotFoundError: `start_from` is no finished run.
         ValueError: The folder holds a run of other data, other settings or another model of one's
             own; there are no training or no test rows; a model of one's own cannot be trained or
             saved.
@@ -139,25 +146,30 @@ def train_run(
     own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
     settings = settings or own.defaults(default_settings(splits.train, schema))
     own.check(settings, schema)
+    start = Start.of(start_from)
+    if start_from is not None and model is not None:
+        raise ValueError("A `model` of one's own has its weights; `start_from` would replace them.")
     label = label or folder.name
     with locked(folder):
-        if is_finished(folder, splits, schema, settings, own=own):
+        if is_finished(folder, splits, schema, settings, start.identity, own=own):
             own.check_finished(folder, Run(folder).preprocessing, settings)
             return Run(folder)
-        begin_run(folder, splits, schema, settings, details or {}, own)
+        begin_run(folder, splits, schema, settings, {**(details or {}), **start.about}, own)
         started = time.perf_counter()
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
         )
+        start.check(preprocessing)
         trained = train_and_judge(
             preprocessing,
             pipelines,
             settings,
             checkpoint=folder / CHECKPOINT,
             label=label,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
             features=cache_dir and Path(cache_dir) / FEATURES,
             own=own,
+            start=start,
             built=functools.partial(own.record, folder=folder) if own else None,
         )
         figures = write_results(
@@ -257,10 +269,10 @@ def is_finished(
     """
     if not (folder / CONFIG).exists():
         return False
-    config = _with_later_settings(read_json(folder / CONFIG))
+    config = read_run_config(folder)
     own.check_given(config, folder)
     now = {**_identity(splits, schema, settings, own), **(more or {})}
-    _check_same_run(config, now, environment(), folder)
+    _check_same_run(_with_later_settings(config), now, environment(), folder)
     return (folder / METRICS).exists()
 
 
@@ -277,7 +289,9 @@ def begin_run(
         about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
         about |= _identity(splits, schema, settings, own)
         about |= {OWN_MODEL: {"given": own.given}} if own else {}
-        write_json(folder / CONFIG, {**about, **details, "environment": environment()})
+        # Details may know better: the command that began an experiment is not the one that goes on.
+        now = {**environment(), **details.get("environment", {})}
+        write_json(folder / CONFIG, {**about, **details, "environment": now})
     (folder / CHECKPOINT).parent.mkdir(exist_ok=True)
 
 
@@ -323,18 +337,16 @@ def _write_run(
     folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""
-    preprocessing.save(folder / PREPROCESSING)
     if trained.best_epoch is not None:
-        write_text(folder / HISTORY, trained.history.to_csv(index=False))
-    temporary = folder / f"{MODEL}.tmp.keras"
-    trained.model.save(temporary)
-    temporary.replace(folder / MODEL)
+        write_csv(folder / HISTORY, trained.history)
+    save_pair(folder, trained.model, preprocessing)
     predictions = predictions_frame(
         preprocessing, test.examples, trained.outputs["test"], folder / ANSWERS
     )
-    temporary = folder / f"{PREDICTIONS}.tmp"
-    predictions.to_parquet(temporary)
-    temporary.replace(folder / PREDICTIONS)
+    if (folder / ANSWERS).exists():
+        many_to_disk()
+    with written(folder / PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary)
 
 
 @dataclass(frozen=True, eq=False)
@@ -378,8 +390,10 @@ def train_and_judge(
     checkpoint: Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    recorders: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
     own: OwnModel = NOTHING_OWN,
+    start: Start = NO_START,
     built: Callable[[keras.Model], None] | None = None,
 ) -> TrainedModel:
     """Builds a model, trains it, and predicts the rows that it is judged by.
@@ -388,10 +402,11 @@ def train_and_judge(
         preprocessing, pipelines: As `fitted_pipelines` returned them.
         settings: Model, training and seed.
         parts: What to predict, of the parts that have rows.
-        checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+        checkpoint, label, callbacks, recorders: As for `mmkeras.training.fit.fit`.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
         own: What of the model is the caller's own.
-        built: Called with such a model before it is trained.
+        start: Where the weights come from that it begins with.
+        built: Called with a model of one's own before it is trained.
     """
     set_seed(settings.seed)
     if own.model is not None:
@@ -403,6 +418,7 @@ def train_and_judge(
         check_own_model(model, pipelines["train"], settings.training)
     if built is not None:
         built(model)
+    start.give(model)
 
     def rebuild(inputs: Mapping[str, Any], encoders: Mapping[str, Any]) -> keras.Model:
         with same_draws():
@@ -422,6 +438,7 @@ def train_and_judge(
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
+        recorders=recorders,
         own=own.training,
     )
     take_back(model, rest)
@@ -594,8 +611,10 @@ def _check_same_run(
     old: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any], folder: Path
 ) -> None:
     for key in ("data", *(key for key in own if key not in ("data", "rows"))):
+        with naming(folder / CONFIG):
+            check_keys(old, {key: Mapping[str, Any]} if key in old else {})
         # By way of JSON, where tuples are lists.
-        if shown := differences(old.get(key, {}), _jsonable(own[key])):
+        if shown := differences(old.get(key, {}), jsonable(own[key])):
             raise ValueError(f"{folder} holds a run of other {key}; it cannot resume. {shown}")
     before = old["environment"]
     if before["backend"] != now["backend"]:
@@ -615,15 +634,6 @@ def _check_same_run(
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
     """A `config.json`, with the training's settings that its version did not have yet."""
-    if "settings" in config:
-        defaults = _jsonable(dataclasses.asdict(TrainingSettings()))
-        config["settings"]["training"] = {**defaults, **config["settings"]["training"]}
-    return config
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value
+    training = config["settings"].get("training", {})
+    defaults = jsonable(dataclasses.asdict(TrainingSettings()))
+    return {**config, "settings": {**config["settings"], "training": {**defaults, **training}}}

@@ -16,6 +16,7 @@ from mmkeras.classical.features import ModalityFeatures
 from mmkeras.classical.floor.compete import best, compete, count
 from mmkeras.classical.floor.floor import features_of, inner_folds
 from mmkeras.classical.floor.methods import METHODS
+from mmkeras.csv_files import write_csv
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
@@ -23,7 +24,7 @@ from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, look_at_rows, open_table, save_findings
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json, write_text, written
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
@@ -93,15 +94,16 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
             parts = [_fold(config, split, schema, methods, progress) for split in splits]
         judged = _Judged(task(schema.target), schema, splits, parts)
         results = judged.table()
-        write_text(out / RESULTS, results.to_csv(index=False))
-        judged.predictions().to_parquet(out / PREDICTIONS)
+        write_csv(out / RESULTS, results)
+        with written(out / PREDICTIONS) as temporary:
+            judged.predictions().to_parquet(temporary)
         report = _report(config, results, judged, splits)
         print("\n" + write_markdown(report, out / "summary.md"))
     if config.results is not None:
         config.results.mkdir(parents=True, exist_ok=True)
         name = config.data.name
         kept = results.drop(columns=["seconds"]).round(5)
-        write_text(config.results / f"{name}.csv", kept.to_csv(index=False))
+        write_csv(config.results / f"{name}.csv", kept)
         facts = {"one row per model": f"{name}.csv"}
         text = report_markdown(dataclasses.replace(report, facts=facts))
         write_text(config.results / f"{name}.md", text)

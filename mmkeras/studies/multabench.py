@@ -17,16 +17,18 @@ from typing import Annotated, Any
 import pandas as pd
 import tyro
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows
-from mmkeras.experiment.run_folder import METRICS, Run, read_json
+from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Encoder, FusionName, Settings
 from mmkeras.experiment.train import floor_of
 from mmkeras.files import write_json, write_text
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.schema import Text
@@ -165,12 +167,12 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
         failed = _train(config, out, trainings)
         floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
         summary = _summary(config, _results(trainings), floors)
-        write_text(out / SUMMARY, summary.to_csv())
+        write_csv(out / SUMMARY, summary, index=True)
         report = _report(config, summary, best=_best_fusions(config, _results(trainings)))
         write_markdown(report, out / "summary.md")
         if config.results is not None:
             config.results.mkdir(parents=True, exist_ok=True)
-            write_text(config.results / f"{config.dataset}.csv", summary.to_csv())
+            write_csv(config.results / f"{config.dataset}.csv", summary, index=True)
             write_text(config.results / f"{config.dataset}.md", report_markdown(report))
     refuse_missing(failed, len(trainings))
     return summary

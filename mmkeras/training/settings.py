@@ -6,9 +6,10 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
+from mmkeras.reading import check_fields
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
 from mmkeras.training.precision import Precision
@@ -131,14 +132,9 @@ class TrainingSettings:
         )
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("watch", "freeze"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not 0 <= self.freeze_epochs < self.epochs:
-            raise ValueError(
-                f"`freeze_epochs` are fewer than all {self.epochs}. Received: {self.freeze_epochs}."
-            )
-        if self.freeze_epochs and not self.freeze:
-            raise ValueError("`freeze_epochs` is of `freeze`, which names no part. Leave it out.")
         for part, factor in self.part_rates.items():
             if not 0 < factor < math.inf:
                 raise ValueError(f"`part_rates` are above 0. Received: {factor} for {part!r}.")
@@ -152,6 +148,12 @@ class TrainingSettings:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
+        if not 0 <= self.freeze_epochs < self.epochs:
+            raise ValueError(
+                f"`freeze_epochs` are fewer than all {self.epochs}. Received: {self.freeze_epochs}."
+            )
+        if self.freeze_epochs and not self.freeze:
+            raise ValueError("`freeze_epochs` is of `freeze`, which names no part. Leave it out.")
         for name in ("weight_decay", "label_smoothing", "clip_norm", "auxiliary", "translation",
                      "patience"):  # fmt: skip
             if getattr(self, name) < 0:
@@ -159,10 +161,6 @@ class TrainingSettings:
         for name in ("ema", "momentum", "warmup", "plateau_factor"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
-        if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"`precision` is one of {get_args(Precision)}. Received: {self.precision!r}."
-            )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"`optimizer` is one of {list(OPTIMIZERS)}. Received: {self.optimizer!r}."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.generative import GenerativeRun
 from mmkeras.generation.samplers import MixtureSampler
@@ -278,7 +279,7 @@ def _file_name(name: str) -> str:
 def save_measures(measures: Measures, folder: Path) -> dict[str, Any]:
     """Writes `coherence.csv`; returns what `metrics.json` gets."""
     if not measures.coherence.empty:
-        measures.coherence.to_csv(folder / "coherence.csv", index=False)
+        write_csv(folder / "coherence.csv", measures.coherence)
     return {"test": measures.to_dict()}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import to_json
-from mmkeras.experiment.folders import locked, new_folder, time_stamp
+from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import (
     GenerationSettings,
     GenerativeRun,
@@ -34,8 +34,8 @@ _MOST_FITTED = 5000
 
 def generate(config: GenerateConfig) -> GenerativeRun:
     """Runs the experiment: trains, measures and reports; returns the run."""
-    name = f"{time_stamp()}-{config.generation.model}"
-    out = config.out or new_folder(Path("runs") / f"generate-{config.data.name}" / name)
+    parent = Path("runs") / f"generate-{config.data.name}"
+    out = experiment_folder(config.out, parent, ending=f"-{config.generation.model}")
     rows = generation_rows(config)
     for message in rows.messages:
         print(message)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
-from mmkeras.experiment.run_folder import read_json
-from mmkeras.files import write_text
+from mmkeras.reading import read_json
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.studies.jobs import refuse_missing, run_jobs
 from mmkeras.studies.pretraining.pretrain_config import PretrainConfig
@@ -49,7 +49,7 @@ def pretrain_and_tune(config: PretrainConfig) -> pd.DataFrame:
         failed = [each for each in run_jobs(jobs, workers=config.workers) if each.error is not None]
         results, scores = collect(trials)
         if len(results):
-            write_text(out / RESULTS, results.to_csv(index=False))
+            write_csv(out / RESULTS, results)
             main = task_class(schema.target).main_of(schema.target)
             groups = None if schema.group is None else judged[schema.group].to_numpy(str)
             apart = gains(scores, groups)

@@ -13,9 +13,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
 from mmkeras.experiment.folders import locked
-from mmkeras.experiment.run_folder import read_json
 from mmkeras.files import write_json
 from mmkeras.nested import differences
+from mmkeras.reading import read_json
 from mmkeras.studies.jobs import Job, Outcome, Workers, refuse_missing, run_job
 from mmkeras.studies.tuning.results import write_results
 from mmkeras.studies.tuning.space import acting_values, distributions
