@@ -87,9 +87,9 @@ class Run:
 
     `config.json` (all settings, versions, the git commit), `metrics.json`, `history.csv`,
     `predictions.parquet` (the test rows), `model.keras`, `preprocessing.json`, `report.md` with
-    its pictures, and TensorBoard event files. The folder can be moved to another machine. Files
-    that are damaged, were edited to what they cannot be, or are of another run (`pair.json` ties
-    model and preprocessing) are refused with their names.
+    its pictures, `README.md` (a model card), and TensorBoard event files. The folder can be moved
+    to another machine. Files that are damaged, were edited to what they cannot be, or are of
+    another run (`pair.json` ties model and preprocessing) are refused with their names.
 
     Args:
         path: The folder of a finished run.

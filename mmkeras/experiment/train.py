@@ -55,6 +55,7 @@ from mmkeras.models.compile import default_jit
 from mmkeras.models.saved import save_pair
 from mmkeras.nested import differences, jsonable
 from mmkeras.reading import check_keys, naming, read_json
+from mmkeras.reports.model_card import write_model_card
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
@@ -234,6 +235,7 @@ def write_results(
         findings=findings,
         comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
     )
+    write_model_card(folder, preprocessing, read_json(folder / CONFIG), figures)
     return figures
 
 
