@@ -18,6 +18,7 @@ import tyro
 import mmkeras
 from mmkeras.cli import run_script
 from mmkeras.csv_files import write_csv
+from mmkeras.files import written
 
 
 def main(
@@ -60,7 +61,8 @@ def main(
     if out.suffix == ".csv":
         write_csv(out, predictions.rename_axis("index"), index=True)
     else:
-        predictions.to_parquet(out)
+        with written(out) as temporary:
+            predictions.to_parquet(temporary)
     print(predictions.iloc[:10].to_string(max_cols=4, float_format="{:.3f}".format))
     print(f"{len(predictions):,} rows -> {out}")
 

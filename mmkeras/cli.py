@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import json
 import os
 import sys
 import textwrap
@@ -30,6 +29,7 @@ from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
 from mmkeras.interrupts import INTERRUPTED, let_through, resume_command, same_command
 from mmkeras.progress import print_anything
+from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing
 from mmkeras.threads import pin_threads
@@ -151,8 +151,8 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"No configuration at {path.absolute()}.")
+    values = read_json(path)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if OWN_MODEL in values:
             given = ", ".join(values[OWN_MODEL]["given"])
             raise ValueError(
@@ -164,7 +164,7 @@ def read_config(path: Path) -> tuple[Settings, dict[str, Any]]:
         stored = experiment.get("settings", values.get("settings", values))
         settings = Settings.from_dict(stored)
         return dataclasses.replace(settings, seed=values.get("seed", settings.seed)), experiment
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path} does not hold settings: {error}") from error
 
 

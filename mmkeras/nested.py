@@ -28,6 +28,19 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(f"{n}: {before.get(n)!r}, now {now.get(n)!r}" for n in differ[:5])
 
 
+def jsonable(value: Any) -> Any:
+    """Tuples as JSON's lists, inside dicts too.
+
+    >>> jsonable({"size": (3, 4)})
+    {'size': [3, 4]}
+    """
+    if isinstance(value, Mapping):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(item) for item in value]
+    return value
+
+
 def tuples(value: Any) -> Any:
     """JSON's lists as tuples, inside dicts too.
 

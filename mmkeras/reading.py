@@ -23,6 +23,9 @@ from mmkeras.nested import tuples
 
 T = TypeVar("T")
 
+# The metadata of a field that files of earlier versions lack: what they mean is its default.
+LATER = {"later": True}
+
 _SHOWN = 80  # characters of a value in a message
 
 
@@ -110,7 +113,6 @@ def construct(
     where: str = "",
     *,
     complete: bool = False,
-    skip: Collection[str] = (),
 ) -> T:
     """A dataclass of what JSON holds: lists become tuples, and objects dataclasses.
 
@@ -118,8 +120,8 @@ def construct(
         cls: The dataclass.
         values: Its fields' values by name.
         where: What the values are called in messages: the keys that lead to them.
-        complete: Whether fields that have a default must be there, too.
-        skip: Fields whose values are taken as they are.
+        complete: Whether fields that have a default must be there, too, apart from those that
+            earlier versions did not have (`field(metadata=LATER)`).
 
     Raises:
         ValueError: Unknown or missing names, or a value of another type. The message says which.
@@ -137,13 +139,13 @@ max_length=None, is_waveform=False, several=False)
     known = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"{_place(where)} has no setting {unknown}. It has {sorted(known)}.")
-    missing = [name for name, each in known.items() if name not in values]
-    missing = [name for name in missing if complete or not _has_default(known[name])]
-    if missing:
-        raise ValueError(f"{_place(_inside(where, missing[0]))} is missing.")
+    for name, each in known.items():
+        needed = not _has_default(each) or (complete and not each.metadata.get("later"))
+        if needed and name not in values:
+            raise ValueError(f"{_place(_inside(where, name))} is missing.")
     hints = _hints(cls)
     own = {
-        name: value if name in skip else _converted(value, hints[name], _inside(where, name))
+        name: _converted(value, hints[name], _inside(where, name), complete)
         for name, value in values.items()
     }
     try:
@@ -160,9 +162,9 @@ def check_fields(settings: Any) -> None:
     Raises:
         ValueError: There is such a value. The message names the field.
     """
-    for name, hint in _hints(type(settings)).items():
-        if name in settings.__dataclass_fields__:
-            check_value(getattr(settings, name), hint, name)
+    hints = _hints(type(settings))
+    for field in dataclasses.fields(settings):
+        check_value(getattr(settings, field.name), hints[field.name], field.name)
 
 
 def check_value(value: Any, hint: Any, where: str) -> None:
@@ -213,17 +215,21 @@ def _fits_each(value: Collection[Any], arguments: tuple[Any, ...], origin: Any) 
     )
 
 
-def _converted(value: Any, hint: Any, where: str) -> Any:
+def _converted(value: Any, hint: Any, where: str, complete: bool) -> Any:
     """JSON's value as a field's type wants it; checked."""
-    wanted = [hint, *typing.get_args(hint)]
+    several = typing.get_origin(hint) in (Union, types.UnionType)
+    wanted = typing.get_args(hint) if several else (hint,)
     for each in wanted:
         if dataclasses.is_dataclass(each) and isinstance(each, type) and isinstance(value, Mapping):
-            return construct(each, value, where)
+            return construct(each, value, where, complete=complete)
     if isinstance(value, str) and Path in wanted:
         return Path(value)
     inner = typing.get_args(hint)
     if isinstance(value, Mapping) and len(inner) == 2 and dataclasses.is_dataclass(inner[1]):
-        return {key: _converted(v, inner[1], _inside(where, key)) for key, v in value.items()}
+        return {
+            key: _converted(item, inner[1], _inside(where, key), complete)
+            for key, item in value.items()
+        }
     value = tuples(value)
     check_value(value, hint, where)
     return value

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+from mmkeras.files import write_text
+from mmkeras.reading import check_keys, check_value, construct, parse_json, read_json
+
 # Names become Keras layer names and folder names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -527,12 +530,16 @@ class Schema:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Schema:
+        check_keys(data, {})
         unknown = set(data) - {"modalities", "target", "id", "group", "weight"}
         if unknown or "modalities" not in data:
             raise ValueError(
                 "A schema has the keys modalities, and optionally target, id, group and weight. "
                 f"Unknown: {sorted(unknown)}. Received: {sorted(data)}."
             )
+        check_keys(data, {"modalities": list[Any]})
+        for column in ("id", "group", "weight"):
+            check_value(data.get(column), str | None, column)
         return cls(
             tuple(_of_kind("modality", MODALITIES, entry) for entry in data["modalities"]),
             _target(data.get("target")),
@@ -546,10 +553,10 @@ class Schema:
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(parse_json(text))
 
     def save(self, path: str | Path) -> None:
-        Path(path).write_text(self.to_json() + "\n", encoding="utf-8")
+        write_text(path, self.to_json() + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Schema:
@@ -557,9 +564,9 @@ class Schema:
         if not path.is_file():
             raise FileNotFoundError(f"No schema file at {path}.")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             return cls.from_dict(data.get("schema", data))  # a run's config.json holds one
-        except (ValueError, TypeError, KeyError) as error:
+        except ValueError as error:
             raise ValueError(f"{path} is not a valid schema: {error}") from error
 
 
@@ -576,24 +583,27 @@ def _described(part: Modality | Target) -> dict[str, Any]:
 
 
 def _of_kind(what: str, classes: Mapping[str, type], data: Mapping[str, Any]):
+    check_value(data, Mapping[str, Any], what)
     values = dict(data)
     kind = values.pop("kind", None)
-    if kind not in classes:
+    if not isinstance(kind, str) or kind not in classes:
         raise ValueError(f"A {what}'s kind must be one of {sorted(classes)}. Received: {kind!r}.")
     return _construct(classes[kind], values)
 
 
 def _target(data: Any) -> Any:
     if not isinstance(data, Mapping):
+        check_value(data, str | tuple[str, ...] | None, "target")
         return data
     if "kind" in data:
         if "parts" in data:
+            check_keys(data, {"parts": list[Any]}, "target")
             parts = tuple(_of_kind("target", TARGETS, part) for part in data["parts"])
             data = {**data, "parts": parts}
         return _of_kind("target", TARGETS, data)
     values = dict(data)
     task, per_step = values.pop("task", "classification"), values.pop("per_step", False)
-    if task not in _KIND_OF_TASK:
+    if not isinstance(task, str) or task not in _KIND_OF_TASK:
         raise ValueError(f"A target needs a kind, one of {sorted(TARGETS)}. Received: {data}.")
     kind = "step_labels" if per_step else _KIND_OF_TASK[task]
     if kind in ("label", "number"):
@@ -610,7 +620,7 @@ def _construct(cls: type, data: Mapping[str, Any]):
     missing = sorted(required - set(data))
     if missing:
         raise ValueError(f"{cls.__name__} needs {missing}.")
-    return cls(**data)
+    return construct(cls, data, cls.kind)  # type: ignore[attr-defined]
 
 
 def is_taken(name: str, names: Iterable[str]) -> bool:

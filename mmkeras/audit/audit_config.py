@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmkeras.classical.floor.budget import FloorChoice
+from mmkeras.reading import check_fields
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class AuditSettings:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("by", "explain_rows", "conversions"):
             if isinstance(getattr(self, name), str | Path):
                 value = getattr(self, name)

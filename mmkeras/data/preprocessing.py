@@ -8,7 +8,6 @@ fitted for each kind of modality is in its file in `mmkeras.data.kinds`, and for
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,8 @@ from mmkeras.data.kinds.protocols import Fitted
 from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.files import write_json
-from mmkeras.nested import tuples
+from mmkeras.nested import differences, jsonable
+from mmkeras.reading import check_fields, check_keys, construct, naming, read_json
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task, task_class
 
@@ -89,17 +89,27 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Preprocessing:
-        schema = Schema.from_dict(data["schema"])
-        modalities = {}
-        for modality in schema.modalities:
-            state = dict(data["modalities"][modality.name])
-            kind = KINDS[modality.kind]
-            settings = kind.settings(**state.pop("settings"))
-            state = {key: tuples(value) for key, value in state.items()}
-            modalities[modality.name] = kind.preprocessor(settings, **state)
-        task = None
-        if schema.target is not None:
-            task = task_class(schema.target).from_dict(schema.target, data["target"])
+        """What `to_dict` wrote.
+
+        Raises:
+            ValueError: Anything is missing, unknown or of another type. The message says what.
+        """
+        check_keys(data, _KEYS)
+        if unknown := sorted(set(data) - {*_KEYS, "target", "decimal_marks"}):
+            raise ValueError(f"there are the unknown keys {unknown}.")
+        with naming("`schema`"):
+            schema = Schema.from_dict(data["schema"])
+        states = data["modalities"]
+        if set(states) != set(schema.names):
+            raise ValueError(
+                f"`modalities` must be those of the schema, {list(schema.names)}. Received: "
+                f"{list(states)}."
+            )
+        modalities = {
+            modality.name: _fitted(KINDS[modality.kind], states[modality.name], modality.name)
+            for modality in schema.modalities
+        }
+        task = None if schema.target is None else _fitted_target(schema.target, data.get("target"))
         marks = data.get("decimal_marks", {})
         return cls(schema, modalities, task, data["presence"], dict(marks))
 
@@ -108,7 +118,44 @@ class Preprocessing:
 
     @classmethod
     def load(cls, path: str | Path) -> Preprocessing:
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Reads what `save` wrote.
+
+        Raises:
+            OSError: The file cannot be read.
+            ValueError: It is damaged, or was changed to what it cannot be.
+        """
+        values = read_json(path)
+        with naming(path):
+            return cls.from_dict(values)
+
+
+# What `preprocessing.json` has in any case.
+_KEYS = {"schema": Mapping[str, Any], "presence": bool, "modalities": Mapping[str, Any]}
+
+
+def _fitted(kind: Any, state: Any, name: str) -> Fitted:
+    """The fitted state of a modality, as `Preprocessing.to_dict` wrote it."""
+    where = f"modalities.{name}"
+    fitted = construct(kind.preprocessor, state, where, complete=True)
+    with naming(f"`{where}`"):
+        check_fields(fitted)
+        sizes = [size for size in fitted.spec.shape if size is not None]
+        if min(sizes, default=1) < 1:
+            raise ValueError(f"its inputs have the shape {fitted.spec.shape}.")
+    return fitted
+
+
+def _fitted_target(target: Any, state: Any) -> Task:
+    """The fitted state of a target, as `Preprocessing.to_dict` wrote it."""
+    with naming("`target`"):
+        check_keys(state, {})
+        task = task_class(target).from_dict(target, state)
+        check_fields(task)
+        if shown := differences(state, jsonable(task.to_dict())):
+            raise ValueError(f"not what a fitted target of {task.words} says: {shown}.")
+        if task.is_flat and task.num_outputs < 1:
+            raise ValueError("it has no answers.")
+    return task
 
 
 def fit_preprocessing(

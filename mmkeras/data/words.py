@@ -109,7 +109,7 @@ def make_analyzer(
     Raises:
         ValueError: An unknown stop word list or stemmer language.
     """
-    stopped = _stop_words(stop_words)
+    stopped = stop_word_set(stop_words)
     stem = _stem(stemmer)
 
     def analyze(text: str) -> list[str]:
@@ -134,7 +134,8 @@ def make_analyzer(
     return analyze
 
 
-def _stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+def stop_word_set(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+    """The words that `make_analyzer` leaves out, as it takes them."""
     if stop_words is None:
         return frozenset()
     if isinstance(stop_words, str):

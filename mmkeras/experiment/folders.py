@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from mmkeras.files import write_json
+from mmkeras.files import remove_unfinished, write_json
 from mmkeras.interrupts import resume_with_more
 from mmkeras.reading import read_json
 
@@ -73,6 +73,7 @@ def locked(folder: Path) -> Iterator[None]:
             "run the same command again."
         ) from None
     try:
+        remove_unfinished(folder)
         write_json(
             folder / OWNER,
             {
@@ -89,7 +90,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _owner(folder: Path) -> str:
     try:
-        owner = read_json(folder / OWNER)
-    except FileNotFoundError:  # it has just begun
+        owner = read_json(folder / OWNER, {"pid": int, "host": str, "since": str})
+    except (FileNotFoundError, ValueError):  # it has just begun, or was stopped in the middle
         return "another process"
     return f"process {owner['pid']} on {owner['host']} since {owner['since']}"

@@ -23,11 +23,13 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.imputation import hidden
-from mmkeras.experiment.run_folder import HISTORY, METRICS, MODEL, PREPROCESSING, Run
+from mmkeras.experiment.run_folder import HISTORY, METRICS, RECORDED, Run
 from mmkeras.experiment.settings import ModelSettings, Settings
 from mmkeras.experiment.train import CHECKPOINT, begin_run, fitted_pipelines, is_finished
-from mmkeras.files import write_json
+from mmkeras.files import write_bytes, write_json
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
+from mmkeras.models.saved import save_pair
+from mmkeras.reading import check_fields
 from mmkeras.schema import Modality, Schema
 from mmkeras.training.generative import check_generative, fit_generative
 from mmkeras.training.precision import computing_in
@@ -75,6 +77,7 @@ class GenerationSettings:
     options: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
+        check_fields(self)
         if self.model not in MODELS:
             raise ValueError(f"`model` is one of {list(MODELS)}. Received: {self.model!r}.")
         common = set(constructor_arguments(MultimodalVAE))
@@ -138,6 +141,9 @@ class GenerativeRun(Run):
     run.sample(8)
     ```
     """
+
+    # What was measured comes later.
+    _metrics = RECORDED
 
     @property
     def vae(self) -> MultimodalVAE:
@@ -220,7 +226,7 @@ def _with_files(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
         if any(isinstance(cell, np.ndarray) for cell in table[column]):
             names = [f"{column}-{place:06d}.png" for place in range(len(table))]
             for name, picture in zip(names, table[column], strict=True):
-                (folder / name).write_bytes(encode_png(picture))
+                write_bytes(folder / name, encode_png(picture))
             table[column] = names
     return table
 
@@ -303,11 +309,8 @@ def train_generative(
             label=label or folder.name,
             recorders=[TensorBoardScalars(folder)],
         )
-        preprocessing.save(folder / PREPROCESSING)
         write_csv(folder / HISTORY, result.history)
-        temporary = folder / f"{MODEL}.tmp.keras"
-        model.save(temporary)
-        temporary.replace(folder / MODEL)
+        save_pair(folder, model, preprocessing)
         metrics = {
             "best_epoch": result.best_epoch,
             "epochs": len(result.history),

@@ -6,11 +6,11 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -25,8 +25,8 @@ from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
-from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
-from mmkeras.reading import read_json
+from mmkeras.models.saved import MODEL, PREPROCESSING, check_pair, load_model
+from mmkeras.reading import check_keys, naming, read_json
 from mmkeras.threads import processor, threads
 from mmkeras.training.callbacks import EPOCHS, epoch_file
 
@@ -34,13 +34,62 @@ CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
 ANSWERS = "answers"  # the folder of answers that are files
 
+# What `config.json` of every run says, and `metrics.json` (`RECORDED`); each has more.
+_CONFIG = {
+    "seed": int | None,
+    "settings": Mapping[str, Any],
+    "schema": Mapping[str, Any],
+    "rows": Mapping[str, int],
+    "data": Mapping[str, str],
+    "environment": Mapping[str, Any],
+}
+_ENVIRONMENT = {
+    "command": str,
+    "backend": str,
+    "python": str,
+    "versions": Mapping[str, str],
+    "git_commit": str | None,
+}
+RECORDED = {
+    "best_epoch": int | None,
+    "epochs": int | None,
+    "parameters": int,
+    "seconds": float | None,
+    "total_seconds": float,
+}
+_FIGURES = {"test": Mapping[str, float | None]}
+
+
+def read_run_config(folder: Path) -> dict[str, Any]:
+    """The `config.json` of a run.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        ValueError: It is damaged, or was changed to what it cannot be.
+    """
+    path = folder / CONFIG
+    config = read_json(path, _CONFIG)
+    with naming(path):
+        check_keys(config["environment"], _ENVIRONMENT, "environment")
+        rows = {"train": int, "validation": int, "test": int}
+        check_keys(config["rows"], rows, "rows")
+        check_keys(config["data"], dict.fromkeys(rows, str), "data")
+        if "training" in config["settings"]:
+            check_keys(config["settings"], {"training": Mapping[str, Any]}, "settings")
+        if "own_model" in config:
+            check_keys(config, {"own_model": Mapping[str, Any]})
+            check_keys(config["own_model"], {"given": list[str]}, "own_model")
+    return config
+
 
 class Run:
     """A folder with a trained model and how it came to be.
 
     `config.json` (all settings, versions, the git commit), `metrics.json`, `history.csv`,
     `predictions.parquet` (the test rows), `model.keras`, `preprocessing.json`, `report.md` with
-    its pictures, and TensorBoard event files. The folder can be moved to another machine.
+    its pictures, `README.md` (a model card), and TensorBoard event files. The folder can be moved
+    to another machine. Files that are damaged, were edited to what they cannot be, or are of
+    another run (`pair.json` ties model and preprocessing) are refused with their names.
 
     Args:
         path: The folder of a finished run.
@@ -57,6 +106,8 @@ class Run:
     run.predict("new_rows.csv")
     ```
     """
+
+    _metrics: ClassVar[Mapping[str, Any]] = {**RECORDED, **_FIGURES}
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -120,24 +171,36 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        return read_json(self.path / CONFIG)
+        return read_run_config(self.path)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        return read_json(self.path / METRICS)
+        return read_json(self.path / METRICS, self._metrics)
 
     @property
     def history(self) -> pd.DataFrame:
         """One row per epoch; there is none where the model was trained elsewhere."""
-        return read_csv(self.path / HISTORY)
+        path = self.path / HISTORY
+        with naming(path):
+            history = read_csv(path)
+            if "epoch" not in history or history.select_dtypes("number").shape != history.shape:
+                raise ValueError("one row per epoch was expected, with numbers only.")
+        return history
 
     @property
     def predictions(self) -> pd.DataFrame:
         """The test rows' true and predicted labels and the class probabilities."""
-        return pd.read_parquet(self.path / PREDICTIONS)
+        path = self.path / PREDICTIONS
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no {path}.")
+        try:
+            return pd.read_parquet(path)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"{path} is damaged, or no Parquet file: {error}") from error
 
     @cached_property
     def preprocessing(self) -> Preprocessing:
+        check_pair(self.path, PREPROCESSING)
         return Preprocessing.load(self.path / PREPROCESSING)
 
     @cached_property
@@ -161,8 +224,12 @@ class Run:
                 f"The epochs kept in {self.path} are {list(self.kept_epochs)}. Received: {epoch}. "
                 "Train with keep_best=2 or more to keep some."
             )
-        model = load_model(self.path)
-        model.load_weights(self.path / EPOCHS / epoch_file(epoch))
+        model, path = load_model(self.path), self.path / EPOCHS / epoch_file(epoch)
+        try:
+            model.load_weights(path)
+        except (ValueError, OSError, KeyError) as error:
+            said = str(error).splitlines()[0]
+            raise ValueError(f"{path} is damaged, or of another model: {said}") from error
         return model
 
     @cached_property
@@ -183,7 +250,8 @@ class Run:
         of_test = fingerprint(pipeline.frame, self.preprocessing.schema)
         if columns and of_test == self.config["data"]["test"]:
             stored = self.predictions
-            if stored.index.tolist() == pipeline.examples.index.tolist():
+            known = set(columns) <= set(stored.columns)
+            if known and stored.index.tolist() == pipeline.examples.index.tolist():
                 return stored[columns].to_numpy()
         return pipeline.unpad(self.answering.predict(pipeline.evaluate(), verbose=0))
 
@@ -232,6 +300,30 @@ class Run:
         predictions.attrs["skipped"] = skipped
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
+
+    def export(self, folder: str | Path, format: str = "saved_model", *, rows: bool = True) -> Path:
+        """Writes the model for other programs: see `mmkeras.serving.export.export_model`.
+
+        Args:
+            folder: A new folder, or an empty one.
+            format: `"saved_model"`, whose signature `serve_rows` reads raw rows in TensorFlow
+                alone, `"litert"` or `"onnx"`.
+            rows: Whether a SavedModel shall read raw rows, too.
+
+        Returns:
+            The folder.
+
+        Example:
+
+        ```python
+        run.export("exported")
+        serve = tf.saved_model.load("exported").signatures["serve_rows"]
+        ```
+        """
+        # Imports TensorFlow's converters, which other uses of a run need not wait for.
+        from mmkeras.serving.export import export_model
+
+        return export_model(self.model, self.preprocessing, folder, format, rows=rows)
 
 
 def predictions_frame(

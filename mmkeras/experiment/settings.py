@@ -24,7 +24,7 @@ from mmkeras.encoders import (
 )
 from mmkeras.fusion import FUSIONS, check_fusion_options, fusion_class, fusion_options
 from mmkeras.fusion.parts.pooling import POOLINGS
-from mmkeras.nested import tuples
+from mmkeras.reading import check_fields, construct
 from mmkeras.schema import InputSpec, Modality, Schema
 from mmkeras.tasks import Task, task_class
 from mmkeras.training.settings import TrainingSettings
@@ -96,6 +96,12 @@ class ModelSettings:
     decoder_options: Annotated[Mapping[str, Any], tyro.conf.Suppress] = field(default_factory=dict)
 
     def __post_init__(self):
+        check_fields(self)
+        for name in ("fusion_dropout", "modality_dropout", "dropout"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
+        if min(self.hidden or (1,)) < 1:
+            raise ValueError(f"`hidden` are widths of at least 1. Received: {self.hidden}.")
         if self.decoder is not None:
             _check_decoder(self.decoder, self.decoder_options)
         options = dict(self.fusion_options)
@@ -219,6 +225,9 @@ class Encoder:
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        check_fields(self)
+
 
 # On the command line, settings of kinds are given with `--set`.
 _OfKinds: Any = dataclasses.make_dataclass(
@@ -283,6 +292,7 @@ class Settings(_OfKinds):
     cache: Literal["auto", "memory", "file", "none"] = "auto"
 
     def __post_init__(self):
+        check_fields(self)
         for kind, encoder in self.encoders.items():
             if kind not in ENCODERS:
                 raise ValueError(
@@ -415,26 +425,10 @@ class Settings(_OfKinds):
         Raises:
             ValueError: A name that does not exist, or a value that is not possible.
         """
-        parts = {
-            "model": ModelSettings,
-            "training": TrainingSettings,
-            **{kind.name: kind.settings for kind in KINDS.values()},
-        }
         known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(set(data) - known)
-        if unknown:
+        if unknown := sorted(set(data) - known):
             raise ValueError(f"Settings have no {unknown}. They have {sorted(known)}.")
-        values = {name: tuples(value) for name, value in data.items()}
-        for name, part in parts.items():
-            if name in values:
-                entries = values[name]
-                fields = {f.name for f in dataclasses.fields(part)}
-                if unknown := sorted(set(entries) - fields):
-                    raise ValueError(f"`{name}` has no setting {unknown}. It has {sorted(fields)}.")
-                values[name] = part(**entries)
-        if "encoders" in values:
-            values["encoders"] = {k: Encoder(**v) for k, v in values["encoders"].items()}
-        return cls(**values)
+        return construct(cls, data)
 
 
 def _check_decoder(name: str, options: Mapping[str, Any]) -> None:

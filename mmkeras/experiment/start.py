@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.experiment.run_folder import MODEL, Run
+from mmkeras.files import sha256_of
 from mmkeras.models.saved import load_weights
 from mmkeras.nested import differences
 
@@ -41,7 +41,7 @@ class Start:
         """What of it decides the result, for `config.json`."""
         if self.run is None:
             return {STARTING_WEIGHTS: {}}
-        digest = hashlib.sha256((self.run.path / MODEL).read_bytes()).hexdigest()
+        digest = sha256_of(self.run.path / MODEL)
         known = {name: self.run.metrics[name] for name in ("epochs", "best_epoch")}
         return {STARTING_WEIGHTS: {"sha256": digest, **known}}
 

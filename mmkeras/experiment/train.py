@@ -40,21 +40,22 @@ from mmkeras.experiment.run_folder import (
     CONFIG,
     HISTORY,
     METRICS,
-    MODEL,
     PREDICTIONS,
-    PREPROCESSING,
     Run,
     environment,
     predictions_frame,
+    read_run_config,
 )
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.start import NO_START, Start
-from mmkeras.files import write_json
+from mmkeras.files import many_to_disk, write_json, written
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
-from mmkeras.nested import differences
-from mmkeras.reading import read_json
+from mmkeras.models.saved import save_pair
+from mmkeras.nested import differences, jsonable
+from mmkeras.reading import check_keys, naming, read_json
+from mmkeras.reports.model_card import write_model_card
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
@@ -234,6 +235,7 @@ def write_results(
         findings=findings,
         comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
     )
+    write_model_card(folder, preprocessing, read_json(folder / CONFIG), figures)
     return figures
 
 
@@ -269,10 +271,10 @@ def is_finished(
     """
     if not (folder / CONFIG).exists():
         return False
-    config = _with_later_settings(read_json(folder / CONFIG))
+    config = read_run_config(folder)
     own.check_given(config, folder)
     now = {**_identity(splits, schema, settings, own), **(more or {})}
-    _check_same_run(config, now, environment(), folder)
+    _check_same_run(_with_later_settings(config), now, environment(), folder)
     return (folder / METRICS).exists()
 
 
@@ -337,18 +339,16 @@ def _write_run(
     folder: Path, preprocessing: Preprocessing, test: Pipeline, trained: TrainedModel
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""
-    preprocessing.save(folder / PREPROCESSING)
     if trained.best_epoch is not None:
         write_csv(folder / HISTORY, trained.history)
-    temporary = folder / f"{MODEL}.tmp.keras"
-    trained.model.save(temporary)
-    temporary.replace(folder / MODEL)
+    save_pair(folder, trained.model, preprocessing)
     predictions = predictions_frame(
         preprocessing, test.examples, trained.outputs["test"], folder / ANSWERS
     )
-    temporary = folder / f"{PREDICTIONS}.tmp"
-    predictions.to_parquet(temporary)
-    temporary.replace(folder / PREDICTIONS)
+    if (folder / ANSWERS).exists():
+        many_to_disk()
+    with written(folder / PREDICTIONS) as temporary:
+        predictions.to_parquet(temporary)
 
 
 @dataclass(frozen=True, eq=False)
@@ -613,8 +613,10 @@ def _check_same_run(
     old: Mapping[str, Any], own: Mapping[str, Any], now: Mapping[str, Any], folder: Path
 ) -> None:
     for key in ("data", *(key for key in own if key not in ("data", "rows"))):
+        with naming(folder / CONFIG):
+            check_keys(old, {key: Mapping[str, Any]} if key in old else {})
         # By way of JSON, where tuples are lists.
-        if shown := differences(old.get(key, {}), _jsonable(own[key])):
+        if shown := differences(old.get(key, {}), jsonable(own[key])):
             raise ValueError(f"{folder} holds a run of other {key}; it cannot resume. {shown}")
     before = old["environment"]
     if before["backend"] != now["backend"]:
@@ -645,15 +647,6 @@ def _check_same_run(
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:
     """A `config.json`, with the training's settings that its version did not have yet."""
-    if "settings" in config:
-        defaults = _jsonable(dataclasses.asdict(TrainingSettings()))
-        config["settings"]["training"] = {**defaults, **config["settings"]["training"]}
-    return config
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    return value
+    training = config["settings"].get("training", {})
+    defaults = jsonable(dataclasses.asdict(TrainingSettings()))
+    return {**config, "settings": {**config["settings"], "training": {**defaults, **training}}}

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
+from mmkeras.files import write_arrays
+
 
 @dataclass(frozen=True, eq=False)
 class MixtureSampler:
@@ -60,7 +62,7 @@ class MixtureSampler:
 
     def save(self, path: str | Path) -> None:
         """Writes an `.npz` file."""
-        np.savez(path, weights=self.weights, means=self.means, roots=self.roots)
+        write_arrays(path, weights=self.weights, means=self.means, roots=self.roots)
 
     @classmethod
     def load(cls, path: str | Path) -> MixtureSampler:
@@ -72,5 +74,5 @@ class MixtureSampler:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return cls(**{name: stored[name] for name in ("weights", "means", "roots")})
-        except (KeyError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path} holds no mixture of latents: {error}") from error

@@ -24,7 +24,7 @@ from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, look_at_rows, open_table, save_findings
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json, write_text, written
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
@@ -95,7 +95,8 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
         judged = _Judged(task(schema.target), schema, splits, parts)
         results = judged.table()
         write_csv(out / RESULTS, results)
-        judged.predictions().to_parquet(out / PREDICTIONS)
+        with written(out / PREDICTIONS) as temporary:
+            judged.predictions().to_parquet(temporary)
         report = _report(config, results, judged, splits)
         print("\n" + write_markdown(report, out / "summary.md"))
     if config.results is not None:

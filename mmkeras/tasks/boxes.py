@@ -14,6 +14,7 @@ import pandas as pd
 from mmkeras.data.media.images.image_file import image_size
 from mmkeras.data.tables.cells import is_empty, row_name
 from mmkeras.data.tables.written.boxes import Box, parse_boxes
+from mmkeras.reading import check_fields
 from mmkeras.schema import Boxes
 from mmkeras.tasks.box_figures import Found, coco_precision, f1, iou, matched
 from mmkeras.tasks.figures import FIGURES
@@ -38,6 +39,7 @@ class BoxSettings:
     score_threshold: float = 0.5
 
     def __post_init__(self):
+        check_fields(self)
         if self.max_boxes < 0:
             raise ValueError(
                 f"`max_boxes` is a number of boxes, or 0 for as many as the training rows ask "

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmkeras.data.scaling import mean_and_deviation, transformed, untransformed
 from mmkeras.data.tables.cells import read_numbers, row_name, to_numbers
+from mmkeras.reading import check_fields
 from mmkeras.schema import Number
 from mmkeras.tasks.figures import FIGURES
 from mmkeras.tasks.task import Task
@@ -28,6 +29,7 @@ class NumberSettings:
     scaling: str = "standard"
 
     def __post_init__(self):
+        check_fields(self)
         if self.scaling not in ("standard", "log"):
             raise ValueError(f"`scaling` is 'standard' or 'log'. Received: {self.scaling!r}.")
 

@@ -12,6 +12,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
 from mmkeras.data.tables.cells import empty_cells, row_name
 from mmkeras.data.unprepared import Unprepared
+from mmkeras.reading import check_fields
 from mmkeras.schema import Sequence
 from mmkeras.tasks.arrays import ArrayTask, check_cells
 
@@ -27,6 +28,7 @@ class SequenceTargetSettings:
     max_length: int | None = None
 
     def __post_init__(self):
+        check_fields(self)
         if self.max_length is not None and self.max_length < 1:
             raise ValueError(
                 f"The target's `max_length` must be at least 1. Received: {self.max_length}."

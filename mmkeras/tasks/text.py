@@ -14,6 +14,7 @@ import pandas as pd
 from mmkeras.data.tables.cells import row_name
 from mmkeras.data.unprepared import Unprepared
 from mmkeras.data.words import character_kind
+from mmkeras.reading import check_fields
 from mmkeras.schema import Text
 from mmkeras.tasks.figures import FIGURES
 from mmkeras.tasks.pieces import END, PIECES, Pieces, pieces_of
@@ -45,6 +46,7 @@ class TextTargetSettings:
     max_length: int | None = None
 
     def __post_init__(self):
+        check_fields(self)
         if self.pieces not in PIECES:
             raise ValueError(
                 f"The target's `pieces` are one of {list(PIECES)}. Received: {self.pieces!r}."

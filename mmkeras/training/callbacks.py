@@ -10,9 +10,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from mmkeras.files import written
 from mmkeras.tasks import FIGURES, better_sign
 from mmkeras.training.averaging import averaged_weights
-from mmkeras.training.checkpoint import load_checkpoint, save_checkpoint, stored_progress
+from mmkeras.training.checkpoint import (
+    forget_best,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+)
 from mmkeras.training.settings import TrainingSettings
 
 EPOCHS = "epochs"  # the folder of the best epochs' weights
@@ -54,10 +60,8 @@ class Keeper(keras.callbacks.Callback):
         self._kept = kept
         self._settings = settings
         self._has_validation = has_validation
-        self._path = self._best_path = None
-        if checkpoint is not None:
-            self._path = Path(checkpoint)
-            self._best_path = self._path.with_name(f"best_{self._path.name}")
+        self._path = None if checkpoint is None else Path(checkpoint)
+        self._stored = None if self._path is None else load_checkpoint(self._path)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -89,21 +93,19 @@ class Keeper(keras.callbacks.Callback):
     @property
     def stored_epochs(self) -> int:
         """How many epochs the checkpoint has; 0 without one."""
-        if self._path is None or not self._path.exists():
-            return 0
-        return len(stored_progress(self._path)["history"])
+        return 0 if self._stored is None else len(self._stored.progress["history"])
 
     def restore(self, model: keras.Model) -> None:
         """Continues from the checkpoint, if there is one."""
-        if self._path is None or self._best_path is None or not self._path.exists():
+        if self._stored is None:
             return
-        progress = load_checkpoint(self._path, model)
+        self._stored.give(model)
+        progress, self.best_weights = self._stored.progress, self._stored.best_weights
+        self._stored = None  # its arrays need not stay in memory
         self.history = progress["history"]
         self.epoch = len(self.history)
         self.best_epoch, self.best_value = progress["best_epoch"], progress["best_value"]
         self._improved_epoch = progress["improved_epoch"]
-        with np.load(self._best_path, allow_pickle=False) as stored:
-            self.best_weights = [stored[name] for name in stored.files]
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.perf_counter()
@@ -132,17 +134,13 @@ class Keeper(keras.callbacks.Callback):
         value = better_sign(monitor) * logs[monitor] if self._has_validation else self.epoch
         if value > self.best_value:
             self._improved_epoch = epoch + 1
+        best_before = self.best_epoch
         if value >= self.best_value:
             self.best_value, self.best_epoch = value, epoch + 1
             with averaged_weights(self.model):
                 self.best_weights = self.model.get_weights()
-            if self._best_path is not None:
-                # Before the checkpoint that speaks of it: a crash between the two is harmless,
-                # since the repeated epoch writes the same file again.
-                temporary = self._best_path.with_suffix(".tmp")
-                with temporary.open("wb") as file:
-                    np.savez(file, *self.best_weights)
-                temporary.replace(self._best_path)
+            if self._path is not None:
+                save_best(self._path, self.best_epoch, self.best_weights)
         if self._path is not None and self._kept is not None and self._settings.keep_best > 1:
             self._keep_best(self._kept, self._path.parent / EPOCHS)
         if self._path is not None:
@@ -153,6 +151,8 @@ class Keeper(keras.callbacks.Callback):
                 "improved_epoch": self._improved_epoch,
             }
             save_checkpoint(self._path, self.model, progress)
+            # The checkpoint before this one is kept, and with it its best weights.
+            forget_best(self._path, keep={self.best_epoch, best_before})
         if self.finished:
             self.model.stop_training = True
 
@@ -169,10 +169,8 @@ class Keeper(keras.callbacks.Callback):
         best = {epoch for _, epoch in sorted(scores)[-self._settings.keep_best :]}
         folder.mkdir(exist_ok=True)
         if self.epoch in best:
-            temporary = folder / "new.weights.h5"
-            with averaged_weights(self.model):
-                model.save_weights(temporary)
-            temporary.replace(folder / epoch_file(self.epoch))
+            with averaged_weights(self.model), written(folder / epoch_file(self.epoch)) as file:
+                model.save_weights(file)
         for number in {epoch for _, epoch in scores} - best:
             (folder / epoch_file(number)).unlink(missing_ok=True)
 

@@ -1,28 +1,75 @@
-"""The whole state of a training run in one file, written after every epoch.
+"""The whole state of a training run, written after every epoch; the one before it is kept.
 
 Keras' `BackupAndRestore` restores the weights and the epoch, but not the random number
 generators of the layers, the early stopping counters or the history. Here everything that the
 next epoch depends on is kept, so that a resumed run continues bit for bit.
+
+A checkpoint is `NAME.npz`, the one before it `before_NAME.npz`, and the best weights so far of
+each are `best_NAME-EPOCH.npz`, written once.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from mmkeras.files import write_arrays
+from mmkeras.reading import check_keys, parse_json
 
-def _variables(model: keras.Model) -> list[Any]:
-    # `model.variables` has the weights, the moving statistics and the layers' random state.
-    return [*model.variables, *model.optimizer.variables]
+_PROGRESS = {
+    "history": list[Mapping[str, Any]],
+    "best_epoch": int,
+    "best_value": float,
+    "improved_epoch": int,
+}
+_DAMAGED = (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What was stored after an epoch.
+
+    Args:
+        path: Its file.
+        progress: The history, and what early stopping knows.
+        variables: Of model and optimizer, in their order.
+        best_weights: Of the best epoch so far.
+    """
+
+    path: Path
+    progress: dict[str, Any]
+    variables: list[np.ndarray]
+    best_weights: list[np.ndarray]
+
+    def give(self, model: keras.Model) -> None:
+        """Puts its values into a model of the same architecture.
+
+        Raises:
+            ValueError: It is of another architecture.
+        """
+        variables = _variables(model)
+        if [each.shape for each in self.variables] != [tuple(each.shape) for each in variables]:
+            raise ValueError(
+                f"{self.path} holds {len(self.variables)} variables that do not fit the model's "
+                f"{len(variables)}: it was written by another architecture or optimizer."
+            )
+        for value, variable in zip(self.variables, variables, strict=True):
+            variable.assign(value)
 
 
 def save_checkpoint(path: str | Path, model: keras.Model, progress: dict[str, Any]) -> None:
     """Writes all variables of model and optimizer, and `progress`, in one atomic step.
+
+    The best weights must have been saved before (`save_best`).
 
     Args:
         path: The `.npz` file.
@@ -34,38 +81,83 @@ def save_checkpoint(path: str | Path, model: keras.Model, progress: dict[str, An
         f"variable_{place:05d}": keras.ops.convert_to_numpy(variable.value)
         for place, variable in enumerate(_variables(model))
     }
-    text = json.dumps(progress).encode()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, progress=np.frombuffer(text, np.uint8), **arrays)
-    temporary.replace(path)
+    text = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    write_arrays(path, progress=text, keep=_before(path), **arrays)
 
 
-def load_checkpoint(path: str | Path, model: keras.Model) -> dict[str, Any]:
-    """Puts a checkpoint's values into a model of the same architecture.
+def save_best(path: str | Path, epoch: int, weights: list[np.ndarray]) -> None:
+    """Writes the weights of an epoch that is the best so far, before the checkpoint that says so.
 
-    Returns:
-        The `progress` that was saved.
-
-    Raises:
-        ValueError: The checkpoint is of another architecture.
+    A crash between the two is harmless: the repeated epoch writes the same file again.
     """
-    variables = _variables(model)
-    with np.load(path, allow_pickle=False) as stored:
-        names = [name for name in stored.files if name != "progress"]
-        shapes = [stored[name].shape for name in names]
-        expected = [tuple(variable.shape) for variable in variables]
-        if shapes != expected:
-            raise ValueError(
-                f"{path} holds {len(shapes)} variables that do not fit the model's "
-                f"{len(expected)}: it was written by another architecture or optimizer."
-            )
-        for name, variable in zip(names, variables, strict=True):
-            variable.assign(stored[name])
-        return json.loads(stored["progress"].tobytes().decode())
+    write_arrays(_best(Path(path), epoch), *weights)
 
 
-def stored_progress(path: str | Path) -> dict[str, Any]:
-    """The `progress` of a checkpoint, whose variables are left alone."""
+def forget_best(path: str | Path, keep: Collection[int]) -> None:
+    """Removes the weights of epochs that no checkpoint calls the best any more."""
+    path = Path(path)
+    kept = {_best(path, epoch) for epoch in keep}
+    for each in path.parent.glob(f"best_{path.stem}-*.npz"):
+        if each not in kept:
+            each.unlink()
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read; `None` without any.
+
+    One that a power cut left damaged is set aside, as `NAME.damaged`, and said; the one before it
+    is taken.
+    """
+    path = Path(path)
+    for each in (path, _before(path)):
+        if not each.exists():
+            continue
+        try:
+            arrays = _arrays(each)
+            progress = parse_json(arrays.pop("progress").tobytes())
+            check_keys(progress, _PROGRESS)
+        except _DAMAGED as error:
+            _set_aside(each, error)
+            continue
+        best = _best(path, progress["best_epoch"])
+        try:
+            return Checkpoint(each, progress, [*arrays.values()], [*_arrays(best).values()])
+        except (*_DAMAGED, FileNotFoundError) as error:
+            # Without them the checkpoint is of no use.
+            _set_aside(best, error)
+            _set_aside(each, error)
+    return None
+
+
+def _set_aside(path: Path, error: Exception) -> None:
+    if not path.exists():
+        return
+    aside = path.with_name(f"{path.name}.damaged")
+    path.replace(aside)
+    print(
+        f"{path} cannot be read ({error}). It was renamed to {aside.name}; training goes on from "
+        "the checkpoint before it, or where there is none, from the beginning.",
+        file=sys.stderr,
+    )
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file, whose checksums reading checks."""
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("no arrays: the file is cut off, or holds something else")
     with np.load(path, allow_pickle=False) as stored:
-        return json.loads(stored["progress"].tobytes().decode())
+        return {name: stored[name] for name in stored.files}
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    # `model.variables` has the weights, the moving statistics and the layers' random state.
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _before(path: Path) -> Path:
+    return path.with_name(f"before_{path.name}")
+
+
+def _best(path: Path, epoch: int) -> Path:
+    return path.with_name(f"best_{path.stem}-{epoch:04d}.npz")

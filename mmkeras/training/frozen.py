@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.sources import padded_length, weak_loader
 from mmkeras.encoders.pretrained.features import FrozenFeatures
+from mmkeras.files import written
 from mmkeras.models.parts import encoder_layers, fusion_inputs
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec
@@ -273,7 +273,5 @@ class _Store:
 
 
 def _save(path: Path, write: Callable[[Any], None]) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
+    with written(path) as temporary, temporary.open("wb") as file:
         write(file)
-    temporary.replace(path)

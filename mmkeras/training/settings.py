@@ -6,9 +6,10 @@ import dataclasses
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
+from mmkeras.reading import check_fields
 from mmkeras.tasks import Task
 from mmkeras.training.balance.methods import BALANCES, Balance
 from mmkeras.training.precision import Precision
@@ -131,6 +132,7 @@ class TrainingSettings:
         )
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("watch", "freeze"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for part, factor in self.part_rates.items():
@@ -159,10 +161,6 @@ class TrainingSettings:
         for name in ("ema", "momentum", "warmup", "plateau_factor"):
             if not 0 <= (getattr(self, name) or 0) < 1:
                 raise ValueError(f"`{name}` is in [0, 1). Received: {getattr(self, name)}.")
-        if self.precision not in get_args(Precision):
-            raise ValueError(
-                f"`precision` is one of {get_args(Precision)}. Received: {self.precision!r}."
-            )
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"`optimizer` is one of {list(OPTIMIZERS)}. Received: {self.optimizer!r}."

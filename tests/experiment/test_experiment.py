@@ -52,6 +52,7 @@ def test_a_run_folder_has_everything(finished):
         "model.keras",
         "preprocessing.json",
         "report.md",
+        "README.md",
         "pictures",
         "train",
         "validation",

@@ -61,7 +61,7 @@ def test_small_gradients_of_float16_are_scaled_also_in_a_model_around_the_model(
 def test_a_model_of_another_precision_is_refused(shared_table):
     with pytest.raises(ValueError, match="computes in float32, and `precision` is"):
         trained(shared_table, TrainingSettings(precision="mixed_bfloat16"))
-    with pytest.raises(ValueError, match="`precision` is one of"):
+    with pytest.raises(ValueError, match="`precision` must be one of"):
         TrainingSettings(precision="float64")
     with pytest.raises(RuntimeError), computing_in("mixed_float16"):
         raise RuntimeError

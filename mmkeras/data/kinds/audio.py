@@ -17,6 +17,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import MediaKind, check_choice, drawn, resized
 from mmkeras.data.media.sounds.full_scale import full_scale
 from mmkeras.data.unprepared import Unprepared, cut_short
+from mmkeras.reading import check_fields
 from mmkeras.schema import Audio, InputSpec
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class AudioSettings:
     band_mask: float = 0.2
 
     def __post_init__(self):
+        check_fields(self)
         choices = ("waveform", "spectrogram", "log_mel", "mfcc")
         check_choice("AudioSettings", "features", self.features, choices)
         check_choice("AudioSettings", "scaling", self.scaling, ("standardize", "each", "none"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.cells import IMAGE_SUFFIXES, Problem, media_of, one_by_one, read_media
 from mmkeras.data.media.images.tiles import tiled, tiles_a_side
 from mmkeras.data.unprepared import Unprepared, left_out
+from mmkeras.reading import LATER, check_fields, check_value
 from mmkeras.schema import Image, InputSpec
 
 if TYPE_CHECKING:
@@ -58,12 +59,14 @@ class ImageSettings:
     rotation: float = 0.0
     crop: float = 0.0
     shift: float = 0.0
-    max_images: int = 8
+    max_images: int = field(default=8, metadata=LATER)
 
     def __post_init__(self):
+        check_value(self.size, tuple[int, ...], "size")
         object.__setattr__(self, "size", tuple(int(side) for side in self.size))
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"`size` is (height, width) in pixels. Received: {self.size}.")
+        check_fields(self)
         check_choice("ImageSettings", "channels", self.channels, (1, 3))
         check_choice("ImageSettings", "resize", self.resize, ("stretch", "pad", "crop"))
         check_choice("ImageSettings", "scaling", self.scaling, ("unit", "standardize"))
@@ -102,8 +105,8 @@ class ImagePreprocessor:
     settings: ImageSettings
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
-    decoder: str = ""
-    images: int | None = None
+    decoder: str = field(default="", metadata=LATER)
+    images: int | None = field(default=None, metadata=LATER)
 
     @property
     def spec(self) -> InputSpec:

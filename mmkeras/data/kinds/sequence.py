@@ -16,6 +16,7 @@ from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
 from mmkeras.data.tables.written.lists import written_array
 from mmkeras.data.unprepared import Unprepared, beyond_deviations, cut_short
+from mmkeras.reading import check_fields
 from mmkeras.schema import InputSpec, Sequence
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class SequenceSettings:
     feature_mask: float = 0.2
 
     def __post_init__(self):
+        check_fields(self)
         if self.max_length < 1:
             raise ValueError(f"`max_length` must be at least 1. Received: {self.max_length}.")
         for name in ("noise", "time_masks", "feature_masks"):

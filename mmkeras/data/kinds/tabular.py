@@ -32,6 +32,7 @@ from mmkeras.data.unprepared import (
     may_be_several,
     shares_an_input,
 )
+from mmkeras.reading import check_fields
 from mmkeras.schema import InputSpec, Tabular
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class TabularSettings:
     keep: float | None = None
 
     def __post_init__(self):
+        check_fields(self)
         check_choice("TabularSettings", "scaling", self.scaling, ("auto", *SCALINGS))
         if self.max_categories < 1:
             raise ValueError(

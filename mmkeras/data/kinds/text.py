@@ -24,6 +24,7 @@ from mmkeras.data.tables.cells import EXACT, Problem, empty_cells, object_series
 from mmkeras.data.unprepared import Unprepared, cut_short, without_known_words
 from mmkeras.data.words import make_analyzer
 from mmkeras.progress import ProgressBar
+from mmkeras.reading import check_fields
 from mmkeras.schema import InputSpec, Text
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class TextSettings:
     tokenizer: str = ""
 
     def __post_init__(self):
+        check_fields(self)
         choices = ("tokens", "counts", "binary", "tfidf")
         check_choice("TextSettings", "representation", self.representation, choices)
         for name in ("vocabulary_size", "max_length", "min_count", "ngrams"):

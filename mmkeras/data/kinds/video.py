@@ -13,6 +13,7 @@ import pandas as pd
 from mmkeras.data.kinds.base import MediaKind, resized
 from mmkeras.data.kinds.image import ImageSettings, augmented, pixel_problem
 from mmkeras.data.unprepared import Unprepared, cut_short
+from mmkeras.reading import check_fields
 from mmkeras.schema import InputSpec, Video
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ class VideoSettings:
     shift: float = 0.0
 
     def __post_init__(self):
+        # The same rules as for images, with the same words.
+        object.__setattr__(self, "size", self.image.size)
+        check_fields(self)
         if self.frames < 1:
             raise ValueError(f"`frames` must be at least 1. Received: {self.frames}.")
         if self.rate < 0:
             raise ValueError(f"`rate` must not be negative. Received: {self.rate}.")
-        # The same rules as for images, with the same words.
-        object.__setattr__(self, "size", self.image.size)
 
     @property
     def image(self) -> ImageSettings:

@@ -12,6 +12,7 @@ from mmkeras.encoders.pretrained.bert import read_bert
 from mmkeras.encoders.pretrained.efficientnet_lite import efficientnet_lite
 from mmkeras.encoders.pretrained.hub import read_hub
 from mmkeras.encoders.pretrained.torch_file import read_torch
+from mmkeras.keras_files import load_keras
 
 FORMS = (
     "a folder of config.json, model.safetensors and tokenizer.json (BERT), a .keras file, a .pth "
@@ -59,7 +60,7 @@ def read_network(
     if path.is_dir():
         return read_bert(path, max_length)
     if path.suffix == ".keras":
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return load_keras(path, compile=False)
     if path.suffix in (".pth", ".pt"):
         return efficientnet_lite(read_torch(path))
     raise ValueError(f"{source!r} is not a pre-trained network. A source is {FORMS}.")

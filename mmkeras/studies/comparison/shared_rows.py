@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +14,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.train import fitted_pipelines, in_own_unit
+from mmkeras.files import written
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import ComparisonConfig, with_encoders
 
@@ -42,7 +42,8 @@ def save_model(
         outputs: By part, what the model said, where that is a row of numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(folder / f"seed{seed}.npz", **{**outputs, SCORES: scores})
+    with written(folder / f"seed{seed}.npz") as temporary:
+        np.savez_compressed(temporary, **{**outputs, SCORES: scores})
 
 
 Prepared: TypeAlias = tuple[Preprocessing, dict[str, Pipeline]]
@@ -90,9 +91,8 @@ def _save_rows(path: Path, pipelines: dict[str, Pipeline]) -> None:
         }
     if test.groups is not None:
         arrays["groups"] = test.groups
-    temporary = path.with_name(f"rows.{os.getpid()}.tmp.npz")
-    np.savez_compressed(temporary, **arrays)
-    temporary.replace(path)
+    with written(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
 
 
 def fewer_rows(frame: pd.DataFrame, schema: Schema, rows: int, seed: int) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from mmkeras.experiment.generative import GenerationSettings, GenerativeName
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.generation import MODELS
+from mmkeras.reading import check_fields
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -38,6 +39,7 @@ class MeasureSettings:
     seed: int = 0
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("rows", "components", "likelihood_samples"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")

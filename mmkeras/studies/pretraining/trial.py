@@ -27,7 +27,7 @@ from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, in_own_unit, judge, make_model
 from mmkeras.files import write_json
 from mmkeras.models.parts import embedding_model
-from mmkeras.models.saved import MODEL, PREPROCESSING, load_model
+from mmkeras.models.saved import MODEL, load_model, save_pair
 from mmkeras.nested import differences
 from mmkeras.reading import read_json
 from mmkeras.studies.jobs import Job
@@ -163,11 +163,8 @@ def _encoders(
         folder.mkdir(exist_ok=True)
         label = f"{trial.folder.name}, without labels"
         pretrain_encoders(model, train, pretraining, seed=trial.seed, label=label)
-        preprocessing.save(folder / PREPROCESSING)
-        # Last, and whole: a folder with a model is a finished pre-training.
-        temporary = folder / f"{MODEL}.tmp.keras"
-        model.save(temporary)
-        temporary.replace(folder / MODEL)
+        # A folder with a model is a finished pre-training.
+        save_pair(folder, model, preprocessing)
     copy_encoders(load_model(folder), model)
     return model
 

@@ -38,6 +38,12 @@ class PretrainingSettings(ContrastiveSettings):
         for name in ("contrastive", "masked"):
             if getattr(self, name) < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {getattr(self, name)}.")
+        for name in ("mask_share", "mask_whole"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is a share in [0, 1]. Received: {getattr(self, name)}.")
+        for name in ("mask_dim", "mask_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
         if not self.contrastive and not self.masked:
             raise ValueError("`contrastive` and `masked` are both 0: there is nothing to learn.")
 

@@ -12,6 +12,7 @@ from mmkeras.models.compile import default_jit
 from mmkeras.models.optimizers import leaving_nothing
 from mmkeras.models.parts import encoder_layers
 from mmkeras.progress import ProgressBar
+from mmkeras.reading import check_fields
 from mmkeras.training.pretraining.contrastive import ContrastiveModel, Positives, projection_model
 
 # Parts of the names of variables.
@@ -40,11 +41,13 @@ class ContrastiveSettings:
     weight_decay: float = 0.05
 
     def __post_init__(self):
+        check_fields(self)
         for name in ("dim", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be above 0. Received: {self.learning_rate}.")
+        for name in ("learning_rate", "temperature"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be above 0. Received: {getattr(self, name)}.")
         if self.weight_decay < 0:
             raise ValueError(f"`weight_decay` must not be negative. Received: {self.weight_decay}.")
 

@@ -46,7 +46,7 @@ def test_settings_survive_a_dict_and_cannot_be_changed(kind):
         (AudioSettings, {"deltas": 3}, r"\(0, 1, 2\).*3"),
         (AudioSettings, {"rate": 0}, "`rate` must be above 0"),
         (AudioSettings, {"seconds": -1.0}, "`seconds` must be above 0"),
-        (AudioSettings, {"seconds": float("nan")}, "`seconds` must be above 0"),
+        (AudioSettings, {"seconds": float("nan")}, "`seconds` must be a finite number or null"),
         (AudioSettings, {"shift": -1.0}, "`shift` must not be negative"),
         (AudioSettings, {"time_mask": 1.0}, r"`time_mask`.*\[0, 1\)"),
         (AudioSettings, {"hop": 1e-6}, r"`hop` must be at least a sample.*hop=1e-06"),
