@@ -110,7 +110,7 @@ def make_analyzer(
         ValueError: An unknown stop word list or stemmer language.
     """
     stopped = stop_word_set(stop_words)
-    stem = _stem(stemmer)
+    stem = stem_function(stemmer)
 
     def analyze(text: str) -> list[str]:
         words = [word for word in split_words(text, lowercase) if word not in stopped]
@@ -150,7 +150,8 @@ def stop_word_set(stop_words: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset(stop_words)
 
 
-def _stem(language: str | None) -> Callable[[str], str] | None:
+def stem_function(language: str | None) -> Callable[[str], str] | None:
+    """The Snowball stemmer of a language, from a word to its stem."""
     if language is None:
         return None
     import snowballstemmer
