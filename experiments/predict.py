@@ -17,7 +17,8 @@ import tyro
 
 import mmkeras
 from mmkeras.cli import run_script
-from mmkeras.files import write_text, written
+from mmkeras.csv_files import write_csv
+from mmkeras.files import written
 
 
 def main(
@@ -36,7 +37,8 @@ def main(
         rows: A CSV or Parquet file with the columns that the model was trained on; image paths
             are relative to it. The target column may be missing.
         out: Where the predictions go, as .csv or .parquet; by default next to `rows`, as
-            NAME.predictions.csv. Pictures and sequences go as files into a folder beside it, of
+            NAME.predictions.csv. In a .csv, an apostrophe stands before texts that a spreadsheet
+            would take for formulas. Pictures and sequences go as files into a folder beside it, of
             the same name without its ending.
         on_error: raise, or skip rows whose cells or files are missing or cannot be read.
         given: Of a generative model: the modalities that are read.
@@ -57,7 +59,7 @@ def main(
             raise ValueError("--given and --wanted are for generative models. Leave them out.")
         predictions = mmkeras.Run(run).predict(rows, on_error=on_error, files=files)
     if out.suffix == ".csv":
-        write_text(out, predictions.to_csv(index_label="index"))
+        write_csv(out, predictions.rename_axis("index"), index=True)
     else:
         with written(out) as temporary:
             predictions.to_parquet(temporary)

@@ -26,11 +26,12 @@ import pandas as pd
 import tyro
 
 from mmkeras.classical.floor.budget import FloorChoice, wants_floor
-from mmkeras.cli import option, parse, run_script, without
+from mmkeras.cli import option, parse, pinned, run_script, without
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
 from mmkeras.experiment.folders import new_folder, time_stamp
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
 from mmkeras.experiment.settings import Settings
@@ -41,6 +42,7 @@ from mmkeras.reports.markdown import format_table
 from mmkeras.reports.run_report import comparison_table
 from mmkeras.studies.trainings import FUSED, models_of, schema_of
 from mmkeras.tasks import task_class
+from mmkeras.threads import pinned_threads
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -61,6 +63,8 @@ class TrainConfig:
         resume: Continue the experiment that this run folder belongs to, as it was begun. With
             --epochs N, train on instead: a new run of N epochs begins with the weights of this one,
             which has finished. --seed and other settings of training may be given then, too.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing.
     """
 
@@ -72,6 +76,8 @@ class TrainConfig:
     floor: FloorChoice = "auto"
     runs: Path = Path("runs")
     resume: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     @property
@@ -103,7 +109,7 @@ class Plan:
 @decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = pinned(sys.argv[1:] if arguments is None else arguments)
     if option(arguments, "--resume") is None:
         config = parse(TrainConfig, arguments, __doc__, by_rows=True)
         return train(Plan(config, config.runs / config.experiment))
@@ -113,6 +119,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def train(plan: Plan) -> pd.DataFrame:
     """Trains what is planned and not there yet; returns the comparison, one row per model."""
     config = plan.config
+    said = name_and_tags(config)
     rows = experiment_rows(config)
     findings = look_at_rows(rows)
     table, schema, splits = rows.table, rows.schema, rows.splits
@@ -133,14 +140,14 @@ def train(plan: Plan) -> pd.DataFrame:
     wanted = FUSED in labels and not (plan.place / f"{stamp}-{FUSED}" / METRICS).exists()
     if wanted and wants_floor(config.floor, schema, len(splits.train)):
         floor = floor_of(splits, schema, config.settings)
-    details = {"experiment": to_json(config), "stamp": stamp}
+    details = {**said, "experiment": to_json(config), "stamp": stamp}
     if plan.command is not None:
         details["environment"] = {"command": plan.command}
     before = {} if plan.start_from is None else {f"{labels[-1]} before": Run(plan.start_from)}
     runs = {}
     for name in labels:
         own, folder = schema_of(schema, name), plan.place / f"{stamp}-{name}"
-        resume_with(["--resume", folder], once=folder / CONFIG)
+        resume_with(["--resume", folder, *pinned_threads()], once=folder / CONFIG)
         runs[name] = train_run(
             splits,
             own,
@@ -187,6 +194,8 @@ def resumed(arguments: list[str]) -> Plan:
             split_seed=begun.experiment["split_seed"],
             floor=begun.experiment.get("floor", "off"),
             runs=begun.folder.parents[1],
+            name=begun.experiment.get("name", ""),
+            tags=tuple(begun.experiment.get("tags", ())),
             settings=Settings.from_dict(begun.experiment["settings"]),
         )
     if more:

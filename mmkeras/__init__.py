@@ -62,6 +62,7 @@ _HOME = {
     "default_settings": "experiment.defaults",
     "train_run": "experiment.train",
     "Run": "experiment.run_folder",
+    "list_runs": "experiment.listing",
     "GenerationSettings": "experiment.generative",
     "GenerativeRun": "experiment.generative",
     "train_generative": "experiment.generative",

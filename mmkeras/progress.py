@@ -21,6 +21,18 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def print_anything() -> None:
+    """From now on printing never fails: a letter that the terminal lacks is printed as an escape.
+
+    Python otherwise raises where the terminal is not of UTF-8 (cp1252 on Windows, `LC_ALL=C`),
+    perhaps at the last line of a long run.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A notebook's streams, and those of `quiet`, hold any letter.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class ProgressBar:
     """Prints `label 512/1609 (31 %)` to standard error, in place on a terminal.
 

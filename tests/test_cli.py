@@ -1,11 +1,13 @@
+import io
 import json
+import sys
 from dataclasses import dataclass, field
 from typing import Annotated
 
 import pytest
 import tyro
 
-from mmkeras.cli import parse, read_config
+from mmkeras.cli import parse, read_config, run_script
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Settings
@@ -102,3 +104,21 @@ def test_the_configuration_of_a_run_with_parts_of_ones_own_starts_no_other(tmp_p
     path.write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ValueError, match=r"parts of one's own \(model\)"):
         read_config(path)
+
+
+def test_a_finished_script_does_not_fail_for_a_letter_that_the_terminal_lacks(monkeypatch):
+    written = {"stdout": io.BytesIO(), "stderr": io.BytesIO()}
+    for name, stream in written.items():
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(stream, encoding="cp1252", newline="\n"))
+
+    def main():
+        print("accuracy 0.9 ± 0.1, class ✓日")
+        print("epoch → 1", file=sys.stderr)
+
+    run_script(main)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    assert written["stdout"].getvalue().decode("cp1252") == (
+        "accuracy 0.9 ± 0.1, class \\u2713\\u65e5\n"
+    )
+    assert written["stderr"].getvalue() == b"epoch \\u2192 1\n"

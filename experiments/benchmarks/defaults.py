@@ -35,6 +35,7 @@ from sklearn import datasets as sklearn_sets
 
 from mmkeras.classical.floor.floor import find_floor
 from mmkeras.classical.floor.methods import METHODS
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.tables.splits import Splits, split_officially, split_table
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.defaults import default_settings
@@ -177,7 +178,7 @@ def ours(splits: Splits, schema: Schema, seed: int, folder: Path) -> dict[str, o
 
 
 def stored(path: Path) -> list[dict[str, object]]:
-    return pd.read_csv(path).to_dict("records") if path.exists() else []
+    return read_csv(path).to_dict("records") if path.exists() else []
 
 
 def train_missing(config: DefaultsConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -201,13 +202,13 @@ def train_missing(config: DefaultsConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
                 warnings.simplefilter("ignore")
                 floors.append({"set": name, **rows, **floor_of(splits, schema)})
             print(f"  {floors[-1]}", flush=True)
-            write_text(config.out / "floors.csv", pd.DataFrame(floors).to_csv(index=False))
+            write_csv(config.out / "floors.csv", pd.DataFrame(floors))
         for seed in missing:
             folder = Path(tempfile.mkdtemp())
             runs.append({"set": name, "seed": seed, **ours(splits, schema, seed, folder)})
             print(f"  {runs[-1]}", flush=True)
             shutil.rmtree(folder)
-            write_text(config.out / "ours.csv", pd.DataFrame(runs).to_csv(index=False))
+            write_csv(config.out / "ours.csv", pd.DataFrame(runs))
     return pd.DataFrame(floors), pd.DataFrame(runs)
 
 

@@ -38,6 +38,7 @@ from mmkeras.classical import (
     ScaledViews,
 )
 from mmkeras.classical.clustering.choose import choose_clusters
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.datasets.multiview import SETS, ViewsAndClasses, load_views
 from mmkeras.evaluation.clustering import chance_clusters, clustering_metrics
 from mmkeras.files import write_text
@@ -157,10 +158,10 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def _update(path: Path, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Replaces a set's rows in a file of results; those of other sets stay."""
     new = pd.DataFrame(rows)
-    old = pd.read_csv(path) if path.is_file() else new[:0]
+    old = read_csv(path) if path.is_file() else new[:0]
     both = pd.concat([old[~old["set"].isin(new["set"])], new])
     both = both.sort_values("set", key=lambda names: names.map(list(SETS).index), kind="stable")
-    write_text(path, both.to_csv(index=False))
+    write_csv(path, both)
     return both
 
 

@@ -44,8 +44,8 @@ from mmkeras.classical import (
     MultiviewNaiveBayes,
     StackingViewsClassifier,
 )
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.datasets.multiview import ViewsAndClasses, load_views
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 
@@ -179,7 +179,7 @@ def compare(name: str, words: Sequence[str], path: Path) -> pd.DataFrame:
     folds = list(
         StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(np.zeros(len(data.y)), data.y)
     )
-    rows = pd.read_csv(path).fillna("").to_dict("records") if path.is_file() else []
+    rows = read_csv(path).fillna("").to_dict("records") if path.is_file() else []
     known = {(row["method"], row["views"]) for row in rows}
     for method, views, estimator, X in contestants(name, data, words):
         if (method, views) in known:
@@ -202,7 +202,7 @@ def compare(name: str, words: Sequence[str], path: Path) -> pd.DataFrame:
         mean = np.mean([row["accuracy"] for row in rows[-FOLDS:]])
         seconds = time.perf_counter() - started
         print(f"{name}: {method} ({views}) {100 * mean:.1f} %, {seconds:.0f} s", file=sys.stderr)
-        write_text(path, pd.DataFrame(rows).to_csv(index=False))
+        write_csv(path, pd.DataFrame(rows))
     return pd.DataFrame(rows)
 
 

@@ -27,6 +27,7 @@ from mmkeras.audit.subject import Subject
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import Run
+from mmkeras.reports.model_card import write_model_card
 from mmkeras.reports.parts import Report, Section
 from mmkeras.reports.run_report import structure_words
 from mmkeras.reports.write import write_report
@@ -96,6 +97,8 @@ def audit(
         sections,
     )
     write_report(report, folder)
+    if folder.resolve() == (run.path / "audit").resolve():
+        write_model_card(run.path, run.preprocessing, run.config, run.metrics)
     return report
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import http.client
 import os
@@ -11,17 +12,18 @@ import threading
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PureWindowsPath
 
+from mmkeras.data.bounded_request import Bounds, bounded_reply
 from mmkeras.progress import ProgressBar
 
 _SECONDS_BEFORE_RETRY = (1, 2, 4)
-_TIMEOUT_SECONDS = 20
-_CHUNK_BYTES = 1 << 16
+# Many times what any data set has in one file, and in one of a set of many.
+_ONE_FILE = Bounds(bytes=1 << 30)
+_ONE_OF_MANY = Bounds(bytes=1 << 26)
 
 _OFFLINE = (
     "Check the network (HTTPS_PROXY names a proxy) and run again: what has been fetched is kept. "
@@ -126,7 +128,9 @@ def _check_complete(folder: Path, files: Collection[str]) -> None:
         )
 
 
-def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:
+def fetch_file(
+    url: str, path: str | Path, sha256: str | None = None, bounds: Bounds = _ONE_FILE
+) -> Path:
     """Downloads one file, unless it is there already.
 
     The file is written under a temporary name and moved into place when it is complete and right.
@@ -137,14 +141,17 @@ def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:
         path: Where the file goes; folders are made.
         sha256: The expected hash, in hexadecimal. A file that is there with another hash is
             fetched again. `None`: any file will do.
+        bounds: What the download may take in bytes and seconds; by default 1 GiB and, all tries
+            together, an hour.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: The address is not http or https, or what it gave has another hash.
+        ValueError: The address is not http or https, or what it gave has another hash or is
+            larger than allowed.
         FileNotFoundError: The server does not have the file.
-        ConnectionError: The server cannot be reached, or keeps failing.
+        ConnectionError: The server cannot be reached, keeps failing or is too slow.
     """
     path = Path(path)
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
@@ -155,7 +162,7 @@ def fetch_file(url: str, path: str | Path, sha256: str | None = None) -> Path:
     # Unique, so that two processes which fill one cache do not write into each other's file.
     partial = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
-        got = _download_with_retries(url, partial, path)
+        got = _download_with_retries(url, partial, path, bounds)
         if sha256 is not None and got != sha256:
             raise ValueError(
                 f"{url} is not the file it should be: {path.name} has sha256 {got}, expected "
@@ -191,7 +198,7 @@ def fetch_files(
         The files' paths, in the order of `names`.
 
     Raises:
-        ValueError: A name leads out of the folder.
+        ValueError: A name leads out of the folder, or a file has more than 64 MiB.
         FileNotFoundError, ConnectionError: As for `fetch_file`, for the first file that fails.
     """
     for name in names:
@@ -204,7 +211,12 @@ def fetch_files(
         pool = ThreadPoolExecutor(workers)
         try:
             fetches = [
-                pool.submit(fetch_file, f"{base_url}/{urllib.parse.quote(name)}", folder / name)
+                pool.submit(
+                    fetch_file,
+                    f"{base_url}/{urllib.parse.quote(name)}",
+                    folder / name,
+                    bounds=_ONE_OF_MANY,
+                )
                 for name in missing
             ]
             with ProgressBar(description, len(missing)) as progress:
@@ -232,11 +244,13 @@ def _check_inside(name: str) -> None:
         )
 
 
-def _download_with_retries(url: str, partial: Path, path: Path) -> str:
+def _download_with_retries(url: str, partial: Path, path: Path, bounds: Bounds) -> str:
     pauses = iter(_SECONDS_BEFORE_RETRY)
+    end = time.monotonic() + bounds.seconds
     while True:
         try:
-            return _download(url, partial)
+            left = max(0.0, end - time.monotonic())
+            return _download(url, partial, dataclasses.replace(bounds, seconds=left))
         # Other OSErrors (a full disk, a folder that is not ours) are not the network's.
         except (
             urllib.error.URLError,
@@ -254,7 +268,8 @@ def _download_with_retries(url: str, partial: Path, path: Path) -> str:
                     f"wrong; if you have the file, put it at {path}."
                 ) from error
             pause = next(pauses, None)
-            if pause is None or not _may_pass(status):
+            over = time.monotonic() > end
+            if pause is None or over or not _may_pass(status):
                 raise ConnectionError(
                     f"{url} could not be fetched: {error}. {_OFFLINE.format(path=path)}"
                 ) from error
@@ -266,18 +281,14 @@ def _may_pass(status: int | None) -> bool:
     return status is None or status >= 500 or status in (408, 429)
 
 
-def _download(url: str, partial: Path) -> str:
+def _download(url: str, partial: Path, bounds: Bounds) -> str:
     digest, received = hashlib.sha256(), 0
-    with (
-        urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response,
-        partial.open("wb") as file,
-    ):
-        announced = response.headers.get("Content-Length")
-        while chunk := response.read(_CHUNK_BYTES):
+    with bounded_reply(url, bounds) as (announced, chunks), partial.open("wb") as file:
+        for chunk in chunks:
             digest.update(chunk)
             received += len(chunk)
             file.write(chunk)
     # Reading in chunks, http.client takes a connection cut short for the end of the file.
-    if announced is not None and received != int(announced):
-        raise ConnectionError(f"the reply ended after {received:,} of {int(announced):,} bytes")
+    if announced is not None and received != announced:
+        raise ConnectionError(f"the reply ended after {received:,} of {announced:,} bytes")
     return digest.hexdigest()

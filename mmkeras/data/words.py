@@ -109,8 +109,8 @@ def make_analyzer(
     Raises:
         ValueError: An unknown stop word list or stemmer language.
     """
-    stopped = _stop_words(stop_words)
-    stem = _stem(stemmer)
+    stopped = stop_word_set(stop_words)
+    stem = stem_function(stemmer)
 
     def analyze(text: str) -> list[str]:
         words = [word for word in split_words(text, lowercase) if word not in stopped]
@@ -134,7 +134,8 @@ def make_analyzer(
     return analyze
 
 
-def _stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+def stop_word_set(stop_words: str | Iterable[str] | None) -> frozenset[str]:
+    """The words that `make_analyzer` leaves out, as it takes them."""
     if stop_words is None:
         return frozenset()
     if isinstance(stop_words, str):
@@ -149,7 +150,8 @@ def _stop_words(stop_words: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset(stop_words)
 
 
-def _stem(language: str | None) -> Callable[[str], str] | None:
+def stem_function(language: str | None) -> Callable[[str], str] | None:
+    """The Snowball stemmer of a language, from a word to its stem."""
     if language is None:
         return None
     import snowballstemmer

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.media.images.image_file import encode_png
 from mmkeras.data.pipeline import Pipeline
@@ -30,7 +31,7 @@ from mmkeras.experiment.train import (
     is_finished,
     remove_checkpoint,
 )
-from mmkeras.files import write_bytes, write_json, write_text
+from mmkeras.files import write_bytes, write_json
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.models.saved import save_pair
 from mmkeras.reading import check_fields
@@ -312,9 +313,9 @@ def train_generative(
             seed=settings.seed,
             checkpoint=folder / CHECKPOINT,
             label=label or folder.name,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
         )
-        write_text(folder / HISTORY, result.history.to_csv(index=False))
+        write_csv(folder / HISTORY, result.history)
         save_pair(folder, model, preprocessing)
         metrics = {
             "best_epoch": result.best_epoch,

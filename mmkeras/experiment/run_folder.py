@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 import mmkeras
+from mmkeras.csv_files import read_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
@@ -26,6 +27,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, check_pair, load_model
 from mmkeras.reading import check_keys, naming, read_json
+from mmkeras.threads import processor, threads
 from mmkeras.training.callbacks import EPOCHS, epoch_file
 
 CONFIG, METRICS = "config.json", "metrics.json"
@@ -85,9 +87,9 @@ class Run:
 
     `config.json` (all settings, versions, the git commit), `metrics.json`, `history.csv`,
     `predictions.parquet` (the test rows), `model.keras`, `preprocessing.json`, `report.md` with
-    its pictures, and TensorBoard event files. The folder can be moved to another machine. Files
-    that are damaged, were edited to what they cannot be, or are of another run (`pair.json` ties
-    model and preprocessing) are refused with their names.
+    its pictures, `README.md` (a model card), and TensorBoard event files. The folder can be moved
+    to another machine. Files that are damaged, were edited to what they cannot be, or are of
+    another run (`pair.json` ties model and preprocessing) are refused with their names.
 
     Args:
         path: The folder of a finished run.
@@ -180,7 +182,7 @@ class Run:
         """One row per epoch; there is none where the model was trained elsewhere."""
         path = self.path / HISTORY
         with naming(path):
-            history = pd.read_csv(path)
+            history = read_csv(path)
             if "epoch" not in history or history.select_dtypes("number").shape != history.shape:
                 raise ValueError("one row per epoch was expected, with numbers only.")
         return history
@@ -299,6 +301,30 @@ class Run:
         predictions.attrs["unprepared"] = [found.to_dict() for found in pipeline.unprepared]
         return predictions
 
+    def export(self, folder: str | Path, format: str = "saved_model", *, rows: bool = True) -> Path:
+        """Writes the model for other programs: see `mmkeras.serving.export.export_model`.
+
+        Args:
+            folder: A new folder, or an empty one.
+            format: `"saved_model"`, whose signature `serve_rows` reads raw rows in TensorFlow
+                alone, `"litert"` or `"onnx"`.
+            rows: Whether a SavedModel shall read raw rows, too.
+
+        Returns:
+            The folder.
+
+        Example:
+
+        ```python
+        run.export("exported")
+        serve = tf.saved_model.load("exported").signatures["serve_rows"]
+        ```
+        """
+        # Imports TensorFlow's converters, which other uses of a run need not wait for.
+        from mmkeras.serving.export import export_model
+
+        return export_model(self.model, self.preprocessing, folder, format, rows=rows)
+
 
 def predictions_frame(
     preprocessing: Preprocessing,
@@ -349,6 +375,8 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "backend": keras.backend.backend(),
+        "processor": processor(),
+        "threads": threads(),
         "versions": versions,
         "git_commit": _git_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),

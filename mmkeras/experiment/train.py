@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
@@ -47,13 +48,14 @@ from mmkeras.experiment.run_folder import (
 )
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.start import NO_START, Start
-from mmkeras.files import many_to_disk, write_json, write_text, written
+from mmkeras.files import many_to_disk, write_json, written
 from mmkeras.models.answer import answer_model
 from mmkeras.models.build import build_model
 from mmkeras.models.compile import default_jit
 from mmkeras.models.saved import save_pair
 from mmkeras.nested import differences, jsonable
 from mmkeras.reading import check_keys, naming, read_json
+from mmkeras.reports.model_card import write_model_card
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
@@ -166,7 +168,7 @@ def train_run(
             settings,
             checkpoint=folder / CHECKPOINT,
             label=label,
-            callbacks=[TensorBoardScalars(folder)],
+            recorders=[TensorBoardScalars(folder)],
             features=cache_dir and Path(cache_dir) / FEATURES,
             own=own,
             start=start,
@@ -240,6 +242,7 @@ def write_results(
         findings=findings,
         comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
     )
+    write_model_card(folder, preprocessing, read_json(folder / CONFIG), figures)
     return figures
 
 
@@ -344,7 +347,7 @@ def _write_run(
 ) -> None:
     """Writes the preprocessing, the history, the model and the predictions."""
     if trained.best_epoch is not None:
-        write_text(folder / HISTORY, trained.history.to_csv(index=False))
+        write_csv(folder / HISTORY, trained.history)
     save_pair(folder, trained.model, preprocessing)
     predictions = predictions_frame(
         preprocessing, test.examples, trained.outputs["test"], folder / ANSWERS
@@ -396,6 +399,7 @@ def train_and_judge(
     checkpoint: Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    recorders: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
     own: OwnModel = NOTHING_OWN,
     start: Start = NO_START,
@@ -407,7 +411,7 @@ def train_and_judge(
         preprocessing, pipelines: As `fitted_pipelines` returned them.
         settings: Model, training and seed.
         parts: What to predict, of the parts that have rows.
-        checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+        checkpoint, label, callbacks, recorders: As for `mmkeras.training.fit.fit`.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
         own: What of the model is the caller's own.
         start: Where the weights come from that it begins with.
@@ -443,6 +447,7 @@ def train_and_judge(
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
+        recorders=recorders,
         own=own.training,
     )
     take_back(model, rest)
@@ -634,6 +639,17 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
+    other = [name for name in ("threads", "processor") if before.get(name, now[name]) != now[name]]
+    if other and not (folder / METRICS).exists():
+        began, goes_on = (
+            ", ".join(f"{name} {each[name]}" for name in other) for each in (before, now)
+        )
+        warnings.warn(
+            f"{folder} was started with {began} and resumes with {goes_on}: the result may differ "
+            f"in its last digits. --threads {before.get('threads', now['threads'])} gives it as "
+            "many threads as before.",
+            stacklevel=3,
+        )
 
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:

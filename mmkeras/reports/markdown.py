@@ -1,4 +1,7 @@
-"""A report as Markdown, which GitHub renders and which also reads well as plain text."""
+"""A report as Markdown, which GitHub renders and which also reads well as plain text.
+
+All texts of a report are plain text, apart from `code`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.files import write_bytes, write_text
 from mmkeras.reports.card import Card
+from mmkeras.reports.escaping import markdown_text
 from mmkeras.reports.parts import Cards, Note, Part, Picture, Report, Table
 from mmkeras.reports.wording import format_cell
 
@@ -20,6 +25,8 @@ _MARKS = {True: "✓ ", False: "✗ ", None: ""}
 
 def write_markdown(report: Report, path: str | Path) -> str:
     """Writes a report, and its pictures into the folder `pictures` beside it.
+
+    Tables of which the text shows the first rows only are whole in the folder `tables`.
 
     Args:
         report: What to write.
@@ -33,6 +40,11 @@ def write_markdown(report: Report, path: str | Path) -> str:
         (path.parent / "pictures").mkdir(exist_ok=True)
     for picture in report.pictures:
         write_bytes(path.parent / "pictures" / f"{picture.name}.png", picture.png)
+    cut = [table for table in report.tables if table.is_cut]
+    if cut:
+        (path.parent / "tables").mkdir(exist_ok=True)
+    for table in cut:
+        write_csv(path.parent / "tables" / f"{table.name}.csv", table.frame, index=True)
     text = report_markdown(report)
     write_text(path, text)
     return text
@@ -63,11 +75,14 @@ def report_markdown(report: Report) -> str:
     - rows: 10
     <BLANKLINE>
     """
-    blocks = [f"# {report.title}", report.subtitle, _list(report.verdict)]
+    blocks = [f"# {markdown_text(report.title)}", markdown_text(report.subtitle)]
+    blocks.append(markdown_list(report.verdict))
     for section in report.sections:
-        blocks += [f"## {section.title}", section.conclusion, *_blocks(section.parts)]
+        blocks += [f"## {markdown_text(section.title)}", markdown_text(section.conclusion)]
+        blocks += _blocks(section.parts)
     if report.facts:
-        blocks += ["## Facts", _list(f"{name}: {fact}" for name, fact in report.facts.items())]
+        facts = (f"{name}: {fact}" for name, fact in report.facts.items())
+        blocks += ["## Facts", markdown_list(facts)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -81,9 +96,9 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> str:
 
     def cell(value: Any) -> str:
         large = isinstance(value, (float, np.floating)) and abs(value) >= 10
-        return (f"{value:,.1f}" if large else format_cell(value, digits)).replace("|", r"\|")
+        return f"{value:,.1f}" if large else markdown_text(format_cell(value, digits))
 
-    header = [table.index.name or "", *map(str, table.columns)]
+    header = [markdown_text(str(name)) for name in (table.index.name or "", *table.columns)]
     body = [[cell(str(row[0])), *map(cell, row[1:])] for row in table.itertuples(name=None)]
     widths = [max(len(row[place]) for row in [header, *body]) for place in range(len(header))]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -96,24 +111,36 @@ def format_table(table: pd.DataFrame, digits: int = 3) -> str:
 
 
 def table_markdown(table: Table) -> str:
-    """A table below its caption."""
-    return f"{table.caption}\n\n{format_table(table.frame, table.digits)}"
+    """A table below its caption; of one that is cut the first rows, and where the others are."""
+    rows = format_table(table.frame[: table.shown], table.digits)
+    text = f"{markdown_text(table.caption)}\n\n{rows}"
+    if not table.is_cut:
+        return text
+    rows = f"The first {table.shown} of {len(table.frame):,} rows"
+    return (
+        f"{text}\n\n{rows}; all of them are in [tables/{table.name}.csv](tables/{table.name}.csv)."
+    )
+
+
+def markdown_list(lines: Iterable[str]) -> str:
+    """Plain texts as a list."""
+    return "\n".join(f"- {markdown_text(line)}" for line in lines)
 
 
 def _blocks(parts: Sequence[Part]) -> Iterator[str]:
     for kind, alike in groupby(parts, type):
         if kind is Note:
-            yield _list(note.text for note in alike)
+            yield markdown_list(note.text for note in alike)
             continue
         for part in alike:
             if isinstance(part, Table):
                 yield table_markdown(part)
             elif isinstance(part, Picture):
                 yield f"![{part.name.replace('_', ' ')}](pictures/{part.name}.png)"
-                yield part.caption
+                yield markdown_text(part.caption)
             elif isinstance(part, Cards):
-                yield part.caption
-                yield _list(_card(card) for card in part.cards)
+                yield markdown_text(part.caption)
+                yield markdown_list(_card(card) for card in part.cards)
 
 
 def _card(card: Card) -> str:
@@ -125,7 +152,3 @@ def _card(card: Card) -> str:
     said += (card.table or {}).items()
     cells = [f"{label}: {text}" if label else text for label, text in said]
     return "; ".join([f"{_MARKS[card.right]}{card.title}", *cells, *card.notes])
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

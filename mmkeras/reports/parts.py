@@ -28,12 +28,20 @@ class Table:
         frame: The rows. The index is the first column.
         caption: What to conclude from the table.
         digits: How many decimals the page shows; the file has them all.
+        shown: How many rows a text (`mmkeras.reports.markdown`) shows, the first ones; by default
+            all. A page folds the others away.
     """
 
     name: str
     frame: pd.DataFrame
     caption: str
     digits: int = 3
+    shown: int | None = None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether a text leaves rows out."""
+        return self.shown is not None and len(self.frame) > self.shown
 
     def __post_init__(self):
         _check_name("table", self.name)

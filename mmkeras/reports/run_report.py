@@ -33,8 +33,9 @@ from mmkeras.reports.plots import (
     plot_history,
     plot_written,
 )
-from mmkeras.reports.wording import leader
+from mmkeras.reports.wording import leader, name_and_tags_words
 from mmkeras.tasks import Task
+from mmkeras.tasks.pictures import MOST_CLASSES
 from mmkeras.training.tensorboard import TensorBoardReport
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def write_report(
     text = write_markdown(report, folder / "report.md")
     with TensorBoardReport(folder) as board:
         inputs = "+".join(schema.names)
-        board.settings({"inputs": inputs, **flatten(config["settings"])}, metrics["test"])
+        about = {**name_and_tags_words(config), "inputs": inputs}
+        board.settings({**about, **flatten(config["settings"])}, metrics["test"])
         known = knows_parts(model)
         board.graph(model, model.input if known else input_tensors(pipeline.preprocessing))
         board.text("report", text)
@@ -178,14 +180,24 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
     environment = config["environment"]
     versions = (f"{name} {version}" for name, version in environment["versions"].items())
     return {
+        **name_and_tags_words(config),
         "command": f"`{environment['command']}`",
         "seed": "not known" if config["seed"] is None else str(config["seed"]),
         "backend": environment["backend"],
         "commit": environment["git_commit"] or "unknown",
         "Python": environment["python"],
+        **_processor(environment),
         "packages": ", ".join(versions),
         "settings": "all of them are in `config.json`",
     }
+
+
+def _processor(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What the last digits depend on; runs of earlier versions do not say."""
+    if "processor" not in environment:
+        return {}
+    said = f"{environment['processor']}, operations on {environment['threads']} of its threads"
+    return {"processor": said}
 
 
 def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
@@ -274,6 +286,10 @@ def _answers(model: keras.Model, pipeline: Pipeline, outputs: np.ndarray) -> lis
         by_class = _by_class(pipeline, outputs)
         conclusion, parts = _weakest(by_class), [_class_table(by_class)]
     parts += [Picture(name, *drawn) for name, drawn in task.pictures(targets, said).items()]
+    parts += [
+        Table(name, *found, shown=MOST_CLASSES)
+        for name, found in task.tables(targets, said).items()
+    ]
     examples = plot_examples(
         side_by_side(pictures),
         captions,
@@ -346,11 +362,18 @@ def _written(plots: Mapping[str, Figure]) -> Section:
 
 
 def _class_table(by_class: pd.DataFrame) -> Table:
+    order = ""
+    if len(by_class) > MOST_CLASSES:
+        # Classes without test rows have no figures, and come last.
+        tested = by_class["test rows"] > 0
+        weakest = by_class[tested].sort_values("F1", kind="stable")
+        by_class, order = pd.concat([weakest, by_class[~tested]]), "The weakest class is first. "
     return Table(
         "by_class",
         by_class,
-        "A low recall means that rows of the class are missed, a low precision that rows of other "
-        "classes are taken for it. Figures of a class with few test rows are uncertain.",
+        f"{order}A low recall means that rows of the class are missed, a low precision that rows "
+        "of other classes are taken for it. Figures of a class with few test rows are uncertain.",
+        shown=MOST_CLASSES,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,16 @@ def format_cell(value: Any, digits: int) -> str:
         lost = value != 0 and float(rounded.replace(",", "")) == 0
         return f"{value:.1g}" if lost else rounded
     return str(value)
+
+
+def name_and_tags_words(config: Mapping[str, Any]) -> dict[str, str]:
+    """Name and tags, of those that a `config.json` has, as reports and TensorBoard show them.
+
+    >>> name_and_tags_words({"name": "small rate", "tags": ["paper", "draft 2"], "seed": 0})
+    {'name': 'small rate', 'tags': 'paper, draft 2'}
+    """
+    said = {"name": config.get("name", ""), "tags": ", ".join(config.get("tags", ()))}
+    return {key: value for key, value in said.items() if value}
 
 
 def leader(scores: pd.Series, figure: Figure) -> str:

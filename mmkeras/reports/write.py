@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from mmkeras.csv_files import write_csv
 from mmkeras.files import write_bytes, write_json, write_text
 from mmkeras.reports.embed import pixels_png
-from mmkeras.reports.markdown import table_markdown
+from mmkeras.reports.escaping import markdown_text
+from mmkeras.reports.markdown import markdown_list, table_markdown
 from mmkeras.reports.page import report_html
 from mmkeras.reports.parts import Cards, Picture, Report, Section, Table
 from mmkeras.training.tensorboard import TensorBoardReport
@@ -41,8 +43,7 @@ def write_report(report: Report, folder: str | Path) -> Path:
     for name in ("tables", "pictures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for table in report.tables:
-        text = table.frame.to_csv(lineterminator="\n")
-        write_text(folder / "tables" / f"{table.name}.csv", text)
+        write_csv(folder / "tables" / f"{table.name}.csv", table.frame, index=True)
     pictures = {picture.name: picture.png for picture in report.pictures}
     for section in report.sections:
         pictures |= {name: pixels_png(strip) for name, strip in _strips(section).items()}
@@ -123,13 +124,14 @@ def _numbers(report: Report) -> dict[str, Any]:
 def _write_events(folder: Path, report: Report, pictures: Mapping[str, bytes]) -> None:
     """One event file; an earlier report's goes, as TensorBoard would show both as one."""
     with TemporaryDirectory(prefix=".events-", dir=folder) as temporary:
-        # TensorBoard's HParams tab shows the folder's name.
-        written = Path(temporary) / folder.resolve().name
+        written = Path(temporary)
+        # Their names are their own: a fact is a text, and a run's setting of the same name is not.
+        facts = {f"report.{name}": fact for name, fact in report.facts.items()}
         with TensorBoardReport(written) as board:
-            board.text("verdict", "\n".join(f"- {sentence}" for sentence in report.verdict))
+            board.text("verdict", markdown_list(report.verdict))
             for section in report.sections:
-                board.text(f"{section.name}/conclusion", section.conclusion)
-                board.settings(report.facts, scalar_values(section.values), section.name)
+                board.text(f"{section.name}/conclusion", markdown_text(section.conclusion))
+                board.settings(facts, scalar_values(section.values), section.name)
                 for part in section.parts:
                     if isinstance(part, Table):
                         text = table_markdown(part)

@@ -16,6 +16,7 @@ from mmkeras.classical.features import ModalityFeatures
 from mmkeras.classical.floor.compete import best, compete, count
 from mmkeras.classical.floor.floor import features_of, inner_folds
 from mmkeras.classical.floor.methods import METHODS
+from mmkeras.csv_files import write_csv
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
@@ -93,7 +94,7 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
             parts = [_fold(config, split, schema, methods, progress) for split in splits]
         judged = _Judged(task(schema.target), schema, splits, parts)
         results = judged.table()
-        write_text(out / RESULTS, results.to_csv(index=False))
+        write_csv(out / RESULTS, results)
         with written(out / PREDICTIONS) as temporary:
             judged.predictions().to_parquet(temporary)
         report = _report(config, results, judged, splits)
@@ -102,7 +103,7 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
         config.results.mkdir(parents=True, exist_ok=True)
         name = config.data.name
         kept = results.drop(columns=["seconds"]).round(5)
-        write_text(config.results / f"{name}.csv", kept.to_csv(index=False))
+        write_csv(config.results / f"{name}.csv", kept)
         facts = {"one row per model": f"{name}.csv"}
         text = report_markdown(dataclasses.replace(report, facts=facts))
         write_text(config.results / f"{name}.md", text)

@@ -24,13 +24,13 @@ from mmkeras.classical import (
     ScaledViews,
 )
 from mmkeras.classical.clustering.choose import ClusterChoice, choose_clusters
+from mmkeras.csv_files import write_csv
 from mmkeras.data.tables.cells import empty_cells, label_names, missing_cells
 from mmkeras.evaluation.clustering import clustering_metrics, silhouette
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import open_table
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
 from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report
@@ -118,11 +118,11 @@ def cluster(config: ClusterConfig) -> pd.DataFrame:
                 row = {"method": method, "seed": seed}
                 row |= {"silhouette": silhouette(space, assigned, seed=seed)}
                 rows.append(row | _judged(labels, assigned))
-                write_text(out / "results.csv", pd.DataFrame(rows).to_csv(index=False))
+                write_csv(out / "results.csv", pd.DataFrame(rows))
                 progress.add()
         results = pd.DataFrame(rows)
         names = pd.DataFrame({"row": _row_ids(table, schema), "cluster": clusters[MAIN]})
-        write_text(out / "clusters.csv", names.to_csv(index=False))
+        write_csv(out / "clusters.csv", names)
         _save_projector(out / "tensorboard", features, names, labels)
         sections = [methods_section(results, number, labels, clusters[MAIN])]
         if chosen is not None:

@@ -13,11 +13,12 @@ import tyro
 
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import Rows, look_at_rows, open_fold, open_table, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
-from mmkeras.reports.wording import joined, leader
+from mmkeras.reports.wording import joined, leader, name_and_tags_words
 from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import CONSTANT, RESULTS, Training, models_of, train_missing
@@ -40,6 +41,8 @@ class CrossValidationConfig:
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/cross_validate-NAME/TIME. The same folder
             again resumes.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -51,6 +54,8 @@ class CrossValidationConfig:
     models: tuple[str, ...] = ()
     workers: int = 1
     out: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
@@ -70,6 +75,7 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
         Rows(table, schema, config.data.fold(table, schema, fold=fold, **cut), messages)
         for fold in range(count)
     ]
+    said = name_and_tags(config)
     out = experiment_folder(config.out, f"runs/cross_validate-{config.data.name}")
     trainings = [
         Training(
@@ -79,7 +85,11 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(open_fold, config.data, config.settings, fold=fold, **cut),
-            {"experiment": to_json(dataclasses.replace(config, workers=1)), "fold": fold},
+            {
+                **said,
+                "experiment": to_json(dataclasses.replace(config, workers=1)),
+                "fold": fold,
+            },
         )
         for seed in config.seeds
         for fold, rows in enumerate(folds)
@@ -111,6 +121,7 @@ def _report(config: CrossValidationConfig, results: pd.DataFrame, target: Target
         f"Every row was a test row once, in one of {config.folds} folds.",
         [],
         {
+            **name_and_tags_words(name_and_tags(config)),
             "seeds": ", ".join(map(str, config.seeds)),
             "seed of the folds": str(config.fold_seed),
             "one row per model, fold and seed": RESULTS,

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.written.boxes import parse_boxes
 from mmkeras.evaluation.bootstrap import bootstrap_interval, ratio_interval
 from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.run_folder import Run
-from mmkeras.files import write_text
 from mmkeras.inspection.examples import caption, example_pictures, side_by_side
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
@@ -53,9 +53,9 @@ def ground(config: RepeatConfig) -> pd.DataFrame:
     test = rows.splits.test
     judged = {model: [_judge(run, test) for run in runs] for model, runs in by_model.items()}
     lines = [_line(config.data.name, *each) for each in judged.items()]
-    write_text(folder / TABLE, pd.DataFrame(lines).to_csv(index=False))
-    table = pd.concat([pd.read_csv(path) for path in sorted(out.glob(f"*/{TABLE}"))])
-    write_text(out / TABLE, table.to_csv(index=False))
+    write_csv(folder / TABLE, pd.DataFrame(lines))
+    table = pd.concat([read_csv(path) for path in sorted(out.glob(f"*/{TABLE}"))])
+    write_csv(out / TABLE, table)
     drawn = _pictures(config.data.name, next(iter(judged.values()))[0])
     print(f"\n{write_markdown(_report(table, drawn), out / 'summary.md')}")
     print(f"all data sets: {out / TABLE}")

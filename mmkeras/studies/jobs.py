@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
+
+from mmkeras.progress import print_anything
 
 # How long a process has to end by itself once it was asked to.
 _SECONDS_TO_END = 10
@@ -74,8 +77,9 @@ class JobsMissing(RuntimeError):
 class Workers:
     """Runs jobs in spawned processes; the death of one leaves the others alone.
 
-    Models trained one after the other in one process leak memory, so a process does one job unless
-    told otherwise. Leaving the `with` block ends the processes that are still running.
+    A process does one job unless told otherwise: whatever a job leaves behind, in memory too, ends
+    with it. Leaving the `with` block ends the processes that are still running, and so does
+    the death of this process.
 
     Args:
         count: Jobs at a time. With 0 they run in this process, one after the other.
@@ -280,6 +284,8 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 def _work(connection: Connection) -> None:
     """A worker's whole life."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    print_anything()
     while True:
         try:
             data = connection.recv_bytes()
@@ -290,6 +296,19 @@ def _work(connection: Connection) -> None:
             connection.send(answer)
         except Exception as error:  # the result cannot be pickled
             connection.send((None, _picklable(error)))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it has ended, however that happened.
+
+    A killed parent cannot end its processes. Left alone they would train on, into folders that the
+    same command, called again, writes to as well.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])  # readable once the parent is gone; on Windows its handle
+        # Not `sys.exit`, which would end this thread only.
+        os._exit(1)
 
 
 def _unpickle_and_call(data: bytes) -> Any:

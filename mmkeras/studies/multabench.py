@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import pandas as pd
 import tyro
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
@@ -166,12 +167,12 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
         failed = _train(config, out, trainings)
         floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
         summary = _summary(config, _results(trainings), floors)
-        write_text(out / SUMMARY, summary.to_csv())
+        write_csv(out / SUMMARY, summary, index=True)
         report = _report(config, summary, best=_best_fusions(config, _results(trainings)))
         write_markdown(report, out / "summary.md")
         if config.results is not None:
             config.results.mkdir(parents=True, exist_ok=True)
-            write_text(config.results / f"{config.dataset}.csv", summary.to_csv())
+            write_csv(config.results / f"{config.dataset}.csv", summary, index=True)
             write_text(config.results / f"{config.dataset}.md", report_markdown(report))
     refuse_missing(failed, len(trainings))
     return summary

@@ -16,12 +16,13 @@ from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
-from mmkeras.reports.wording import joined, leader
+from mmkeras.reports.wording import joined, leader, name_and_tags_words
 from mmkeras.schema import Target
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import (
@@ -49,6 +50,8 @@ class RepeatConfig:
         split_seed: Decides which rows are which, where the data have no split of their own.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/NAME/TIME. The same folder again resumes.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -60,6 +63,8 @@ class RepeatConfig:
     split_seed: int = 0
     workers: int = 1
     out: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
@@ -108,7 +113,11 @@ def _report(
         f"{config.data.name}: {joined(table.index)}",
         "Each model was trained with several seeds and judged by the same test rows.",
         verdict,
-        {"seeds": ", ".join(map(str, config.seeds)), "one row per model and seed": RESULTS},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per model and seed": RESULTS,
+        },
         [
             Section(
                 "models",

@@ -19,6 +19,7 @@ from mmkeras.classical.retrieval import (
     SemanticCorrelationMatching,
     SemanticMatching,
 )
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.cells import label_names
 from mmkeras.data.tables.splits import Splits
@@ -29,7 +30,6 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, make_model
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import leader
@@ -113,11 +113,11 @@ def retrieve(config: RetrievalConfig) -> pd.DataFrame:
             if "train" in vectors:
                 right = linear_probe(vectors["train"], learnt, vectors["test"], sought)
                 probes.append({**about, "accuracy": right})
-            write_text(out / "results.csv", pd.DataFrame(found).to_csv(index=False))
+            write_csv(out / "results.csv", pd.DataFrame(found))
         results = pd.DataFrame(found)
         sections = [_search_section(results, sought)]
         if probes:
-            write_text(out / "probe.csv", pd.DataFrame(probes).to_csv(index=False))
+            write_csv(out / "probe.csv", pd.DataFrame(probes))
             sections.append(_probe_section(pd.DataFrame(probes), sought))
         report = Report(
             f"{config.data.name}: cross-modal retrieval",

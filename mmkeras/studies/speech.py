@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval
@@ -20,7 +21,6 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Picture, Report, Section, Table
 from mmkeras.schema import Text
@@ -50,6 +50,8 @@ class SpeechConfig:
         bonuses: What each piece adds to a text's score beside a language, to choose from.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/speech-NAME/TIME. The same folder resumes.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -64,6 +66,8 @@ class SpeechConfig:
     bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     workers: int = 1
     out: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
@@ -101,7 +105,7 @@ def recognize(config: SpeechConfig) -> pd.DataFrame:
         if answers:
             table = speech_table(answers)
             print(f"\n{format_table(table)}\n")
-            write_text(out / SEARCHES, _each_seed(answers).to_csv(index=False))
+            write_csv(out / SEARCHES, _each_seed(answers))
             write_markdown(_report(config, table, answers), out / "summary.md")
     print(f"every seed: {out / SEARCHES}; answers with their edits: {out / 'summary.md'}")
     refuse_missing(failed, len(trainings))

@@ -11,15 +11,16 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import to_json
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import is_finished, train_run
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import Job, Outcome, run_jobs
@@ -95,7 +96,10 @@ def with_each_seed(
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(experiment_rows, config),
-            {"experiment": to_json(dataclasses.replace(config, workers=1))},
+            {
+                **name_and_tags(config),
+                "experiment": to_json(dataclasses.replace(config, workers=1)),
+            },
             findings,
         )
         for seed in config.seeds
@@ -172,7 +176,7 @@ def _results(trainings: Sequence[Training], out: Path) -> pd.DataFrame:
             rest[CONSTANT] = next(iter(constant.values()), float("nan"))
             rows.append({"model": training.model, **training.about, **metrics["test"], **rest})
     results = pd.DataFrame(rows)
-    write_text(out / RESULTS, results.to_csv(index=False))
+    write_csv(out / RESULTS, results)
     return results
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import tyro
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets.emoji_names import hide_words
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.read import read_table
@@ -22,7 +23,6 @@ from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import Rows, look_at_rows, open_table, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import joined
@@ -97,7 +97,7 @@ def translate(config: TranslateConfig) -> pd.DataFrame:
             results, failed = train_missing(trainings, out, workers=config.workers, summary=_means)
         judged = [_judge(config, *key, rows, trainings) for key, rows in opened.items()]
         table = pd.concat([each.figures for each in judged])
-        write_text(out / "comparison.csv", table.to_csv())
+        write_csv(out / "comparison.csv", table, index=True)
         write_markdown(_report(config, judged), out / "summary.md")
         for each in judged:
             print("\n".join(each.sentences))

@@ -130,12 +130,31 @@ class LabelTask(ClassTask):
         return f"{guess} {output.max():.0%}" + ("" if true == guess else f" (true: {true})")
 
     def pictures(self, targets, outputs):
-        from sklearn.metrics import confusion_matrix
-
         from mmkeras.tasks.pictures import most_confused, plot_confusion
 
-        counts = confusion_matrix(
-            targets.argmax(axis=1), outputs.argmax(axis=1), labels=range(len(self.classes))
-        )
+        counts = self._confusion(targets, outputs)
         plot = plot_confusion(counts, self.classes)
         return {"confusion": (plot, most_confused(counts, self.classes))}
+
+    def tables(self, targets, outputs):
+        """Of more classes than the picture shows, the mistakes."""
+        from mmkeras.tasks.pictures import MOST_CLASSES, confusions
+
+        if len(self.classes) <= MOST_CLASSES:
+            return {}
+        table = confusions(self._confusion(targets, outputs), self.classes)
+        return {
+            "confusions": (
+                table,
+                "Mistakes by true and predicted class, the most frequent first, with their share "
+                "of the true class. Classes that are taken for each other in both directions may "
+                "be the same thing under two names.",
+            )
+        }
+
+    def _confusion(self, targets: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """Examples by true and predicted class, `(classes, classes)`."""
+        from sklearn.metrics import confusion_matrix
+
+        labels = range(len(self.classes))
+        return confusion_matrix(targets.argmax(axis=1), outputs.argmax(axis=1), labels=labels)

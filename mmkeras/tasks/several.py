@@ -242,6 +242,13 @@ class SeveralTask(Task):
             for name, picture in part.pictures(*pair).items()
         }
 
+    def tables(self, targets, outputs):
+        return {
+            f"{name}_{place}": table
+            for place, (part, *pair) in enumerate(self._pairs(targets, outputs))
+            for name, table in part.tables(*pair).items()
+        }
+
 
 def _named(figure: Figure, name: str) -> Figure:
     key, words = f"{figure.key}({name})", f"{figure.words} of {name!r}"

@@ -362,6 +362,15 @@ class Task(ABC):
     def pictures(self, targets: np.ndarray, outputs: np.ndarray) -> dict[str, tuple[Plot, str]]:
         """Pictures of true and predicted values, each with its caption, by file name."""
 
+    def tables(
+        self, targets: np.ndarray, outputs: np.ndarray
+    ) -> dict[str, tuple[pd.DataFrame, str]]:
+        """Tables of what pictures have no room for, each with its caption, by file name.
+
+        A report shows the first rows, the file has all.
+        """
+        return {}
+
 
 def same(parts: list[np.ndarray]) -> np.ndarray:
     """The values of several columns as one value for each row."""

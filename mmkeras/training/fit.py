@@ -76,6 +76,7 @@ def fit(
     checkpoint: str | Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    recorders: Sequence[keras.callbacks.Callback] = (),
     own: OwnTraining = TASKS_OWN,
 ) -> FitResult:
     """Compiles and trains a model, and leaves it with the weights of its best epoch.
@@ -91,6 +92,8 @@ def fit(
             continues from it, and ends with the very weights of a run never interrupted.
         label: What the progress line begins with.
         callbacks: More Keras callbacks, which see an epoch when its checkpoint is written.
+        recorders: Keras callbacks that write an epoch down. They see it before its checkpoint is
+            written: killed in between, the epoch is written down twice, and never lost.
         own: A loss, metrics and callbacks of one's own.
 
     Raises:
@@ -103,7 +106,7 @@ def fit(
     with computing_in(settings.precision):
         return _fit(
             model, train, validation, settings, seed, checkpoint,
-            label=label, callbacks=callbacks, own=own,
+            label=label, callbacks=callbacks, recorders=recorders, own=own,
         )  # fmt: skip
 
 
@@ -117,6 +120,7 @@ def _fit(
     *,
     label: str,
     callbacks: Sequence[keras.callbacks.Callback],
+    recorders: Sequence[keras.callbacks.Callback],
     own: OwnTraining,
 ) -> FitResult:
     settings, figures = _watched(model, train, settings)
@@ -166,6 +170,7 @@ def _fit(
                     # losses and learning rate.
                     *_between_epochs(trained, model, settings, keeper.history, start),
                     *own.callbacks,
+                    *recorders,
                     keeper,
                     *callbacks,
                     EpochLine(label, max(end, settings.epochs), train.steps),

@@ -59,6 +59,7 @@ def fit_generative(
     checkpoint: str | Path | None = None,
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    recorders: Sequence[keras.callbacks.Callback] = (),
 ) -> FitResult:
     """Trains a generative model, and leaves it with the weights of its best epoch.
 
@@ -67,7 +68,7 @@ def fit_generative(
         train: Rows to learn from; targets are not read.
         validation: Rows that choose the epoch, by their loss with the full `beta`. Without them
             the last epoch's weights are kept.
-        settings, seed, checkpoint, label, callbacks: As for `mmkeras.training.fit.fit`.
+        settings, seed, checkpoint, label, callbacks, recorders: As for `mmkeras.training.fit.fit`.
 
     Raises:
         ValueError: A setting is about a target; the loss is not a number.
@@ -94,6 +95,7 @@ def fit_generative(
             callbacks=[
                 JudgeAverages(),
                 *between,
+                *recorders,
                 keeper,
                 *callbacks,
                 EpochLine(label, settings.epochs, train.steps),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,15 @@ import keras
 import numpy as np
 import PIL.Image
 
+from mmkeras.training.hparams import session_start
+
 
 class TensorBoardScalars(keras.callbacks.Callback):
     """Writes the epoch's values to `train/` and `validation/`, on one chart each.
 
     Keras' own `TensorBoard` callback restarts its step count and writes batch values; this
-    one writes one point per epoch, numbered by epoch, also after a resumed run.
+    one writes one point per epoch, numbered by epoch, also after a resumed run, and has it in its
+    file when the epoch ends: a recorder of `mmkeras.training.fit.fit`.
 
     Args:
         folder: The run's folder.
@@ -45,6 +47,9 @@ class TensorBoardScalars(keras.callbacks.Callback):
         with self._writers["train"].as_default():
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             tf.summary.scalar("epoch/learning_rate", rate, step=epoch + 1)
+        # A process that is killed writes nothing more.
+        for writer in self._writers.values():
+            writer.flush()
 
     def on_train_end(self, logs=None):
         for writer in self._writers.values():
@@ -75,14 +80,9 @@ class TensorBoardReport:
     ) -> None:
         """The HParams tab: flat settings and the metrics on a part of the rows."""
         import tensorflow as tf
-        from tensorboard.plugins.hparams import api as hparams
 
-        flat = {
-            name: value if isinstance(value, (bool, int, float, str)) else json.dumps(value)
-            for name, value in settings.items()
-        }
         with self._writer.as_default():
-            hparams.hparams(flat, trial_id=self._folder.name)
+            tf.summary.experimental.write_raw_pb(session_start(settings), step=0)
             for name, value in metrics.items():
                 tf.summary.scalar(f"{part}/{name}", value, step=0)
 

@@ -54,6 +54,7 @@ def trained(table):
     runs = table.parent / "runs"
     arguments = ["--data", str(table), "--target", "when", "--runs", str(runs), *SMALL]
     arguments += ["--fusion", "late", "--auxiliary", "1", "--floor", "on"]
+    arguments += ["--name", "late <1>", "--tags", "paper", "draft 2"]
     comparison = script("train").main(arguments)
     return comparison, sorted((runs / "train-own").iterdir())
 
@@ -75,6 +76,30 @@ def test_training_on_a_csv_compares_each_modality_with_all(trained):
     config = json.loads((fused / "config.json").read_text())
     assert config["settings"]["training"]["epochs"] == 1
     assert config["settings"]["encoders"]["image"]["options"]["filters"] == [4]
+
+
+def test_runs_are_listed_by_what_they_are_called(trained, capsys):
+    comparison, folders = trained
+    fused = next(folder for folder in folders if folder.name.endswith("fused"))
+    assert json.loads((fused / "config.json").read_text())["tags"] == ["paper", "draft 2"]
+    report = (fused / "report.md").read_text()
+    assert "- name: late &lt;1>" in report and "- tags: paper, draft 2" in report
+    events = next(fused.glob("events*")).read_bytes()
+    assert b"late <1>" in events and b"paper, draft 2" in events
+    listed = script("runs").main(fused.parents[1], ("paper", "draft 2"))
+    assert "| late &lt;1> |" in capsys.readouterr().out
+    assert list(listed.index) == [f"train-own/{fused.name[:15]}-{n}" for n in comparison.index[:3]]
+    assert listed["test"].tolist() == comparison["accuracy"][:3].tolist()
+    assert listed["inputs"].tolist() == ["note", "picture", "note+picture"]
+    assert not len(mmkeras.list_runs(fused.parents[1], ["another"]))
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        mmkeras.list_runs(fused / "nothing")
+    for wrong, words in (
+        (["--name", "two\nlines"], "name is a line"),
+        (["--tags", "a,b"], "spaces"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            script("train").main(["--dataset", "synthetic", *wrong])
 
 
 def test_resuming_trains_what_is_missing_and_nothing_else(trained):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.csv_files import read_csv
 from mmkeras.plotting import new_figure
 from mmkeras.reports.card import Card
 from mmkeras.reports.markdown import format_table, report_markdown, write_markdown
@@ -94,3 +95,15 @@ def test_numbers_in_a_table_are_short_and_none_is_lost():
     text = format_table(pd.DataFrame({"value": pd.Series(values, dtype=object)}))
     cells = [line.split("|")[2].strip() for line in text.splitlines()[2:]]
     assert cells == ["0.123", "12.3", "12,345", "0.0004", "–", "yes", "text"]
+
+
+def test_a_table_that_is_cut_says_so_and_is_whole_in_a_file(report, tmp_path):
+    frame = pd.DataFrame({"F1": np.linspace(0, 1, 9)}, index=pd.Index(list("abcdefghi"), name="x"))
+    table = Table("by_class", frame, "The weakest first.", shown=2)
+    whole = Table("whole", frame[:2], "All.", shown=2)
+    section = Section("one", "How good?", "Fair.", [table, whole])
+    text = write_markdown(Report("Run", "of a toy", [], {}, [section]), tmp_path / "report.md")
+    assert "| b " in text and "| c " not in text
+    assert "The first 2 of 9 rows; all of them are in [tables/by_class.csv]" in text
+    assert [path.name for path in (tmp_path / "tables").iterdir()] == ["by_class.csv"]
+    pd.testing.assert_frame_equal(read_csv(tmp_path / "tables/by_class.csv", index_col=0), frame)

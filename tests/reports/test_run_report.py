@@ -1,7 +1,9 @@
+import numpy as np
+import pandas as pd
 import pytest
 
 from mmkeras.reports.markdown import format_table
-from mmkeras.reports.run_report import comparison_table, proportion_interval
+from mmkeras.reports.run_report import _class_table, comparison_table, proportion_interval
 from mmkeras.tasks import LabelTask
 
 
@@ -27,3 +29,15 @@ def test_comparison_is_a_readable_table():
     assert "0.625" in constant and "0.500" in constant and "0.970" in text
     assert "0.912" in text and "12,345" in text and "61.3" in text
     assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_of_many_classes_the_weakest_are_shown():
+    figures = {"precision": 0.5, "recall": 0.5, "F1": np.linspace(1, 0, 40), "test rows": 3}
+    names = [f"class {number}" for number in range(40)]
+    frame = pd.DataFrame(figures, index=pd.Index(names, name="class"))
+    frame.loc["class 39", "test rows"] = 0
+    table = _class_table(frame)
+    assert table.is_cut and table.shown == 25 and "The weakest class is first." in table.caption
+    assert table.frame.index[[0, 1, -1]].tolist() == ["class 38", "class 37", "class 39"]
+    few = _class_table(frame[:25])
+    assert not few.is_cut and few.frame.index.tolist() == names[:25]

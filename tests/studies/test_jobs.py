@@ -125,12 +125,12 @@ def test_a_script_with_missing_jobs_exits_with_code_1_and_names_them():
 
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from mmkeras.studies.jobs import Job, run_jobs
 
 def sleep(folder):
-    (folder / "started").write_text("")
+    (folder / f"started-{os.getpid()}").write_text("")
     time.sleep(60)
 
 if __name__ == "__main__":
@@ -142,8 +142,38 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
+PRINTS = """
+from mmkeras.studies.jobs import Job, run_jobs
+
+def say(word):
+    print(word)
+    return word
+
+if __name__ == "__main__":
+    (outcome,) = run_jobs([Job("say", say, ("✓ 日本 ±",))])
+    assert outcome.error is None and outcome.result == "✓ 日本 ±"
+"""
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "cp1252"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+)
+def test_a_job_does_not_fail_for_a_letter_that_the_terminal_lacks(tmp_path, terminal):
     script = tmp_path / "script.py"
+    script.write_text(PRINTS, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **terminal}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert rb"\u2713 \u65e5\u672c" in done.stdout and b"say done" in done.stdout
+
+
+def start_script(folder):
+    """A process that runs two jobs in two processes, both of which have begun."""
+    script = folder / "script.py"
     script.write_text(SCRIPT)
     process = subprocess.Popen(
         [sys.executable, str(script)],
@@ -155,13 +185,30 @@ def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     for _ in range(600):
-        if (tmp_path / "started").exists():
-            break
+        if len(list(folder.glob("started-*"))) == 2:
+            return process
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and err == ""
+    raise AssertionError("the jobs have not begun")
+
+
+def wait_until_the_group_has_ended(process):
     with pytest.raises(ProcessLookupError):  # multiprocessing's own helper ends a little later
         for _ in range(100):
             os.killpg(process.pid, 0)
             time.sleep(0.1)
+
+
+def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
+    process = start_script(tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err == ""
+    wait_until_the_group_has_ended(process)
+
+
+def test_when_the_first_process_is_killed_its_jobs_end_too(tmp_path):
+    process = start_script(tmp_path)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)  # also waits for the jobs: they hold its standard error
+    assert process.returncode == -signal.SIGKILL
+    wait_until_the_group_has_ended(process)

@@ -89,3 +89,25 @@ def test_an_unknown_task_is_refused_with_the_names():
         task_class("ranking")
     with pytest.raises(ValueError, match="None"):
         task_class(None)
+
+
+def test_of_many_classes_those_with_the_most_mistakes_are_drawn_and_the_others_are_in_a_table():
+    task = LabelTask(Label("kind"), tuple(f"class {number}" for number in range(1000)))
+    true = np.repeat(np.arange(1000), 4)
+    guess = true.copy()
+    guess[true == 900] = 3  # all four
+    guess[4 * np.arange(100, 130)] += 1  # one of each of 30
+    targets, outputs = np.eye(1000)[true], np.eye(1000)[guess]
+    ((figure, caption),) = task.pictures(targets, outputs).values()
+    axes = figure.axes[0]
+    drawn = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(drawn) == 25 and {"class 3", "class 900", "class 101"} <= set(drawn)
+    assert drawn == sorted(drawn, key=lambda name: int(name.split()[1]))
+    assert len(axes.texts) < 100, "counts, of what is not zero"
+    assert "'class 3' for 'class 900': 4 of 4" in caption
+    assert "The 25 of 1,000 classes with the most mistakes are drawn" in caption
+    ((table, said),) = task.tables(targets, outputs).values()
+    assert "most frequent first" in said
+    assert table.iloc[0].tolist() == ["class 3", 4, 1.0] and table.index[0] == "class 900"
+    assert table["rows"].sum() == 34 and len(table) == 31
+    assert TASK.tables(np.eye(4), np.eye(4)) == {}

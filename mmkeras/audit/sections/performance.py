@@ -11,6 +11,7 @@ from mmkeras.experiment.train import in_own_unit
 from mmkeras.plotting import GREY, new_figure, plain
 from mmkeras.reports.parts import Picture, Section, Table
 from mmkeras.tasks import FIGURES
+from mmkeras.tasks.pictures import MOST_CLASSES
 
 _MOST_CURVES = 10
 
@@ -43,6 +44,10 @@ def performance_section(subject: Subject) -> Section:
     if task.has_classes:
         parts.append(_by_class(subject, targets, outputs))
     parts += [Picture(name, *each) for name, each in task.pictures(targets, outputs).items()]
+    parts += [
+        Table(name, *each, shown=MOST_CLASSES)
+        for name, each in task.tables(targets, outputs).items()
+    ]
     if task.has_classes:
         parts.append(_curves(subject, targets, outputs))
     better = "clearly better than" if low > guessing else "not clearly better than"
@@ -65,12 +70,15 @@ def _by_class(subject: Subject, targets: np.ndarray, outputs: np.ndarray) -> Tab
     table = by_class(subject.task, targets, outputs)
     seen = table[table["rows"] > 0]
     weakest = seen["F1"].idxmin()
+    if len(table) > MOST_CLASSES:
+        table = table.sort_values("F1", kind="stable")
     return Table(
         "by_class",
         table,
         f"The weakest class is {weakest!r} (F1 {seen['F1'].min():.2f}, "
         f"{table.loc[weakest, 'rows']:,} examples). A class with few examples has figures that "
         "say little.",
+        shown=MOST_CLASSES,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from mmkeras.csv_files import unescaped_predictions
 from mmkeras.data.tables.errors import TableError
 from mmkeras.data.tables.excel_files import load_excel
 from mmkeras.data.tables.text_files import encoding_of, load_text, opened
@@ -66,7 +67,7 @@ def load_file(
             return load_excel(path, roles)
         if suffix in _JSON_LINES:
             return _load_json_lines(path)
-        return load_text(path, suffix, roles, marks or {})
+        return unescaped_predictions(load_text(path, suffix, roles, marks or {}))
     except pd.errors.EmptyDataError:
         raise TableError([f"{path.name}: the file is empty"]) from None
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:

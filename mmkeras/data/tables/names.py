@@ -156,6 +156,15 @@ class KnownNames:
         """The known names that are the same number or truth value, as 01 and 1 are."""
         return list(self._shared.values())
 
+    @property
+    def meanings(self) -> dict[Any, int]:
+        """By what exactly one known name means, its place.
+
+        That is a whole number, another number, `("float", number)` of one too large to be exact,
+        `"True"`, `"False"` or `"missing"`.
+        """
+        return dict(self._by_meaning)
+
     def candidates(self, name: str | None) -> tuple[str, ...]:
         """The known names that a number with this name may be, where they are several."""
         return self._shared.get(_meaning(name), ()) if self._shared else ()

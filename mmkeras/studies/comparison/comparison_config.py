@@ -50,6 +50,8 @@ class ComparisonConfig:
         out: The experiment's folder; by default runs/compare/NAME/TIME. The same again resumes.
         results: A folder to which the table and the seeds' figures are copied, under the data
             set's name.
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
         settings: Model, training and preprocessing, the same for all.
     """
 
@@ -67,6 +69,8 @@ class ComparisonConfig:
     workers: int = 1
     out: Path | None = None
     results: Path | None = None
+    name: str = ""
+    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     def __post_init__(self):

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import (
     FEATURES,
@@ -25,10 +27,11 @@ from mmkeras.experiment.train import (
     make_model,
     train_and_judge,
 )
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json
 from mmkeras.fusion import FUSIONS
 from mmkeras.nested import flatten
 from mmkeras.reading import read_json
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     ComparisonConfig,
@@ -100,10 +103,11 @@ def train_model(job: ModelJob) -> list[dict[str, Any]]:
             "seconds": round((time.perf_counter() - started) / len(job.seeds), 2),
             "settings": _changes(job, settings),
         }
-        write_text(job.folder / f"seed{seed}.csv", trained.history.to_csv(index=False))
+        write_csv(job.folder / f"seed{seed}.csv", trained.history)
         with TensorBoardReport(job.folder / f"seed{seed}") as board:
             numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and k != "seed"}
             about = {"encoders": job.encoders, "model": job.model, "seed": seed}
+            about |= name_and_tags_words(name_and_tags(job.config))
             board.settings({**about, **flatten(settings.to_dict())}, numbers)
         rows.append(row)
     return rows

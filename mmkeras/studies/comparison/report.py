@@ -9,17 +9,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.evaluation.comparison import (
     Comparison,
     compare_models,
     difference_cell,
     significant_differences,
 )
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.files import write_text
 from mmkeras.reports.comparison_plot import plot_comparison
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Note, Picture, Report, Section, Table
-from mmkeras.reports.wording import MISSING, leader
+from mmkeras.reports.wording import MISSING, leader, name_and_tags_words
 from mmkeras.schema import Schema
 from mmkeras.studies.comparison.comparison_config import (
     CLASSICAL,
@@ -54,23 +56,25 @@ def write_comparison(
         verdict += [about + sentence for sentence in significant_differences(comparison, main)]
     if constant is not None:
         verdict.append(f"The best constant answer has {main.words} {main.shown(float(constant))}.")
+    about = name_and_tags_words(name_and_tags(config))
     report = Report(
         f"{config.data.name}: fusions compared",
         "Each modality alone and all of them fused, on the same rows, with the same budget.",
         verdict,
-        {"one row per model and seed": "results.csv"},
+        {**about, "one row per model and seed": "results.csv"},
         sections,
     )
     print("\n" + write_markdown(report, out / "comparison.md"))
     table = pd.concat(tables, ignore_index=True)
-    write_text(out / "comparison.csv", table.to_csv(index=False))
+    write_csv(out / "comparison.csv", table)
     print(f"every seed: {out / 'results.csv'}; HParams: tensorboard --logdir {out}")
     if config.results is not None:
         config.results.mkdir(parents=True, exist_ok=True)
         small = results.drop(columns=["settings"], errors="ignore").round(5)
-        write_text(config.results / f"{config.data.name}.csv", small.to_csv(index=False))
+        write_csv(config.results / f"{config.data.name}.csv", small)
         kept = f"{config.data.name}.csv"
-        text = report_markdown(_without_pictures(report, {"one row per model and seed": kept}))
+        about["one row per model and seed"] = kept
+        text = report_markdown(_without_pictures(report, about))
         write_text(config.results / f"{config.data.name}.md", text)
 
 

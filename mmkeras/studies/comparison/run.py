@@ -10,11 +10,13 @@ import keras
 import pandas as pd
 
 from mmkeras.classical.floor.budget import wants_floor
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json
 from mmkeras.fusion import FUSIONS
 from mmkeras.nested import differences
 from mmkeras.reading import read_json
@@ -51,9 +53,11 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
+    # What is wrong is reported before any work.
+    name_and_tags(config)
     variants = config.encoders or ("",)
     for variant in variants:
-        with_encoders(config.settings, variant)  # a wrong name is reported before any work
+        with_encoders(config.settings, variant)
     if config.vectorized and not config.workers and keras.config.backend() != "jax":
         raise ValueError(
             "--vectorized needs the JAX backend, which separate processes use: give --workers "
@@ -85,7 +89,7 @@ def compare(config: ComparisonConfig) -> pd.DataFrame:
             for name in ensembles:
                 more += ensemble_rows(ModelJob(config, out, variant, name, ()), schema, results)
         results = pd.concat([results, pd.DataFrame(more)], ignore_index=True)
-        write_text(out / RESULTS, results.to_csv(index=False))
+        write_csv(out / RESULTS, results)
         if "score" in results:  # otherwise all have failed
             write_comparison(out, config, results, schema)
     refuse_missing(failed, len(jobs))
@@ -125,7 +129,7 @@ def _train(
             about = {"encoders": job.encoders, "model": job.model, "error": outcome.reason}
             rows = [{**about, "seed": seed} for seed in job.seeds]
         results = pd.concat([results, pd.DataFrame(rows)], ignore_index=True)
-        write_text(out / RESULTS, results.to_csv(index=False))
+        write_csv(out / RESULTS, results)
     return results, failed
 
 
@@ -147,7 +151,7 @@ def _finished(path: Path) -> pd.DataFrame:
     """The rows of runs that ended well."""
     if not path.exists():
         return pd.DataFrame({"encoders": [], "model": [], "seed": []})
-    results = pd.read_csv(path).fillna({"encoders": ""})
+    results = read_csv(path).fillna({"encoders": ""})
     if "score" not in results:  # all have failed so far
         return results[:0]
     return results[results["score"].notna()].reset_index(drop=True)
@@ -173,7 +177,7 @@ def _jobs(
 
 def _check_same(path: Path, config: dict[str, Any]) -> None:
     """Writes the configuration; raises if the folder holds a comparison of another one."""
-    free = ("seeds", "fusions", "encoders", "workers", "out", "results", "floor")
+    free = ("seeds", "fusions", "encoders", "workers", "out", "results", "floor", "name", "tags")
     if path.exists():
         before, now = (
             {name: value for name, value in each.items() if name not in free}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
@@ -19,7 +20,6 @@ from mmkeras.experiment.presets import preset
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
-from mmkeras.files import write_text
 from mmkeras.reports.parts import Section, Table
 from mmkeras.schema import Label, Schema
 from mmkeras.studies.conversion.conversion_config import ConvertConfig
@@ -60,7 +60,7 @@ def impute(
             right.setdefault(name, []).append(scores)
     scores = {name: np.stack(each) for name, each in right.items()}
     table = _table(rows, scores)
-    write_text(out / IMPUTED, table.to_csv())
+    write_csv(out / IMPUTED, table, index=True)
     return _section(rows, scores, table)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
@@ -18,7 +19,6 @@ from mmkeras.experiment.rows import look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import is_finished, train_run
-from mmkeras.files import write_text
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.wording import subset_name
 from mmkeras.schema import Schema
@@ -59,7 +59,7 @@ def convert(config: ConvertConfig) -> pd.DataFrame:
             found += _floor_rows(rows, judge, subset, scores)
             found += _model_rows(config, rows, judge, subset, out, scores)
         results = pd.DataFrame(found)
-        write_text(out / RESULTS, results.to_csv(index=False))
+        write_csv(out / RESULTS, results)
         report = conversion_report(config, rows, judge, results, scores)
         # What was tried in this folder before stays in its report.
         if config.imputes or (out / IMPUTED).exists():

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import GenerativeRun
 from mmkeras.experiment.run_folder import METRICS, RECORDED
-from mmkeras.files import write_text
 from mmkeras.reading import naming, read_json
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
@@ -97,12 +97,12 @@ def _write_tables(config: CompareConfig, out: Path) -> pd.DataFrame:
             rest = {key: metrics[key] for key in ("parameters", "best_epoch", "seconds")}
             found.append({"model": model, "seed": seed, **as_row(metrics), **rest})
             if (folder / COHERENCE).exists():
-                own = pd.read_csv(folder / COHERENCE)
+                own = read_csv(folder / COHERENCE)
                 coherence.append(own.assign(model=model, seed=seed))
     results = pd.DataFrame(found)
-    write_text(out / RESULTS, results.to_csv(index=False))
+    write_csv(out / RESULTS, results)
     if coherence:
-        write_text(out / COHERENCE, pd.concat(coherence).to_csv(index=False))
+        write_csv(out / COHERENCE, pd.concat(coherence))
     return results
 
 
@@ -164,7 +164,7 @@ def _report(config: CompareConfig, results: pd.DataFrame, out: Path) -> Report:
         )
     ]
     if (out / COHERENCE).exists():
-        table = pd.read_csv(out / COHERENCE)
+        table = read_csv(out / COHERENCE)
         by_model = {str(model): group for model, group in table.groupby("model", sort=False)}
         judges = [*_judges(results, out).values()]
         parts.insert(

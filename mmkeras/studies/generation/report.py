@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.generative import GenerativeRun
-from mmkeras.files import write_text
 from mmkeras.generation.samplers import MixtureSampler
 from mmkeras.nested import flatten
 from mmkeras.reports.markdown import write_markdown
@@ -279,7 +279,7 @@ def _file_name(name: str) -> str:
 def save_measures(measures: Measures, folder: Path) -> dict[str, Any]:
     """Writes `coherence.csv`; returns what `metrics.json` gets."""
     if not measures.coherence.empty:
-        write_text(folder / "coherence.csv", measures.coherence.to_csv(index=False))
+        write_csv(folder / "coherence.csv", measures.coherence)
     return {"test": measures.to_dict()}
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmkeras.csv_files import write_csv
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
-from mmkeras.files import write_text
 from mmkeras.reading import read_json
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.studies.jobs import refuse_missing, run_jobs
@@ -50,7 +50,7 @@ def pretrain_and_tune(config: PretrainConfig) -> pd.DataFrame:
         failed = [each for each in run_jobs(jobs, workers=config.workers) if each.error is not None]
         results, scores = collect(trials)
         if len(results):
-            write_text(out / RESULTS, results.to_csv(index=False))
+            write_csv(out / RESULTS, results)
             main = task_class(schema.target).main_of(schema.target)
             groups = None if schema.group is None else judged[schema.group].to_numpy(str)
             apart = gains(scores, groups)

@@ -8,8 +8,9 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
+from mmkeras.csv_files import write_csv
 from mmkeras.experiment.settings import Settings
-from mmkeras.files import write_json, write_text
+from mmkeras.files import write_json
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.studies.tuning.space import acting_values, with_values
 from mmkeras.tasks import Figure
@@ -21,7 +22,7 @@ _RATES = ("learning_rate", "weight_decay")
 
 def write_results(study: optuna.Study, folder: Path, settings: Settings) -> None:
     """Writes `trials.csv` and, as soon as a trial has ended well, `best.json`."""
-    write_text(folder / TRIALS, trials_table(study).to_csv())
+    write_csv(folder / TRIALS, trials_table(study), index=True)
     if study.get_trials(states=[TrialState.COMPLETE]):
         best = study.best_trial
         write_json(

@@ -90,7 +90,8 @@ def train_trial(
         parts=(),
         checkpoint=folder / CHECKPOINT,
         label=folder.name,
-        callbacks=[TensorBoardScalars(folder), stopper],
+        callbacks=[stopper],
+        recorders=[TensorBoardScalars(folder)],
         features=cache_dir / FEATURES,
     )
     outcome = {"stopped": stopper.stopped, **trained.summary()}

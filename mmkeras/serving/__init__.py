@@ -1,0 +1,1 @@
+"""Trained models for other programs: exports with the preprocessing inside, an HTTP server."""

@@ -1,0 +1,1 @@
+"""An HTTP server that answers rows with a trained model."""
