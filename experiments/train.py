@@ -26,7 +26,7 @@ import pandas as pd
 import tyro
 
 from mmkeras.classical.floor.budget import FloorChoice, wants_floor
-from mmkeras.cli import option, parse, run_script, without
+from mmkeras.cli import option, parse, pinned, run_script, without
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
@@ -42,6 +42,7 @@ from mmkeras.reports.markdown import format_table
 from mmkeras.reports.run_report import comparison_table
 from mmkeras.studies.trainings import FUSED, models_of, schema_of
 from mmkeras.tasks import task_class
+from mmkeras.threads import pinned_threads
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -108,7 +109,7 @@ class Plan:
 @decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = pinned(sys.argv[1:] if arguments is None else arguments)
     if option(arguments, "--resume") is None:
         config = parse(TrainConfig, arguments, __doc__, by_rows=True)
         return train(Plan(config, config.runs / config.experiment))
@@ -146,7 +147,7 @@ def train(plan: Plan) -> pd.DataFrame:
     runs = {}
     for name in labels:
         own, folder = schema_of(schema, name), plan.place / f"{stamp}-{name}"
-        resume_with(["--resume", folder], once=folder / CONFIG)
+        resume_with(["--resume", folder, *pinned_threads()], once=folder / CONFIG)
         runs[name] = train_run(
             splits,
             own,

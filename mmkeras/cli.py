@@ -32,6 +32,7 @@ from mmkeras.progress import print_anything
 from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing
+from mmkeras.threads import pin_threads
 
 Config = TypeVar("Config")
 
@@ -53,8 +54,8 @@ def parse(
 
     Besides the fields of the class, all scripts take `--config FILE` (the `config.json` of a run,
     which is then started again with what the command line changes, or settings of one's own in the
-    place of the preset), `--set WHERE.NAME=VALUE ...` (`mmkeras.experiment.assignments`) and
-    `--help-all`.
+    place of the preset), `--set WHERE.NAME=VALUE ...` (`mmkeras.experiment.assignments`),
+    `--threads N` (`pinned`) and `--help-all`.
 
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
@@ -67,7 +68,7 @@ def parse(
         by_rows: Whether defaults for a table of one's own are chosen by its training rows.
         **defaults: Of other fields of the configuration.
     """
-    rest, words = without(arguments, "--set", several=True)
+    rest, words = without(pinned(arguments), "--set", several=True)
     rest, files = without(rest, "--config")
     dataset = option(rest, "--dataset") or dataset
     if dataset not in DATASETS:
@@ -106,6 +107,16 @@ def parse(
     return parsed(chosen, words)
 
 
+def pinned(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--threads N`, which has acted then (`mmkeras.threads`)."""
+    rest, counts = without(arguments, "--threads")
+    for count in counts[-1:]:
+        if not count.isdecimal():
+            raise ValueError(f"--threads takes a number, 1 or more. Received: {count!r}.")
+        pin_threads(int(count))
+    return rest
+
+
 def _training_rows(config: Any) -> tuple[pd.DataFrame, Schema]:
     """The rows that an experiment trains on, of a cross-validation its first fold's."""
     if hasattr(config, "fold_seed"):
@@ -120,9 +131,9 @@ MORE_OPTIONS = """Every script also takes
 
     --set image.size=96,96 xray.encoder=patches xray.encoder.dim=128 fusion.num_heads=8
 
-for settings of kinds, single modalities, encoders and fusions (--help-all lists them), and
+for settings of kinds, single modalities, encoders and fusions (--help-all lists them),
 --config FILE, which takes rows and settings from a run's config.json, or settings from a JSON file
-of your own."""
+of your own, and --threads N, how many threads an operation uses: the last digits depend on it."""
 
 # What an experiment's configuration says besides its rows and settings.
 _SHARED = ("models", "validation", "test", "split_seed", "folds", "fold_seed", "floor")

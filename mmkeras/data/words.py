@@ -117,7 +117,7 @@ def make_analyzer(
         if stem is not None:
             words = [stem(word) for word in words]
         terms = list(words)
-        for length in range(2, ngrams + 1):
+        for length in range(2, min(ngrams, len(words)) + 1):
             terms += [
                 " ".join(words[start : start + length]) for start in range(len(words) - length + 1)
             ]
@@ -126,7 +126,7 @@ def make_analyzer(
             bounded = f"_{word}_"
             terms += [
                 f"~{bounded[start : start + length]}"
-                for length in range(2, characters + 1)
+                for length in range(2, min(characters, len(bounded)) + 1)
                 for start in range(len(bounded) - length + 1)
             ]
         return terms

@@ -27,6 +27,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.models.answer import answer_model
 from mmkeras.models.saved import MODEL, PREPROCESSING, check_pair, load_model
 from mmkeras.reading import check_keys, naming, read_json
+from mmkeras.threads import processor, threads
 from mmkeras.training.callbacks import EPOCHS, epoch_file
 
 CONFIG, METRICS = "config.json", "metrics.json"
@@ -374,6 +375,8 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "backend": keras.backend.backend(),
+        "processor": processor(),
+        "threads": threads(),
         "versions": versions,
         "git_commit": _git_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -154,6 +154,7 @@ def train_run(
     with locked(folder):
         if is_finished(folder, splits, schema, settings, start.identity, own=own):
             own.check_finished(folder, Run(folder).preprocessing, settings)
+            remove_checkpoint(folder)
             return Run(folder)
         begin_run(folder, splits, schema, settings, {**(details or {}), **start.about}, own)
         started = time.perf_counter()
@@ -189,8 +190,14 @@ def train_run(
             kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, figures)
-        shutil.rmtree((folder / CHECKPOINT).parent)
+        remove_checkpoint(folder)
     return Run(folder)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Removes what only an unfinished run needs; it may be there if a run died as it finished."""
+    if (checkpoints := (folder / CHECKPOINT).parent).exists():
+        shutil.rmtree(checkpoints)
 
 
 def write_results(
@@ -632,6 +639,17 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
+    other = [name for name in ("threads", "processor") if before.get(name, now[name]) != now[name]]
+    if other and not (folder / METRICS).exists():
+        began, goes_on = (
+            ", ".join(f"{name} {each[name]}" for name in other) for each in (before, now)
+        )
+        warnings.warn(
+            f"{folder} was started with {began} and resumes with {goes_on}: the result may differ "
+            f"in its last digits. --threads {before.get('threads', now['threads'])} gives it as "
+            "many threads as before.",
+            stacklevel=3,
+        )
 
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -186,9 +186,18 @@ def _facts(config: Mapping[str, Any]) -> dict[str, str]:
         "backend": environment["backend"],
         "commit": environment["git_commit"] or "unknown",
         "Python": environment["python"],
+        **_processor(environment),
         "packages": ", ".join(versions),
         "settings": "all of them are in `config.json`",
     }
+
+
+def _processor(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What the last digits depend on; runs of earlier versions do not say."""
+    if "processor" not in environment:
+        return {}
+    said = f"{environment['processor']}, operations on {environment['threads']} of its threads"
+    return {"processor": said}
 
 
 def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:

@@ -13,7 +13,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.experiment.train import is_finished, train_run
+from mmkeras.experiment.train import _check_same_run, is_finished, train_run
 from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 
@@ -126,6 +126,19 @@ def test_rows_that_training_did_not_prepare_for_are_counted_with_the_predictions
     # The rows were given without a check of them.
     assert not (run.path / "leakage.json").exists()
     assert "were not checked for leakage" in (run.path / "report.md").read_text()
+
+
+def test_a_run_that_goes_on_with_other_threads_says_so(finished, tmp_path):
+    run, _, _ = finished
+    now = run.config["environment"]
+    assert now["threads"] >= 1 and now["processor"]
+    assert f"- processor: {now['processor'][:8]}" in (run.path / "report.md").read_text()
+    began = {"data": {}, "environment": {**now, "threads": 64, "processor": "another"}}
+    with pytest.warns(UserWarning, match=r"threads 64, processor another and .*--threads 64 gives"):
+        _check_same_run(began, {"data": {}}, now, tmp_path)
+    _check_same_run(began, {"data": {}}, now, run.path)  # it has finished
+    del began["environment"]["threads"], began["environment"]["processor"]  # an earlier version's
+    _check_same_run(began, {"data": {}}, now, tmp_path)
 
 
 def test_training_again_in_a_finished_folder_does_nothing(finished):

@@ -95,6 +95,8 @@ class TextSettings:
             raise ValueError(
                 f"A `tokenizer` has its own pieces: {given or ['filter']} would have no effect."
             )
+        if given:
+            make_analyzer(stop_words=self.stop_words, stemmer=self.stemmer)  # knows their names
         check_filter_settings("TextSettings", self.filter, self.keep)
         if isinstance(self.stop_words, list):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
@@ -294,6 +296,18 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
     name = noun = "text"
     settings, preprocessor = TextSettings, TextPreprocessor
     has_words = varying_length = True
+
+    def check_fitted(self, modality, fitted):
+        if len(set(fitted.vocabulary)) < len(fitted.vocabulary):
+            raise ValueError("`vocabulary` has a term twice.")
+        weighed = fitted.settings.representation == "tfidf"
+        if len(fitted.idf) != (len(fitted.vocabulary) if weighed else 0):
+            raise ValueError(
+                f"`idf` does not go with `vocabulary`: {len(fitted.idf)} weights of "
+                f"{len(fitted.vocabulary)} terms."
+            )
+        if bool(fitted.tokenizer) != bool(fitted.settings.tokenizer):
+            raise ValueError("`tokenizer` does not go with the settings.")
 
     def read_cells(self, cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
         hint = f"read the column as text: pandas.read_csv(..., dtype={{{cells.name!r}: str}}), "
