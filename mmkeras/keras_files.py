@@ -6,6 +6,7 @@ of the archive's members, so that no small file takes all memory.
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import keras
 # JSON of this size takes up to half a gigabyte of memory; that of large networks has one megabyte.
 _LARGEST_JSON = 16 << 20
 _JSON = ("metadata.json", "config.json")
+# What `zipfile` raises; OSError for places outside the file.
+_DAMAGED = (ValueError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, OSError,
+            struct.error, OverflowError)  # fmt: skip
 _SHOWN = 300  # characters of Keras' own words
 
 
@@ -62,23 +66,29 @@ def check_keras_file(path: str | Path) -> None:
         ValueError: It is such an archive.
     """
     path = Path(path)
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            for member in members:
-                if member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError("a member is compressed, which Keras' are not")
-                if member.filename in _JSON and member.file_size > _LARGEST_JSON:
-                    raise ValueError(f"{member.filename} has {member.file_size:,} bytes")
-            if missing := {*_JSON} - {member.filename for member in members}:
-                raise ValueError(f"{' and '.join(sorted(missing))} is missing")
-            if sum(max(member.file_size, member.compress_size) for member in members) > size:
-                raise ValueError("its members are larger than the file")
-            for name in _JSON:
-                archive.read(name)  # checks the checksum
-    except (ValueError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
-        raise ValueError(f"{path} is damaged, or no model that Keras saved: {error}.") from error
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                _check_members(archive, path.stat().st_size)
+        except _DAMAGED as error:
+            raise ValueError(
+                f"{path} is damaged, or no model that Keras saved: {_first_words(error)}."
+            ) from error
+
+
+def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+    members = archive.infolist()
+    for member in members:
+        if member.compress_type != zipfile.ZIP_STORED:
+            raise ValueError("a member is compressed, which Keras' are not")
+        if member.filename in _JSON and member.file_size > _LARGEST_JSON:
+            raise ValueError(f"{member.filename} has {member.file_size:,} bytes")
+    if missing := {*_JSON} - {member.filename for member in members}:
+        raise ValueError(f"{' and '.join(sorted(missing))} is missing")
+    if sum(max(member.file_size, member.compress_size) for member in members) > size:
+        raise ValueError("its members are larger than the file")
+    for name in _JSON:
+        archive.read(name)  # checks the checksum
 
 
 def _first_words(error: Exception) -> str:

@@ -21,8 +21,15 @@ from mmkeras.data.tables.cells import missing_cells
 from mmkeras.data.tables.notes import DECIMAL_MARKS, noted
 from mmkeras.files import write_json
 from mmkeras.nested import differences, jsonable
-from mmkeras.reading import check_fields, check_keys, construct, naming, read_json
-from mmkeras.schema import InputSpec, Schema
+from mmkeras.reading import (
+    check_fields,
+    check_keys,
+    check_value,
+    construct,
+    naming,
+    read_json,
+)
+from mmkeras.schema import InputSpec, Modality, Schema
 from mmkeras.tasks import Task, task_class
 
 
@@ -106,11 +113,14 @@ class Preprocessing:
                 f"{list(states)}."
             )
         modalities = {
-            modality.name: _fitted(KINDS[modality.kind], states[modality.name], modality.name)
+            modality.name: _fitted(modality, states[modality.name])
             for modality in schema.modalities
         }
-        task = None if schema.target is None else _fitted_target(schema.target, data.get("target"))
+        if (schema.target is None) != (data.get("target") is None):
+            raise ValueError("`target` and the schema's target are there, or neither of them.")
+        task = None if schema.target is None else _fitted_target(schema.target, data["target"])
         marks = data.get("decimal_marks", {})
+        check_value(marks, Mapping[str, str], "decimal_marks")
         return cls(schema, modalities, task, data["presence"], dict(marks))
 
     def save(self, path: str | Path) -> None:
@@ -133,12 +143,14 @@ class Preprocessing:
 _KEYS = {"schema": Mapping[str, Any], "presence": bool, "modalities": Mapping[str, Any]}
 
 
-def _fitted(kind: Any, state: Any, name: str) -> Fitted:
+def _fitted(modality: Modality, state: Any) -> Fitted:
     """The fitted state of a modality, as `Preprocessing.to_dict` wrote it."""
-    where = f"modalities.{name}"
+    kind: Any = KINDS[modality.kind]
+    where = f"modalities.{modality.name}"
     fitted = construct(kind.preprocessor, state, where, complete=True)
     with naming(f"`{where}`"):
         check_fields(fitted)
+        kind.check_fitted(modality, fitted)
         sizes = [size for size in fitted.spec.shape if size is not None]
         if min(sizes, default=1) < 1:
             raise ValueError(f"its inputs have the shape {fitted.spec.shape}.")
@@ -151,8 +163,14 @@ def _fitted_target(target: Any, state: Any) -> Task:
         check_keys(state, {})
         task = task_class(target).from_dict(target, state)
         check_fields(task)
-        if shown := differences(state, jsonable(task.to_dict())):
-            raise ValueError(f"not what a fitted target of {task.words} says: {shown}.")
+        said = jsonable(task.to_dict())
+        # Earlier versions wrote the numbers of one column without a list.
+        state = {
+            key: [value] if isinstance(value, float) and said.get(key) == [value] else value
+            for key, value in state.items()
+        }
+        if shown := differences(state, said):
+            raise ValueError(f"not what a fitted target of {task.words} says: {shown[:300]}.")
         if task.is_flat and task.num_outputs < 1:
             raise ValueError("it has no answers.")
     return task

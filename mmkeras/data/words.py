@@ -110,14 +110,14 @@ def make_analyzer(
         ValueError: An unknown stop word list or stemmer language.
     """
     stopped = stop_word_set(stop_words)
-    stem = _stem(stemmer)
+    stem = stem_function(stemmer)
 
     def analyze(text: str) -> list[str]:
         words = [word for word in split_words(text, lowercase) if word not in stopped]
         if stem is not None:
             words = [stem(word) for word in words]
         terms = list(words)
-        for length in range(2, ngrams + 1):
+        for length in range(2, min(ngrams, len(words)) + 1):
             terms += [
                 " ".join(words[start : start + length]) for start in range(len(words) - length + 1)
             ]
@@ -126,7 +126,7 @@ def make_analyzer(
             bounded = f"_{word}_"
             terms += [
                 f"~{bounded[start : start + length]}"
-                for length in range(2, characters + 1)
+                for length in range(2, min(characters, len(bounded)) + 1)
                 for start in range(len(bounded) - length + 1)
             ]
         return terms
@@ -150,7 +150,8 @@ def stop_word_set(stop_words: str | Iterable[str] | None) -> frozenset[str]:
     return frozenset(stop_words)
 
 
-def _stem(language: str | None) -> Callable[[str], str] | None:
+def stem_function(language: str | None) -> Callable[[str], str] | None:
+    """The Snowball stemmer of a language, from a word to its stem."""
     if language is None:
         return None
     import snowballstemmer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,13 @@ from mmkeras.experiment.folders import locked
 from mmkeras.experiment.imputation import hidden
 from mmkeras.experiment.run_folder import HISTORY, METRICS, RECORDED, Run
 from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.experiment.train import CHECKPOINT, begin_run, fitted_pipelines, is_finished
+from mmkeras.experiment.train import (
+    CHECKPOINT,
+    begin_run,
+    fitted_pipelines,
+    is_finished,
+    remove_checkpoint,
+)
 from mmkeras.files import write_bytes, write_json
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.models.saved import save_pair
@@ -290,6 +295,7 @@ def train_generative(
             "generation": dataclasses.asdict(generation),
         }
         if is_finished(folder, splits, schema, settings, about):
+            remove_checkpoint(folder)
             return GenerativeRun(folder)
         begin_run(folder, splits, schema, settings, {**about, **(details or {})})
         started = time.perf_counter()
@@ -319,7 +325,7 @@ def train_generative(
             "total_seconds": round(time.perf_counter() - started, 2),
         }
         write_json(folder / METRICS, metrics)
-        shutil.rmtree((folder / CHECKPOINT).parent)
+        remove_checkpoint(folder)
     return GenerativeRun(folder)
 
 

@@ -154,6 +154,7 @@ def train_run(
     with locked(folder):
         if is_finished(folder, splits, schema, settings, start.identity, own=own):
             own.check_finished(folder, Run(folder).preprocessing, settings)
+            remove_checkpoint(folder)
             return Run(folder)
         begin_run(folder, splits, schema, settings, {**(details or {}), **start.about}, own)
         started = time.perf_counter()
@@ -189,8 +190,14 @@ def train_run(
             kept.replace(folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, figures)
-        shutil.rmtree((folder / CHECKPOINT).parent)
+        remove_checkpoint(folder)
     return Run(folder)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Removes what only an unfinished run needs; it may be there if a run died as it finished."""
+    if (checkpoints := (folder / CHECKPOINT).parent).exists():
+        shutil.rmtree(checkpoints)
 
 
 def write_results(

@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
     )
 }
 WITH_MOMENTUM = ("sgd", "rmsprop")
+_SUM = "_all_reduce_sum_gradients"  # of Keras' optimizers on TensorFlow
 
 
 class _Partwise(keras.optimizers.Optimizer):
@@ -120,4 +121,25 @@ def make_optimizer(
     )
     if weight_decay:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "scores"])
+    return leaving_nothing(optimizer)
+
+
+def leaving_nothing(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """The optimizer, whose training steps can be forgotten when the model is.
+
+    On TensorFlow, Keras sums gradients over the devices also where there is one. TensorFlow then
+    registers a gradient of this sum, for good, and with it keeps the whole graph of the training
+    step: some 5 MB for each small model that a process trains. With one device the sum is left out.
+    """
+    if keras.backend.backend() != "tensorflow" or not hasattr(optimizer, _SUM):
+        return optimizer
+    over_devices = getattr(optimizer, _SUM)
+
+    def summed(gradients: Sequence[Any]) -> Sequence[Any]:
+        import tensorflow as tf
+
+        alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        return gradients if alone else over_devices(gradients)
+
+    setattr(optimizer, _SUM, summed)
     return optimizer

@@ -91,8 +91,8 @@ class JobsMissing(RuntimeError):
 class Workers:
     """Runs jobs in spawned processes; the death of one leaves the others alone.
 
-    Models trained one after the other in one process leak memory, so a process does one job unless
-    told otherwise. Leaving the `with` block ends the processes that are still running, and so does
+    A process does one job unless told otherwise: whatever a job leaves behind, in memory too, ends
+    with it. Leaving the `with` block ends the processes that are still running, and so does
     the death of this process.
 
     Args:

@@ -91,6 +91,8 @@ class NumberTask(Task):
         mean, deviation = (np.atleast_1d(state[key]).tolist() for key in ("mean", "deviation"))
         limits = tuple((low, high) for low, high in state.get("limits", ()))
         scaling = state.get("scaling", "standard")
+        if not len(mean) == len(deviation) == len(target.columns) or not min(deviation) > 0:
+            raise ValueError("`mean` and `deviation` (above 0) are numbers, one for each column.")
         return cls(target, tuple(mean), tuple(deviation), scaling, limits)
 
     def to_dict(self) -> dict[str, Any]:

@@ -146,8 +146,12 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
         if not zipfile.is_zipfile(file):
             raise ValueError("no arrays: the file is cut off, or holds something else")
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except OSError as error:  # of places outside the file
+            raise ValueError(str(error)) from error
 
 
 def _variables(model: keras.Model) -> list[Any]:

@@ -121,7 +121,7 @@ def test_what_no_graph_can_read_is_said_before_anything_is_written(tmp_path):
     )
     schema = Schema([Text("note"), Video("clip")], "label")
     table = read_table(frame, schema)
-    preprocessing = fit_preprocessing(table, schema, {"note": TextSettings(stemmer="english")})
+    preprocessing = fit_preprocessing(table, schema, {"note": TextSettings(stemmer="german")})
     with pytest.raises(CannotServe, match=r"'note'.*stemmer.*'clip'.*rows=False"):
         export_model(keras.Sequential(), preprocessing, tmp_path / "new" / "exported")
     assert not list((tmp_path / "new").iterdir())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import MediaKind, check_choice, drawn, resized
+from mmkeras.data.kinds.base import MediaKind, check_choice, check_scaling, drawn, resized
 from mmkeras.data.media.sounds.full_scale import full_scale
 from mmkeras.data.unprepared import Unprepared, cut_short
 from mmkeras.reading import check_fields
@@ -273,6 +273,12 @@ class AudioKind(MediaKind[AudioSettings, AudioPreprocessor]):
 
     name, noun = "audio", "sound"
     settings, preprocessor = AudioSettings, AudioPreprocessor
+
+    def check_fitted(self, modality, fitted):
+        check_scaling(fitted.mean, fitted.deviation, fitted.settings.shape[-1])
+        if (fitted.settings.scaling == "standardize") != bool(fitted.mean):
+            raise ValueError(f"`mean` does not go with scaling={fitted.settings.scaling!r}.")
+
     a_noun, plural = "a sound", "sounds"
     forms = "a path, the bytes of a sound file, or an array of (samples,)"
     complaint = "not a sound that can be read"

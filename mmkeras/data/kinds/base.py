@@ -38,6 +38,22 @@ def drawn(column: pd.Series, most: int) -> pd.Series:
     return column.iloc[places]
 
 
+def check_scaling(mean: Sequence[float], deviation: Sequence[float], size: int | None) -> None:
+    """Refuses means and deviations that are of another number of things, or divide by 0.
+
+    Args:
+        mean, deviation: Of each thing; empty where nothing is scaled.
+        size: How many things there are; `None` where any number is right.
+    """
+    if len(mean) != len(deviation) or (mean and size is not None and len(mean) != size):
+        raise ValueError(
+            f"`mean` and `deviation` must have {'equal lengths' if size is None else size} "
+            f"numbers, or none. Received: {len(mean)} and {len(deviation)}."
+        )
+    if min(deviation, default=1.0) <= 0:
+        raise ValueError(f"`deviation` must be above 0. Received: {min(deviation)}.")
+
+
 def check_choice(owner: str, name: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         raise ValueError(f"{owner}: `{name}` must be one of {choices}. Received: {value!r}.")
@@ -76,6 +92,15 @@ class Kind(ABC, Generic[S, F]):
     is_audible: ClassVar[bool] = False
     has_heat_map: ClassVar[bool] = False
     varying_length: ClassVar[bool] = False
+
+    def check_fitted(self, modality: Any, fitted: F) -> None:
+        """Refuses a fitted state, read from a file, that no training rows of a modality give.
+
+        The types of its fields have been checked.
+
+        Raises:
+            ValueError: Its parts contradict each other, or the modality.
+        """
 
     def column_roles(self, modality: Any) -> dict[str, str]:
         """How the cells of each column are read: a role of `readers`, or of `tables.columns`."""

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import PICTURE_SIZE, CellReader, MediaKind, check_choice, resized
+from mmkeras.data.kinds.base import (
+    PICTURE_SIZE,
+    CellReader,
+    MediaKind,
+    check_choice,
+    check_scaling,
+    resized,
+)
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.cells import IMAGE_SUFFIXES, Problem, media_of, one_by_one, read_media
 from mmkeras.data.media.images.tiles import tiled, tiles_a_side
@@ -212,6 +219,19 @@ class ImageKind(MediaKind[ImageSettings, ImagePreprocessor]):
 
     name = noun = "image"
     settings, preprocessor = ImageSettings, ImagePreprocessor
+
+    def check_fitted(self, modality, fitted):
+        check_scaling(fitted.mean, fitted.deviation, fitted.settings.channels)
+        scaled = fitted.settings.scaling == "standardize"
+        if scaled != bool(fitted.mean):
+            raise ValueError(f"`mean` does not go with scaling={fitted.settings.scaling!r}.")
+        most = fitted.settings.max_images
+        if modality.several != (fitted.images is not None) or not 1 <= (fitted.images or 1) <= most:
+            raise ValueError(
+                f"`images` is null for one image, and for several at most {most}. Received: "
+                f"{fitted.images}."
+            )
+
     a_noun, plural = "an image", "images"
     forms = "a path, the bytes of an image file, or an array of (height, width, channels)"
     one_each = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.kinds.base import FileKind, check_choice
+from mmkeras.data.kinds.base import FileKind, check_choice, check_scaling
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.media.sequences import SequenceStore, sequence_array_problem
 from mmkeras.data.scaling import MOST_DEVIATIONS, mean_and_deviation
@@ -193,6 +193,12 @@ class SequenceKind(FileKind[SequenceSettings, SequencePreprocessor]):
 
     name = noun = "sequence"
     settings, preprocessor = SequenceSettings, SequencePreprocessor
+
+    def check_fitted(self, modality, fitted):
+        check_scaling(fitted.mean, fitted.deviation, fitted.features)
+        if (fitted.settings.scaling != "none") != bool(fitted.mean):
+            raise ValueError(f"`mean` does not go with scaling={fitted.settings.scaling!r}.")
+
     a_noun = "a feature sequence"
     forms = "the path of a .npy or .npz file, or an array of (steps, features), or such a list"
     suffixes = (".npy", ".npz")

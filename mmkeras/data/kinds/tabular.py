@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.filters import check_filter_settings, rank_features, targets_of
-from mmkeras.data.kinds.base import Kind, check_choice
+from mmkeras.data.kinds.base import Kind, check_choice, check_scaling
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.scaling import (
     MOST_DEVIATIONS,
@@ -23,7 +23,7 @@ from mmkeras.data.scaling import (
 )
 from mmkeras.data.tables.cells import empty_cells, label_names, to_numbers
 from mmkeras.data.tables.names import KnownNames, are_numbers, means_missing, warn_of_one_meaning
-from mmkeras.data.tables.written.dates import DATE_ROLES, date_parts, have_zone
+from mmkeras.data.tables.written.dates import DATE_PARTS, DATE_ROLES, date_parts, have_zone
 from mmkeras.data.unprepared import (
     Unprepared,
     empty_here_only,
@@ -347,6 +347,34 @@ class TabularKind(Kind[TabularSettings, TabularPreprocessor]):
     name, noun = "tabular", "table"
     settings, preprocessor = TabularSettings, TabularPreprocessor
     is_table = True
+
+    def check_fitted(self, modality, fitted):
+        check_scaling(tuple(fitted.mean.values()), tuple(fitted.deviation.values()), None)
+        left_out, numbers = set(fitted.left_out), set(fitted.mean)
+        quantiles = {c for c, method in fitted.methods.items() if method == "quantile"}
+        expected = {
+            "mean": set(modality.numeric) - left_out,
+            "deviation": numbers,
+            "categories": set(modality.categorical) - left_out,
+            "dates": set(modality.dates) - left_out,
+            "limits": numbers,
+            "knots": quantiles,
+        }
+        for name, columns in expected.items():
+            if set(getattr(fitted, name)) != columns:
+                raise ValueError(
+                    f"`{name}` must be of the columns {sorted(columns)}. Received: "
+                    f"{sorted(getattr(fitted, name))}."
+                )
+        kept = set(modality.columns) - left_out
+        for name in ("indicated", "shared", "zoned", "methods"):
+            if unknown := sorted(set(getattr(fitted, name)) - kept):
+                raise ValueError(f"`{name}` names {unknown}, which are no columns.")
+        for method in fitted.methods.values():
+            check_choice("TabularPreprocessor", "methods", method, SCALINGS)
+        for parts in fitted.dates.values():
+            if unknown := sorted(set(parts) - set(DATE_PARTS)):
+                raise ValueError(f"`dates` has the parts {unknown}; there are {DATE_PARTS}.")
 
     def column_roles(self, modality: Tabular) -> dict[str, str]:
         roles = dict.fromkeys(modality.numeric, "number")

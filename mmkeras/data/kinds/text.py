@@ -95,6 +95,8 @@ class TextSettings:
             raise ValueError(
                 f"A `tokenizer` has its own pieces: {given or ['filter']} would have no effect."
             )
+        if given:
+            make_analyzer(stop_words=self.stop_words, stemmer=self.stemmer)  # knows their names
         check_filter_settings("TextSettings", self.filter, self.keep)
         if isinstance(self.stop_words, list):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
@@ -295,6 +297,18 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
     settings, preprocessor = TextSettings, TextPreprocessor
     has_words = varying_length = True
 
+    def check_fitted(self, modality, fitted):
+        if len(set(fitted.vocabulary)) < len(fitted.vocabulary):
+            raise ValueError("`vocabulary` has a term twice.")
+        weighed = fitted.settings.representation == "tfidf"
+        if len(fitted.idf) != (len(fitted.vocabulary) if weighed else 0):
+            raise ValueError(
+                f"`idf` does not go with `vocabulary`: {len(fitted.idf)} weights of "
+                f"{len(fitted.vocabulary)} terms."
+            )
+        if bool(fitted.tokenizer) != bool(fitted.settings.tokenizer):
+            raise ValueError("`tokenizer` does not go with the settings.")
+
     def read_cells(self, cells: pd.Series, folder: Path) -> tuple[pd.Series, list[Problem]]:
         hint = f"read the column as text: pandas.read_csv(..., dtype={{{cells.name!r}: str}}), "
         hint += "or put it into a Tabular modality"
@@ -350,7 +364,9 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         ids = source.values
         known = np.zeros(len(frame), bool)
         says = ~np.isin(ids.values.numpy(), list(fitted.nothing_known))
-        known[ids.value_rowids().numpy()[says]] = True
+        # The same as `value_rowids`, which takes a while outside of a graph.
+        row_of = np.repeat(np.arange(len(frame)), np.diff(ids.row_splits.numpy()))
+        known[row_of[says]] = True
         found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
         cut = []
         if fitted.settings.representation == "tokens":

@@ -96,7 +96,9 @@ def _load_arrow(path: Path) -> pd.DataFrame:
     read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
     try:
         return read(path)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's, which names the file
         raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
 
 

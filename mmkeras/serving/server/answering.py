@@ -49,6 +49,7 @@ class Answerer:
 
     def __init__(self, model: keras.Model, preprocessing: Preprocessing):
         self._model, self._preprocessing = answer_model(model), preprocessing
+        self._makers: dict[str, Any] = {}
         self._rows_are_alone = not _rows_decide_together(preprocessing)
 
     def __call__(self, requests: Sequence[Sequence[Row]]) -> list[list[Answer]]:
@@ -104,13 +105,23 @@ class Answerer:
         )
         pipeline = Pipeline(table, self._preprocessing, batch_size=len(rows), cache="memory")
         places = tf.range(len(rows))
-        inputs = {}
-        for name in schema.names:
-            source = pipeline.source(name)
-            inputs[name] = source.batch(source.load(places), None).numpy()
+        inputs = {name: self._input(name, pipeline, places) for name in schema.names}
         if self._preprocessing.presence:
             inputs[PRESENT] = ~missing_cells(pipeline.frame, schema).to_numpy()
         return _Read(pipeline, inputs, self._notes(pipeline))
+
+    def _input(self, name: str, pipeline: Pipeline, places: tf.Tensor) -> np.ndarray:
+        """A modality's input, `(rows, ...)`."""
+        source = pipeline.source(name)
+        loaded = source.load(places)
+        if self._preprocessing.task.per_step:  # padded to the longest of these rows
+            return source.batch(loaded, None).numpy()
+        if name not in self._makers:
+            # What a source makes depends on the fitted state alone: traced once, and for all rows.
+            self._makers[name] = tf.function(
+                lambda loaded: source.batch(loaded, None), reduce_retracing=True, autograph=False
+            )
+        return self._makers[name](loaded).numpy()
 
     def _notes(self, pipeline: Pipeline) -> list[list[str]]:
         """What nothing in the training rows prepared the model for, by row."""

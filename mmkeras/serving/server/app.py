@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import keras
@@ -12,7 +12,7 @@ import keras
 from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.serving.server.answering import Answerer
 from mmkeras.serving.server.batching import Batcher, Busy
-from mmkeras.serving.server.bodies import BadRequest, limited, rows_of_form, rows_of_json
+from mmkeras.serving.server.bodies import BadRequest, rows_of_form, rows_of_json, whole_body
 from mmkeras.serving.server.cells import CellReader, Row
 from mmkeras.serving.server.description import request_description
 from mmkeras.serving.server.limits import Limits
@@ -109,20 +109,23 @@ async def _rows_of(request: Request, reader: CellReader, limits: Limits) -> list
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limits.body_bytes:
         raise BadRequest(413, f"The body is larger than {limits.body_bytes:,} bytes.")
     content_type = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
-    body = limited(request.stream(), limits)
+    if content_type not in (_JSON, _FORM):
+        raise BadRequest(415, f"The body is {_JSON} or {_FORM}. Received: {content_type[:60]!r}.")
+    body = await whole_body(request.stream(), limits)
     if content_type == _FORM:
         return rows_of_form(await _fields_of(request, body, limits), reader.kinds, limits.rows)
-    if content_type != _JSON:
-        raise BadRequest(415, f"The body is {_JSON} or {_FORM}. Received: {content_type[:60]!r}.")
-    return rows_of_json(b"".join([part async for part in body]), limits.rows)
+    return rows_of_json(body, limits.rows)
 
 
 async def _fields_of(
-    request: Request, body: AsyncIterator[bytes], limits: Limits
+    request: Request, body: bytes, limits: Limits
 ) -> list[tuple[str, str | bytes]]:
+    async def once() -> AsyncGenerator[bytes, None]:
+        yield body
+
     parser = MultiPartParser(
         request.headers,
-        body,
+        once(),
         max_files=limits.rows * 16,
         max_fields=limits.rows * 64,
         max_part_size=limits.body_bytes,

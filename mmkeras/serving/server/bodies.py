@@ -25,27 +25,26 @@ class BadRequest(Exception):
         self.status, self.reason = status, reason
 
 
-async def limited(stream: AsyncIterator[bytes], limits: Limits) -> AsyncIterator[bytes]:
-    """A body, up to so many bytes and seconds.
+async def whole_body(stream: AsyncIterator[bytes], limits: Limits) -> bytes:
+    """A body of at most so many bytes that arrives within so many seconds.
 
     Raises:
         BadRequest: It is larger, or takes longer.
     """
-    size = 0
-    until = asyncio.get_running_loop().time() + limits.body_seconds
-    parts = stream.__aiter__()
-    while True:
-        left = until - asyncio.get_running_loop().time()
-        try:
-            part = await asyncio.wait_for(parts.__anext__(), max(left, 0.001))
-        except StopAsyncIteration:
-            return
-        except asyncio.TimeoutError:
-            raise BadRequest(408, "The body took too long to arrive.") from None
+    try:
+        return await asyncio.wait_for(_joined(stream, limits.body_bytes), limits.body_seconds)
+    except asyncio.TimeoutError:
+        raise BadRequest(408, "The body took too long to arrive.") from None
+
+
+async def _joined(stream: AsyncIterator[bytes], most: int) -> bytes:
+    parts, size = [], 0
+    async for part in stream:
         size += len(part)
-        if size > limits.body_bytes:
-            raise BadRequest(413, f"The body is larger than {limits.body_bytes:,} bytes.")
-        yield part
+        if size > most:
+            raise BadRequest(413, f"The body is larger than {most:,} bytes.")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def rows_of_json(body: bytes, most: int) -> list[Any]:

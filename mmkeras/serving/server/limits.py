@@ -23,7 +23,7 @@ class Limits:
     rows: int = 256
     pixels: int = 25_000_000
     waiting_rows: int = 4096
-    batch_rows: int = 64
+    batch_rows: int = 128
     wait: float = 0.004
     body_seconds: float = 30.0
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.models.compile import default_jit
+from mmkeras.models.optimizers import leaving_nothing
 from mmkeras.models.parts import encoder_layers
 from mmkeras.progress import ProgressBar
 from mmkeras.reading import check_fields
@@ -109,7 +110,7 @@ def fit_objective(
         global_clipnorm=1.0,
     )
     optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
-    objective.compile(optimizer, jit_compile=default_jit())
+    objective.compile(leaving_nothing(optimizer), jit_compile=default_jit())
     with ProgressBar(label, steps) as progress:
         objective.fit(
             train.train(seed=seed, epochs=settings.epochs),

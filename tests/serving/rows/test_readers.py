@@ -69,7 +69,7 @@ TEXTS = [
 @pytest.mark.parametrize(
     "settings",
     [
-        TextSettings(characters=3, ngrams=2, stop_words="english"),
+        TextSettings(characters=3, ngrams=2, stop_words="english", stemmer="english"),
         TextSettings(representation="tokens", max_length=3, min_count=2),
         pytest.param(
             TextSettings(representation="binary", lowercase=False), marks=pytest.mark.slow
@@ -168,6 +168,6 @@ def test_tables(scaling):
 
 def test_a_step_that_no_graph_can_do_is_refused_by_name():
     frame = pd.DataFrame({"note": ["running dogs", "a cat"] * 12})
-    preprocessing, _ = fitted(Text("note"), frame, TextSettings(stemmer="english"))
-    with pytest.raises(CannotServe, match=r"text modality 'note'.*stemmer 'english'"):
+    preprocessing, _ = fitted(Text("note"), frame, TextSettings(stemmer="german"))
+    with pytest.raises(CannotServe, match=r"text modality 'note'.*stemmer 'german'"):
         READERS["text"](Text("note"), preprocessing.modalities["note"])

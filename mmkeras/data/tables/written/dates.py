@@ -185,6 +185,9 @@ def date_order(texts: Iterable[str]) -> tuple[bool, bool | None]:
     return any(fits), fits[0] if any(fits) else None
 
 
+DATE_PARTS = ("year", "month", "day", "weekday", "hour")
+
+
 def date_parts(dates: pd.Series) -> dict[str, np.ndarray]:
     """The numbers of dates: year, month, day, weekday (0 is Monday) and hour, float64 `(rows,)`.
 
@@ -193,11 +196,8 @@ def date_parts(dates: pd.Series) -> dict[str, np.ndarray]:
     """
     known = read_dates(dates, None)[0].dt
     hour = known.hour + known.minute / 60 + known.second / 3600
-    parts = {
-        "year": known.year,
-        "month": known.month,
-        "day": known.day,
-        "weekday": known.day_of_week,
-        "hour": hour,
+    parts = (known.year, known.month, known.day, known.day_of_week, hour)
+    return {
+        name: values.to_numpy(np.float64, na_value=np.nan)
+        for name, values in zip(DATE_PARTS, parts, strict=True)
     }
-    return {name: values.to_numpy(np.float64, na_value=np.nan) for name, values in parts.items()}
