@@ -26,6 +26,8 @@ import mmkeras.interrupts  # noqa: F401  (first: Ctrl-C while the rest is import
 # isort: split
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -47,7 +49,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     study, figure = search(config)
     report = search_report(study, figure, config.data.name)
     print("\n" + write_markdown(report, config.folder / "summary.md"))
-    best = read_json(config.folder / BEST)
+    best = read_json(config.folder / BEST, {"trial": int, "settings": Mapping[str, Any]})
     print(f"\nbest settings: {config.folder / BEST}; all: {config.folder / TRIALS}")
     print(f"look: tensorboard --logdir {config.folder}")
     if config.final_seeds:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mmkeras.reading import parse_json
+
 FILE = "tokenizer.json"
 
 
@@ -66,7 +68,7 @@ class Subwords:
             )
         try:
             # Without spaces, and as it will be in the preprocessing.
-            state = json.dumps(json.loads(path.read_text(encoding="utf-8")), ensure_ascii=False)
+            state = json.dumps(parse_json(path.read_bytes()), ensure_ascii=False)
             cls(state)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from keras import layers, ops
 from mmkeras.encoders.configured_layer import ConfiguredLayer
 from mmkeras.encoders.pretrained.safetensors import read_safetensors
 from mmkeras.encoders.transformer import check_heads
+from mmkeras.reading import naming, read_json
 
 _WORDS = "embeddings.word_embeddings.weight"
 _ACTIVATIONS = {
@@ -216,8 +216,10 @@ def read_bert(folder: str | Path, max_length: int | None = None) -> keras.Model:
                 f"{folder} has no {name}. A pre-trained network of texts is a folder with "
                 "config.json, model.safetensors and tokenizer.json."
             )
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    network = bert(config)
+    keys = {"max_position_embeddings": int, "num_hidden_layers": int}
+    config = read_json(folder / "config.json", keys)
+    with naming(folder / "config.json"):
+        network = bert(config)
     positions = config["max_position_embeddings"]
     if max_length is not None and max_length > positions:
         raise ValueError(

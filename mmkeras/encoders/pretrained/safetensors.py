@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from mmkeras.reading import check_keys, naming, parse_json
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 _LARGEST_HEADER = 100_000_000
@@ -27,7 +30,12 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     start = 8 + int.from_bytes(data[:8], "little")
     if not 8 < start <= min(len(data), _LARGEST_HEADER):
         raise ValueError(f"{path} is not a safetensors file, or it is cut off.")
-    header = json.loads(data[8:start])
+    with naming(path):
+        header = parse_json(data[8:start])
+        check_keys(header, dict.fromkeys(header, Mapping[str, Any]))
+        described = {"data_offsets": tuple[int, int], "dtype": str, "shape": tuple[int, ...]}
+        for name, about in header.items():
+            check_keys(about, {} if name == "__metadata__" else described, name)
     header.pop("__metadata__", None)
     arrays = {}
     for name, about in header.items():

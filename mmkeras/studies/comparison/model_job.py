@@ -213,7 +213,13 @@ def _alone(job: ModelJob) -> str | None:
 def _settings(job: ModelJob) -> Settings:
     """The model's settings: the comparison's, or of its trials the best."""
     trials = _trials(job)
-    return trials[read_json(job.folder / SETTINGS)["best"] if len(trials) > 1 else 0]
+    if len(trials) == 1:
+        return trials[0]
+    path = job.folder / SETTINGS
+    best = read_json(path, {"best": int})["best"]
+    if not 0 <= best < len(trials):
+        raise ValueError(f"{path}: `best` is one of {len(trials)} trials. Received: {best}.")
+    return trials[best]
 
 
 def _trials(job: ModelJob) -> list[Settings]:

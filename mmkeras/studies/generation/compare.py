@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,8 @@ from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import GenerativeRun
-from mmkeras.experiment.run_folder import METRICS
-from mmkeras.reading import read_json
+from mmkeras.experiment.run_folder import METRICS, RECORDED
+from mmkeras.reading import naming, read_json
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
 from mmkeras.reports.wording import joined
@@ -92,7 +93,7 @@ def _write_tables(config: CompareConfig, out: Path) -> pd.DataFrame:
             folder = out / f"seed{seed}-{model}"
             if not _is_measured(folder):
                 continue
-            metrics = read_json(folder / METRICS)
+            metrics = read_json(folder / METRICS, {**RECORDED, "test": Mapping[str, Any]})
             rest = {key: metrics[key] for key in ("parameters", "best_epoch", "seconds")}
             found.append({"model": model, "seed": seed, **as_row(metrics), **rest})
             if (folder / COHERENCE).exists():
@@ -212,7 +213,9 @@ def _report(config: CompareConfig, results: pd.DataFrame, out: Path) -> Report:
 
 def _judges(results: pd.DataFrame, out: Path) -> Mapping[str, float]:
     model, seed = results.iloc[0][["model", "seed"]]
-    return read_json(out / f"seed{seed}-{model}" / METRICS)["test"]["judges"]
+    path = out / f"seed{seed}-{model}" / METRICS
+    with naming(path):
+        return read_json(path)["test"]["judges"]
 
 
 def _samples(run: GenerativeRun):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,9 @@ def collect(
         for way in config.ways:
             for trial in trials:
                 if trial.way == way and trial.file(share).exists():
-                    values = read_json(trial.file(share))
+                    keys = {"rows": int, "probe": float, "figures": Mapping[str, Any]}
+                    keys |= {"epochs": int, "seconds": float}
+                    values = read_json(trial.file(share), keys)
                     about = {"labels": share, "rows": values["rows"], "way": way}
                     rest = {key: values[key] for key in ("probe", "epochs", "seconds")}
                     found.append({**about, "seed": trial.seed, **values["figures"], **rest})

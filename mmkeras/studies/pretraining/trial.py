@@ -39,6 +39,7 @@ from mmkeras.training.pretraining.pretrain import copy_encoders
 from mmkeras.training.seeds import set_seed
 
 ENCODERS = "encoders"
+_IDENTIFIED = {"identity": Mapping[str, Any]}  # what `config.json` says in any case
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class Trial:
             ValueError: The folder holds a trial of other rows or settings.
         """
         if (self.folder / CONFIG).exists():
-            before = read_json(self.folder / CONFIG)["identity"]
+            before = read_json(self.folder / CONFIG, _IDENTIFIED)["identity"]
             if shown := differences(before, self.identity(rows)):
                 raise ValueError(f"{self.folder} holds another trial; it cannot resume. {shown}")
         return all(self.file(share).exists() for share in self.config.labels)
@@ -173,7 +174,8 @@ def _check_source(trial: Trial, folder: Path, rows: Rows) -> None:
     """Refuses encoders that learned from other rows, or read them in another way."""
     if not (folder / MODEL).exists():
         raise FileNotFoundError(f"There are no encoders of an earlier experiment in {folder}.")
-    before, now = read_json(folder.parent / CONFIG)["identity"], trial.identity(rows)
+    before = read_json(folder.parent / CONFIG, _IDENTIFIED)["identity"]
+    now = trial.identity(rows)
     for each in (before, now):
         each["data"] = each["data"]["train"]
         del each["settings"]["training"], each["settings"]["model"]

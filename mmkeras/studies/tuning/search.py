@@ -42,7 +42,8 @@ def search(config: TuneConfig) -> tuple[optuna.Study, Figure]:
     """
     folder = config.folder
     with locked(folder):
-        stored = read_json(folder / SEARCH) if (folder / SEARCH).exists() else None
+        keys = {"choices": Any, "figure": str}
+        stored = read_json(folder / SEARCH, keys) if (folder / SEARCH).exists() else None
         choices = None if stored is None else stored["choices"]
         about = run_job(Job("describe", describe, (config, choices)), workers=config.workers)
         if stored is None:
