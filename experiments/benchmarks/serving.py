@@ -181,7 +181,12 @@ def compare(name: str, config: ServingConfig, folder: Path) -> dict[str, float]:
         expected = predictions["predicted"].to_numpy()
         own = task.own_unit(outputs)[:, 0]
         apart = (np.abs(own - expected) / np.maximum(np.abs(expected), task.units[0])).max()
-    return {"rows": len(frame), "apart": float(apart), "export_seconds": round(seconds, 1)}
+    return {
+        "rows": len(frame),
+        "apart": float(apart),
+        "spread": float(np.ptp(outputs, axis=0).max()),  # of equal outputs, 0 would say nothing
+        "export_seconds": round(seconds, 1),
+    }
 
 
 def row_cells(run: Run, exported: Path, frame: pd.DataFrame) -> dict[str, dict[str, Any]]:

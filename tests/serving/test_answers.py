@@ -55,6 +55,7 @@ def steps():
     return model, preprocessing, table
 
 
+@pytest.mark.slow
 def test_a_text_is_answered_as_the_run_writes_it():
     model, preprocessing, table = written()
     outputs = answer_model(model).predict(Pipeline(table, preprocessing).evaluate(), verbose=0)

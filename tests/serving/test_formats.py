@@ -121,7 +121,7 @@ def test_other_outputs_are_refused(monkeypatch):
         litert_of(part)
 
 
-@pytest.mark.parametrize("format", [pytest.param("litert"), pytest.param("onnx")])
+@pytest.mark.parametrize("format", [pytest.param("litert", marks=pytest.mark.slow), "onnx"])
 def test_a_model_is_written_with_its_client(format, tmp_path, needs_onnx):
     table, schema = numbers_table(Label("tags"), holes=True)
     preprocessing = fit_preprocessing(table, schema, presence=True)

@@ -15,6 +15,7 @@ from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.data.tables.read import read_table
 from mmkeras.schema import Audio, Image, Schema, Sequence, Tabular, Text
 from mmkeras.serving.rows import READERS, CannotServe
+from tests.layer_checks import some_always
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model does not take some cells")
 
@@ -70,7 +71,10 @@ TEXTS = [
     "settings",
     [
         TextSettings(characters=3, ngrams=2, stop_words="english", stemmer="english"),
-        TextSettings(representation="tokens", max_length=3, min_count=2),
+        pytest.param(
+            TextSettings(representation="tokens", max_length=3, min_count=2),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             TextSettings(representation="binary", lowercase=False), marks=pytest.mark.slow
         ),
@@ -136,7 +140,9 @@ def test_sequences():
         read(preprocessing, Sequence("pose"), {"pose": given})
 
 
-@pytest.mark.parametrize("scaling", ["auto", "robust", "log", "quantile"])
+@pytest.mark.parametrize(
+    "scaling", some_always(["auto", "robust", "log", "quantile"], ["quantile"])
+)
 def test_tables(scaling):
     random = np.random.default_rng(0)
     frame = pd.DataFrame(
