@@ -31,7 +31,8 @@ from mmkeras.interrupts import INTERRUPTED, let_through, resume_command, same_co
 from mmkeras.progress import print_anything
 from mmkeras.reading import read_json
 from mmkeras.schema import Schema
-from mmkeras.studies.jobs import JobDied, JobsMissing
+from mmkeras.studies.jobs import JobDied, JobsMissing, set_engine
+from mmkeras.studies.ray_jobs import RayEngine
 from mmkeras.threads import pin_threads
 
 Config = TypeVar("Config")
@@ -55,7 +56,7 @@ def parse(
     Besides the fields of the class, all scripts take `--config FILE` (the `config.json` of a run,
     which is then started again with what the command line changes, or settings of one's own in the
     place of the preset), `--set WHERE.NAME=VALUE ...` (`mmkeras.experiment.assignments`),
-    `--threads N` (`pinned`) and `--help-all`.
+    `--threads N` (`pinned`), `--engine` and `--job` (`engaged`), and `--help-all`.
 
     Args:
         config_class: A dataclass with the fields `data` (a `DataConfig`) and `settings`.
@@ -68,7 +69,11 @@ def parse(
         by_rows: Whether defaults for a table of one's own are chosen by its training rows.
         **defaults: Of other fields of the configuration.
     """
-    rest, words = without(pinned(arguments), "--set", several=True)
+    rest = engaged(pinned(arguments))
+    several = any(field.name == "workers" for field in dataclasses.fields(config_class))
+    if not several and option(arguments, "--engine") is not None:
+        raise ValueError("--engine is for scripts that train several models; this trains one.")
+    rest, words = without(rest, "--set", several=True)
     rest, files = without(rest, "--config")
     dataset = option(rest, "--dataset") or dataset
     if dataset not in DATASETS:
@@ -117,6 +122,43 @@ def pinned(arguments: Sequence[str]) -> list[str]:
     return rest
 
 
+_ASKED = {"cpus": float, "gpus": float, "memory": float, "retries": int}
+
+
+def engaged(arguments: Sequence[str]) -> list[str]:
+    """The arguments without `--engine` and `--job`, which have acted then (`jobs.use_engine`).
+
+    Raises:
+        ValueError: The engine or a job's request is not one.
+    """
+    rest, engines = without(arguments, "--engine")
+    rest, words = without(rest, "--job", several=True)
+    engine = engines[-1] if engines else "processes"
+    if engine == "processes":
+        if words:
+            raise ValueError("--job says what a job asks of a cluster: give --engine ray, too.")
+        set_engine(None)
+        return rest
+    if engine not in ("ray", "auto") and "://" not in engine and ":" not in engine:
+        raise ValueError(
+            "--engine takes processes, ray (this machine), auto (the cluster that this machine "
+            f"belongs to) or a cluster's address. Received: {engine!r}."
+        )
+    asked: dict[str, Any] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            asked[name] = {"cpus": float, "gpus": float, "memory": float, "retries": int}[name](
+                value
+            )
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"--job takes cpus=, gpus=, memory= (GB) and retries=, numbers. Received: {word!r}."
+            ) from None
+    set_engine(RayEngine("" if engine == "ray" else engine, **asked))
+    return rest
+
+
 def _training_rows(config: Any) -> tuple[pd.DataFrame, Schema]:
     """The rows that an experiment trains on, of a cross-validation its first fold's."""
     if hasattr(config, "fold_seed"):
@@ -133,7 +175,9 @@ MORE_OPTIONS = """Every script also takes
 
 for settings of kinds, single modalities, encoders and fusions (--help-all lists them),
 --config FILE, which takes rows and settings from a run's config.json, or settings from a JSON file
-of your own, and --threads N, how many threads an operation uses: the last digits depend on it."""
+of your own, and --threads N, how many threads an operation uses: the last digits depend on it.
+Scripts that train several models take --engine ray, or a Ray cluster's address, and
+--job cpus=2 gpus=1 memory=8 retries=3, what each of them asks for (docs/scaling.md)."""
 
 # What an experiment's configuration says besides its rows and settings.
 _SHARED = ("models", "validation", "test", "split_seed", "folds", "fold_seed", "floor")

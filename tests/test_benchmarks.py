@@ -405,3 +405,13 @@ def test_defaults_stand_beside_the_floor_and_are_not_trained_twice(tmp_path, mon
     assert "train rows':" not in capsys.readouterr().out  # what is trained is announced
     with pytest.raises(SystemExit, match="glyph"):
         defaults.main([*own, "glyph"])
+
+
+@pytest.mark.slow
+def test_exports_and_the_server_answer_as_the_run_does():
+    pytest.importorskip("uvicorn")
+    small = ["--rows", 20, "--train-rows", 80, "--epochs", 1, "--requests", 60]
+    table, results = run("serving", "--sets", "glyphs", *small, "--connections", 4)
+    assert results["saved_model"]["glyphs"]["apart"] < 1e-5
+    assert results["server"]["failed"] == 0 and results["server"]["server, rows/s"] > 0
+    assert "p99 at half of the load, ms" in table

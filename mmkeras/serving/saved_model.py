@@ -33,8 +33,8 @@ def row_readers(preprocessing: Preprocessing) -> dict[str, RowReader]:
         try:
             if modality.kind not in READERS:
                 raise CannotServe(
-                    f"the {modality.kind} modality {modality.name!r}: no TensorFlow operation "
-                    f"decodes one; give the tensors of this model to `{TENSORS}`"
+                    f"the {modality.kind} modality {modality.name!r}: nothing here reads one in "
+                    f"TensorFlow operations; give the tensors of this model to `{TENSORS}`"
                 )
             fitted = preprocessing.modalities[modality.name]
             readers[modality.name] = READERS[modality.kind](modality, fitted)

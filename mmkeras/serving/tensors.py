@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -177,7 +178,7 @@ def _compare(format: str, convertible: Convertible, run: Runner) -> None:
     for tensors in convertible.examples:
         expected = convertible.function(**tensors)["outputs"].numpy()
         with _quiet():
-            given = _tried(lambda tensors=tensors: run(tensors), format)
+            given = _tried(functools.partial(run, tensors), format)
         same = expected.shape == given.shape
         if same and np.allclose(expected, given, rtol=_TOLERANCE, atol=_TOLERANCE):
             continue

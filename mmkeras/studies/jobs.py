@@ -1,7 +1,8 @@
-"""The one way to run many models: jobs in processes of their own, on one machine.
+"""The one way to run many models: jobs in processes of their own, on this machine or a cluster.
 
 A job is a function and its arguments, both picklable, as is its result: nothing here knows what a
-model is, and nothing of a job knows where it runs.
+model is, and nothing of a job knows where it runs. `use_engine` says where; without it, processes
+of this machine.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mmkeras.progress import print_anything
+
+if TYPE_CHECKING:
+    from mmkeras.studies.ray_jobs import RayEngine, RayWorkers
 
 # How long a process has to end by itself once it was asked to.
 _SECONDS_TO_END = 10
@@ -35,11 +41,19 @@ class Job:
         name: What messages call it.
         function: Found by its module's name, so not a lambda or an inner function.
         arguments: What it is called with; picklable.
+        folder: The folder that it writes to, and goes on in where it was interrupted.
+        shared: Files and folders of the experiment that it needs besides, or writes where they are
+            not there.
+        travels: Whether a machine that does not see `folder` may get it, and send it back. Not if
+            jobs talk to each other by its files.
     """
 
     name: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
+    folder: Path | None = None
+    shared: tuple[Path, ...] = ()
+    travels: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,7 +156,7 @@ class Workers:
         """How the next job ended, whichever ends first."""
         if not self._in_processes:
             job, _, started = self._running.pop(0)
-            answer = _call(job.function, *job.arguments)
+            answer = call_job(job)
         else:
             place = self._next_ended()
             job, worker, started = self._running.pop(place)
@@ -162,6 +176,53 @@ class Workers:
         return places[wait(list(places))[0]]
 
 
+_engine: ContextVar[RayEngine | None] = ContextVar("engine", default=None)
+
+
+@contextlib.contextmanager
+def use_engine(engine: RayEngine | None) -> Iterator[None]:
+    """Where the jobs run that are started in the `with` block; `None` is for this machine.
+
+    Example:
+
+    ```python
+    with use_engine(RayEngine("ray://head:10001", gpus=1)):
+        compare_fusion(config)
+    ```
+    """
+    before = _engine.set(engine)
+    try:
+        yield
+    finally:
+        _engine.reset(before)
+
+
+def set_engine(engine: RayEngine | None) -> None:
+    """As `use_engine`, from now on."""
+    _engine.set(engine)
+
+
+def open_workers(
+    count: int,
+    *,
+    queue: bool = False,
+    jobs_per_process: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Workers | RayWorkers:
+    """Workers of the engine that is in use, for a `with` block.
+
+    Args:
+        count, jobs_per_process, environment: As for `Workers`. A cluster has one process a job.
+        queue: Whether a cluster may get more than `count` jobs: all that it has room for.
+    """
+    engine = _engine.get()
+    if engine is None:
+        return Workers(count, jobs_per_process=jobs_per_process, environment=environment)
+    from mmkeras.studies.ray_jobs import RayWorkers
+
+    return RayWorkers(engine, None if queue else count, environment)
+
+
 def run_jobs(
     jobs: Sequence[Job],
     *,
@@ -178,7 +239,8 @@ def run_jobs(
         workers, jobs_per_process, environment: As for `Workers`.
     """
     waiting = deque(jobs)
-    with Workers(workers, jobs_per_process=jobs_per_process, environment=environment) as processes:
+    how = {"jobs_per_process": jobs_per_process, "environment": environment}
+    with open_workers(workers, queue=True, **how) as processes:
         for done in range(1, len(jobs) + 1):
             while waiting and processes.has_room:
                 processes.start(waiting.popleft())
@@ -314,6 +376,11 @@ def _end_with_parent() -> None:
 def _unpickle_and_call(data: bytes) -> Any:
     function, arguments = pickle.loads(data)
     return function(*arguments)
+
+
+def call_job(job: Job) -> tuple[Any, Exception | None]:
+    """What its function returns, in this process, or the exception that it raises."""
+    return _call(job.function, *job.arguments)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Exception | None]:

@@ -64,7 +64,7 @@ class Training:
     @property
     def job(self) -> Job:
         own = (self.model, self.settings, self.folder, self.details, self.findings)
-        return Job(self.folder.name, _train, (self.open_rows, *own))
+        return Job(self.folder.name, _train, (self.open_rows, *own), self.folder)
 
 
 def models_of(schema: Schema) -> tuple[str, ...]:

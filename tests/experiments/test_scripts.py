@@ -144,6 +144,20 @@ def test_predicting_writes_a_file_beside_the_rows(trained, table, capsys):
         script("predict").main(fused, rows, out=Path("x.txt"))
 
 
+def test_a_run_is_exported_and_served(trained, monkeypatch, tmp_path, capsys):
+    fused = next(folder for folder in trained[1] if folder.name.endswith("fused"))
+    script("export").main(fused, format="litert", out=tmp_path / "exported")
+    assert {"model.tflite", "client.py"} <= {
+        path.name for path in (tmp_path / "exported").iterdir()
+    }
+    assert "client.py" in capsys.readouterr().out
+    uvicorn, served = pytest.importorskip("uvicorn"), {}
+    monkeypatch.setattr(uvicorn, "run", lambda app, **options: served.update(options, app=app))
+    script("serve").main(fused, port=1234, max_rows=5)
+    assert served["port"] == 1234 and served["host"] == "127.0.0.1"
+    assert served["app"].title == fused.name
+
+
 def test_mistakes_on_the_command_line_are_one_line(table, tmp_path, capsys):
     main = script("train").main
     with pytest.raises(ValueError, match=r"No data set 'cats'.*glyphs"):

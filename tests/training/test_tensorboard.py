@@ -4,7 +4,7 @@ import keras
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mmkeras.training.checkpoint import stored_progress
+from mmkeras.training.checkpoint import load_checkpoint
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.tensorboard import TensorBoardScalars
 from tests.training.test_fit import small
@@ -25,7 +25,8 @@ class Look(keras.callbacks.Callback):
         self.folder, self.seen = folder, []
 
     def on_epoch_end(self, epoch, logs=None):
-        done = {row["epoch"] for row in stored_progress(self.folder / "last.npz")["history"]}
+        stored = load_checkpoint(self.folder / "last.npz")
+        done = {row["epoch"] for row in stored.progress["history"]}
         self.seen.append((done, *(epochs_in(self.folder / s) for s in ("train", "validation"))))
 
 

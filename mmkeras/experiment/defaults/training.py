@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import to_numbers
-from mmkeras.schema import Schema
+from mmkeras.schema import Number, Schema
 from mmkeras.training.settings import TrainingSettings
 
 _STEPS = 1500
@@ -47,7 +47,7 @@ def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:
 def choose_target(train: pd.DataFrame, schema: Schema) -> tuple[dict[str, Any], str] | None:
     """A logarithm of numbers above 0 of several orders of magnitude."""
     target = schema.target
-    if target is None or target.kind != "number":
+    if not isinstance(target, Number):
         return None
     for column in target.columns:
         values = to_numbers(train[column])

@@ -7,12 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 from mmkeras.serving.server.cells import Row
 from mmkeras.serving.server.limits import Limits
 
 Answer = dict[str, Any]
+# Rows of a request, and where their answers go.
+_Part: TypeAlias = "tuple[Sequence[Row], asyncio.Future[list[Answer]]]"
 
 
 class Busy(Exception):
@@ -35,7 +37,7 @@ class Batcher:
         self, answer: Callable[[Sequence[Sequence[Row]]], list[list[Answer]]], limits: Limits
     ):
         self._answer, self._limits = answer, limits
-        self._waiting: deque[tuple[Sequence[Row], asyncio.Future[list[Answer]]]] = deque()
+        self._waiting: deque[_Part] = deque()
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "answers")
         self._task: asyncio.Task[None] | None = None
@@ -95,7 +97,7 @@ class Batcher:
                 if not future.done():
                     future.set_result(answers)
 
-    async def _next_batch(self) -> list[tuple[Sequence[Row], asyncio.Future[list[Answer]]]]:
+    async def _next_batch(self) -> list[_Part]:
         """What has arrived until there are enough rows, or the first has waited long enough."""
         while not self._waiting:
             self._arrived.clear()
@@ -108,7 +110,8 @@ class Batcher:
                 await asyncio.wait_for(self._arrived.wait(), left)
             except asyncio.TimeoutError:
                 break
-        batch, rows = [], 0
+        batch: list[_Part] = []
+        rows = 0
         while self._waiting and (not batch or rows + len(self._waiting[0][0]) <= most):
             part = self._waiting.popleft()
             if not part[1].done():  # nobody waits for an answer any more

@@ -37,6 +37,7 @@ from mmkeras.studies.comparison.model_job import (
     train_model,
 )
 from mmkeras.studies.comparison.report import write_comparison
+from mmkeras.studies.comparison.shared_rows import ROWS
 from mmkeras.studies.jobs import Job, Outcome, refuse_missing, run_jobs
 
 # Jobs of a process share its decoded rows. Keras leaks a little with each.
@@ -112,13 +113,13 @@ def _train(
     if config.trials > 1:
         models = {job.folder: job for job in jobs}.values()
         tried = [
-            Job(f"{job.name}, settings", choose_settings, (job,))
+            Job(f"{job.name}, settings", choose_settings, (job,), job.folder, (out / ROWS,))
             for job in models
             if not (job.folder / SETTINGS).exists()
         ]
         failed += [each for each in run_jobs(tried, **how) if each.error is not None]
     by_name = {job.name: job for job in jobs}
-    trained = [Job(job.name, train_model, (job,)) for job in jobs]
+    trained = [Job(job.name, train_model, (job,), job.folder, (out / ROWS,)) for job in jobs]
     for outcome in run_jobs(trained, **how):
         if outcome.error is None:
             rows = outcome.result

@@ -92,7 +92,8 @@ def _train_missing(
         folder, schema = _folder(out, seed, subset), rows.schema.select(subset)
         if not is_finished(folder, rows.splits, schema, _settings(config, seed, schema)):
             opened = None if config.workers else rows
-            jobs.append(Job(folder.name, _train, (config, subset, seed, folder, opened)))
+            arguments = (config, subset, seed, folder, opened)
+            jobs.append(Job(folder.name, _train, arguments, folder))
     print(f"{len(jobs)} of {len(subsets) * len(config.seeds)} models are to be trained")
     outcomes = list(run_jobs(jobs, workers=config.workers))
     refuse_missing([each for each in outcomes if each.error is not None], len(jobs))

@@ -48,7 +48,13 @@ def compare_generation(config: CompareConfig) -> pd.DataFrame:
         train_judges(rows, config.settings, config.judging_settings, out / "judges")
         wanted = [(model, seed) for seed in config.seeds for model in config.compared]
         jobs = [
-            Job(f"seed{seed}-{model}", _run, (config, model, seed, out))
+            Job(
+                f"seed{seed}-{model}",
+                _run,
+                (config, model, seed, out),
+                out / f"seed{seed}-{model}",
+                (out / "judges",),
+            )
             for model, seed in wanted
             if not _is_measured(out / f"seed{seed}-{model}")
         ]

@@ -100,7 +100,7 @@ class Trial:
 
     def job(self, rows: Rows | None) -> Job:
         """What makes its figures; without rows it opens them itself."""
-        return Job(self.folder.name, run_trial, (self, rows))
+        return Job(self.folder.name, run_trial, (self, rows), self.folder)
 
 
 @decoded_once()

@@ -16,7 +16,7 @@ from mmkeras.experiment.folders import locked
 from mmkeras.files import write_json
 from mmkeras.nested import differences
 from mmkeras.reading import read_json
-from mmkeras.studies.jobs import Job, Outcome, Workers, refuse_missing, run_job
+from mmkeras.studies.jobs import Job, Outcome, open_workers, refuse_missing, run_job
 from mmkeras.studies.tuning.results import write_results
 from mmkeras.studies.tuning.space import acting_values, distributions
 from mmkeras.studies.tuning.trial import CHECKPOINT
@@ -73,11 +73,13 @@ def _run_trials(config: TuneConfig, study: optuna.Study, about: Mapping[str, Any
         for trial in study.get_trials(states=[TrialState.RUNNING])
     ]
     trials, dead = {}, []
-    with Workers(config.workers) as workers:
+    with open_workers(config.workers) as workers:
         while True:
             while workers.has_room and (trial := _next_trial(config, study, waiting, drawn_from)):
                 arguments = (config, main, trial._trial_id, trial.number, trial.params)
-                job = Job(f"trial {trial.number}", run_trial, arguments)
+                # Trials see each other's figures in the study's file, to stop when hopeless.
+                job = Job(f"trial {trial.number}", run_trial, arguments, config.folder,
+                          travels=False)  # fmt: skip
                 trials[job.name] = trial
                 workers.start(job)
             if not workers.running:
