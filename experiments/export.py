@@ -6,6 +6,10 @@ python experiments/export.py runs/train-glyphs/20260102-030405-fused --format on
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # first: Ctrl-C while the rest is imported
+
+# isort: split
+
 from pathlib import Path
 from typing import Annotated, Literal
 

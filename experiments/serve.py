@@ -6,6 +6,10 @@ curl -F image=@glyph.png -F name="Greek small letter alpha" http://127.0.0.1:800
 
 from __future__ import annotations
 
+import mmkeras.interrupts  # first: Ctrl-C while the rest is imported
+
+# isort: split
+
 from pathlib import Path
 from typing import Annotated
 

@@ -48,10 +48,6 @@ class AuditSettings:
 
     def __post_init__(self):
         check_fields(self)
-        for name in ("by", "explain_rows", "conversions"):
-            if isinstance(getattr(self, name), str | Path):
-                value = getattr(self, name)
-                raise ValueError(f"`{name}` is a list of names. Received: {value!r}.")
         if self.train not in ("none", "alone", "subsets"):
             raise ValueError(f"`train` is 'none', 'alone' or 'subsets'. Received: {self.train!r}.")
         for name in ("max_rows", "draws", "swaps"):

@@ -61,5 +61,5 @@ def test_a_run_that_makes_no_modality_of_the_model_is_refused(trained, tmp_path)
     settings = dataclasses.replace(QUICK, conversions=(run.path,))
     with pytest.raises(ValueError, match=r"makes \['side'\] of.*Give a run that makes"):
         audit(run, splits=splits, settings=settings, out=tmp_path)
-    with pytest.raises(ValueError, match="`conversions` is a list"):
+    with pytest.raises(ValueError, match="`conversions` must be a list"):
         AuditSettings(conversions=run.path)
