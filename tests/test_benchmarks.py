@@ -415,3 +415,17 @@ def test_exports_and_the_server_answer_as_the_run_does():
     assert results["saved_model"]["glyphs"]["apart"] < 1e-5
     assert results["server"]["failed"] == 0 and results["server"]["server, rows/s"] > 0
     assert "p99 at half of the load, ms" in table
+
+
+@pytest.mark.slow
+def test_engines_are_timed_by_the_same_jobs():
+    pytest.importorskip("ray")
+    words = ["--jobs", "1", "--seconds", "0.1", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, FOLDER / "engines.py", *words], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    numbers = done.stdout.split("ratio")[1].split("|")[-5:-1]
+    processes, ray, ratio = map(float, numbers[1:])
+    assert min(processes, ray) > 0.1
+    assert abs(ratio - ray / processes) < 0.1
