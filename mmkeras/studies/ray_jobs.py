@@ -147,8 +147,7 @@ class RayWorkers:
         try:
             (result, error), seconds, brought = ray.get(reference)
         except ray.exceptions.RayError as lost:
-            first = str(lost).strip().splitlines()[0] if str(lost).strip() else type(lost).__name__
-            return Outcome(job, error=JobDied(f"Ray lost it: {first}"))
+            return Outcome(job, error=JobDied(f"Ray lost it: {_line_of(lost, ray)}"))
         if brought is not None and job.folder is not None:
             unpack(brought, [job.folder, *job.shared])
         return Outcome(job, result, error, seconds)
@@ -269,6 +268,12 @@ def unpack(packed: bytes, into: Sequence[Path]) -> None:
                 raise ValueError(f"{name} was to be written outside of {', '.join(map(str, into))}")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, archive.read(name))
+
+
+def _line_of(lost: Exception, ray: Any) -> str:
+    """What happened, in a line: of an error in a task the last one of its traceback."""
+    lines = [line for line in str(lost).splitlines() if line.strip()] or [type(lost).__name__]
+    return lines[-1 if isinstance(lost, ray.exceptions.RayTaskError) else 0].strip()
 
 
 def _of_this_process() -> dict[str, str]:
