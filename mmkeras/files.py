@@ -72,9 +72,13 @@ def many_to_disk() -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what killed processes left half written in a folder that nobody else writes to."""
-    for path in folder.glob(f"{_TEMPORARY}*"):
-        path.unlink()
+    """Removes what killed processes left half written.
+
+    Args:
+        folder: Which nobody else writes to; folders in it are looked through, too.
+    """
+    for path in list(folder.rglob(f"{_TEMPORARY}*")):
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

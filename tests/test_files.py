@@ -65,7 +65,11 @@ def test_what_was_there_before_is_kept_where_asked_for(tmp_path):
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
-    (tmp_path / ".tmp-1-a.txt").write_text("half")
-    write_text(tmp_path / "a.txt", "whole")
+    inside = tmp_path / "epochs"
+    inside.mkdir()
+    for folder in (tmp_path, inside):
+        (folder / ".tmp-1-a.txt").write_text("half")
+        write_text(folder / "a.txt", "whole")
     remove_unfinished(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    for folder in (tmp_path, inside):
+        assert [path.name for path in folder.iterdir() if path.is_file()] == ["a.txt"]
