@@ -1,7 +1,5 @@
 """Jobs through Ray: on this machine, on the nodes of a cluster, and when one of these is lost."""
 
-import os
-import signal
 import threading
 import time
 from pathlib import Path
@@ -12,33 +10,7 @@ import pytest
 from mmkeras.cli import engaged
 from mmkeras.studies.jobs import Job, JobDied, open_workers, run_jobs, set_engine, use_engine
 from mmkeras.studies.ray_jobs import RayEngine, RayWorkers, pack, unpack
-
-
-def write_square(folder, number, needed=None):
-    """Leaves a file that a second call finds, and what was there before."""
-    folder.mkdir(parents=True, exist_ok=True)
-    given = int(needed.read_text()) if needed is not None else 0
-    calls = len(list(folder.glob("call*")))
-    (folder / f"call{calls}").write_text(str(number**2 + given))
-    return os.environ.get("KERAS_BACKEND"), calls, number**2 + given
-
-
-def refuse(number):
-    raise ValueError(f"no {number}")
-
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def note_start_and_wait(folder, number):
-    """Says where it runs, and takes a while."""
-    import ray
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{time.time_ns()}").write_text(ray.get_runtime_context().get_node_id())
-    time.sleep(6)
-    return number
+from tests.studies.ray_work import die, note_start_and_wait, refuse, write_square
 
 
 def lose(cluster, node, folder):
