@@ -1,5 +1,11 @@
 """Shared by all tests: quiet libraries, small tables of each kind of modality, eager training."""
 
+import os
+
+# A thread for each worker of pytest-xdist, and sums in one order: what is compared bit for bit
+# does not depend on what else the machine does.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
 import mmkeras  # noqa: F401, I001  (sets TensorFlow's log level before anything imports it)
 
 from contextlib import contextmanager
