@@ -148,9 +148,7 @@ def engaged(arguments: Sequence[str]) -> list[str]:
     for word in words:
         name, _, value = word.partition("=")
         try:
-            asked[name] = {"cpus": float, "gpus": float, "memory": float, "retries": int}[name](
-                value
-            )
+            asked[name] = _ASKED[name](value)
         except (KeyError, ValueError):
             raise ValueError(
                 f"--job takes cpus=, gpus=, memory= (GB) and retries=, numbers. Received: {word!r}."

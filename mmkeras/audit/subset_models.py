@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from mmkeras.experiment.own_model import OWN_MODEL
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
+from mmkeras.nested import jsonable
 from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 
@@ -91,7 +91,7 @@ def _is_part_of(part: Run, whole: Run, splits: Splits | None) -> bool:
 def _recorded(settings: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
     """What `config.json` says of these settings in a model of these modalities."""
     own = Settings.from_dict(settings).select(schema)
-    return json.loads(json.dumps(own.to_dict(schema)))
+    return jsonable(own.to_dict(schema))
 
 
 def _settings(run: Run, modalities: tuple[str, ...]) -> Settings:

@@ -231,6 +231,7 @@ def write_results(
     _write_run(folder, preprocessing, test, trained)
     if findings is not None:
         save_findings(folder, findings)
+    config = read_json(folder / CONFIG)
     write_report(
         folder,
         model=trained.model,
@@ -238,11 +239,11 @@ def write_results(
         outputs=outputs,
         history=trained.history,
         metrics=figures,
-        config=read_json(folder / CONFIG),
+        config=config,
         findings=findings,
         comparison=_comparison(compare_with or {}, label, figures, preprocessing.task),
     )
-    write_model_card(folder, preprocessing, read_json(folder / CONFIG), figures)
+    write_model_card(folder, preprocessing, config, figures)
     return figures
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import platform
 import shutil
 import time
 import uuid
@@ -134,9 +135,12 @@ class RayWorkers:
         task = ray.remote(max_calls=1, **self._engine.resources)(_work)
         environment = {**_of_this_process(), **self._environment}
         remote = task.options(name=job.name, runtime_env={"env_vars": environment})
-        place = _Place(str(Path.cwd()), *self._seen(job), job.travels)
+        # Ray that runs on this machine alone sees what this process does.
+        here = self._started_ray and not self._engine.address and not self._engine.travel
+        travels = job.travels and not here
+        place = _Place(str(Path.cwd()), *self._seen(job), travels)
         # Packed once, whether or not the machine, which Ray chooses later, will need it.
-        sent = b"" if job.folder is None or not job.travels else pack((job.folder, *job.shared))
+        sent = b"" if job.folder is None or not travels else pack((job.folder, *job.shared))
         self._running[remote.remote(place, job, sent, mmkeras.__version__)] = job
 
     def wait(self) -> Outcome:
@@ -203,7 +207,7 @@ def _work(
 
     if mmkeras.__version__ != version:
         return refused(
-            f"{os.uname().nodename} has mmkeras {mmkeras.__version__}, and the experiment was "
+            f"{platform.node()} has mmkeras {mmkeras.__version__}, and the experiment was "
             f"started with {version}. Install the same version there."
         )
     Path(place.working_folder).mkdir(parents=True, exist_ok=True)
@@ -211,7 +215,7 @@ def _work(
     seen = place.is_seen()
     if not seen and not place.travels:
         return refused(
-            f"{os.uname().nodename} does not see {job.folder}, which these jobs share. Give an "
+            f"{platform.node()} does not see {job.folder}, which these jobs share. Give an "
             "--out on a folder that all machines of the cluster have."
         )
     if not seen and job.folder is not None:

@@ -93,9 +93,10 @@ def pooled_dim(tokens_shape: Sequence[int | None], pooling: str) -> int:
     """The width of the vector made of tokens of shape `(batch, tokens, dim)`."""
     _, length, width = tokens_shape
     dim = int(width or 0)
-    if pooling == "mean_max":
+    (how,) = resolve_poolings(pooling, [tokens_shape])
+    if how == "mean_max":
         return 2 * dim
-    return dim * length if pooling == "flatten" and length is not None else dim
+    return dim * (length or 0) if how == "flatten" else dim
 
 
 def check_token_shapes(class_name: str, shapes: Any, at_least: int = 1) -> None:

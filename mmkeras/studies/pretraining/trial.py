@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from mmkeras.experiment.train import fitted_pipelines, in_own_unit, judge, make_
 from mmkeras.files import write_json
 from mmkeras.models.parts import embedding_model
 from mmkeras.models.saved import MODEL, load_model, save_pair
-from mmkeras.nested import differences
+from mmkeras.nested import differences, jsonable
 from mmkeras.reading import read_json
 from mmkeras.studies.jobs import Job
 from mmkeras.studies.pretraining.labelled import labelled_rows
@@ -84,7 +83,7 @@ class Trial:
             "steps": self.config.steps,
             "from": None if self.config.source is None else str(self.config.source.resolve()),
         }
-        return json.loads(json.dumps(identity))
+        return jsonable(identity)
 
     def finished(self, rows: Rows) -> bool:
         """Whether all its figures are there.
