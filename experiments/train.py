@@ -6,6 +6,9 @@
     python experiments/train.py --data my.csv --schema my.json --fusion attention --epochs 20
     python experiments/train.py --resume runs/train-glyphs/20260102-030405-fused
     python experiments/train.py --resume runs/train-glyphs/20260102-030405-fused --epochs 40
+    python experiments/train.py --dataset emoji --devices 2   # one training on two GPUs
+
+Several processes may train one model on the JAX backend (docs/scaling.md).
 
 Each model leaves a run folder; `tensorboard --logdir runs` shows them side by side.
 """
@@ -26,7 +29,7 @@ import pandas as pd
 import tyro
 
 from mmkeras.classical.floor.budget import FloorChoice, wants_floor
-from mmkeras.cli import option, parse, pinned, run_script, without
+from mmkeras.cli import given_devices, on_devices, option, parse, pinned, run_script, without
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
@@ -43,6 +46,7 @@ from mmkeras.reports.run_report import comparison_table
 from mmkeras.studies.trainings import FUSED, models_of, schema_of
 from mmkeras.tasks import task_class
 from mmkeras.threads import pinned_threads
+from mmkeras.training.distribution import agreed, leads
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -109,7 +113,7 @@ class Plan:
 @decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
-    arguments = pinned(sys.argv[1:] if arguments is None else arguments)
+    arguments = on_devices(pinned(sys.argv[1:] if arguments is None else arguments))
     if option(arguments, "--resume") is None:
         config = parse(TrainConfig, arguments, __doc__, by_rows=True)
         return train(Plan(config, config.runs / config.experiment))
@@ -121,7 +125,7 @@ def train(plan: Plan) -> pd.DataFrame:
     config = plan.config
     said = name_and_tags(config)
     rows = experiment_rows(config)
-    findings = look_at_rows(rows)
+    findings = look_at_rows(rows) if leads() else None
     table, schema, splits = rows.table, rows.schema, rows.splits
     task = task_class(schema.target)
     counted = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
@@ -133,12 +137,13 @@ def train(plan: Plan) -> pd.DataFrame:
 
     labels = plan.labels or (models_of(schema) if config.models == "all" else (FUSED,))
     stamp = plan.stamp
-    if stamp is None:
+    if stamp is None and leads():
         folder = new_folder(plan.place / time_stamp(), f"-{labels[-1]}")
         stamp = folder.name.removesuffix(f"-{labels[-1]}")
+    stamp = agreed(stamp)
     floor = None
     wanted = FUSED in labels and not (plan.place / f"{stamp}-{FUSED}" / METRICS).exists()
-    if wanted and wants_floor(config.floor, schema, len(splits.train)):
+    if wanted and leads() and wants_floor(config.floor, schema, len(splits.train)):
         floor = floor_of(splits, schema, config.settings)
     details = {**said, "experiment": to_json(config), "stamp": stamp}
     if plan.command is not None:
@@ -147,7 +152,8 @@ def train(plan: Plan) -> pd.DataFrame:
     runs = {}
     for name in labels:
         own, folder = schema_of(schema, name), plan.place / f"{stamp}-{name}"
-        resume_with(["--resume", folder, *pinned_threads()], once=folder / CONFIG)
+        again = ["--resume", folder, *pinned_threads(), *given_devices()]
+        resume_with(again, once=folder / CONFIG)
         runs[name] = train_run(
             splits,
             own,

@@ -34,6 +34,7 @@ from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing, set_engine
 from mmkeras.studies.ray_jobs import RayEngine
 from mmkeras.threads import pin_threads
+from mmkeras.training.distribution import ProcessLost, use_devices, used_devices
 
 Config = TypeVar("Config")
 
@@ -120,6 +121,54 @@ def pinned(arguments: Sequence[str]) -> list[str]:
             raise ValueError(f"--threads takes a number, 1 or more. Received: {count!r}.")
         pin_threads(int(count))
     return rest
+
+
+_DEVICE_OPTIONS = ("--devices", "--processes", "--process", "--coordinator")
+
+
+def on_devices(arguments: Sequence[str]) -> list[str]:
+    """The arguments without those that say on which devices one training computes.
+
+    They have acted then (`mmkeras.training.distribution.use_devices`): `--devices N` of this
+    process, and where several processes train together, `--processes N --process I --coordinator
+    HOST:PORT`, or `--processes auto`. What processes but the first print goes nowhere.
+
+    Raises:
+        ValueError: They are not what they should be.
+    """
+    rest, given = list(arguments), {}
+    for name in _DEVICE_OPTIONS:
+        rest, values = without(rest, name)
+        if values:
+            given[name] = values[-1]
+    if not given:
+        return rest
+    numbers: dict[str, int | str] = dict(given)
+    for name in _DEVICE_OPTIONS[:3]:
+        value = given.get(name)
+        if value is None or (name == "--processes" and value == "auto"):
+            continue
+        if not value.isdecimal():
+            raise ValueError(f"{name} takes a number. Received: {value!r}.")
+        numbers[name] = int(value)
+    devices = use_devices(
+        numbers.get("--devices"),  # type: ignore[arg-type]
+        processes=numbers.get("--processes", 1),
+        process=numbers.get("--process"),  # type: ignore[arg-type]
+        coordinator=given.get("--coordinator"),
+    )
+    _devices_given[:] = [word for pair in given.items() for word in pair]
+    if devices.process:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (to the end)
+    return rest
+
+
+_devices_given: list[str] = []
+
+
+def given_devices() -> list[str]:
+    """The options that `on_devices` took, to be given again."""
+    return list(_devices_given)
 
 
 _ASKED = {"cpus": float, "gpus": float, "memory": float, "retries": int}
@@ -283,19 +332,35 @@ def run_script(main: Callable[[], Any], resumes: bool = False) -> None:
     print_anything()
     try:
         main()
-    except (ValueError, OSError, JobsMissing, JobDied) as error:
+    except (ValueError, OSError, JobsMissing, JobDied, ProcessLost) as error:
         if os.environ.get("MMKERAS_TRACEBACK") == "1":
             raise
         more = f"\ngo on with: {resume_command()}" if resumes and _can_go_on(error) else ""
+        _end_at_once_of_several(f"error: {error}{more}", 1)
         raise SystemExit(f"error: {error}{more}") from None
     except KeyboardInterrupt:
         again = f"go on with: {resume_command()}" if resumes else f"again: {same_command()}"
         print(f"\ninterrupted; {again}", file=sys.stderr)
+        _end_at_once_of_several("", INTERRUPTED)
         raise SystemExit(INTERRUPTED) from None
+
+
+def _end_at_once_of_several(message: str, code: int) -> None:
+    """Ends one of several processes that train together without waiting for the others.
+
+    JAX would wait for minutes for them to end, too; so they hear of it, and end.
+    """
+    devices = used_devices()
+    if devices is None or devices.processes == 1:
+        return
+    print(message, file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 def _can_go_on(error: Exception) -> bool:
     """Whether the same command may succeed later: of jobs that died, or a disk that was full."""
-    return isinstance(error, (JobsMissing, JobDied)) or (
+    return isinstance(error, (JobsMissing, JobDied, ProcessLost)) or (
         isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
     )

@@ -429,3 +429,14 @@ def test_engines_are_timed_by_the_same_jobs():
     processes, ray, ratio = map(float, numbers[1:])
     assert min(processes, ray) > 0.1
     assert abs(ratio - ray / processes) < 0.1
+
+
+@pytest.mark.slow
+def test_two_processes_share_each_batch(monkeypatch):
+    pytest.importorskip("jax")
+    benchmark = load("processes")
+    small = ["--rows", "48", "--batch-size", "16", "--filters", "4", "--epochs", "2"]
+    one, two = benchmark.main([*small, "--rounds", "1"])
+    assert one["loss differs by"] == 0 < one["ms per step"]
+    assert two["loss differs by"] < 1e-5 and two["processes"] == 2
+    assert 0 <= two["waiting"] < 1

@@ -35,6 +35,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import FedRows, Source, Store
 from mmkeras.data.media.decoded import CACHE_BUDGET
 from mmkeras.data.preprocessing import Preprocessing
+from mmkeras.data.share import WHOLE, Part, Share, drawing_for
 from mmkeras.data.sources import TensorSource, padded_length
 from mmkeras.data.steps import StepLabels, count_steps, drop_padding, step_examples
 from mmkeras.data.tables.cells import missing_cells, row_name, row_weights
@@ -131,6 +132,7 @@ class Pipeline:
         present = ~missing_cells(self.frame, schema).to_numpy()
         positions = np.flatnonzero(readable)
         self._targets = self._steps = self._labels = None
+        self._share: Share | None = None
         task = preprocessing.fitted_target
         if task is not None and all(column in self.frame for column in schema.target_columns):
             self._targets = task.encode(self.frame, schema.id)
@@ -291,15 +293,31 @@ class Pipeline:
         other._sources = {**self._sources, modality: source}
         return other
 
+    def shared(self, share: Share) -> Pipeline:
+        """The same batches, of which this process makes its share.
+
+        Among a batch's inputs stands under `WHOLE` whether it is one that each process has whole.
+
+        Raises:
+            ValueError: The devices do not divide the batches.
+        """
+        share.check(self.batch_size)
+        other = copy.copy(self)
+        other._share = share
+        return other
+
     def _batches(self, order: tf.Tensor, seed: Sequence[Any] | None) -> tf.data.Dataset:
         """Batches of the rows at these kept positions; augmented by a seed (two numbers)."""
 
         def assemble(step, kept):
+            part = None if self._share is None else self._share.of(tf.shape(kept)[0])
             inputs = {
-                name: source.batch(source.load(kept), self._fold_in(seed, step, number))
+                name: _made(source, kept, self._fold_in(seed, step, number), part)
                 for number, (name, source) in enumerate(self._sources.items())
             }
-            return self._with_targets(inputs, kept)
+            if part is None:
+                return self._with_targets(inputs, kept)
+            return self._with_targets({**inputs, WHOLE: part.whole}, part.take(kept))
 
         batches = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
         # The functions hold no Python control flow over tensors: reading their source for it would
@@ -329,6 +347,16 @@ class Pipeline:
         if self._weights is None:
             return (inputs, self._labels.load(kept))
         return (inputs, self._labels.load(kept), self._weights.load(kept))
+
+
+def _made(source: Source, kept: tf.Tensor, seed: tf.Tensor | None, part: Part | None) -> tf.Tensor:
+    """What a source makes of a batch, or of a part of it."""
+    if part is None:
+        return source.batch(source.load(kept), seed)
+    if not source.rows_alone:
+        return part.take(source.batch(source.load(kept), seed))
+    with drawing_for(part):
+        return source.batch(source.load(part.take(kept)), seed)
 
 
 def _check_arguments(

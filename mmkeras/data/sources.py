@@ -52,6 +52,10 @@ class TensorSource:
         self.lengths = lengths
         self._make_inputs = make_inputs
 
+    @property
+    def rows_alone(self) -> bool:
+        return not isinstance(self.values, tf.RaggedTensor)
+
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         return tf.gather(self.values, kept)
 
@@ -72,6 +76,10 @@ class MediaSource:
         self._store = store
         self._positions = positions
         self._make_inputs = make_inputs
+
+    @property
+    def rows_alone(self) -> bool:
+        return True  # cells are decoded to one shape
 
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         # A batch a call: `tf.data` makes several batches at once, a thread each.

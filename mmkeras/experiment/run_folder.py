@@ -29,6 +29,7 @@ from mmkeras.models.saved import MODEL, PREPROCESSING, check_pair, load_model
 from mmkeras.reading import check_keys, naming, read_json
 from mmkeras.threads import processor, threads
 from mmkeras.training.callbacks import EPOCHS, epoch_file
+from mmkeras.training.distribution import device_count
 
 CONFIG, METRICS = "config.json", "metrics.json"
 HISTORY, PREDICTIONS = "history.csv", "predictions.parquet"
@@ -377,6 +378,7 @@ def environment() -> dict[str, Any]:
         "backend": keras.backend.backend(),
         "processor": processor(),
         "threads": threads(),
+        "devices": device_count(),
         "versions": versions,
         "git_commit": _git_commit(),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),

@@ -60,6 +60,7 @@ from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
 from mmkeras.training.callbacks import EPOCHS
+from mmkeras.training.distribution import agreed, leads
 from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
@@ -151,8 +152,12 @@ def train_run(
     if start_from is not None and model is not None:
         raise ValueError("A `model` of one's own has its weights; `start_from` would replace them.")
     label = label or folder.name
+    if not leads():
+        return _train_along(splits, schema, folder, settings, own, start, cache_dir, label)
     with locked(folder):
-        if is_finished(folder, splits, schema, settings, start.identity, own=own):
+        finished = is_finished(folder, splits, schema, settings, start.identity, own=own)
+        agreed(finished)
+        if finished:
             own.check_finished(folder, Run(folder).preprocessing, settings)
             remove_checkpoint(folder)
             return Run(folder)
@@ -191,6 +196,43 @@ def train_run(
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, figures)
         remove_checkpoint(folder)
+    agreed("written")
+    return Run(folder)
+
+
+def _train_along(
+    splits: Splits,
+    schema: Schema,
+    folder: Path,
+    settings: Settings,
+    own: OwnModel,
+    start: Start,
+    cache_dir: str | Path | None,
+    label: str,
+) -> Run:
+    """What `train_run` is in the other processes of a training: they write nothing."""
+    if agreed():
+        return Run(folder)
+    preprocessing, pipelines = fitted_pipelines(
+        splits, schema, settings, cache_dir or folder / "cache"
+    )
+    start.check(preprocessing)
+    train_and_judge(
+        preprocessing,
+        pipelines,
+        settings,
+        parts=(),
+        checkpoint=folder / CHECKPOINT,
+        label=label,
+        features=cache_dir and Path(cache_dir) / FEATURES,
+        own=own,
+        start=start,
+    )
+    if not (agreed() and (folder / METRICS).exists()):
+        raise ValueError(
+            f"{folder} is not the folder that the first process writes to. All processes need one "
+            "on a disk that all of them see."
+        )
     return Run(folder)
 
 
@@ -640,7 +682,7 @@ def _check_same_run(
                 "last digits.",
                 stacklevel=3,
             )
-    other = [name for name in ("threads", "processor") if before.get(name, now[name]) != now[name]]
+    other = [name for name in _LAST_DIGITS if before.get(name, now[name]) != now[name]]
     if other and not (folder / METRICS).exists():
         began, goes_on = (
             ", ".join(f"{name} {each[name]}" for name in other) for each in (before, now)
@@ -651,6 +693,10 @@ def _check_same_run(
             "many threads as before.",
             stacklevel=3,
         )
+
+
+# What a result's last digits depend on besides versions.
+_LAST_DIGITS = ("threads", "processor", "devices")
 
 
 def _with_later_settings(config: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mmkeras.training.checkpoint import (
     save_best,
     save_checkpoint,
 )
+from mmkeras.training.distribution import leads
 from mmkeras.training.settings import TrainingSettings
 
 EPOCHS = "epochs"  # the folder of the best epochs' weights
@@ -139,22 +140,26 @@ class Keeper(keras.callbacks.Callback):
             self.best_value, self.best_epoch = value, epoch + 1
             with averaged_weights(self.model):
                 self.best_weights = self.model.get_weights()
-            if self._path is not None:
-                save_best(self._path, self.best_epoch, self.best_weights)
-        if self._path is not None and self._kept is not None and self._settings.keep_best > 1:
-            self._keep_best(self._kept, self._path.parent / EPOCHS)
-        if self._path is not None:
-            progress = {
-                "history": self.history,
-                "best_epoch": self.best_epoch,
-                "best_value": self.best_value,
-                "improved_epoch": self._improved_epoch,
-            }
-            save_checkpoint(self._path, self.model, progress)
-            # The checkpoint before this one is kept, and with it its best weights.
-            forget_best(self._path, keep={self.best_epoch, best_before})
+        if self._path is not None and leads():
+            self._write(self._path, best_before)
         if self.finished:
             self.model.stop_training = True
+
+    def _write(self, path: Path, best_before: int) -> None:
+        """Writes the epoch that ends, whose best weights come before what says that they are."""
+        if self.best_epoch == self.epoch:
+            save_best(path, self.best_epoch, self.best_weights)
+        if self._kept is not None and self._settings.keep_best > 1:
+            self._keep_best(self._kept, path.parent / EPOCHS)
+        progress = {
+            "history": self.history,
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value,
+            "improved_epoch": self._improved_epoch,
+        }
+        save_checkpoint(path, self.model, progress)
+        # The checkpoint before this one is kept, and with it its best weights.
+        forget_best(path, keep={self.best_epoch, best_before})
 
     def _keep_best(self, model: keras.Model, folder: Path) -> None:
         """Writes the weights of the last epoch, if it is among the best, and deletes others'."""

@@ -78,7 +78,8 @@ def save_checkpoint(path: str | Path, model: keras.Model, progress: dict[str, An
     """
     path = Path(path)
     arrays = {
-        f"variable_{place:05d}": keras.ops.convert_to_numpy(variable.value)
+        # By way of a tensor: a variable that several devices have gives none itself.
+        f"variable_{place:05d}": keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable))
         for place, variable in enumerate(_variables(model))
     }
     text = np.frombuffer(json.dumps(progress).encode(), np.uint8)

@@ -21,6 +21,7 @@ from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.compiled import compile_for_training, model_for_training
+from mmkeras.training.distribution import agreed, leads, on_devices, used_devices
 from mmkeras.training.model_parts import check_parts, frozen_parts, phases
 from mmkeras.training.precision import check_precision, computing_in
 from mmkeras.training.rates import ReduceOnPlateau
@@ -103,10 +104,10 @@ def fit(
     """
     check_precision(model, settings.precision)
     # What is made around the model computes as the model does.
-    with computing_in(settings.precision):
+    with computing_in(settings.precision), on_devices(model) as trained:
         return _fit(
-            model, train, validation, settings, seed, checkpoint,
-            label=label, callbacks=callbacks, recorders=recorders, own=own,
+            trained, train, validation, settings, seed, checkpoint,
+            label=label, callbacks=callbacks, recorders=recorders, own=own, answering=model,
         )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ def _fit(
     callbacks: Sequence[keras.callbacks.Callback],
     recorders: Sequence[keras.callbacks.Callback],
     own: OwnTraining,
+    answering: keras.Model,
 ) -> FitResult:
     settings, figures = _watched(model, train, settings)
     several = len(train.preprocessing.schema.modalities) > 1
@@ -142,8 +144,11 @@ def _fit(
         )  # fmt: skip
     trained, auxiliary = model_for_training(model, train, settings, teachers)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
-    watching = [Figures(model, validation, figures)] if figures and validation is not None else []
-    targets, stored = batches_for(trained), keeper.stored_epochs
+    watching = []
+    if figures and validation is not None:
+        watching = [Figures(answering, validation, figures, trained=model)]
+    train, validation = _shared(train), validation and _shared(validation)
+    targets, stored = batches_for(trained), _stored_for_all(keeper, checkpoint)
     for start, end, frozen in phases(settings):
         if stored > end:
             continue
@@ -170,10 +175,10 @@ def _fit(
                     # losses and learning rate.
                     *_between_epochs(trained, model, settings, keeper.history, start),
                     *own.callbacks,
-                    *recorders,
+                    *(recorders if leads() else ()),
                     keeper,
                     *callbacks,
-                    EpochLine(label, max(end, settings.epochs), train.steps),
+                    *([EpochLine(label, max(end, settings.epochs), train.steps)] * leads()),
                 ],
                 shuffle=False,
                 verbose=0,
@@ -181,13 +186,35 @@ def _fit(
         if trained.stop_training:
             break
     trained.set_weights(keeper.best_weights)
-    if keeper.still_better:
+    if keeper.still_better and leads():
         print(
             f"{label}: the validation loss was lowest at the end of {keeper.epoch} epochs; more "
             f"may give more (--epochs {2 * keeper.epoch})",
             file=sys.stderr,
         )
     return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch, keeper.still_better)
+
+
+def _stored_for_all(keeper: Keeper, checkpoint: str | Path | None) -> int:
+    """How many epochs the checkpoint has, the same one for all processes."""
+    stored = keeper.stored_epochs
+    if (of_first := agreed(stored)) != stored:
+        raise ValueError(
+            f"The first process goes on from {of_first} epochs, and {checkpoint} has {stored} "
+            "here. All processes need the same folder: one on a disk that all of them see."
+        )
+    return stored
+
+
+def _shared(pipeline: Pipeline) -> Pipeline:
+    """The pipeline; on several devices, with this process's share of each batch."""
+    devices = used_devices()
+    if devices is None:
+        return pipeline
+    if not devices.shares_batches:
+        devices.share.check(pipeline.batch_size)
+        return pipeline
+    return pipeline.shared(devices.share)
 
 
 def _check_validation(settings: TrainingSettings, validation: Pipeline | None) -> None:

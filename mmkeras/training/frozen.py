@@ -58,6 +58,10 @@ class Tokens:
     def dim(self) -> int:
         return self.arrays[0].shape[1]
 
+    @property
+    def rows_alone(self) -> bool:
+        return not self.varying
+
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         tokens = tf.numpy_function(weak_loader(weakref.ref(self)), [kept], tf.float32)
         tokens.set_shape((None, *self.spec.shape))

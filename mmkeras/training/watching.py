@@ -13,6 +13,7 @@ from mmkeras.models.architecture import functional_of
 from mmkeras.models.compile import default_jit, metrics_of
 from mmkeras.tasks import Task
 from mmkeras.training.averaging import averaged_weights
+from mmkeras.training.distribution import agreed, copy_variables, off_devices
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -62,20 +63,33 @@ class Figures(keras.callbacks.Callback):
         model: Of `build_model`.
         validation: The rows.
         names: The figures.
+        trained: The model whose weights are to answer, where it is a copy on several devices.
     """
 
-    def __init__(self, model: keras.Model, validation: Pipeline, names: Sequence[str]):
+    def __init__(
+        self,
+        model: keras.Model,
+        validation: Pipeline,
+        names: Sequence[str],
+        trained: keras.Model | None = None,
+    ):
         super().__init__()
         self._validation, self._names = validation, names
-        self._answering = answer_model(model)
-        if self._answering is model:
-            # Not the model itself, which is in the middle of its training.
-            self._answering = functional_of(model, validation.preprocessing)
-            self._answering.compile(jit_compile=default_jit())
+        self._answers, self._trained = model, model if trained is None else trained
+        with off_devices():
+            self._answering = answer_model(model)
+            if self._answering is model:
+                # Not the model itself, which is in the middle of its training.
+                self._answering = functional_of(model, validation.preprocessing)
+                self._answering.compile(jit_compile=default_jit())
 
     def on_epoch_end(self, epoch, logs=None):
         task, rows = self._validation.preprocessing.task, self._validation
         with averaged_weights(self.model):
-            outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
-        found = task.all_figures(task.own_unit(rows.targets), task.own_unit(outputs))
+            if self._trained is not self._answers:
+                copy_variables(self._trained, self._answers)
+            with off_devices():
+                outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
+        # One process's answers decide for all: another processor's may differ in a last digit.
+        found = agreed(task.all_figures(task.own_unit(rows.targets), task.own_unit(outputs)))
         logs.update({f"val_{name}": found.get(name, math.nan) for name in self._names})

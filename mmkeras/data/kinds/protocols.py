@@ -63,6 +63,11 @@ class Store(Protocol):
 class Source(Protocol):
     """Makes a modality's part of a batch, inside `tf.data`. It is asked by kept position."""
 
+    @property
+    def rows_alone(self) -> bool:
+        """Whether what it makes of a row has one shape, whichever rows are in the batch."""
+        ...
+
     def load(self, kept: tf.Tensor) -> tf.Tensor:
         """The cells at these kept positions, before scaling and augmentation."""
         ...

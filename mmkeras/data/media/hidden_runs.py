@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmkeras.data.share import uniform
+
 
 def hidden_runs(
     sizes: tf.Tensor, longest: tf.Tensor, seed: tf.Tensor, count: int, share: float
@@ -23,7 +25,7 @@ def hidden_runs(
     Returns:
         Booleans, `(batch, longest)`: the places that any run hides.
     """
-    draws = tf.random.stateless_uniform((2, tf.shape(sizes)[0], count, 1), seed)
+    draws = uniform((2, tf.shape(sizes)[0], count, 1), seed, rows=1)
     size = tf.cast(sizes, tf.float32)[:, tf.newaxis, tf.newaxis]
     widths = tf.floor(draws[0] * (tf.floor(share * size) + 1))
     starts = tf.floor(draws[1] * (size - widths + 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -182,7 +183,9 @@ class MediaStore:
         name = folder / f"{self._kind.plural}-{key.hexdigest()[:24]}"
         values_path, lengths_path = Path(f"{name}.npy"), Path(f"{name}-lengths.npy")
         if not (values_path.exists() and lengths_path.exists()):
-            temporary = Path(f"{name}.{os.getpid()}.tmp.npy")
+            # Other processes, on other machines, may be at the same file.
+            own = f"{name}.{socket.gethostname()}-{os.getpid()}"
+            temporary = Path(f"{own}.tmp.npy")
             values = np.lib.format.open_memmap(
                 temporary, "w+", self.dtype, (len(cells), *self.shape)
             )
@@ -191,7 +194,7 @@ class MediaStore:
                 decoded.take_from(other)
             self._decode_all(cells, decoded)
             values.flush()
-            temporary_lengths = Path(f"{name}.{os.getpid()}.lengths.tmp.npy")
+            temporary_lengths = Path(f"{own}.lengths.tmp.npy")
             np.save(temporary_lengths, decoded.lengths)
             temporary_lengths.replace(lengths_path)
             temporary.replace(values_path)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmkeras.data.media.images.opencv import cv2
+from mmkeras.data.share import uniform
 
 
 def augment_images(
@@ -35,7 +36,7 @@ def augment_images(
     Returns:
         Floats in [0, 1], `(batch, height, width, channels)`.
     """
-    draws = tf.random.stateless_uniform((5, tf.shape(images)[0]), seed)
+    draws = uniform((5, tf.shape(images)[0]), seed, rows=1)
     height, width = images.shape[1], images.shape[2]
     angle = (2 * draws[1] - 1) * (rotation * np.pi / 180.0)
     scale = 1.0 - draws[2] * crop

@@ -66,6 +66,10 @@ class SeveralSource(MediaSource):
     def __init__(self, store: SeveralStore, positions: np.ndarray, make_inputs: InputMaker):
         super().__init__(store, positions, make_inputs)
 
+    @property
+    def rows_alone(self) -> bool:
+        return False
+
     def load(self, kept: tf.Tensor) -> tf.RaggedTensor:
         load = weak_loader(weakref.ref(self))
         dtypes = (self._store.dtype, tf.int64)

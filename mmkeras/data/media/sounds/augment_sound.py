@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from mmkeras.data.media.hidden_runs import hidden_runs
+from mmkeras.data.share import normal, uniform
 
 
 def add_noise(
@@ -30,8 +31,8 @@ def add_noise(
     """
     waves = tf.convert_to_tensor(waves, tf.float32)
     ratio_seed, noise_seed = tf.unstack(tf.random.split(seed, 2))
-    draws = tf.random.stateless_uniform((tf.shape(waves)[0], 1), ratio_seed)
-    noise = tf.random.stateless_normal(tf.shape(waves), noise_seed)
+    draws = uniform((tf.shape(waves)[0], 1), ratio_seed)
+    noise = normal(tf.shape(waves), noise_seed)
     signal_power = tf.reduce_mean(tf.square(waves), axis=1, keepdims=True)
     noise_power = tf.reduce_mean(tf.square(noise), axis=1, keepdims=True)
     attenuation = tf.pow(10.0, -(snr_db_low + spread_db * draws) / 10)
@@ -58,7 +59,7 @@ def stretch_sounds(waves: tf.Tensor, seed: tf.Tensor, speed: float) -> tf.Tensor
     """
     waves = tf.convert_to_tensor(waves, tf.float32)
     batch, length = tf.unstack(tf.shape(waves))
-    factors = tf.random.stateless_uniform((batch, 1), seed, 1 - speed, 1 + speed)
+    factors = uniform((batch, 1), seed, 1 - speed, 1 + speed)
     places = tf.range(tf.cast(length, tf.float32)) * factors
     low = tf.cast(tf.floor(places), tf.int32)
     padded = tf.pad(waves, [(0, 0), (0, 2)])
@@ -81,7 +82,7 @@ def shift_sounds(waves: tf.Tensor, seed: tf.Tensor, samples: int) -> tf.Tensor:
     """
     waves = tf.convert_to_tensor(waves, tf.float32)
     batch, length = tf.unstack(tf.shape(waves))
-    moves = tf.random.stateless_uniform((batch, 1), seed, -samples, samples + 1, tf.int32)
+    moves = uniform((batch, 1), seed, -samples, samples + 1, dtype=tf.int32)
     sources = tf.range(length) - moves
     moved = tf.gather(waves, tf.clip_by_value(sources, 0, length - 1), batch_dims=1)
     moved = tf.where((sources >= 0) & (sources < length), moved, 0.0)
