@@ -154,12 +154,12 @@ _POLY_MNIST = dataclasses.replace(
     image=ImageSettings(size=(28, 28)),
     training=dataclasses.replace(_TRAINING, epochs=20, batch_size=32),
 )
-# On validation rows, of 12 epochs of MMVAE: of digits drawn for a sound 40 % were right with blocks of
-# one convolution, one hidden layer of 256 units and `laplace:0.5`, 61 % with twice the channels, two
-# layers of 512 and `laplace:1.0`, 72 % with two convolutions and `laplace:2.0`, 75 % with
-# `laplace:4.0`, and batches of 32 gave 5 more than those of 64; of the sounds 79 to 91 %. 50 epochs gave 17
-# more than 12. Dropout in the encoders, noise on the sounds (which have digital silence) and a wider
-# latent were worse, a `beta` of 2.5 or 5 no better.
+# On validation rows, after 12 epochs of MMVAE: of digits drawn for a sound 40 % were right with
+# blocks of one convolution, one hidden layer of 256 units and `laplace:0.5`, 61 % with twice the
+# channels, two layers of 512 and `laplace:1.0`, 72 % with two convolutions and `laplace:2.0`, 75 %
+# with `laplace:4.0`; batches of 32 gave 5 more than those of 64, and 50 epochs 17 more than 12. Of
+# the sounds 79 to 91 %. Dropout in the encoders, noise on the sounds (which have digital silence)
+# and a wider latent were worse, a `beta` of 2.5 or 5 no better.
 _NORMALIZED = Encoder("cnn", {"filters": (16, 32, 64), "convs_per_block": 2, "batch_norm": True})
 _SOUND = dataclasses.replace(
     _DIGITS,
