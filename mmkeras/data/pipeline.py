@@ -31,6 +31,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from mmkeras.data.growing import MOST_IN_MEMORY, Room
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import FedRows, Source, Store
 from mmkeras.data.media.decoded import CACHE_BUDGET
@@ -147,7 +148,9 @@ class Pipeline:
             fed = task.fed(self._targets)
             self._labels = StepLabels(fed, self._steps) if per_step else TensorSource(fed)
         # With labels per step one length for all batches: Keras puts their outputs side by side.
-        rows = FedRows(self.frame, positions, self.padded_steps)
+        folder = None if cache == "memory" or cache_dir is None else Path(cache_dir)
+        room = Room(folder, 0 if cache == "file" else MOST_IN_MEMORY)
+        rows = FedRows(self.frame, positions, self.padded_steps, room)
         self._sources: dict[str, Source] = {
             m.name: KINDS[m.kind].source(
                 rows, m, preprocessing.modalities[m.name], stores.get(m.name)

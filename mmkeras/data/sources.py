@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from mmkeras.data.growing import RaggedRows
 from mmkeras.data.media.stores import MediaStore
 
 # Sequences are padded to a multiple of this: a backend that compiles a program for each shape
@@ -61,6 +62,39 @@ class TensorSource:
 
     def batch(self, loaded: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         return loaded if self._make_inputs is None else self._make_inputs(loaded, seed)
+
+
+class RaggedSource:
+    """Rows of different lengths that are in memory or in a mapped file, as `TensorSource`.
+
+    Args:
+        rows: In order of their kept positions.
+        make_inputs: From a ragged tensor of some of them and a seed to the model's input.
+        lengths: How long the rows' cells were before they were cut, `(rows,)`.
+    """
+
+    def __init__(self, rows: RaggedRows, make_inputs: InputMaker, lengths: np.ndarray):
+        self.rows, self.lengths = rows, lengths
+        self._make_inputs = make_inputs
+
+    @property
+    def rows_alone(self) -> bool:
+        return False
+
+    def load(self, kept: tf.Tensor) -> tf.RaggedTensor:
+        load = weak_loader(weakref.ref(self))
+        dtypes = (self.rows.values.dtype, tf.int64)
+        values, lengths = tf.numpy_function(load, [kept], dtypes, stateful=False)
+        values.set_shape((None,))
+        lengths.set_shape((None,))
+        return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+
+    def load_now(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `load`, outside of `tf.data`: the rows' values, and their lengths."""
+        return self.rows.take(kept)
+
+    def batch(self, loaded: tf.RaggedTensor, seed: tf.Tensor | None) -> tf.Tensor:
+        return self._make_inputs(loaded, seed)
 
 
 class MediaSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,11 @@ def _loaded(
     data: DataConfig, on_error: str, need_target: bool, stamp: tuple[Any, ...]
 ) -> tuple[pd.DataFrame, Schema, list[str]]:
     """`data.load`; the last table is kept, since settings are chosen by rows that are used next."""
-    return data.load(on_error, need_target)
+    loaded = data.load(on_error, need_target)
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        # What reading a large file took for a while, Arrow would keep for later.
+        arrow.default_memory_pool().release_unused()
+    return loaded
 
 
 def _stamp(data: DataConfig) -> tuple[Any, ...]:

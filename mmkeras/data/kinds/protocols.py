@@ -5,12 +5,13 @@ The names of positions and places are those of `mmkeras.data.pipeline`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from mmkeras.data.growing import Room
 from mmkeras.schema import InputSpec
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ class FedRows:
         frame: Them, in order of their kept positions.
         positions: The position of each in the frame that the pipeline was given, and in stores.
         padded_steps: The length that all sequences are padded to; `None` for each batch's own.
+        room: How much of what they are encoded to is kept in memory.
     """
 
     frame: pd.DataFrame
     positions: np.ndarray
     padded_steps: int | None = None
+    room: Room = field(default_factory=Room)

@@ -6,7 +6,7 @@ import itertools
 import numbers
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from mmkeras.data.filters import check_filter_settings, select_features, targets_of
+from mmkeras.data.growing import GrowingRows, RaggedRows, Room
 from mmkeras.data.kinds.base import Kind, check_choice
 from mmkeras.data.kinds.protocols import Source
 from mmkeras.data.subwords import Subwords
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from mmkeras.tasks import Task
 
 PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+_AT_ONCE = 4096  # texts
+_MOST_COUNTED = 500_000  # different terms
 _MOST_WORDS_MADE = 10
 
 
@@ -133,9 +136,7 @@ class TextPreprocessor:
         if settings.tokenizer:
             return cls(settings, (), tokenizer=Subwords.read(settings.tokenizer))
         texts = [text for text in frame[modality.column] if isinstance(text, str)]
-        frequency: Counter[str] = Counter()
-        for terms in _analyzed("counting words", texts, settings):
-            frequency.update(set(terms))
+        frequency = _frequency(texts, settings)
         kept = [item for item in frequency.items() if item[1] >= settings.min_count]
         # By frequency, then by alphabet, so that the vocabulary does not depend on row order.
         kept.sort(key=lambda item: (-item[1], item[0]))
@@ -182,18 +183,41 @@ class TextPreprocessor:
 
         Bags leave unknown words out. A tokenizer has its own numbers, and 0 for padding.
         """
+        with ProgressBar("reading texts", len(texts)) as progress:
+            found = []
+            for start in range(0, len(texts), _AT_ONCE):
+                found += self._whole_ids(texts[start : start + _AT_ONCE])
+                progress.add(min(_AT_ONCE, len(texts) - start))
+        return found
+
+    def _whole_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
         if self._subwords is not None:
             there = [text for text in texts if isinstance(text, str)]
             ids = iter(self._subwords.ids(there))
             return [next(ids) if isinstance(text, str) else [] for text in texts]
-        index = self._index
+        index, analyze = self._index, _analyzer(self.settings)
         sequences = (
-            [index.get(term, UNKNOWN) for term in terms]
-            for terms in _analyzed("reading texts", texts, self.settings)
+            [index.get(term, UNKNOWN) for term in analyze(text)] if isinstance(text, str) else []
+            for text in texts
         )
         if self.settings.representation == "tokens":
             return list(sequences)
         return [[i for i in ids if i != UNKNOWN] for ids in sequences]
+
+    def encoded(self, texts: pd.Series, room: Room) -> tuple[RaggedRows, np.ndarray]:
+        """`token_ids` of many texts, and how many each would be without the cut, `(texts,)`.
+
+        Some texts at a time: lists of all would take ten times the memory.
+        """
+        lengths = [np.zeros(0, np.int64)]
+        bar = ProgressBar("reading texts", len(texts))
+        with GrowingRows(np.int32, room) as rows, bar as progress:
+            for start in range(0, len(texts), _AT_ONCE):
+                whole = self._whole_ids(list(texts.iloc[start : start + _AT_ONCE]))
+                rows.add(self._cut(whole))
+                lengths.append(np.fromiter(map(len, whole), np.int64, len(whole)))
+                progress.add(len(whole))
+            return rows.finish(), np.concatenate(lengths)
 
     def token_ids(self, texts: Sequence[str | None]) -> list[list[int]]:
         """`whole_ids`; sequences are cut at `max_length`."""
@@ -211,8 +235,8 @@ class TextPreprocessor:
         """What each token of a sequence stands for: words, or a tokenizer's pieces."""
         if self._subwords is not None:
             return [self._subwords.pieces(ids) for ids in self.token_ids(texts)]
-        analyzed = _analyzed("reading texts", texts, self.settings)
-        return [terms[: self.settings.max_length] for terms in analyzed]
+        most, analyze = self.settings.max_length, _analyzer(self.settings)
+        return [analyze(text)[:most] if isinstance(text, str) else [] for text in texts]
 
     def ragged_ids(self, whole: list[list[int]]) -> tf.RaggedTensor:
         """`whole_ids`, cut, as a tensor, int32 `(texts, None)`."""
@@ -252,21 +276,40 @@ class TextPreprocessor:
         return make_tokens if representation == "tokens" else make_bags
 
 
-def _analyzed(
-    label: str, texts: Sequence[str | None], settings: TextSettings
-) -> Iterator[list[str]]:
-    """The terms of each text, none of an empty cell, under a progress bar."""
-    analyze = make_analyzer(
+def _analyzer(settings: TextSettings) -> Callable[[str], list[str]]:
+    """What makes terms of a text."""
+    return make_analyzer(
         lowercase=settings.lowercase,
         stop_words=settings.stop_words,
         stemmer=settings.stemmer,
         ngrams=settings.ngrams,
         characters=settings.characters,
     )
-    with ProgressBar(label, len(texts)) as progress:
+
+
+def _frequency(texts: Sequence[str], settings: TextSettings) -> Counter[str]:
+    """In how many texts each term is, under a progress bar.
+
+    Of more different terms than memory should hold, those that have come least often so far are
+    forgotten, as lossy counting does ([Manku & Motwani,
+    2002](https://www.vldb.org/conf/2002/S10P03.pdf)): counts are then too low by as many as
+    is said, at most, which changes nothing for terms that are frequent enough for a vocabulary.
+    """
+    frequency: Counter[str] = Counter()
+    analyze, forgotten = _analyzer(settings), 0
+    with ProgressBar("counting words", len(texts)) as progress:
         for text in texts:
-            yield analyze(text) if isinstance(text, str) else []
+            frequency.update(set(analyze(text)))
             progress.add()
+            while len(frequency) > _MOST_COUNTED:
+                forgotten += 1
+                frequency = Counter({t: n for t, n in frequency.items() if n > forgotten})
+    if forgotten:
+        print(
+            f"more than {_MOST_COUNTED:,} different terms: the rarest were not counted to the end "
+            f"(counts of texts may be too low by {forgotten})"
+        )
+    return frequency
 
 
 def _is_whole(value: Any, floats: bool) -> bool:
@@ -354,19 +397,19 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
         return filtered
 
     def source(self, rows, modality, fitted, store) -> Source:
-        from mmkeras.data.sources import TensorSource
+        from mmkeras.data.sources import RaggedSource
 
-        whole = fitted.whole_ids(list(rows.frame[modality.column]))
-        lengths = np.fromiter(map(len, whole), np.int64, len(whole))
-        return TensorSource(fitted.ragged_ids(whole), fitted.input_maker(), lengths)
+        ids, lengths = fitted.encoded(rows.frame[modality.column], rows.room)
+        return RaggedSource(ids, fitted.input_maker(), lengths)
 
     def unprepared(self, frame, modality, fitted, source) -> list[Unprepared]:
-        ids = source.values
+        ids, nothing = source.rows, list(fitted.nothing_known)
         known = np.zeros(len(frame), bool)
-        says = ~np.isin(ids.values.numpy(), list(fitted.nothing_known))
-        # The same as `value_rowids`, which takes a while outside of a graph.
-        row_of = np.repeat(np.arange(len(frame)), np.diff(ids.row_splits.numpy()))
-        known[row_of[says]] = True
+        for start in range(0, len(frame), _AT_ONCE):
+            places = ids.splits[start : start + _AT_ONCE + 1]
+            says = ~np.isin(ids.values[places[0] : places[-1]], nothing)
+            before = np.concatenate([[0], np.cumsum(says)])[places - places[0]]
+            known[start : start + _AT_ONCE] = np.diff(before) > 0
         found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
         cut = []
         if fitted.settings.representation == "tokens":

@@ -72,3 +72,36 @@ def test_a_batch_of_empty_token_sequences_is_padding_only():
     fitted = fit_preprocessing(frame, schema, {"t": TextSettings(representation="tokens")})
     (x,) = next(iter(Pipeline(frame[1:].drop(columns="label"), fitted).evaluate()))
     np.testing.assert_array_equal(x["t"], np.zeros((2, 4)))
+
+
+def test_rare_terms_are_forgotten_where_there_are_too_many(monkeypatch, capsys):
+    from mmkeras.data.kinds import text
+
+    texts = [f"often {'second' if row % 2 else 'other'} once{row}" for row in range(60)]
+    frame = pd.DataFrame({"words": texts})
+    settings = TextSettings(representation="counts", vocabulary_size=3)
+    exact = text.TextPreprocessor.fit(frame, Text("words"), settings)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(text, "_MOST_COUNTED", 10)
+    some = text.TextPreprocessor.fit(frame, Text("words"), settings)
+    assert some.vocabulary == exact.vocabulary == ("often", "other", "second")
+    said = capsys.readouterr().out
+    assert "more than 10 different terms" in said and "too low by" in said
+
+
+def test_texts_read_some_at_a_time_are_the_same(monkeypatch, tmp_path):
+    from mmkeras.data.growing import Room
+    from mmkeras.data.kinds import text
+
+    texts = pd.Series(["a b", None, "c a a a", "", "b z"], dtype=object)
+    fitted = text.TextPreprocessor(
+        TextSettings(representation="tokens", max_length=3), ("a", "b", "c")
+    )
+    ids, lengths = fitted.encoded(texts, Room())
+    monkeypatch.setattr(text, "_AT_ONCE", 2)
+    for room in (Room(), Room(tmp_path, 0)):
+        again, same = fitted.encoded(texts, room)
+        np.testing.assert_array_equal(again.values, ids.values)
+        np.testing.assert_array_equal(again.splits, ids.splits)
+        np.testing.assert_array_equal(same, lengths)
+    assert ids.lengths.tolist() == [2, 0, 3, 0, 2] and lengths.tolist() == [2, 0, 4, 0, 2]
