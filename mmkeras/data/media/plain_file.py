@@ -12,7 +12,7 @@ import stat
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from mmkeras.data.media.tar_members import member_place, read_member, split_member
+from mmkeras.data.media.tar_members import check_size, member_place, read_member, split_member
 
 
 def check_plain_file(path: str, most_bytes: int) -> None:
@@ -33,9 +33,7 @@ def check_plain_file(path: str, most_bytes: int) -> None:
     Traceback (most recent call last):
     ValueError: it is a pipe, a device or a socket, and not a plain file
     """
-    size = plain_file_size(path)
-    if size > most_bytes:
-        raise ValueError(f"it has {size} bytes; at most {most_bytes} are read")
+    check_size(plain_file_size(path), most_bytes)
 
 
 def plain_file_size(path: str) -> int:
@@ -60,9 +58,10 @@ def open_plain_file(path: str, most_bytes: int) -> BinaryIO:
 
 def read_plain_file(path: str, most_bytes: int) -> bytes:
     """The contents of a file that passes `check_plain_file`."""
+    if member := split_member(path):
+        return read_member(*member, most_bytes)
     check_plain_file(path, most_bytes)
-    member = split_member(path)
-    return Path(path).read_bytes() if member is None else read_member(*member)
+    return Path(path).read_bytes()
 
 
 def is_plain_file(path: str) -> bool:

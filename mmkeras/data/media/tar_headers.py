@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 MAX_MEMBER = 2**30  # bytes
 _BLOCK = 512
 _MOST_HEADER = 2**20  # bytes of a long name, or of the records of one member
-_CHUNK = 2**20
+_CHUNK = 2**16
 _FILES = (b"0", b"\0", b"7")
 _FOLDER = b"5"
 _SPARSE = b"S"

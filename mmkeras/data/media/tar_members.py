@@ -32,11 +32,13 @@ class TarIndex:
         stamp: The file's size and time, by which a changed one is told.
         places: Offset and size in bytes by the member's name, in the file's order.
         refused: Why members cannot be read, by name.
+        damage: Why none can, in words; "" if the file is whole.
     """
 
     stamp: tuple[int, int]
     places: dict[str, tuple[int, int]]
     refused: dict[str, str]
+    damage: str = ""
 
 
 def member_path(shard: str, name: str) -> str:
@@ -83,6 +85,8 @@ def tar_index(shard: str) -> TarIndex:
             while kept > _MOST_PLACES and len(_indexes) > 1:
                 kept -= len(_indexes.popitem(last=False)[1].places)
         _indexes.move_to_end(shard)
+    if index.damage:
+        raise ValueError(index.damage)
     return index
 
 
@@ -117,10 +121,11 @@ def member_problem(path: str) -> str:
     return ""
 
 
-def read_member(shard: str, name: str) -> bytes:
-    """The contents of a member; raises what `member_place` raises."""
+def read_member(shard: str, name: str, most_bytes: int) -> bytes:
+    """The contents of a member; raises what `member_place` raises, and of a larger one."""
     index = tar_index(shard)
     place = _place(index, shard, name)
+    check_size(place[1], most_bytes)
     with open(shard, "rb") as file:  # noqa: PTH123 (a Path takes as long again)
         if _stamp(os.fstat(file.fileno())) != index.stamp:
             raise ValueError("the tar file was changed while it was read")
@@ -141,6 +146,12 @@ def read_place(file: BinaryIO, place: tuple[int, int]) -> bytes:
     return contents
 
 
+def check_size(size: int, most_bytes: int) -> None:
+    """Refuses a file with more bytes than are read."""
+    if size > most_bytes:
+        raise ValueError(f"it has {size} bytes; at most {most_bytes} are read")
+
+
 def _stamp(status: os.stat_result) -> tuple[int, int]:
     """Size and time of a file.
 
@@ -155,14 +166,18 @@ def _stamp(status: os.stat_result) -> tuple[int, int]:
 def _read_index(shard: str) -> TarIndex:
     places: dict[str, tuple[int, int]] = {}
     refused: dict[str, str] = {}
+    damage = ""
     with open(shard, "rb") as file:  # noqa: PTH123 (a Path takes as long again)
         stamp = _stamp(os.fstat(file.fileno()))
-        for header in read_headers(file, stamp[0]):
-            name = plain_name(header.name)
-            if name in places or name in refused:
-                refused[name] = "it is there twice"
-            elif header.problem:
-                refused[name] = header.problem
-            else:
-                places[name] = (header.offset, header.size)
-    return TarIndex(stamp, places, refused)
+        try:
+            for header in read_headers(file, stamp[0]):
+                name = plain_name(header.name)
+                if name in places or name in refused:
+                    refused[name] = "it is there twice"
+                elif header.problem:
+                    refused[name] = header.problem
+                else:
+                    places[name] = (header.offset, header.size)
+        except ValueError as error:
+            damage = str(error)
+    return TarIndex(stamp, places, refused, damage)
