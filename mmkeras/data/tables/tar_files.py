@@ -168,14 +168,17 @@ def _object(text: str) -> Row | None:
     """The entries of an object; `None` where JSON holds something else."""
     try:
         value = json.loads(text)
+        if not isinstance(value, dict):
+            return None
+        "".join(value).encode()  # half a character in a name
+        return {name: _flat(entry) for name, entry in value.items()}
     except (ValueError, RecursionError) as error:
         raise _Unreadable(f"not JSON: {error}") from error
-    if not isinstance(value, dict):
-        return None
-    return {
-        name: json.dumps(entry, ensure_ascii=False) if isinstance(entry, list | dict) else entry
-        for name, entry in value.items()
-    }
+
+
+def _flat(entry: Any) -> Any:
+    """What is nested as JSON text."""
+    return json.dumps(entry, ensure_ascii=False) if isinstance(entry, list | dict) else entry
 
 
 def _with_entries(read: list[tuple[Row, Row]]) -> list[Row]:

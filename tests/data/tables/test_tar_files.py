@@ -138,6 +138,22 @@ def test_keys_end_at_the_first_dot_and_extensions_are_in_lower_case(tmp_path):
     }
 
 
+def test_keys_that_repeat_are_no_ids_and_files_of_no_kind_no_inputs(tmp_path):
+    for shard in "ab":
+        members = {}
+        for key in range(12):
+            members[f"{key:03d}.bin"] = b"\x80"
+            members[f"{key:03d}.txt"] = f"a {shard}, number {key}".encode()
+            members[f"{key:03d}.cls"] = b"01"[key % 2 :][:1]
+        make_tar(tmp_path / f"{shard}.tar", members)
+    inferred = infer_schema(tmp_path, target="cls")
+    assert {c.column: c.use for c in inferred.columns} == {
+        "__key__": "left out", "bin": "left out", "txt": "text", "cls": "target"
+    }  # fmt: skip
+    assert "end in .bin, which no kind of input reads" in inferred["bin"].why
+    assert len(read_table(tmp_path, inferred.schema)) == 24
+
+
 def test_texts_keep_their_blanks_and_names_do_not(tmp_path):
     members = {
         "a.txt": b"\xef\xbb\xbf  two  words \r\n\n", "a.en.text": b"x\n", "a.cls": b" 007 \n",
@@ -187,6 +203,7 @@ REFUSED = {
     "nothing": ({}, r"t\.tar: holds no sample"),
     "not utf-8": ({"a.txt": b"\xff"}, r"t\.tar::a\.txt: not UTF-8"),
     "not json": ({"a.json": b"{"}, r"t\.tar::a\.json: not JSON"),
+    "half a character": ({"a.json": b'{"\\ud800": 1}'}, r"t\.tar::a\.json: not JSON"),
     "deep json": ({"a.json": b"[" * 100_000}, r"t\.tar::a\.json: not JSON"),
 }
 
