@@ -440,3 +440,34 @@ def test_two_processes_share_each_batch(monkeypatch):
     assert one["loss differs by"] == 0 < one["ms per step"]
     assert two["loss differs by"] < 1e-5 and two["processes"] == 2
     assert 0 <= two["waiting"] < 1
+
+
+ON_A_DEVICE = """
+import sys
+sys.modules["tensorflow"] = None  # as where it is not installed
+sys.path.insert(0, sys.argv[1])
+import gpu
+gpu.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.slow
+def test_an_accelerator_is_measured_without_tensorflow(tmp_path):
+    pytest.importorskip("jax")
+    sizes = "--image-size 24 --batch-size 2 --vocabulary-size 20 --tokens 5 3 --width 8"
+    sizes += " --num-heads 2 --ff-dim 16 --token-batch 2 --seeds 3 --seed-batch 4 --matmul 64"
+    words = [*sizes.split(), "--steps", "1", "--repeats", "2", "--no-compiled"]
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_DEVICE, str(FOLDER), *words, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads((tmp_path / "out").read_text())
+    steps = pd.DataFrame(found["steps"]).query("by == 'keras-jax'")
+    assert len(steps) == 8 and found["missing"] == []
+    assert np.isfinite(steps["share of peak"]).all() and (steps["ms"] > 0).all()
+    assert found["seeds"]["weights differ by"] < 1e-5
+    assert len(found["equal"]) == 8 and all(row["ok"] for row in found["equal"])
+    assert "not measured" not in done.stdout

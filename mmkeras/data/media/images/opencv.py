@@ -8,6 +8,7 @@ Its warnings of damaged files are silenced: the errors that name a file give the
 import cv2
 
 cv2.setNumThreads(1)
-cv2.setLogLevel(2)  # errors
+# OpenCV 5 has it in another place than 4.
+(cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging).setLogLevel(2)  # errors
 
 __all__ = ["cv2"]
