@@ -35,7 +35,7 @@ class DataConfig:
 
     Args:
         dataset: A public data set (mmkeras.data.datasets). Its preset replaces the defaults below.
-        data: Your own file instead of a data set.
+        data: Your own file instead of a data set; or a folder of Parquet files, or of tar files.
         schema: The JSON file that says which of its columns is what, or a run's config.json, which
             says as well whether equal rows stay together; inferred if not given.
         target: The column to predict, where the schema is inferred.

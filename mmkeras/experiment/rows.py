@@ -17,6 +17,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.check import check_leakage, format_findings
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import CACHE_BUDGET
+from mmkeras.data.tables.files import table_files
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Settings
@@ -152,7 +153,8 @@ def _loaded(
 
 def _stamp(data: DataConfig) -> tuple[Any, ...]:
     """Changes with the files that a table is read from."""
-    files = [path for path in (data.data, data.schema) if path is not None and path.exists()]
+    tables = [] if data.data is None else table_files(data.data)
+    files = [path for path in (*tables, data.schema) if path is not None and path.exists()]
     return tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in files)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tarfile
 import zlib
 
 import av
@@ -87,3 +88,27 @@ def bmp_claiming(width, height):
     whole = bytearray(image_bytes(np.zeros((4, 4, 3), np.uint8), "BMP"))
     struct.pack_into("<ii", whole, 18, width, height)
     return bytes(whole)
+
+
+def make_tar(path, members, format=tarfile.PAX_FORMAT):
+    """Writes a tar file of names with their bytes; a `TarInfo` stands for an entry without bytes.
+
+    Args:
+        path: Where it goes.
+        members: A dictionary, or pairs of name and bytes.
+        format: One of `tarfile`'s.
+    """
+    pairs = members.items() if isinstance(members, dict) else members
+    with tarfile.open(path, "w", format=format) as archive:
+        for name, contents in pairs:
+            entry = name if isinstance(name, tarfile.TarInfo) else tarfile.TarInfo(name)
+            entry.size = len(contents)
+            archive.addfile(entry, io.BytesIO(contents))
+    return path
+
+
+def tar_entry(name, kind, target=""):
+    """An entry of a tar file that is no file, by `tarfile`'s type."""
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = kind, target
+    return entry

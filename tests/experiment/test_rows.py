@@ -11,9 +11,10 @@ from mmkeras.data.leakage.check import check_leakage
 from mmkeras.data.tables.errors import TableError
 from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig
-from mmkeras.experiment.rows import drop_unreadable, look_at_rows, open_fold, open_rows
+from mmkeras.experiment.rows import drop_unreadable, look_at_rows, open_fold, open_rows, open_table
 from mmkeras.experiment.settings import Settings
 from mmkeras.schema import Schema, Tabular, Text
+from tests.data.media_files import make_tar
 
 
 @pytest.fixture
@@ -43,6 +44,22 @@ def test_rows_are_loaded_cleaned_without_unreadable_ones_and_split(data):
     assert "skipped: index 3, column 'picture'" in said
     again = open_rows(data, Settings(on_error="skip"), validation=0.2, test=0.5, seed=1)
     assert again.splits.train.index.tolist() == rows.splits.train.index.tolist()
+
+
+def test_a_table_of_several_files_is_read_anew_once_one_of_them_has_changed(tmp_path):
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    notes = [f"a red {n} or blue" for n in range(20)]
+    members = {}
+    for n, note in enumerate(notes):
+        members |= {f"{n}.txt": note.encode(), f"{n}.cls": b"ab"[n % 2 :][:1]}
+    make_tar(folder / "0.tar", members)
+    data = DataConfig(data=folder, target="cls")
+    first = open_table(data, Settings())[0]
+    make_tar(folder / "0.tar", members | {"0.txt": b"a green one"})  # the folder stays as it is
+    second = open_table(data, Settings())[0]
+    assert first["txt"].tolist() == notes and second["txt"].tolist() == ["a green one", *notes[1:]]
+    assert first["__key__"].tolist() == [str(n) for n in range(20)]
 
 
 def test_unreadable_rows_stay_unless_they_are_to_be_skipped(data):

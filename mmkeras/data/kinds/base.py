@@ -317,7 +317,8 @@ class MediaKind(FileKind[S, M]):
     def decode(self, cell: bytes | str, settings: S) -> np.ndarray:
         """From the bytes or the path of a file to an array of `shape` and `dtype`.
 
-        It is called from several threads at once.
+        It is called from several threads at once. A path may be that of a member of a tar file:
+        `mmkeras.data.media.plain_file` opens both.
 
         Raises:
             FileNotFoundError: There is no such file.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import sys
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import Finding, count_of
 from mmkeras.data.media.cells import media_of
+from mmkeras.data.media.plain_file import plain_file_size, read_plain_file
 from mmkeras.data.tables.cells import content_digest, label_names
 from mmkeras.data.tables.fingerprint import row_codes
 from mmkeras.data.tables.splits import Splits
@@ -91,9 +93,9 @@ def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[An
             for cell in cells:
                 for value in media_of(cell):
                     if isinstance(value, str) and value not in size_of:
-                        path = Path(value)
                         # A folder of frames is compared by its name.
-                        size_of[value] = value if path.is_dir() else path.stat().st_size
+                        is_folder = os.path.isdir(value)  # noqa: PTH112 (or a name too long)
+                        size_of[value] = value if is_folder else plain_file_size(value)
                         sizes[size_of[value]] += 1
                     elif isinstance(value, bytes):
                         sizes[len(value)] += 1
@@ -107,7 +109,7 @@ def _media_keys(columns: dict[str, pd.Series], plural: str) -> dict[str, list[An
         if sizes[size_of[value]] == 1 or size_of[value] == value:
             return value
         if value not in digest_of:
-            digest_of[value] = content_digest(Path(value).read_bytes())
+            digest_of[value] = content_digest(read_plain_file(value, sys.maxsize))
         return digest_of[value]
 
     keys: dict[str, list[Any]] = {name: [] for name in columns}

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.media.foreign import own_form
+from mmkeras.data.media.plain_file import is_plain_file
+from mmkeras.data.media.tar_members import member_problem
 from mmkeras.data.tables.cells import Problem, is_empty, object_series
 from mmkeras.data.tables.written.lists import is_written_list, written_list
 
@@ -185,6 +187,8 @@ def _located(cell: str, folder: Path, folders: bool) -> str:
 def _why_not_there(cell: str, path: str, kind: FileKind) -> str:
     if "://" in cell:
         return f"a web address; download the file: {cell}"
+    if problem := member_problem(path):
+        return f"{problem}: {path}"
     parts = split_cell(cell, kind.suffixes)
     if len(parts) > 1 and _are_files(parts, kind):
         return f"{len(parts)} files in one cell; {kind.one_each}: {cell}"
@@ -202,5 +206,5 @@ def _end_with(names: Sequence[str], suffixes: tuple[str, ...]) -> bool:
 
 def is_there(path: str, folders: bool) -> bool:
     """Whether there is a file, or if `folders` a folder, of this name."""
-    # Unlike a Path, these take half the time, and say no to a text that cannot be a name at all.
-    return os.path.isfile(path) or (folders and os.path.isdir(path))  # noqa: PTH112, PTH113
+    # Unlike a Path, this takes half the time, and says no to a text that cannot be a name at all.
+    return is_plain_file(path) or (folders and os.path.isdir(path))  # noqa: PTH112

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mmkeras.data.media.plain_file import file_on_disk
+
 CACHE_BUDGET = 2 << 30  # bytes
 
 _lock = threading.Lock()
@@ -74,14 +76,17 @@ class Decoded:
 
 
 def cell_key(cell: bytes | str | None) -> bytes:
-    """What tells a cell from others: of a path also the size and the time of its files."""
+    """What tells a cell from others: of a path also the size and the time of its files.
+
+    Of a member of a tar file it is the tar file's.
+    """
     if cell is None:
         return b""
     if isinstance(cell, bytes):
         return hashlib.blake2b(cell, digest_size=16).digest()
     key = hashlib.blake2b(b"path|" + cell.encode(), digest_size=16)
     try:
-        status = os.stat(cell)  # noqa: PTH116 (a Path takes as long again)
+        status = os.stat(file_on_disk(cell))  # noqa: PTH116 (a Path takes as long again)
         if stat.S_ISDIR(status.st_mode):
             # A folder does not say when a file in it has changed.
             for file in sorted(os.scandir(cell), key=lambda file: file.name):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import math
 import tokenize
 import zipfile
 import zlib
 from collections import Counter
-from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, BinaryIO, Literal
 
 import numpy as np
 import pandas as pd
 
-from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.plain_file import open_plain_file, plain_file_size
 from mmkeras.data.tables.cells import is_empty
 from mmkeras.progress import ProgressBar
 
@@ -123,12 +123,11 @@ def _read_cell(cell: Any) -> tuple[np.ndarray | None, str | None]:
 
 
 def _load(path: str) -> np.ndarray:
-    check_plain_file(path, _MOST_BYTES)
-    with Path(path).open("rb") as file:
+    with open_plain_file(path, _MOST_BYTES) as file:
         start = file.read(8)
         if start.startswith(b"\x93NUMPY"):
             file.seek(0)
-            return _map(file, Path(path).stat().st_size)
+            return _map(file, plain_file_size(path))
         if not start.startswith(b"PK"):
             what = f"it starts with {start!r}" if start else "it has zero bytes"
             raise ValueError(f"no .npy or .npz file: {what}")
@@ -145,12 +144,17 @@ def _load(path: str) -> np.ndarray:
                 return np.lib.format.read_array(member, allow_pickle=False)
 
 
-def _map(file: IO[bytes], size: int) -> np.ndarray:
-    """The numbers of an open `.npy` file, mapped: only those are read that are looked at."""
+def _map(file: BinaryIO, size: int) -> np.ndarray:
+    """The numbers of an open `.npy` file, mapped: only those are read that are looked at.
+
+    Those of a member of a tar file are in memory already.
+    """
     shape, fortran_order, dtype = read_npy_header(file, size)
     if not np.prod(shape):
         return np.empty(shape, dtype)
     order: Literal["F", "C"] = "F" if fortran_order else "C"
+    if isinstance(file, io.BytesIO):
+        return np.ndarray(shape, dtype, file.getvalue(), file.tell(), order=order).copy()
     return np.memmap(file, dtype, "r", file.tell(), shape, order)
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from mmkeras.data.media.cells import IMAGE_SUFFIXES
 from mmkeras.data.media.images.image_file import read_image
-from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.plain_file import check_plain_file, read_plain_file
 from mmkeras.data.media.sequences import read_npy_header
+from mmkeras.data.media.tar_members import split_member
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.video import VideoSettings
@@ -42,7 +43,8 @@ def read_frames(cell: bytes | str, settings: VideoSettings, fit: Fit) -> tuple[n
     that they stand as players show them; images of a folder as their EXIF orientation says.
 
     Args:
-        cell: A path, the bytes of a video file, or those of a `.npy` file of frames.
+        cell: A path, the bytes of a video file, or those of a `.npy` file of frames. Of a member
+            of a tar file, all bytes are read.
         settings: How many frames, at which rate.
         fit: From a frame, uint8 `(height, width, 3)` of the video's own size, to what is kept of
             it. It is called as soon as the frame is decoded: no two are in memory at once.
@@ -58,6 +60,8 @@ def read_frames(cell: bytes | str, settings: VideoSettings, fit: Fit) -> tuple[n
     References:
         - [Wang et al., 2016](https://arxiv.org/abs/1608.00859) (temporal segment networks)
     """
+    if isinstance(cell, str) and split_member(cell):
+        cell = read_plain_file(cell, _MOST_BYTES)
     if isinstance(cell, str):
         if Path(cell).is_dir():
             return _from_folder(Path(cell), settings, fit), 0.0

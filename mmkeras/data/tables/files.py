@@ -1,4 +1,4 @@
-"""The files that hold tables: CSV and its kin, Parquet, JSON lines, Feather, Excel."""
+"""The files that hold tables: CSV and its kin, Parquet, JSON lines, Feather, Excel, tar."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from typing import Any
 import pandas as pd
 
 from mmkeras.csv_files import unescaped_predictions
-from mmkeras.data.tables.errors import TableError
+from mmkeras.data.media.tar_headers import COMPRESSED
+from mmkeras.data.tables.errors import TableError, listed
 from mmkeras.data.tables.excel_files import load_excel
+from mmkeras.data.tables.tar_files import load_shards
 from mmkeras.data.tables.text_files import encoding_of, load_text, opened
 
 _TEXT = (".csv", ".tsv", ".txt")
@@ -24,10 +26,15 @@ _JSON_LINES = (".jsonl", ".ndjson")
 _ARROW = (".feather", ".arrow")
 _EXCEL = (".xlsx", ".xlsm")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-TABLE_SUFFIXES = (*_TEXT, ".parquet", *_JSON_LINES, *_ARROW, *_EXCEL)
+_TAR = ".tar"
+_COMPRESSED_TAR = (".tgz", ".tbz2", ".txz", *(f".tar{s}" for s in (*_COMPRESSED, ".zst")))
+TABLE_SUFFIXES = (*_TEXT, ".parquet", *_JSON_LINES, *_ARROW, *_EXCEL, _TAR)
+# A README in .txt is no table.
+_BESIDE_TAR = tuple(s for s in TABLE_SUFFIXES if s not in (_TAR, ".txt"))
 _FORMS = (
     f"a file that ends in {', '.join(TABLE_SUFFIXES)} (a text file may be compressed: "
-    f"{', '.join(_COMPRESSED)}), a folder of Parquet files, or a pandas.DataFrame"
+    f"{', '.join(_COMPRESSED)}), a folder of Parquet files or of tar files, or a "
+    "pandas.DataFrame"
 )
 _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile)
 
@@ -38,7 +45,7 @@ def load_file(
     """The cells of a file.
 
     Args:
-        path: The file, or a folder of Parquet files.
+        path: The file, or a folder of Parquet files or of tar files.
         roles: How columns will be read (`column_roles`). Of a text file their cells stay texts as
             they stand, apart from numbers; the other columns are of the types that pandas gives
             them. With `None`, all are, but numbers that begin with a zero ("007") stay texts.
@@ -51,9 +58,12 @@ def load_file(
     """
     suffix, compressed = _suffix(path)
     if path.is_dir():
-        return _load_arrow(path)
+        shards = _shards(path)
+        return _as_frame(load_shards(shards)) if shards else _load_arrow(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise ValueError(f"A table is read from this machine. Download it first: {path}.")
+    if path.name.lower().endswith(_COMPRESSED_TAR):
+        raise ValueError(f"{path.name}: {COMPRESSED}.")
     if suffix not in TABLE_SUFFIXES or (compressed and suffix not in (*_TEXT, *_JSON_LINES)):
         raise ValueError(f"A table is {_FORMS}. Received: {path}.")
     if not path.exists():
@@ -63,6 +73,8 @@ def load_file(
     try:
         if suffix == ".parquet" or suffix in _ARROW:
             return _load_arrow(path)
+        if suffix == _TAR:
+            return _as_frame(load_shards([path]))
         if suffix in _EXCEL:
             return load_excel(path, roles)
         if suffix in _JSON_LINES:
@@ -87,10 +99,46 @@ def _suffix(path: Path) -> tuple[str, bool]:
     return (suffixes or [""])[-1], False
 
 
+def table_files(path: Path) -> list[Path]:
+    """The files that a table is read from: those of a folder, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    shards = (file for file in path.iterdir() if file.suffix.lower() == _TAR)
+    return sorted(path.rglob("*.parquet")) + sorted(shards)
+
+
+def _shards(folder: Path) -> list[Path]:
+    """The tar files of a folder, in order; none of a folder of Parquet files.
+
+    Raises:
+        ValueError: Beside them are tables of another kind, or all of them are in folders below.
+    """
+    files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".")]
+    shards = [file for file in files if file.suffix.lower() == _TAR]
+    packed = [file for file in files if file.name.lower().endswith(_COMPRESSED_TAR)]
+    if packed:
+        raise ValueError(f"{packed[0].name}: {COMPRESSED}.")
+    others = [file.name for file in files if _suffix(file)[0] in _BESIDE_TAR]
+    if shards and others:
+        raise ValueError(
+            f"A folder that is a table holds files of one kind. {folder} holds {len(shards)} .tar "
+            f"files and {listed(others, 3)}."
+        )
+    below = sorted({file.parent.name for file in folder.glob(f"*/*{_TAR}")})
+    if not shards and below and not any(folder.rglob("*.parquet")):
+        raise ValueError(
+            f"There is no .tar file in {folder} itself, but in folders below. Name one of these: "
+            f"{listed(below)}."
+        )
+    return shards
+
+
 def _load_arrow(path: Path) -> pd.DataFrame:
     """A Parquet or Arrow file, or a folder of Parquet files."""
     if path.is_dir() and not any(path.rglob("*.parquet")):
-        raise ValueError(f"A folder that is a table holds .parquet files. There is none in {path}.")
+        raise ValueError(
+            f"A folder that is a table holds .parquet files or .tar files. There is none in {path}."
+        )
     import pyarrow
 
     read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
@@ -119,6 +167,11 @@ def _load_json_lines(path: Path) -> pd.DataFrame:
             rows.append(row)
     if not rows:
         raise TableError([f"{path.name}: the file is empty"])
+    return _as_frame(rows)
+
+
+def _as_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows with the cells that they have, as a table with holes."""
     columns = dict.fromkeys(column for row in rows for column in row)
     return pd.DataFrame({c: _json_column([row.get(c) for row in rows]) for c in columns})
 

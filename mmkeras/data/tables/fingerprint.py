@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds import KINDS
+from mmkeras.data.media.plain_file import file_name, plain_file_size
 from mmkeras.data.tables.cells import (
     content_digest,
     equal_means_same,
@@ -57,10 +59,11 @@ def _path_as_file(value: Any, role: str) -> Any:
     if isinstance(value, tuple):
         return tuple(_path_as_file(medium, role) for medium in value)
     if role in _FILES and isinstance(value, str) and not is_empty(value):
-        path = Path(value)
-        # Of a folder of frames its entries.
-        size = sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
-        return f"{path.name}\n{size}"
+        if os.path.isdir(value):  # noqa: PTH112 (or a name too long)
+            size = sum(1 for _ in Path(value).iterdir())  # of a folder of frames its entries
+        else:
+            size = plain_file_size(value)
+        return f"{file_name(value)}\n{size}"
     return value
 
 

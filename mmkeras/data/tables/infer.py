@@ -51,10 +51,10 @@ def infer_schema(
        modality that is to be added by hand.
     3. Columns that say which rows are for training (`split`, `fold`, or the words train and test),
        and columns without a name, are left out.
-    4. Id: all values differ and the name ends in "id" (`user_id`, `Clothing ID`, `userId`), or they
-       are the integers 0 to n-1 or 1 to n. The first of them becomes the schema's id (a named one
-       before a numbered one), the others are left out, and so is a column called an id with many
-       values.
+    4. Id: all values differ and the name ends in "id" (`user_id`, `Clothing ID`, `userId`) or is
+       the `__key__` of tar files, or they are the integers 0 to n-1 or 1 to n. The first of them
+       becomes the schema's id (a named one before a numbered one), the others are left out, and so
+       is a column called an id with many values.
     5. Numbers, also as texts (see `tables.written.numbers`: `1,234`, `$3.50`, `12%`) and with a few
        words among them, but not such as "007": categorical when they are booleans, or integers with
        few values; numeric otherwise. Few means: at most 20, each in two rows or more on average.

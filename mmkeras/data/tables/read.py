@@ -2,7 +2,8 @@
 
 A table is a `pandas.DataFrame` with one row per sample. `read_table` is the door: behind it
 
-- image cells are absolute path strings, encoded bytes or arrays,
+- image cells are absolute path strings (of a file, or of a member of a tar file, written as
+  `/data/train-0.tar::n01/7.jpg`), encoded bytes or arrays,
 - text, categories, class labels, ids and groups are `str`,
 - numbers, regression targets and labels with a column each are `float64`, dates `datetime64`,
 - an empty cell of an input (a "hole") is `None`, and NaN among numbers.
@@ -51,8 +52,8 @@ def read_table(
     one form wherever the table comes from: see `canonical_names`.
 
     Args:
-        source: A file or folder of files (CSV and the like, Parquet, JSON lines, Feather, Excel),
-            or a DataFrame, which is not changed.
+        source: A file or folder of files (CSV and the like, Parquet, JSON lines, Feather, Excel,
+            tar), or a DataFrame, which is not changed.
         schema: Which column is what.
         base_dir: The folder that image paths are relative to. Defaults to the file's own folder,
             and to the working directory for a DataFrame.

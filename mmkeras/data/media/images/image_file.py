@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import PIL
@@ -13,7 +13,7 @@ import PIL.Image
 from mmkeras.data.media.images.image_modes import DAMAGE, orientation, read_unusual, strips
 from mmkeras.data.media.images.opencv import cv2
 from mmkeras.data.media.images.resize import fit_image, grey, scaled_size
-from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.plain_file import open_plain_file
 
 if TYPE_CHECKING:
     from mmkeras.data.kinds.image import ImageSettings
@@ -140,10 +140,7 @@ def image_size(cell: bytes | str | np.ndarray) -> tuple[int, int]:
     """
     if isinstance(cell, np.ndarray):
         return cell.shape[0], cell.shape[1]
-    if isinstance(cell, str):
-        check_plain_file(cell, _MOST_BYTES)
-    file = io.BytesIO(cell) if isinstance(cell, bytes) else open(cell, "rb")  # noqa: PTH123 SIM115
-    with file:
+    with _opened(cell) as file:
         try:
             with PIL.Image.open(file, formats=_FORMATS) as image:
                 width, height = image.size
@@ -160,6 +157,10 @@ def image_size(cell: bytes | str | np.ndarray) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+def _opened(cell: bytes | str) -> BinaryIO:
+    return io.BytesIO(cell) if isinstance(cell, bytes) else open_plain_file(cell, _MOST_BYTES)
+
+
 def _read(
     cell: bytes | str, background: int, settings: ImageSettings | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
@@ -167,10 +168,7 @@ def _read(
 
     With settings, the pixels of a much larger JPEG may be fewer, though not fewer than these need.
     """
-    if isinstance(cell, str):
-        check_plain_file(cell, _MOST_BYTES)
-    file = io.BytesIO(cell) if isinstance(cell, bytes) else open(cell, "rb")  # noqa: PTH123 SIM115
-    with file:
+    with _opened(cell) as file:
         start = file.read(33)
         if not start:
             raise ValueError("there are no bytes")

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from mmkeras.data.media.plain_file import check_plain_file
+from mmkeras.data.media.plain_file import open_plain_file, read_plain_file
 from mmkeras.data.media.sounds.full_scale import full_scale
 from mmkeras.data.media.sounds.riff import check_riff, riff_chunks, with_known_size
 from mmkeras.data.media.sounds.sound_limits import MAX_VALUES, check_length, check_rate, to_float
 from mmkeras.data.media.sounds.sound_track import container_format, decode_track, track_seconds
+from mmkeras.data.media.tar_members import split_member
 
 # A film may be this large; of it, no more than its sound track is kept in memory.
 _MOST_BYTES = 2**36
@@ -68,12 +69,15 @@ def tensorflow_io_audio() -> ModuleType | None:
 def load_sound_file(path: str) -> bytes | str:
     """The contents of a plain file that may be a sound; of a large one its path, to be read later.
 
+    A member of a tar file has no path that decoders could open: all of it is read.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is no plain file, or too large; see `check_plain_file`.
     """
-    check_plain_file(path, _MOST_BYTES)
-    with open(path, "rb") as file:  # noqa: PTH123 (a Path takes as long again)
+    if split_member(path):
+        return read_plain_file(path, _MOST_BYTES)
+    with open_plain_file(path, _MOST_BYTES) as file:
         return path if os.fstat(file.fileno()).st_size > _SMALL else file.read()
 
 
@@ -166,8 +170,7 @@ def _start(source: bytes | str, size: int) -> bytes:
 
 def _read_whole(path: str, values: int) -> bytes:
     """The contents of a file that holds so many numbers, coded, and little else."""
-    check_plain_file(path, 8 * min(values, MAX_VALUES // 4) + _MOST_EXTRA)
-    return Path(path).read_bytes()
+    return read_plain_file(path, 8 * min(values, MAX_VALUES // 4) + _MOST_EXTRA)
 
 
 def _is_plain_wav(contents: bytes, file: soundfile.SoundFile) -> bool:

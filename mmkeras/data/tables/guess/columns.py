@@ -14,7 +14,7 @@ import pandas as pd
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
 from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
-from mmkeras.data.tables.guess.names import is_unnamed, names_rows, splits_rows
+from mmkeras.data.tables.guess.names import SAMPLE_KEY, is_unnamed, names_rows, splits_rows
 from mmkeras.data.tables.written.dates import date_order
 from mmkeras.data.tables.written.lists import is_written_list, written_array, written_list
 from mmkeras.data.tables.written.numbers import PLACEHOLDERS, ReadTexts, read_written
@@ -63,6 +63,8 @@ def guess_column(series: pd.Series, base_dir: str | Path | None) -> Guess:
         base_dir: The folder that paths are relative to; `None` not to look at files.
     """
     series = plain(series)
+    if series.name == SAMPLE_KEY:
+        return _guess_id(int(series.nunique()), len(series))
     guess = _guess_values(series, base_dir)
     if guess.use == _LEFT_OUT:
         return guess

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -15,6 +16,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.image import SEVERAL
 from mmkeras.data.media.cells import is_there, split_cell
 from mmkeras.data.media.foreign import own_form
+from mmkeras.data.media.plain_file import is_plain_file, open_plain_file
 from mmkeras.data.tables.cells import is_empty
 
 _FILES = {name: kind for name, kind in KINDS.items() if kind.has_files}
@@ -195,10 +197,10 @@ def _medium(value: Any, base_dir: str | Path | None) -> str | None:
     if base_dir is None or len(path) > 255 or (" " in path and len(PurePath(path).name) > 100):
         return None
     try:
-        place = Path(base_dir, value)
-        if not place.is_file():  # whatever else it is, opening it may wait for ever
+        place = str(Path(base_dir, value))
+        if not is_plain_file(place):  # whatever else it is, opening it may wait for ever
             return None
-        with place.open("rb") as file:
+        with open_plain_file(place, sys.maxsize) as file:
             return _by_signature(file.read(12))
     except (OSError, ValueError):  # a text is not a file name, or too long for one
         return None

@@ -6,6 +6,8 @@ import re
 
 import pandas as pd
 
+# The column of names of samples in tar files, as WebDataset calls it.
+SAMPLE_KEY = "__key__"
 TARGET_NAMES = ("label", "target", "class", "category", "y")
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
