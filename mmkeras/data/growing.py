@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 
 MOST_IN_MEMORY = 128 << 20  # bytes
+# A row of a mapped file brings some 64 kB with it.
+_ROWS_BETWEEN = 2048
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Room:
     limit: int = MOST_IN_MEMORY
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class RaggedRows:
     """Rows of different lengths, one after another.
 
@@ -38,6 +41,7 @@ class RaggedRows:
 
     values: np.ndarray
     splits: np.ndarray
+    _taken: int = 0
 
     @property
     def lengths(self) -> np.ndarray:
@@ -48,7 +52,21 @@ class RaggedRows:
         starts, lengths = self.splits[rows], self.splits[rows + 1] - self.splits[rows]
         before = np.cumsum(lengths) - lengths
         places = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
-        return self.values[places], lengths
+        found = self.values[places]
+        self._taken += len(rows)
+        if self._taken > _ROWS_BETWEEN:
+            self._taken = 0
+            self.let_go()
+        return found, lengths
+
+    def let_go(self) -> None:
+        """Hands the pages of a mapped file back, which would count as this process's memory.
+
+        They stay in the system's cache as long as there is room.
+        """
+        mapped = getattr(self.values, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class GrowingRows:
