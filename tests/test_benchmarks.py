@@ -471,3 +471,12 @@ def test_an_accelerator_is_measured_without_tensorflow(tmp_path):
     assert found["seeds"]["weights differ by"] < 1e-5
     assert len(found["equal"]) == 8 and all(row["ok"] for row in found["equal"])
     assert "not measured" not in done.stdout
+
+
+@pytest.mark.slow
+def test_an_experiment_on_many_rows_keeps_to_its_memory(monkeypatch, capsys):
+    stages = load("memory_table").main(["--rows", "3000", "--batch-size", "64"])
+    names = ["imports", "rows read and split", "fitted and encoded", "trained"]
+    assert [stage["stage"] for stage in stages] == names
+    assert stages[-1]["accuracy"] > 0.6 and 0 < stages[0]["peak"] <= stages[-1]["peak"]
+    assert "3,000 rows of a text and 10 numbers" in capsys.readouterr().out
