@@ -29,6 +29,7 @@ from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import subset_name
+from mmkeras.studies.jobs import Job, refuse_missing, run_jobs, used_engine
 from mmkeras.tasks import Task, task_class
 
 RESULTS, PREDICTIONS = "results.csv", "predictions.parquet"
@@ -49,6 +50,7 @@ class ClassicalConfig:
         split_seed: Decides which rows are which.
         inner: In how many parts the training rows are cut to choose settings.
         seed: Of methods that draw.
+        workers: Folds at a time, each in a process of its own; 0 does them in this process.
         out: The experiment's folder; by default runs/classical-NAME/TIME.
         results: A folder to which the table is copied, under the data set's name.
         settings: How cells are read.
@@ -61,6 +63,7 @@ class ClassicalConfig:
     split_seed: int = 0
     inner: int = 3
     seed: int = 0
+    workers: int = 0
     out: Path | None = None
     results: Path | None = None
     settings: Annotated[Settings, tyro.conf.Suppress] = field(default_factory=Settings)
@@ -82,6 +85,8 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
             "Classical models answer with one class, labels or numbers for each row. This target "
             f"is one of {task.words}."
         )
+    if config.workers < 0:
+        raise ValueError(f"`workers` must not be negative. Received: {config.workers}.")
     splits = _splits(config, table, schema)
     findings = look_at_rows(Rows(table, schema, splits[0], messages))
     methods = config.methods or tuple(METHODS)
@@ -89,9 +94,12 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
     with locked(out):
         save_findings(out, findings)
         write_json(out / "config.json", to_json(config))
-        counts = [count(schema.names, methods, task(schema.target), len(s.train)) for s in splits]
-        with ProgressBar("training classical models", sum(counts)) as progress:
-            parts = [_fold(config, split, schema, methods, progress) for split in splits]
+        if config.workers or used_engine() is not None:
+            parts = _folds_as_jobs(config, len(splits))
+        else:
+            many = [count(schema.names, methods, task(schema.target), len(s.train)) for s in splits]
+            with ProgressBar("training classical models", sum(many)) as progress:
+                parts = [_fold(config, split, schema, methods, progress) for split in splits]
         judged = _Judged(task(schema.target), schema, splits, parts)
         results = judged.table()
         write_csv(out / RESULTS, results)
@@ -122,12 +130,32 @@ def _splits(config: ClassicalConfig, table: pd.DataFrame, schema: Any) -> list[S
     return [data.split(table, schema, validation=0.0, test=config.test, seed=config.split_seed)]
 
 
+def _folds_as_jobs(config: ClassicalConfig, folds: int) -> list[Any]:
+    """The folds' models, each of a process of its own or of a cluster, as `_fold` returns them.
+
+    Raises:
+        JobsMissing: A fold has none.
+    """
+    jobs = [Job(f"fold {fold + 1}", _fold_job, (config, fold)) for fold in range(folds)]
+    outcomes = list(run_jobs(jobs, workers=max(1, config.workers)))
+    refuse_missing([each for each in outcomes if each.error is not None], folds)
+    found = {outcome.job.name: outcome.result for outcome in outcomes}
+    return [found[job.name] for job in jobs]
+
+
+def _fold_job(config: ClassicalConfig, fold: int) -> Any:
+    """One fold's models, from rows that this process opens itself."""
+    table, schema, _ = open_table(config.data, config.settings)
+    methods, split = config.methods or tuple(METHODS), _splits(config, table, schema)[fold]
+    return _fold(config, split, schema, methods)
+
+
 def _fold(
     config: ClassicalConfig,
     splits: Splits,
     schema: Any,
     methods: tuple[str, ...],
-    progress: ProgressBar,
+    progress: ProgressBar | None = None,
 ) -> tuple[Task, dict[tuple[str, tuple[str, ...]], Any]]:
     """One split's models: the fitted task, and their answers by method and views."""
     task = task_class(schema.target).fit(splits.train, schema.target)

@@ -202,6 +202,11 @@ def set_engine(engine: RayEngine | None) -> None:
     _engine.set(engine)
 
 
+def used_engine() -> RayEngine | None:
+    """Where jobs run now; `None` is this machine."""
+    return _engine.get()
+
+
 def open_workers(
     count: int,
     *,
@@ -215,12 +220,12 @@ def open_workers(
         count, jobs_per_process, environment: As for `Workers`. A cluster has one process a job.
         queue: Whether a cluster may get more than `count` jobs: all that it has room for.
     """
-    engine = _engine.get()
-    if engine is None:
+    used = used_engine()
+    if used is None:
         return Workers(count, jobs_per_process=jobs_per_process, environment=environment)
     from mmkeras.studies.ray_jobs import RayWorkers
 
-    return RayWorkers(engine, None if queue else count, environment)
+    return RayWorkers(used, None if queue else count, environment)
 
 
 def run_jobs(

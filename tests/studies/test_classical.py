@@ -69,3 +69,18 @@ def test_steps_have_no_classical_models(config, tmp_path):
     data = DataConfig(data=tmp_path / "rows.csv", schema=tmp_path / "schema.json")
     with pytest.raises(ValueError, match="one of sequence labelling"):
         classical(dataclasses.replace(config, data=data, out=tmp_path / "out"))
+
+
+@pytest.mark.slow
+def test_folds_in_processes_of_their_own_find_the_same(config, tmp_path):
+    own = dataclasses.replace(config, folds=2, methods=("linear",), results=None)
+    here = classical(dataclasses.replace(own, out=tmp_path / "here"))
+    apart = classical(dataclasses.replace(own, out=tmp_path / "apart", workers=2))
+    pd.testing.assert_frame_equal(here.drop(columns="seconds"), apart.drop(columns="seconds"))
+    said = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("here", "apart")]
+    pd.testing.assert_frame_equal(*said)
+
+
+def test_a_number_of_workers_below_0_is_refused(config):
+    with pytest.raises(ValueError, match="`workers` must not be negative"):
+        classical(dataclasses.replace(config, workers=-1))
