@@ -18,7 +18,8 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.own_model import OWN_MODEL, OwnModel, check_own_model
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, environment
-from mmkeras.experiment.train import TrainedModel, judge, rows_identity, write_results
+from mmkeras.experiment.same_run import rows_identity
+from mmkeras.experiment.train import TrainedModel, judge, write_results
 from mmkeras.files import write_json
 
 

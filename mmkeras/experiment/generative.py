@@ -23,14 +23,9 @@ from mmkeras.encoders.configured_layer import constructor_arguments
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.imputation import hidden
 from mmkeras.experiment.run_folder import HISTORY, METRICS, RECORDED, Run
+from mmkeras.experiment.same_run import CHECKPOINT, begin_run, is_finished
 from mmkeras.experiment.settings import ModelSettings, Settings
-from mmkeras.experiment.train import (
-    CHECKPOINT,
-    begin_run,
-    fitted_pipelines,
-    is_finished,
-    remove_checkpoint,
-)
+from mmkeras.experiment.train import fitted_pipelines, remove_checkpoint
 from mmkeras.files import write_bytes, write_json
 from mmkeras.generation import MODELS, MultimodalVAE, build_vae
 from mmkeras.models.saved import save_pair

@@ -19,8 +19,9 @@ from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
+from mmkeras.experiment.same_run import is_finished
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import is_finished, train_run
+from mmkeras.experiment.train import train_run
 from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import Job, Outcome, run_jobs

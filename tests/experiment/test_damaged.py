@@ -12,8 +12,9 @@ from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.run_folder import environment
+from mmkeras.experiment.same_run import is_finished, rows_identity
 from mmkeras.experiment.settings import Encoder, Settings
-from mmkeras.experiment.train import is_finished, rows_identity, train_run
+from mmkeras.experiment.train import train_run
 from mmkeras.reading import read_json
 from mmkeras.training.settings import TrainingSettings
 
@@ -81,8 +82,8 @@ def computed_once(finished):
     """The commit and the rows' fingerprints take longer than reading a file."""
     now, rows = environment(), rows_identity(*finished[1:])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmkeras.experiment.train.environment", lambda: now)
-        patch.setattr("mmkeras.experiment.train.rows_identity", lambda *given: rows)
+        patch.setattr("mmkeras.experiment.same_run.environment", lambda: now)
+        patch.setattr("mmkeras.experiment.same_run.rows_identity", lambda *given: rows)
         yield
 
 

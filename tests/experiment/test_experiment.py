@@ -12,8 +12,9 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import FolderInUse, locked
 from mmkeras.experiment.run_folder import load_model
+from mmkeras.experiment.same_run import _check_same_run, is_finished
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
-from mmkeras.experiment.train import _check_same_run, is_finished, train_run
+from mmkeras.experiment.train import train_run
 from mmkeras.schema import TARGETS, Schema, Tabular, Text
 from mmkeras.training.settings import TrainingSettings
 

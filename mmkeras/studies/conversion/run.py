@@ -17,8 +17,9 @@ from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.rows import look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
+from mmkeras.experiment.same_run import is_finished
 from mmkeras.experiment.settings import Settings
-from mmkeras.experiment.train import is_finished, train_run
+from mmkeras.experiment.train import train_run
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.wording import subset_name
 from mmkeras.schema import Schema
