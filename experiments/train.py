@@ -29,7 +29,7 @@ import pandas as pd
 import tyro
 
 from mmkeras.classical.floor.budget import FloorChoice, wants_floor
-from mmkeras.cli import given_devices, on_devices, option, parse, pinned, run_script, without
+from mmkeras.cli import given_devices, option, parse, pinned, run_script, spread, without
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
 from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
@@ -113,7 +113,7 @@ class Plan:
 @decoded_once()
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the experiment; returns the comparison, one row per model."""
-    arguments = on_devices(pinned(sys.argv[1:] if arguments is None else arguments))
+    arguments = spread(pinned(sys.argv[1:] if arguments is None else arguments))
     if option(arguments, "--resume") is None:
         config = parse(TrainConfig, arguments, __doc__, by_rows=True)
         return train(Plan(config, config.runs / config.experiment))

@@ -7,6 +7,7 @@ import errno
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from mmkeras.experiment.rows import experiment_rows, open_fold
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.fusion import FUSIONS, fusion_options
 from mmkeras.interrupts import INTERRUPTED, let_through, resume_command, same_command
-from mmkeras.progress import print_anything
+from mmkeras.progress import no_bars, print_anything
 from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing, set_engine
@@ -126,7 +127,7 @@ def pinned(arguments: Sequence[str]) -> list[str]:
 _DEVICE_OPTIONS = ("--devices", "--processes", "--process", "--coordinator")
 
 
-def on_devices(arguments: Sequence[str]) -> list[str]:
+def spread(arguments: Sequence[str]) -> list[str]:
     """The arguments without those that say on which devices one training computes.
 
     They have acted then (`mmkeras.training.distribution.use_devices`): `--devices N` of this
@@ -160,6 +161,7 @@ def on_devices(arguments: Sequence[str]) -> list[str]:
     _devices_given[:] = [word for pair in given.items() for word in pair]
     if devices.process:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (to the end)
+        no_bars()
     return rest
 
 
@@ -167,7 +169,7 @@ _devices_given: list[str] = []
 
 
 def given_devices() -> list[str]:
-    """The options that `on_devices` took, to be given again."""
+    """The options that `spread` took, to be given again."""
     return list(_devices_given)
 
 
@@ -343,6 +345,9 @@ def run_script(main: Callable[[], Any], resumes: bool = False) -> None:
         print(f"\ninterrupted; {again}", file=sys.stderr)
         _end_at_once_of_several("", INTERRUPTED)
         raise SystemExit(INTERRUPTED) from None
+    except Exception:
+        _end_at_once_of_several(traceback.format_exc(), 1)
+        raise
 
 
 def _end_at_once_of_several(message: str, code: int) -> None:

@@ -33,6 +33,15 @@ def print_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+_bars = True
+
+
+def no_bars() -> None:
+    """From now on this process shows no progress: another one that does the same does."""
+    global _bars
+    _bars = False
+
+
 class ProgressBar:
     """Prints `label 512/1609 (31 %)` to standard error, in place on a terminal.
 
@@ -65,7 +74,8 @@ class ProgressBar:
         self.done += count
         now = time.monotonic()
         if (
-            sys.stderr.isatty()
+            _bars
+            and sys.stderr.isatty()
             and now - self._started >= self._QUIET_SECONDS
             and now - self._printed >= self._SECONDS_BETWEEN_PRINTS
         ):
@@ -74,7 +84,7 @@ class ProgressBar:
 
     def __exit__(self, *exception) -> None:
         elapsed = time.monotonic() - self._started
-        if self._shown or elapsed >= self._QUIET_SECONDS:
+        if _bars and (self._shown or elapsed >= self._QUIET_SECONDS):
             self._print("\r" if self._shown else "", f" in {elapsed:.1f} s\n")
 
     def _print(self, start: str, end: str) -> None:

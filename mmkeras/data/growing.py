@@ -37,10 +37,12 @@ class RaggedRows:
     Args:
         values: Of all rows; an array in memory, or mapped.
         splits: Where each row begins, and the last one's end, int64 `(rows + 1,)`.
+        mapped: The file that the values are in.
     """
 
     values: np.ndarray
     splits: np.ndarray
+    mapped: mmap.mmap | None = None
     _taken: int = 0
 
     @property
@@ -64,9 +66,8 @@ class RaggedRows:
 
         They stay in the system's cache as long as there is room.
         """
-        mapped = getattr(self.values, "_mmap", None)
-        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
-            mapped.madvise(mmap.MADV_DONTNEED)
+        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 class GrowingRows:
@@ -125,7 +126,7 @@ class GrowingRows:
         lengths = np.concatenate([np.zeros(1, np.int64), *self._lengths])
         if self._file is None:
             values = np.concatenate([np.empty(0, self._dtype), *self._parts])
-        else:
-            self._file.flush()
-            values = np.memmap(self._file, self._dtype, "r")
-        return RaggedRows(values, np.cumsum(lengths))
+            return RaggedRows(values, np.cumsum(lengths))
+        self._file.flush()
+        mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return RaggedRows(np.frombuffer(mapped, self._dtype), np.cumsum(lengths), mapped)

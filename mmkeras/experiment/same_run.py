@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import time
 import warnings
 from collections.abc import Mapping
@@ -79,6 +81,12 @@ def _identity(splits: Splits, schema: Schema, settings: Settings, own: OwnModel)
     }
 
 
+def run_digest(splits: Splits, schema: Schema, settings: Settings, own: OwnModel) -> str:
+    """What tells a run's rows and settings from others, for processes that train it together."""
+    about = json.dumps(jsonable(_identity(splits, schema, settings, own)), sort_keys=True)
+    return hashlib.blake2b(about.encode(), digest_size=16).hexdigest()
+
+
 def rows_identity(splits: Splits, schema: Schema) -> dict[str, Any]:
     """What `config.json` says of a run's rows."""
     return {
@@ -118,8 +126,9 @@ def _check_same_run(
         )
         warnings.warn(
             f"{folder} was started with {began} and resumes with {goes_on}: the result may differ "
-            f"in its last digits. --threads {before.get('threads', now['threads'])} gives it as "
-            "many threads as before.",
+            "in its last digits."
+            + f" --threads {before['threads']} gives it as many threads as before."
+            * ("threads" in other),
             stacklevel=3,
         )
 

@@ -41,7 +41,7 @@ from mmkeras.experiment.run_folder import (
     Run,
     predictions_frame,
 )
-from mmkeras.experiment.same_run import CHECKPOINT, begin_run, is_finished
+from mmkeras.experiment.same_run import CHECKPOINT, begin_run, is_finished, run_digest
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.start import NO_START, Start
 from mmkeras.files import many_to_disk, write_json, written
@@ -55,7 +55,7 @@ from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
 from mmkeras.training.callbacks import EPOCHS
-from mmkeras.training.distribution import agreed, leads
+from mmkeras.training.distribution import agreed, check_batches, leads
 from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
@@ -65,6 +65,7 @@ from mmkeras.training.tensorboard import TensorBoardScalars
 if TYPE_CHECKING:
     from mmkeras.classical.floor.floor import Floor
 
+_SECONDS_TO_SEE = 60  # until a file that another machine has written is there
 FEATURES = "features"  # where a folder of caches has the tokens of frozen encoders
 
 
@@ -145,11 +146,12 @@ def train_run(
     if start_from is not None and model is not None:
         raise ValueError("A `model` of one's own has its weights; `start_from` would replace them.")
     label = label or folder.name
+    check_batches(settings.training.batch_size)
     if not leads():
         return _train_along(splits, schema, folder, settings, own, start, cache_dir, label)
     with locked(folder):
         finished = is_finished(folder, splits, schema, settings, start.identity, own=own)
-        agreed(finished)
+        agreed([folder.name, run_digest(splits, schema, settings, own), finished])
         if finished:
             own.check_finished(folder, Run(folder).preprocessing, settings)
             remove_checkpoint(folder)
@@ -159,6 +161,8 @@ def train_run(
         preprocessing, pipelines = fitted_pipelines(
             splits, schema, settings, cache_dir or folder / "cache"
         )
+        if settings.cache == "file":
+            agreed("decoded")
         start.check(preprocessing)
         trained = train_and_judge(
             preprocessing,
@@ -204,8 +208,16 @@ def _train_along(
     label: str,
 ) -> Run:
     """What `train_run` is in the other processes of a training: they write nothing."""
-    if agreed():
+    name, digest, finished = agreed()
+    if name != folder.name or digest != run_digest(splits, schema, settings, own):
+        raise ValueError(
+            f"The first process trains a run {name} of other rows or settings than this one's "
+            f"{folder.name}. Give all of them the same command, and the same data."
+        )
+    if finished:
         return Run(folder)
+    if settings.cache == "file":
+        agreed()  # the first one decodes for all
     preprocessing, pipelines = fitted_pipelines(
         splits, schema, settings, cache_dir or folder / "cache"
     )
@@ -221,7 +233,11 @@ def _train_along(
         own=own,
         start=start,
     )
-    if not (agreed() and (folder / METRICS).exists()):
+    agreed()
+    until = time.monotonic() + _SECONDS_TO_SEE
+    while not (folder / METRICS).exists() and time.monotonic() < until:
+        time.sleep(1)
+    if not (folder / METRICS).exists():
         raise ValueError(
             f"{folder} is not the folder that the first process writes to. All processes need one "
             "on a disk that all of them see."
@@ -410,7 +426,11 @@ def train_and_judge(
 
     rest, pipelines = model, dict(pipelines)
     if own.model is None:
+        if features is not None and not leads():
+            agreed()  # the first one encodes for all
         rest, pipelines = without_frozen(model, pipelines, rebuild, features)
+        if features is not None and leads():
+            agreed("encoded")
     result = fit(
         rest,
         pipelines["train"],

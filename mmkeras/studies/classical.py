@@ -29,7 +29,7 @@ from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import subset_name
-from mmkeras.studies.jobs import Job, refuse_missing, run_jobs, used_engine
+from mmkeras.studies.jobs import Job, JobsMissing, run_jobs, used_engine
 from mmkeras.tasks import Task, task_class
 
 RESULTS, PREDICTIONS = "results.csv", "predictions.parquet"
@@ -138,7 +138,12 @@ def _folds_as_jobs(config: ClassicalConfig, folds: int) -> list[Any]:
     """
     jobs = [Job(f"fold {fold + 1}", _fold_job, (config, fold)) for fold in range(folds)]
     outcomes = list(run_jobs(jobs, workers=max(1, config.workers)))
-    refuse_missing([each for each in outcomes if each.error is not None], folds)
+    if failed := [each for each in outcomes if each.error is not None]:
+        said = "".join(f"\n- {each.job.name}: {each.reason}" for each in failed)
+        raise JobsMissing(
+            f"{len(failed)} of {folds} folds have no models:{said}\n"
+            "A table needs all of them. Run the same command again."
+        )
     found = {outcome.job.name: outcome.result for outcome in outcomes}
     return [found[job.name] for job in jobs]
 

@@ -19,7 +19,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from unittest import mock
 
 import keras
 import numpy as np
@@ -83,9 +82,12 @@ class Devices:
         distribution = _data_parallel(self)
         # Keras asks for a layout once and takes it for all batches; an epoch's last batch may have
         # one of its own.
-        iterator = _iterator(distribution)
-        with distribution.scope(), mock.patch.object(trainer, "JAXEpochIterator", iterator):
-            yield
+        before, trainer.JAXEpochIterator = trainer.JAXEpochIterator, _iterator(distribution)
+        try:
+            with distribution.scope():
+                yield
+        finally:
+            trainer.JAXEpochIterator = before
 
 
 def use_devices(
@@ -130,6 +132,11 @@ def use_devices(
                 "TensorFlow, one process may have several devices."
             )
         return _set(_with_others(count, processes, process, coordinator))
+    if process is not None or coordinator is not None:
+        raise ValueError(
+            "`process` and `coordinator` are for several processes: say how many there are, too "
+            "(`processes`)."
+        )
     found = _jax_devices(count) if backend == "jax" else _tensorflow_devices(count)
     return _set(Devices(found))
 
@@ -180,6 +187,86 @@ def agreed(value: Value | None = None) -> Value:
             except Exception as error:
                 if "DEADLINE_EXCEEDED" not in str(error):
                     raise
+
+
+def all_here(minutes: float = 60.0) -> None:
+    """Waits until all processes have come as far.
+
+    Raises:
+        ProcessLost: One is gone, or has not come in time.
+    """
+    if (devices := used_devices()) is None or devices.processes == 1:
+        return
+    from jax._src import distributed
+
+    client: Any = distributed.global_state.client
+    with process_lost():
+        client.wait_at_barrier(f"mmkeras/{next(_said)}", int(60_000 * minutes))
+
+
+class InStep(keras.callbacks.Callback):
+    """At the end of an epoch, all processes have the first one's values and variables.
+
+    An epoch's last batch that no device can have a part of is computed by each device alone, and
+    an accelerator's last digits may vary. Comes before all that decides by an epoch's values.
+    """
+
+    def on_epoch_end(self, epoch, logs=None):
+        devices = used_devices()
+        if devices is None or devices.processes == 1:
+            return
+        logs.update(agreed({name: float(value) for name, value in logs.items()}))
+        variables = [*self.model.variables, *self.model.optimizer.variables]
+        of_first = _of_first_process([keras.ops.convert_to_numpy(each.value) for each in variables])
+        for variable, value in zip(variables, of_first, strict=True):
+            variable.assign(_on_all(value, variable.value))
+
+
+class StopTogether(keras.callbacks.Callback):
+    """Training ends in all processes when it ends in the first. Comes last."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = agreed(bool(self.model.stop_training))
+
+
+def _of_first_process(values: list[np.ndarray]) -> list[np.ndarray]:
+    from jax.experimental import multihost_utils
+
+    with process_lost():
+        return [np.asarray(each) for each in multihost_utils.broadcast_one_to_all(values)]
+
+
+def _on_all(value: np.ndarray, like: Any) -> Any:
+    """A value that all processes have, as an array of all of them."""
+    import jax
+
+    return jax.make_array_from_callback(like.shape, like.sharding, lambda index: value[index])
+
+
+def check_batches(batch_size: int) -> None:
+    """Refuses a batch size that the devices in use cannot divide.
+
+    Raises:
+        ValueError: They cannot.
+    """
+    if (devices := used_devices()) is not None:
+        devices.share.check(batch_size)
+
+
+def check_last_batch(rows: int, batch_size: int) -> None:
+    """Refuses rows whose last batch would leave a device of TensorFlow without any.
+
+    Raises:
+        ValueError: It would: figures of no rows are not numbers.
+    """
+    devices = used_devices()
+    if devices is None or devices.shares_batches or not (last := rows % batch_size):
+        return
+    if -(-last // devices.count) * (devices.count - 1) >= last:
+        raise ValueError(
+            f"The last batch of {rows:,} rows has {last}, too few for {devices.count} devices of "
+            f"TensorFlow. Give another batch_size than {batch_size}, or set KERAS_BACKEND=jax."
+        )
 
 
 @contextlib.contextmanager
@@ -297,7 +384,12 @@ def _with_others(
         jax.distributed.initialize(**given)
     except (RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"The processes do not find each other: {error}") from error
-    local = jax.local_device_count()
+    local, together = jax.local_device_count(), jax.device_count()
+    if count is None and together != local * jax.process_count():
+        raise ValueError(
+            f"Every process needs as many devices as the others. This one has {local}, and all "
+            f"{jax.process_count()} have {together}. Say how many each may use (`count`)."
+        )
     if count is not None and local < count:
         raise ValueError(f"{count} devices are asked for, and this process has {local}.")
     return Devices(count or local, jax.process_index(), jax.process_count())

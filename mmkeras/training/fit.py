@@ -21,7 +21,17 @@ from mmkeras.training.balance.distillation import teacher_model
 from mmkeras.training.balance.gradient_blending import GradientBlending
 from mmkeras.training.callbacks import EpochLine, Keeper, PlainNames
 from mmkeras.training.compiled import compile_for_training, model_for_training
-from mmkeras.training.distribution import agreed, leads, on_devices, used_devices
+from mmkeras.training.distribution import (
+    InStep,
+    StopTogether,
+    agreed,
+    all_here,
+    check_batches,
+    check_last_batch,
+    leads,
+    on_devices,
+    used_devices,
+)
 from mmkeras.training.model_parts import check_parts, frozen_parts, phases
 from mmkeras.training.precision import check_precision, computing_in
 from mmkeras.training.rates import ReduceOnPlateau
@@ -40,7 +50,8 @@ class OwnTraining:
         metrics: More than the task's: what Keras takes as such.
         callbacks: Keras callbacks. They see an epoch before its checkpoint is written, so that
             what they log is in the history, and variables that they change are resumed; counters
-            of their own are not.
+            of their own are not. Of several processes each calls them: what writes a file asks
+            `mmkeras.training.distribution.leads()` first.
     """
 
     loss: Any = None
@@ -155,7 +166,7 @@ def _fit(
         with frozen_parts(model, frozen):
             compile_for_training(
                 trained, model, train, settings, auxiliary,
-                epochs=end - start, loss=own.loss, metrics=own.metrics,
+                epochs=end - start, loss=own.loss, metrics=_made_here(own.metrics),
             )  # fmt: skip
             if stored > start:
                 keeper.restore(trained)
@@ -170,6 +181,7 @@ def _fit(
                 callbacks=[
                     PlainNames(),
                     *watching,
+                    InStep(),
                     JudgeAverages(),
                     # Before the keeper, whose checkpoint then has the next epoch's weights of
                     # losses and learning rate.
@@ -179,6 +191,7 @@ def _fit(
                     keeper,
                     *callbacks,
                     *([EpochLine(label, max(end, settings.epochs), train.steps)] * leads()),
+                    StopTogether(),
                 ],
                 shuffle=False,
                 verbose=0,
@@ -195,6 +208,18 @@ def _fit(
     return FitResult(pd.DataFrame(keeper.history), keeper.best_epoch, keeper.still_better)
 
 
+def _made_here(metrics: Sequence[Any]) -> list[Any]:
+    """Metrics of one's own; on several devices copies, whose variables all devices have."""
+    if used_devices() is None:
+        return list(metrics)
+    return [
+        each.__class__.from_config(each.get_config())
+        if isinstance(each, keras.metrics.Metric)
+        else each
+        for each in metrics
+    ]
+
+
 def _stored_for_all(keeper: Keeper, checkpoint: str | Path | None) -> int:
     """How many epochs the checkpoint has, the same one for all processes."""
     stored = keeper.stored_epochs
@@ -203,6 +228,7 @@ def _stored_for_all(keeper: Keeper, checkpoint: str | Path | None) -> int:
             f"The first process goes on from {of_first} epochs, and {checkpoint} has {stored} "
             "here. All processes need the same folder: one on a disk that all of them see."
         )
+    all_here()  # before the first one writes another
     return stored
 
 
@@ -211,8 +237,9 @@ def _shared(pipeline: Pipeline) -> Pipeline:
     devices = used_devices()
     if devices is None:
         return pipeline
+    check_batches(pipeline.batch_size)
+    check_last_batch(len(pipeline), pipeline.batch_size)
     if not devices.shares_batches:
-        devices.share.check(pipeline.batch_size)
         return pipeline
     return pipeline.shared(devices.share)
 

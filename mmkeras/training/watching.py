@@ -13,7 +13,7 @@ from mmkeras.models.architecture import functional_of
 from mmkeras.models.compile import default_jit, metrics_of
 from mmkeras.tasks import Task
 from mmkeras.training.averaging import averaged_weights
-from mmkeras.training.distribution import agreed, copy_variables, off_devices
+from mmkeras.training.distribution import agreed, copy_variables, leads, off_devices
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -84,12 +84,15 @@ class Figures(keras.callbacks.Callback):
                 self._answering.compile(jit_compile=default_jit())
 
     def on_epoch_end(self, epoch, logs=None):
-        task, rows = self._validation.preprocessing.task, self._validation
         with averaged_weights(self.model):
-            if self._trained is not self._answers:
-                copy_variables(self._trained, self._answers)
-            with off_devices():
-                outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
-        # One process's answers decide for all: another processor's may differ in a last digit.
-        found = agreed(task.all_figures(task.own_unit(rows.targets), task.own_unit(outputs)))
+            # One process's answers decide for all: another processor's may differ in a last digit.
+            found = agreed(self._found() if leads() else None)
         logs.update({f"val_{name}": found.get(name, math.nan) for name in self._names})
+
+    def _found(self) -> dict[str, float]:
+        task, rows = self._validation.preprocessing.task, self._validation
+        if self._trained is not self._answers:
+            copy_variables(self._trained, self._answers)
+        with off_devices():
+            outputs = rows.unpad(self._answering.predict(rows.evaluate(), verbose=0))
+        return task.all_figures(task.own_unit(rows.targets), task.own_unit(outputs))

@@ -21,6 +21,8 @@ from mmkeras.training.distribution import (
     Devices,
     ProcessLost,
     agreed,
+    check_batches,
+    check_last_batch,
     leads,
     on_devices,
     process_lost,
@@ -38,7 +40,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
 from mmkeras.models import build_model
 from mmkeras.training.distribution import on_one_device, use_devices
-from mmkeras.training.fit import fit
+from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
 
@@ -70,8 +72,9 @@ def trained(name, epochs=3, stop=None):
     settings = TrainingSettings(epochs=epochs, auxiliary=0.5, watch=("macro_f1",), ema=0.9)
     checkpoint = f"{folder}/{name}.npz"
     stopping = [keras.callbacks.LambdaCallback(on_epoch_end=stop)] if stop else []
+    own = OwnTraining(metrics=[keras.metrics.AUC(name="area")])
     result = fit(model, train, validation, settings, seed=0, checkpoint=checkpoint,
-                 callbacks=stopping)
+                 callbacks=stopping, own=own)
     answers = model.predict(validation.evaluate(), verbose=0)
     np.savez(f"{folder}/{name}-end.npz", *model.get_weights(), answers=answers)
     result.history.to_csv(f"{folder}/{name}.csv", index=False)
@@ -156,9 +159,13 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_two(words: list) -> list[subprocess.Popen]:
+def start_two(words: list, of_second: list | None = None) -> list[subprocess.Popen]:
     where = ["--processes", 2, "--coordinator", f"localhost:{free_port()}"]
-    return [run_script([*words, *where, "--process", number], "jax") for number in range(2)]
+    own = [[], of_second or []]
+    return [
+        run_script([*words, *own[number], *where, "--process", number], "jax")
+        for number in range(2)
+    ]
 
 
 def only_run(runs: Path) -> Run:
@@ -208,6 +215,14 @@ def test_two_processes_train_as_one_and_go_on_after_one_was_killed(rows, tmp_pat
 
 
 @pytest.mark.slow
+def test_a_process_with_other_settings_is_refused(rows, tmp_path):
+    pair = start_two(command(rows, tmp_path), of_second=["--seed", "1"])
+    for process, words in zip(pair[::-1], ["of other rows or settings than", ""], strict=True):
+        code, said = ended(process, 150)
+        assert code != 0 and words in said
+
+
+@pytest.mark.slow
 def test_slurm_says_who_is_who(rows, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", str(free_port()))
     for name, value in {"STEP_NODELIST": "localhost", "NTASKS": 2, "STEP_NUM_NODES": 1}.items():
@@ -236,6 +251,19 @@ def test_what_cannot_be_is_refused():
         use_devices(0)
     with pytest.raises(ValueError, match="on JAX only: set KERAS_BACKEND=jax"):
         use_devices(1, processes=2, process=0, coordinator="localhost:1")
+    with pytest.raises(ValueError, match="are for several processes: say how many"):
+        use_devices(1, process=0, coordinator="localhost:1")
+
+
+def test_batches_that_devices_cannot_divide_are_refused(monkeypatch):
+    check_batches(7)  # one device
+    monkeypatch.setattr(distribution, "_used", [Devices(2)])
+    check_batches(8)
+    check_last_batch(26, 8)
+    with pytest.raises(ValueError, match="2 devices cannot divide batches of 7 rows"):
+        check_batches(7)
+    with pytest.raises(ValueError, match=r"The last batch of 25 rows has 1, too few for 2 devices"):
+        check_last_batch(25, 8)
 
 
 def test_only_what_another_process_caused_is_called_so(monkeypatch):

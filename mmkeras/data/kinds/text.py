@@ -138,7 +138,8 @@ class TextPreprocessor:
         texts = [text for text in frame[modality.column] if isinstance(text, str)]
         frequency = _frequency(texts, settings)
         kept = [item for item in frequency.items() if item[1] >= settings.min_count]
-        # By frequency, then by alphabet, so that the vocabulary does not depend on row order.
+        # By frequency, then by alphabet, so that the vocabulary does not depend on row order (with
+        # more terms than are counted exactly, only the frequent ones do not).
         kept.sort(key=lambda item: (-item[1], item[0]))
         kept = kept[: settings.vocabulary_size]
         if not kept:
@@ -290,24 +291,25 @@ def _analyzer(settings: TextSettings) -> Callable[[str], list[str]]:
 def _frequency(texts: Sequence[str], settings: TextSettings) -> Counter[str]:
     """In how many texts each term is, under a progress bar.
 
-    Of more different terms than memory should hold, those that have come least often so far are
-    forgotten, as lossy counting does ([Manku & Motwani,
-    2002](https://www.vldb.org/conf/2002/S10P03.pdf)): counts are then too low by as many as
-    is said, at most, which changes nothing for terms that are frequent enough for a vocabulary.
+    Of more different terms than memory should hold, one is taken off each count, and those that
+    have none left are forgotten ([Misra & Gries,
+    1982](https://doi.org/10.1016/0167-6423(82)90012-0)): no count is too low by more than how often
+    that was done, which is said, and is little for terms that are frequent enough for a vocabulary.
     """
     frequency: Counter[str] = Counter()
-    analyze, forgotten = _analyzer(settings), 0
+    analyze, rounds = _analyzer(settings), 0
+    most = max(_MOST_COUNTED, 4 * settings.vocabulary_size)
     with ProgressBar("counting words", len(texts)) as progress:
         for text in texts:
             frequency.update(set(analyze(text)))
             progress.add()
-            while len(frequency) > _MOST_COUNTED:
-                forgotten += 1
-                frequency = Counter({t: n for t, n in frequency.items() if n > forgotten})
-    if forgotten:
+            while len(frequency) > most:
+                rounds += 1
+                frequency = Counter({t: n - 1 for t, n in frequency.items() if n > 1})
+    if rounds:
         print(
-            f"more than {_MOST_COUNTED:,} different terms: the rarest were not counted to the end "
-            f"(counts of texts may be too low by {forgotten})"
+            f"more than {most:,} different terms: the rarest were forgotten on the way, and counts "
+            f"of texts are too low by {rounds} at most"
         )
     return frequency
 
