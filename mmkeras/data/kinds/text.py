@@ -412,7 +412,7 @@ class TextKind(Kind[TextSettings, TextPreprocessor]):
             says = ~np.isin(ids.values[places[0] : places[-1]], nothing)
             before = np.concatenate([[0], np.cumsum(says)])[places - places[0]]
             known[start : start + _AT_ONCE] = np.diff(before) > 0
-        ids.let_go()
+            ids.let_go()
         found = without_known_words(modality.column, ~known & ~empty_cells(frame[modality.column]))
         cut = []
         if fitted.settings.representation == "tokens":
