@@ -35,7 +35,7 @@ from mmkeras.schema import Schema
 from mmkeras.studies.jobs import JobDied, JobsMissing, set_engine
 from mmkeras.studies.ray_jobs import RayEngine
 from mmkeras.threads import pin_threads
-from mmkeras.training.distribution import ProcessLost, use_devices, used_devices
+from mmkeras.training.distribution import ProcessLost, together, use_devices
 
 Config = TypeVar("Config")
 
@@ -355,8 +355,7 @@ def _end_at_once_of_several(message: str, code: int) -> None:
 
     JAX would wait for minutes for them to end, too; so they hear of it, and end.
     """
-    devices = used_devices()
-    if devices is None or devices.processes == 1:
+    if together() is None:
         return
     print(message, file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):

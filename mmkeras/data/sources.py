@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,12 +82,7 @@ class RaggedSource:
         return False
 
     def load(self, kept: tf.Tensor) -> tf.RaggedTensor:
-        load = weak_loader(weakref.ref(self))
-        dtypes = (self.rows.values.dtype, tf.int64)
-        values, lengths = tf.numpy_function(load, [kept], dtypes, stateful=False)
-        values.set_shape((None,))
-        lengths.set_shape((None,))
-        return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
+        return load_ragged(self, kept, self.rows.values.dtype, ())
 
     def load_now(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `load`, outside of `tf.data`: the rows' values, and their lengths."""
@@ -138,6 +133,21 @@ class MediaSource:
     def load_now(self, kept: np.ndarray) -> np.ndarray:
         """As `load`, outside of `tf.data`."""
         return self._store.load(self._positions[kept])
+
+
+def load_ragged(source: Any, kept: tf.Tensor, dtype: Any, shape: Sequence[int]) -> tf.RaggedTensor:
+    """Rows of several values each, inside `tf.data`.
+
+    Args:
+        source: Its `load_now` gives the rows' values, one after another, and how many each has.
+        kept: Which rows.
+        dtype, shape: Of a value.
+    """
+    load = weak_loader(weakref.ref(source))
+    values, lengths = tf.numpy_function(load, [kept], (dtype, tf.int64), stateful=False)
+    values.set_shape((None, *shape))
+    lengths.set_shape((None,))
+    return tf.RaggedTensor.from_row_lengths(values, lengths, validate=False)
 
 
 def weak_loader(source: weakref.ref[Any]) -> Callable[[np.ndarray], np.ndarray]:

@@ -141,6 +141,11 @@ def use_devices(
     return _set(Devices(found))
 
 
+def together() -> Devices | None:
+    """The devices in use, if several processes train on them together; otherwise `None`."""
+    return _used[-1] if _used and _used[-1].processes > 1 else None
+
+
 def used_devices() -> Devices | None:
     """What `use_devices` said; `None` for one device."""
     return _used[-1] if _used else None
@@ -170,8 +175,8 @@ def agreed(value: Value | None = None) -> Value:
     Raises:
         ProcessLost: The first process is gone.
     """
-    devices = used_devices()
-    if devices is None or devices.processes == 1:
+    devices = together()
+    if devices is None:
         return value  # type: ignore[return-value]
     from jax._src import distributed
 
@@ -195,7 +200,7 @@ def all_here(minutes: float = 60.0) -> None:
     Raises:
         ProcessLost: One is gone, or has not come in time.
     """
-    if (devices := used_devices()) is None or devices.processes == 1:
+    if together() is None:
         return
     from jax._src import distributed
 
@@ -212,8 +217,7 @@ class InStep(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
-        devices = used_devices()
-        if devices is None or devices.processes == 1:
+        if together() is None:
             return
         logs.update(agreed({name: float(value) for name, value in logs.items()}))
         variables = [*self.model.variables, *self.model.optimizer.variables]
@@ -272,8 +276,8 @@ def check_last_batch(rows: int, batch_size: int) -> None:
 @contextlib.contextmanager
 def process_lost(who: str = "another process") -> Iterator[None]:
     """Says in words what JAX's errors mean where several processes train together."""
-    devices = used_devices()
-    if devices is None or devices.processes == 1:
+    devices = together()
+    if devices is None:
         yield
         return
     try:
@@ -384,11 +388,11 @@ def _with_others(
         jax.distributed.initialize(**given)
     except (RuntimeError, ValueError, KeyError) as error:
         raise ValueError(f"The processes do not find each other: {error}") from error
-    local, together = jax.local_device_count(), jax.device_count()
-    if count is None and together != local * jax.process_count():
+    local, every = jax.local_device_count(), jax.device_count()
+    if count is None and every != local * jax.process_count():
         raise ValueError(
             f"Every process needs as many devices as the others. This one has {local}, and all "
-            f"{jax.process_count()} have {together}. Say how many each may use (`count`)."
+            f"{jax.process_count()} have {every}. Say how many each may use (`count`)."
         )
     if count is not None and local < count:
         raise ValueError(f"{count} devices are asked for, and this process has {local}.")

@@ -237,11 +237,11 @@ def _shared(pipeline: Pipeline) -> Pipeline:
     devices = used_devices()
     if devices is None:
         return pipeline
+    if devices.shares_batches:
+        return pipeline.shared(devices.share)
     check_batches(pipeline.batch_size)
     check_last_batch(len(pipeline), pipeline.batch_size)
-    if not devices.shares_batches:
-        return pipeline
-    return pipeline.shared(devices.share)
+    return pipeline
 
 
 def _check_validation(settings: TrainingSettings, validation: Pipeline | None) -> None:

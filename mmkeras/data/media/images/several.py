@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +10,7 @@ import tensorflow as tf
 
 from mmkeras.data.media.cells import media_of, one_by_one
 from mmkeras.data.media.stores import MediaStore
-from mmkeras.data.sources import NOT_PADDING, InputMaker, MediaSource, weak_loader
+from mmkeras.data.sources import NOT_PADDING, InputMaker, MediaSource, load_ragged
 
 
 class SeveralStore:
@@ -71,12 +70,7 @@ class SeveralSource(MediaSource):
         return False
 
     def load(self, kept: tf.Tensor) -> tf.RaggedTensor:
-        load = weak_loader(weakref.ref(self))
-        dtypes = (self._store.dtype, tf.int64)
-        media, counts = tf.numpy_function(load, [kept], dtypes, stateful=False)
-        media.set_shape((None, *self._store.shape))
-        counts.set_shape((None,))
-        return tf.RaggedTensor.from_row_lengths(media, counts, validate=False)
+        return load_ragged(self, kept, self._store.dtype, self._store.shape)
 
     @property
     def decoded(self) -> list[np.ndarray]:
