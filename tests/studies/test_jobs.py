@@ -198,6 +198,31 @@ def wait_until_the_group_has_ended(process):
             time.sleep(0.1)
 
 
+MASKS = """
+import signal
+from mmkeras.studies.jobs import Job, run_jobs
+
+def deaf():
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+if __name__ == "__main__":
+    jobs = [Job("first", deaf), Job("second", deaf)]
+    print([outcome.result for outcome in run_jobs(jobs)])
+"""
+
+
+def test_ctrl_c_reaches_no_process_of_a_job_not_even_the_first(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(MASKS)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.stdout.splitlines()[-1] == "[True, True]", done.stderr
+
+
 def test_ctrl_c_ends_all_processes_without_a_traceback(tmp_path):
     process = start_script(tmp_path)
     os.killpg(process.pid, signal.SIGINT)
