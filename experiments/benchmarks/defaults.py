@@ -6,8 +6,9 @@
 Each set comes as a stranger's table would: the columns, no preset. Ours is what
 `experiments/train.py --data my.csv` trains, all modalities fused. The floor is what
 `experiments/classical.py` chooses inside the same training rows. Sets with test rows of their own
-keep them; of the others 15 % of rows are for testing, 15 % choose the epoch. Leaves `floors.csv`
-and `ours.csv`, one row per set (and seed), and `defaults.md`; what they have is not trained again.
+keep them; of the others 15 % of rows are for testing, 15 % choose the epoch, others for each seed.
+Leaves `floors.csv` and `ours.csv`, one row per set and seed, and `defaults.md`; what they have is
+not trained again.
 
 Sets: scikit-learn's wine, breast_cancer, diabetes and digits (as pictures); aeon's JapaneseVowels,
 BasicMotions and three of one channel (`pip install aeon`, or --aeon FOLDER with its data files);
@@ -26,6 +27,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +47,11 @@ from mmkeras.reports.markdown import format_table
 from mmkeras.schema import Image, Label, Number, Schema, Sequence, Tabular
 from mmkeras.tasks import task_class
 
+OF_DATA_FOLDER = (
+    "emoji", "fsdd", "mosi-utterance", "wikipedia", "mfeat", "avmnist", "easy_vqa"
+)  # fmt: skip
 Rows = tuple[Splits, Schema]
+Loader = Callable[[int], Rows]  # by the seed of the split
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ class DefaultsConfig:
 
     Args:
         sets: Which; by default all that can be had here.
-        seeds: Of ours.
+        seeds: Of the rows' split and of ours.
         floor: Whether the floor is trained, too.
         aeon: The folder of aeon's data files; by default the installed package's.
         out: Where the tables go.
@@ -67,25 +73,25 @@ class DefaultsConfig:
     out: Path = Path("runs/defaults")
 
 
-def of_sklearn(name: str) -> Rows:
+def of_sklearn(name: str, seed: int) -> Rows:
     bunch = getattr(sklearn_sets, f"load_{name}")(as_frame=True)
     columns = tuple(bunch.data.columns)
     table = bunch.data.copy()
     numbers = name == "diabetes"
     table["answer"] = bunch.target if numbers else bunch.target.map(str)
     schema = Schema((Tabular("table", columns),), Number("answer") if numbers else Label("answer"))
-    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+    return split_table(table, schema, validation=0.15, test=0.15, seed=seed), schema
 
 
-def digits() -> Rows:
+def digits(seed: int) -> Rows:
     bunch = sklearn_sets.load_digits()
     pictures = (bunch.images * 255 / 16).astype(np.uint8)
     table = pd.DataFrame({"picture": list(pictures), "digit": bunch.target.astype(str)})
     schema = Schema((Image("picture"),), Label("digit"))
-    return split_table(table, schema, validation=0.15, test=0.15, seed=0), schema
+    return split_table(table, schema, validation=0.15, test=0.15, seed=seed), schema
 
 
-def of_aeon(name: str, folder: Path) -> Rows:
+def of_aeon(name: str, folder: Path, seed: int) -> Rows:
     """A set with its own test rows, channels as features."""
     parts = []
     for part in ("TRAIN", "TEST"):
@@ -102,27 +108,28 @@ def of_aeon(name: str, folder: Path) -> Rows:
         parts.append(pd.DataFrame(rows))
     table = pd.concat(parts, ignore_index=True)
     schema = Schema((Sequence("signal"),), Label("class"))
-    return split_officially(table, schema, validation=0.15, seed=0), schema
+    return split_officially(table, schema, validation=0.15, seed=seed), schema
 
 
-def of_config(data: DataConfig) -> Rows:
+def of_config(data: DataConfig, seed: int) -> Rows:
     table, schema, _ = data.load()
-    return data.split(table, schema, validation=0.15, test=0.15, seed=0), schema
+    return data.split(table, schema, validation=0.15, test=0.15, seed=seed), schema
 
 
-def of_project(name: str) -> Rows:
-    return of_config(DataConfig(dataset=name))
+def of_project(name: str, seed: int) -> Rows:
+    return of_config(DataConfig(dataset=name), seed)
 
 
-def of_file(name: str, target: str, ignore: tuple[str, ...]) -> Rows:
+def of_file(name: str, target: str, ignore: tuple[str, ...], seed: int) -> Rows:
     path = Path(os.environ["MMKERAS_DATA"]) / "multabench" / f"{name}.csv"
-    return of_config(DataConfig(data=path, target=target, ignore=ignore, drop_unlabelled=True))
+    data = DataConfig(data=path, target=target, ignore=ignore, drop_unlabelled=True)
+    return of_config(data, seed)
 
 
-def sets_of(config: DefaultsConfig) -> dict[str, Callable[[], Rows]]:
+def sets_of(config: DefaultsConfig) -> dict[str, Loader]:
     """All sets that can be had here."""
-    found: dict[str, Callable[[], Rows]] = {
-        name: lambda name=name: of_sklearn(name) for name in ("wine", "breast_cancer", "diabetes")
+    found: dict[str, Loader] = {
+        name: partial(of_sklearn, name) for name in ("wine", "breast_cancer", "diabetes")
     }
     found["digits"] = digits
     folder = config.aeon
@@ -130,22 +137,14 @@ def sets_of(config: DefaultsConfig) -> dict[str, Callable[[], Rows]]:
         folder = Path(package.origin).parent / "datasets" / "data"
     if folder is not None:
         for name in ("JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "GunPoint", "ArrowHead"):
-            found[name] = lambda name=name, folder=folder: of_aeon(name, folder)
-    found["glyphs"] = lambda: of_project("glyphs")
+            found[name] = partial(of_aeon, name, folder)
+    found["glyphs"] = partial(of_project, "glyphs")
     if "MMKERAS_DATA" in os.environ:
-        for name in (
-            "emoji",
-            "fsdd",
-            "mosi-utterance",
-            "wikipedia",
-            "mfeat",
-            "avmnist",
-            "easy_vqa",
-        ):
-            found[name] = lambda name=name: of_project(name)
-        found["bikewale"] = lambda: of_file("bikewale", "price", ("id", "url"))
+        for name in OF_DATA_FOLDER:
+            found[name] = partial(of_project, name)
+        found["bikewale"] = partial(of_file, "bikewale", "price", ("id", "url"))
         ignored = ("int_id", "ext_id", "SKU", "brand")
-        found["babies_r_us"] = lambda: of_file("babies_r_us", "price", ignored)
+        found["babies_r_us"] = partial(of_file, "babies_r_us", "price", ignored)
     return found
 
 
@@ -168,6 +167,7 @@ def ours(splits: Splits, schema: Schema, seed: int, folder: Path) -> dict[str, o
     run = train_run(splits, schema, folder, dataclasses.replace(chosen, seed=seed), label="ours")
     main = task_class(schema.target).main.key
     return {
+        "figure": main,
         "ours validation": run.metrics["validation"][main],
         "ours test": run.metrics["test"][main],
         "best epoch": run.metrics["best_epoch"],
@@ -189,27 +189,55 @@ def train_missing(config: DefaultsConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     config.out.mkdir(parents=True, exist_ok=True)
     floors, runs = stored(config.out / "floors.csv"), stored(config.out / "ours.csv")
     for name in config.sets or available:
-        lacks_floor = config.floor and name not in [row["set"] for row in floors]
-        done = [row["seed"] for row in runs if row["set"] == name]
-        missing = [seed for seed in config.seeds if seed not in done]
-        if not missing and not lacks_floor:
-            continue
-        splits, schema = available[name]()
-        rows = {f"{part} rows": len(frame) for part, frame in splits.items()}
-        print(f"{name}: {rows}", flush=True)
-        if lacks_floor:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                floors.append({"set": name, **rows, **floor_of(splits, schema)})
-            print(f"  {floors[-1]}", flush=True)
-            write_csv(config.out / "floors.csv", pd.DataFrame(floors))
-        for seed in missing:
-            folder = Path(tempfile.mkdtemp())
-            runs.append({"set": name, "seed": seed, **ours(splits, schema, seed, folder)})
-            print(f"  {runs[-1]}", flush=True)
-            shutil.rmtree(folder)
-            write_csv(config.out / "ours.csv", pd.DataFrame(runs))
+        for seed in config.seeds:
+            key = {"set": name, "seed": seed}
+            lacks_floor = config.floor and not has(floors, key)
+            if has(runs, key) and not lacks_floor:
+                continue
+            splits, schema = available[name](seed)
+            key |= {f"{part} rows": len(frame) for part, frame in splits.items()}
+            print(key, flush=True)
+            if lacks_floor:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    floors.append({**key, **floor_of(splits, schema)})
+                print(f"  {floors[-1]}", flush=True)
+                write_csv(config.out / "floors.csv", pd.DataFrame(floors))
+            if not has(runs, key):
+                folder = Path(tempfile.mkdtemp())
+                runs.append({**key, **ours(splits, schema, seed, folder)})
+                print(f"  {runs[-1]}", flush=True)
+                shutil.rmtree(folder)
+                write_csv(config.out / "ours.csv", pd.DataFrame(runs))
     return pd.DataFrame(floors), pd.DataFrame(runs)
+
+
+def has(rows: list[dict[str, object]], key: dict[str, object]) -> bool:
+    return any(row["set"] == key["set"] and row["seed"] == key["seed"] for row in rows)
+
+
+def means_of(floors: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per set: means over the seeds, and the spread of ours on the test rows."""
+    columns = {
+        "figure": ("figure", "first"),
+        "train rows": ("train rows", "first"),
+        "test rows": ("test rows", "first"),
+        "validation": ("ours validation", "mean"),
+        "test": ("ours test", "mean"),
+        "spread": ("ours test", "std"),
+        "seconds": ("seconds", "mean"),
+        "seeds": ("seed", "size"),
+    }
+    table = runs.groupby("set", sort=False).agg(**columns)
+    if floors.empty:
+        return table
+    of_floor = {
+        "floor validation": ("floor validation", "mean"),
+        "floor test": ("floor test", "mean"),
+        "floor seconds": ("floor seconds", "mean"),
+    }
+    both = floors.merge(runs[["set", "seed"]], on=["set", "seed"])
+    return table.join(both.groupby("set", sort=False).agg(**of_floor))
 
 
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
@@ -218,11 +246,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     floors, runs = train_missing(config)
     if runs.empty:
         return floors
-    means = runs.groupby("set", sort=False).agg(
-        {"ours validation": "mean", "ours test": ["mean", "std"], "seconds": "mean", "seed": "size"}
-    )
-    means.columns = ["validation", "test", "spread", "seconds", "seeds"]
-    table = means if floors.empty else floors.set_index("set").join(means)
+    table = means_of(floors, runs)
     text = format_table(table.reset_index().round(4))
     print(text)
     write_text(config.out / "defaults.md", text + "\n")
