@@ -15,6 +15,7 @@ def blocks():
     return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
 
 
+@pytest.mark.slow
 @pytest.mark.eager
 def test_the_example_goes_from_a_csv_to_predictions(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

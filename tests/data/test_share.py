@@ -61,9 +61,10 @@ def batches(pipeline: Pipeline, augment: bool) -> list:
     return list(data.as_numpy_iterator())
 
 
-@pytest.mark.parametrize("augment", [True, False])
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (2, 4), (4, 4)])
-def test_shares_side_by_side_are_the_batches_of_one_process(pipeline, augment, processes, devices):
+@pytest.mark.parametrize(
+    ("processes", "devices", "augment"), [(2, 2, True), (2, 4, True), (4, 4, False)]
+)
+def test_shares_side_by_side_are_the_batches_of_one_process(pipeline, processes, devices, augment):
     of_all = batches(pipeline, augment)
     shares = [
         batches(pipeline.shared(Share(process, processes, devices)), augment)

@@ -181,6 +181,7 @@ def test_training_reaches_all_encoders_and_stays_finite_with_holes(model):
         assert all(moved), name
 
 
+@pytest.mark.slow
 def test_a_hidden_modality_is_predicted_from_the_other_where_that_tells():
     schema = Schema([Tabular("facts", ["a"]), Tabular("signs", ["b"])], "label")
     random = np.random.default_rng(0)
