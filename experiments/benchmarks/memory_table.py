@@ -88,9 +88,11 @@ def train_on(folder: Path, config: TableConfig) -> list[dict[str, object]]:
 
     reached("imports")
     data = DataConfig(data=folder, target="label")
-    rows = open_rows(data, Settings(), validation=0.05, test=0.05, seed=0)
-    reached("rows read and split")
+    shares = {"validation": 0.05, "test": 0.05, "seed": 0}
+    rows = open_rows(data, Settings(), **shares)
     settings = default_settings(rows.splits.train, rows.schema)
+    rows = open_rows(data, Settings(), **shares)
+    reached("rows read and split")
     training = dataclasses.replace(settings.training, epochs=1, rounds=1)
     if config.batch_size:
         training = dataclasses.replace(training, batch_size=config.batch_size)

@@ -128,7 +128,7 @@ class Pipeline:
         self.skipped += absences
         if not readable.any():
             raise ValueError("Every row has a cell that cannot be read; none is left to feed.")
-        self.frame = frame[readable]
+        self.frame = frame if readable.all() else frame[readable]  # a copy, which may be large
         self.steps = -(-len(self.frame) // batch_size)
         present = ~missing_cells(self.frame, schema).to_numpy()
         positions = np.flatnonzero(readable)

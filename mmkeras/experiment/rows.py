@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +126,7 @@ def open_table(
 
     `need_target` is that of `DataConfig.load`.
     """
-    table, schema, messages = _loaded(data, settings.on_error, need_target, _stamp(data))
+    table, schema, messages = _loaded(data, settings.on_error, need_target)
     table, messages = table.copy(deep=False), list(messages)
     settings.preprocessing(schema)  # settings without effect are refused before any work
     if settings.on_error == "skip":
@@ -139,16 +137,25 @@ def open_table(
     return table, schema, messages
 
 
-@functools.lru_cache(maxsize=1)
-def _loaded(
-    data: DataConfig, on_error: str, need_target: bool, stamp: tuple[Any, ...]
-) -> tuple[pd.DataFrame, Schema, list[str]]:
-    """`data.load`; the last table is kept, since settings are chosen by rows that are used next."""
-    loaded = data.load(on_error, need_target)
-    if (arrow := sys.modules.get("pyarrow")) is not None:
-        # What reading a large file took for a while, Arrow would keep for later.
-        arrow.default_memory_pool().release_unused()
-    return loaded
+_Loaded = tuple[pd.DataFrame, Schema, list[str]]
+_last: dict[tuple[Any, ...], _Loaded] = {}
+_LARGE = 5_000_000  # cells
+
+
+def _loaded(data: DataConfig, on_error: str, need_target: bool) -> _Loaded:
+    """`data.load`; the last table is kept, since settings are chosen by rows that are used next.
+
+    A large one only until then: it would stay in memory beside its parts.
+    """
+    asked = (data, on_error, need_target, _stamp(data))
+    if asked in _last:
+        kept = _last[asked]
+        if kept[0].size > _LARGE:
+            _last.clear()
+        return kept
+    _last.clear()
+    _last[asked] = data.load(on_error, need_target)
+    return _last[asked]
 
 
 def _stamp(data: DataConfig) -> tuple[Any, ...]:

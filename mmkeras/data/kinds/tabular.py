@@ -223,22 +223,27 @@ class TabularPreprocessor:
         Float32 `(rows, numbers + categories)`: one-hot codes are made by batch, since all at once
         may take more memory than the table.
         """
-        columns = []
+        columns: list[np.ndarray] = []
+
+        def add(values: np.ndarray) -> None:
+            columns.append(values.astype(np.float32))
+
         for column in self.mean:
             values = to_numbers(frame[column])
             missing = np.isnan(values)
-            columns.append(np.where(missing, 0.0, self._scaled(column, values)))
+            add(np.where(missing, 0.0, self._scaled(column, values)))
             if column in self.indicated:
-                columns.append(missing)
-        codes = [1 + self._places(frame, c) for c in self.categories]
+                add(missing)
         for column, own in self.dates.items():
             parts = self._date_parts(frame[column])
             for part, (mean, deviation, low, high) in own.items():
                 scaled = (np.clip(parts[part], low, high) - mean) / deviation
-                columns.append(np.where(np.isnan(scaled), 0.0, scaled))
+                add(np.where(np.isnan(scaled), 0.0, scaled))
             if column in self.indicated:
-                columns.append(empty_cells(frame[column]))
-        return np.stack([*columns, *codes], axis=1).astype(np.float32)
+                add(empty_cells(frame[column]))
+        for column in self.categories:
+            add(1 + self._places(frame, column))
+        return np.stack(columns, axis=1)
 
     def vectors(self, frame: pd.DataFrame) -> np.ndarray:
         """Input vectors, float32 `(rows, width)`."""

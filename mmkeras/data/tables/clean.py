@@ -117,7 +117,7 @@ def clean_table(
         duplicates=tuple(frame.index[duplicates].tolist()),
         dropped_duplicates=drop_duplicates,
     )
-    return frame[keep].copy(), report
+    return frame.copy() if keep.all() else frame[keep], report
 
 
 def group_equal_rows(frame: pd.DataFrame, schema: Schema) -> tuple[pd.DataFrame, Schema]:

@@ -35,6 +35,7 @@ from mmkeras.tasks import task_class
 
 _FLAGS = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1.0": 1.0}
 _FLAGS["0.0"] = 0.0
+_TOGETHER = 65_536  # texts that are looked at at once
 
 
 def column_roles(schema: Schema) -> dict[str, str]:
@@ -136,8 +137,10 @@ def _broken_texts(cells: pd.Series, with_nul: bool) -> list[Problem]:
     """
     if pd.api.types.is_numeric_dtype(cells):
         return []
-    # All at once: there hardly ever is one.
-    if _text_problem("".join(map(_text_of, cells)), with_nul) is None:
+    # Many at once: there hardly ever is one.
+    values = cells.to_numpy(object)
+    parts = (values[start : start + _TOGETHER] for start in range(0, len(values), _TOGETHER))
+    if all(_text_problem("".join(map(_text_of, part)), with_nul) is None for part in parts):
         return []
     found = ((row, _text_problem(_text_of(v), with_nul)) for row, v in enumerate(cells, start=1))
     return [(row, f"{shown_cell(cells.iloc[row - 1])} {why}") for row, why in found if why]

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -91,6 +92,12 @@ def load_file(
         raise TableError([f"{path.name}: cannot be decompressed: {error}"]) from error
 
 
+def free_arrow_memory() -> None:
+    """Gives back what reading a large file took for a while and Arrow would keep for later."""
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.default_memory_pool().release_unused()
+
+
 def _suffix(path: Path) -> tuple[str, bool]:
     """The suffix that says what a table is, in lower case, and whether it is compressed."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -143,7 +150,9 @@ def _load_arrow(path: Path) -> pd.DataFrame:
 
     read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
     try:
-        return read(path)
+        frame = read(path)
+        free_arrow_memory()
+        return frame
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's, which names the file

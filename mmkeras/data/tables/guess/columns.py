@@ -76,9 +76,11 @@ def guess_column(series: pd.Series, base_dir: str | Path | None) -> Guess:
 
 
 def plain(series: pd.Series) -> pd.Series:
-    """A column of categories as their values."""
+    """A column of categories as their values, and of texts as Python's."""
     if isinstance(series.dtype, pd.CategoricalDtype):
-        return series.astype(series.dtype.categories.dtype)
+        series = series.astype(series.dtype.categories.dtype)
+    if isinstance(series.dtype, pd.StringDtype):
+        series = series.astype(object)  # Arrow's would be copied by each of many looks at them
     return series
 
 
