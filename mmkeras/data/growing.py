@@ -13,7 +13,7 @@ import numpy as np
 
 MOST_IN_MEMORY = 128 << 20  # bytes
 # A row of a mapped file brings some 64 kB with it.
-_ROWS_BETWEEN = 2048
+_ROWS_BETWEEN = 512
 
 
 @dataclass(frozen=True)

@@ -59,8 +59,10 @@ def test_short_texts_of_rare_words_are_read_in_parts():
         reason
         == "text 'x': short (3 words), many words are rare -> words, pairs, and parts of words"
     )
+    rate = settings.training.learning_rate
     settings, _, reason = chosen(Text("x"), LONG)
     assert settings.text.characters == 0 and "words repeat" in reason
+    assert rate < settings.training.learning_rate
 
 
 def test_images_by_their_size_colour_and_number():

@@ -67,7 +67,8 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
         for modality in schema.modalities
         if modality.kind in CHOOSERS and train[list(modality.columns)].notna().any(axis=None)
     }
-    training, reason = choose_training(len(train), schema)
+    parts = any(choice.settings.get("characters") for choice in chosen.values())
+    training, reason = choose_training(len(train), schema, parts_of_words=parts)
     target = choose_target(train, schema)
     flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)
     several = len(schema.modalities) > 1

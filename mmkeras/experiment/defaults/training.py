@@ -17,8 +17,14 @@ _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
 _ORDERS = 100.0  # the largest over the median: numbers of several orders of magnitude
 
 
-def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:
-    """Small tables get small batches and many epochs, large ones large batches and few."""
+def choose_training(
+    rows: int, schema: Schema, *, parts_of_words: bool = False
+) -> tuple[TrainingSettings, str]:
+    """Small tables get small batches and many epochs, large ones large batches and few.
+
+    Of rare words and their parts (`parts_of_words`), which are thousands of inputs and hardly ever
+    not 0, a high rate learns few rows by heart.
+    """
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
                  128)  # fmt: skip
     steps = -(-rows // batch)
@@ -27,7 +33,7 @@ def choose_training(rows: int, schema: Schema) -> tuple[TrainingSettings, str]:
     settings = TrainingSettings(
         epochs=epochs,
         batch_size=batch,
-        learning_rate=3e-3,
+        learning_rate=1e-3 if parts_of_words else 3e-3,
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
