@@ -21,6 +21,7 @@ from mmkeras.tasks.classes import ClassTask
 BINS = 15
 # A fitted temperature next to an end of the range that is searched is none.
 _LEAST, _MOST = 0.051, 19.9
+_DRAWS = 200  # of what chance makes of right probabilities
 
 
 def calibration_section(subject: Subject) -> Section | None:
@@ -53,11 +54,14 @@ def calibration_section(subject: Subject) -> Section | None:
     _, low, high = bootstrap_interval(
         confidence - right, groups=_answer_groups(subject, len(right)), draws=2000
     )
+    error, chance = float(table["ECE"].iloc[0]), _error_by_chance(confidence)
     said = "as sure as it is right, as far as these rows tell"
     if low > 0:
         said = "too sure of itself"
     elif high < 0:
         said = "less sure than it might be"
+    elif error > chance:
+        said = "as sure as it is right on the whole, but not answer by answer"
     mended = ""
     if temperature is not None:
         before, after = table["ECE"]
@@ -70,11 +74,27 @@ def calibration_section(subject: Subject) -> Section | None:
         "calibration",
         "Can its probabilities be believed?",
         f"The model is {said}: its mean confidence is {confidence.mean():.1%}, and it is right in "
-        f"{right.mean():.1%}. The expected calibration error is {100 * table.iloc[0]['ECE']:.1f} "
-        f"points{mended}.",
+        f"{right.mean():.1%}. The expected calibration error is {100 * error:.1f} points (with "
+        f"probabilities that are right, chance alone gives {len(right):,} answers up to "
+        f"{100 * chance:.1f}){mended}.",
         parts,
-        {"figures": table.to_dict("index"), "temperature": temperature, "overconfidence": gap},
+        {
+            "figures": table.to_dict("index"),
+            "temperature": temperature,
+            "overconfidence": gap,
+            "error_by_chance": chance,
+        },
     )
+
+
+def _error_by_chance(confidence: np.ndarray) -> float:
+    """The calibration error that 1 in 20 draws of answers exceeds, if confidences were right."""
+    random = np.random.default_rng(0)
+    errors = [
+        calibration_error(confidence, random.random(len(confidence)) < confidence, BINS)
+        for _ in range(_DRAWS)
+    ]
+    return float(np.quantile(errors, 0.95))
 
 
 def _answer_groups(subject: Subject, answers: int) -> np.ndarray:
