@@ -68,7 +68,9 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
         if modality.kind in CHOOSERS and train[list(modality.columns)].notna().any(axis=None)
     }
     parts = any(choice.settings.get("characters") for choice in chosen.values())
-    training, reason = choose_training(len(train), schema, parts_of_words=parts)
+    training, reason = choose_training(
+        len(train), schema, parts_of_words=parts and task.has_classes
+    )
     target = choose_target(train, schema)
     flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)
     several = len(schema.modalities) > 1

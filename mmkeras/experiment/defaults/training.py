@@ -22,8 +22,8 @@ def choose_training(
 ) -> tuple[TrainingSettings, str]:
     """Small tables get small batches and many epochs, large ones large batches and few.
 
-    Of rare words and their parts (`parts_of_words`), which are thousands of inputs and hardly ever
-    not 0, a high rate learns few rows by heart.
+    Classes of rare words and their parts (`parts_of_words`), which are thousands of inputs and
+    hardly ever not 0, are learnt by heart at a high rate.
     """
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
                  128)  # fmt: skip
