@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+import os
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,6 @@ from typing import Any
 import numpy as np
 
 MOST_IN_MEMORY = 128 << 20  # bytes
-# A row of a mapped file brings some 64 kB with it.
-_ROWS_BETWEEN = 512
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class RaggedRows:
     Args:
         values: Of all rows; an array in memory, or mapped.
         splits: Where each row begins, and the last one's end, int64 `(rows + 1,)`.
-        mapped: The file that the values are in.
+        mapped: The mapped file that the values are in.
+        descriptor: Of the same file, for reading.
     """
 
     values: np.ndarray
     splits: np.ndarray
     mapped: mmap.mmap | None = None
-    _taken: int = 0
+    descriptor: int | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -53,12 +54,16 @@ class RaggedRows:
         """The values of some rows, one after another, and their lengths."""
         starts, lengths = self.splits[rows], self.splits[rows + 1] - self.splits[rows]
         before = np.cumsum(lengths) - lengths
-        places = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
-        found = self.values[places]
-        self._taken += len(rows)
-        if self._taken > _ROWS_BETWEEN:
-            self._taken = 0
-            self.let_go()
+        if self.descriptor is None or not hasattr(os, "preadv"):  # not on Windows
+            places = np.repeat(starts - before, lengths) + np.arange(lengths.sum())
+            return self.values[places], lengths
+        # Read, not mapped: around each row that is touched, the system may map megabytes.
+        found = np.empty(lengths.sum(), self.values.dtype)
+        size, room = found.itemsize, found.view(np.uint8)
+        parts = zip(starts * size, before * size, (before + lengths) * size, strict=True)
+        for place, begin, end in parts:
+            if os.preadv(self.descriptor, [room[begin:end]], place) != end - begin:
+                raise OSError("The file of encoded texts has become shorter.")
         return found, lengths
 
     def let_go(self) -> None:
@@ -129,4 +134,7 @@ class GrowingRows:
             return RaggedRows(values, np.cumsum(lengths))
         self._file.flush()
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return RaggedRows(np.frombuffer(mapped, self._dtype), np.cumsum(lengths), mapped)
+        values = np.frombuffer(mapped, self._dtype)
+        rows = RaggedRows(values, np.cumsum(lengths), mapped, os.dup(self._file.fileno()))
+        weakref.finalize(rows, os.close, rows.descriptor)
+        return rows
