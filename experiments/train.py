@@ -126,14 +126,15 @@ def train(plan: Plan) -> pd.DataFrame:
     said = name_and_tags(config)
     rows = experiment_rows(config)
     findings = look_at_rows(rows) if leads() else None
-    table, schema, splits = rows.table, rows.schema, rows.splits
+    schema, splits = rows.schema, rows.splits
     task = task_class(schema.target)
     counted = ", ".join(f"{len(part):,} {name}" for name, part in splits.items())
     inputs = ", ".join(schema.names)
     print(f"{config.data.name}: {counted} rows; {schema.target.name} from {inputs}")
     if task.single_label:
-        counts = task.class_counts(table, schema.target)
+        counts = task.class_counts(rows.table, schema.target)
         print(f"{len(counts)} classes of {counts.min():,} to {counts.max():,} rows")
+    del rows  # the whole table would stay in memory beside its parts
 
     labels = plan.labels or (models_of(schema) if config.models == "all" else (FUSED,))
     stamp = plan.stamp

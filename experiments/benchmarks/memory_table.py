@@ -92,13 +92,15 @@ def train_on(folder: Path, config: TableConfig) -> list[dict[str, object]]:
     rows = open_rows(data, Settings(), **shares)
     settings = default_settings(rows.splits.train, rows.schema)
     rows = open_rows(data, Settings(), **shares)
+    splits, schema = rows.splits, rows.schema
+    del rows
     reached("rows read and split")
     training = dataclasses.replace(settings.training, epochs=1, rounds=1)
     if config.batch_size:
         training = dataclasses.replace(training, batch_size=config.batch_size)
     settings = dataclasses.replace(settings, training=training)
     with tempfile.TemporaryDirectory(dir=folder.parent) as cache:
-        fitted, pipelines = fitted_pipelines(rows.splits, rows.schema, settings, cache)
+        fitted, pipelines = fitted_pipelines(splits, schema, settings, cache)
         reached("fitted and encoded")
         trained = train_and_judge(fitted, pipelines, settings, parts=("test",))
         reached("trained")

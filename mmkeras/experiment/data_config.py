@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.datasets import DATASETS, load_dataset
+from mmkeras.data.memory import give_memory_back
 from mmkeras.data.tables.classes import limit_classes
 from mmkeras.data.tables.clean import clean_table, group_equal_rows, ungrouped
 from mmkeras.data.tables.columns import did_you_mean
-from mmkeras.data.tables.files import free_arrow_memory
 from mmkeras.data.tables.guess.names import is_flag
 from mmkeras.data.tables.guess.target import find_target
 from mmkeras.data.tables.infer import infer_schema
@@ -103,7 +103,7 @@ class DataConfig:
                 together |= schema != given
             else:
                 inferred = self._inferred_schema(need_target)
-                free_arrow_memory()
+                give_memory_back()
                 schema = inferred.schema
                 messages.append(
                     "The schema was inferred. To change it, copy the run's config.json, edit its "
@@ -117,7 +117,7 @@ class DataConfig:
             allow_holes=self.drop_holes,
             on_error=on_error,
         )
-        free_arrow_memory()
+        give_memory_back()
         messages += [f"skipped: {problem}" for problem in table.attrs.pop("skipped", ())]
         table, cleaning = clean_table(
             table,

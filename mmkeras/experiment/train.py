@@ -18,6 +18,7 @@ import pandas as pd
 from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
+from mmkeras.data.memory import give_memory_back
 from mmkeras.data.pipeline import CACHE_BUDGET, Pipeline
 from mmkeras.data.preprocessing import Preprocessing, fit_preprocessing
 from mmkeras.data.tables.cells import missing_cells
@@ -519,6 +520,7 @@ def fitted_pipelines(
             target=settings.target,
             presence=presence,
         )
+        give_memory_back()  # the counts of words
         pipelines = {
             name: Pipeline(
                 part,

@@ -6,7 +6,6 @@ import gzip
 import io
 import lzma
 import re
-import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import pandas as pd
 
 from mmkeras.csv_files import unescaped_predictions
 from mmkeras.data.media.tar_headers import COMPRESSED
+from mmkeras.data.memory import give_memory_back
 from mmkeras.data.tables.errors import TableError, listed
 from mmkeras.data.tables.excel_files import load_excel
 from mmkeras.data.tables.tar_files import load_shards
@@ -92,12 +92,6 @@ def load_file(
         raise TableError([f"{path.name}: cannot be decompressed: {error}"]) from error
 
 
-def free_arrow_memory() -> None:
-    """Gives back what reading a large file took for a while and Arrow would keep for later."""
-    if (arrow := sys.modules.get("pyarrow")) is not None:
-        arrow.default_memory_pool().release_unused()
-
-
 def _suffix(path: Path) -> tuple[str, bool]:
     """The suffix that says what a table is, in lower case, and whether it is compressed."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
@@ -151,7 +145,7 @@ def _load_arrow(path: Path) -> pd.DataFrame:
     read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
     try:
         frame = read(path)
-        free_arrow_memory()
+        give_memory_back()
         return frame
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
