@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmkeras.audit.model_inputs import Rows, predict_arrays
+from mmkeras.audit.encoded_once import predict_arrays
+from mmkeras.audit.model_inputs import Rows
 from mmkeras.audit.siblings import sibling_configs
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.fingerprint import fingerprint

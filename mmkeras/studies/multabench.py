@@ -19,7 +19,7 @@ import tyro
 
 from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets import load_dataset
-from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
+from mmkeras.data.datasets.multabench import FOLDS, PROTOCOL, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig, to_json
 from mmkeras.experiment.folders import experiment_folder, locked
@@ -234,7 +234,7 @@ def _trainings(
             dataclasses.replace(variant.settings, seed=seed),
             fold_rows(config.dataset, fold, True) if variant.twice else rows,
             functools.partial(fold_rows, config.dataset, fold, variant.twice),
-            {**details, "fold": fold},
+            {**details, "protocol": PROTOCOL, "fold": fold},
         )
         for seed in config.seeds
         for fold, rows in enumerate(folds)

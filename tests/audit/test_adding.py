@@ -67,23 +67,29 @@ def test_each_modality_is_judged_and_it_is_said_by_what(beside_a_note):
 
 @pytest.fixture(scope="module")
 def frozen(shared_table, tmp_path_factory):
-    """A picture read by a frozen network; its run and splits."""
+    """A picture and a note read by frozen networks; the run and its splits."""
     frame, schema = shared_table
-    schema = schema.select(schema.names[:1])
+    schema = schema.select(schema.names[:2])
     splits = Splits(frame[:30], frame[30:42], frame[42:])
     settings = dataclasses.replace(
         SETTINGS,
-        encoders={"image": Encoder("pretrained", {"source": sources()["image"]})},
+        encoders={
+            kind: Encoder("pretrained", {"source": sources()[kind]}) for kind in ("image", "text")
+        },
         image=ImageSettings(size=(16, 16)),
         model=ModelSettings(dropout=0.0),
     )
     return train_run(splits, schema, tmp_path_factory.mktemp("tuned") / "run", settings), splits
 
 
+@pytest.mark.slow
 def test_frozen_and_tuned_encoders_are_compared_from_both_sides(frozen, tmp_path):
     run, splits = frozen
-    name = run.preprocessing.schema.names[0]
-    alone = audit(run, splits=splits, settings=QUICK, out=tmp_path / "unknown")
+    names = run.preprocessing.schema.names
+    explained = dataclasses.replace(QUICK, explain=2)
+    alone = audit(run, splits=splits, settings=explained, out=tmp_path / "unknown")
+    # Words and pieces of the note are explained through the network.
+    assert all(card.texts for card in alone.section("explanations").parts[1].cards)
     assert alone.section("adding").values["tuning"] == {"says": None}
     assert any("`--tuning` trains one" in sentence for sentence in alone.verdict)
 
@@ -92,11 +98,13 @@ def test_frozen_and_tuned_encoders_are_compared_from_both_sides(frozen, tmp_path
     told = report.section("adding").values["tuning"]
     assert told["run"] == "tuned" and told["low"] <= told["difference"] <= told["high"]
     said = next(
-        s for s in report.verdict if s.startswith(f"Tuning the pre-trained encoder of {name}")
+        s
+        for s in report.verdict
+        if s.startswith(f"Tuning the pre-trained encoder of {' and '.join(names)}")
     )
     assert "its frozen features" in said
     tuned = Run(tmp_path / "audit" / "models" / "tuned")
-    assert tuned.config["settings"]["training"]["part_rates"] == {name: pytest.approx(0.01)}
+    assert tuned.config["settings"]["training"]["part_rates"] == dict.fromkeys(names, 0.01)
     assert told["all"] == pytest.approx(tuned.metrics["test"]["accuracy"])
     assert told["without"] == pytest.approx(run.metrics["test"]["accuracy"])
 

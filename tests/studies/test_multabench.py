@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.audit.source import splits_of
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.studies import multabench
@@ -78,6 +79,11 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     assert FLOOR in summary.index
     page = (config.results / "bikewale.md").read_text()
     assert "TabICL-2, text tuned" in page and "0.732" in page and "Each modality" in page
+    # An audit finds the rows of a fold, whichever way the text is read.
+    for name in (shown[0], "table + text from scratch + text frozen, "):
+        (path,) = config.out.glob(f"{name.replace(' ', '_').replace(',', '')}*-fold1-seed0")
+        run = multabench.Run(path)
+        assert splits_of(run).test.index.tolist() == run.predictions.index.tolist()
     # Again, nothing is trained, and nothing is encoded.
     tokens = sorted((config.out / "cache" / "features").rglob("*.npy"))
     assert tokens
