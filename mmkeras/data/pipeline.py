@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -47,6 +48,7 @@ from mmkeras.schema import Schema
 from mmkeras.tasks import Task
 
 CACHES = ("auto", "memory", "file", None)
+_LARGE_BATCH = 1 << 24  # bytes
 _DROPS = ", drop such rows: clean_table(frame, schema, drop_holes=True), or pass on_error='skip'"
 
 # Keras warns of every dataset that it cannot see being shuffled; this one shuffles row numbers.
@@ -263,13 +265,22 @@ class Pipeline:
             tf.autograph.experimental.do_not_convert(one_epoch)
         )
         size = (epochs - first_epoch) * self.steps
-        dataset = in_order(dataset).prefetch(tf.data.AUTOTUNE)
+        dataset = in_order(dataset).prefetch(self._ahead)
         return dataset.apply(tf.data.experimental.assert_cardinality(size))
 
     def evaluate(self) -> tf.data.Dataset:
         """All rows once, in order, as they are: as `train`, or `(inputs,)` without targets."""
         batches = self._batches(tf.range(len(self.frame)), None)
-        return in_order(batches).prefetch(tf.data.AUTOTUNE)
+        return in_order(batches).prefetch(self._ahead)
+
+    @property
+    def _ahead(self) -> int:
+        """How many batches are made ahead: of large ones two, of others what pays off."""
+        numbers = sum(
+            math.prod(size or 1 for size in spec.shape)
+            for spec in self.preprocessing.inputs.values()
+        )
+        return 2 if 4 * numbers * self.batch_size > _LARGE_BATCH else tf.data.AUTOTUNE
 
     def batches_of(
         self, modality: str, rows: np.ndarray | None = None, batch_size: int | None = None
