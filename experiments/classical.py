@@ -9,7 +9,8 @@ Features are made of every modality's cells (`mmkeras.classical.features`): HOG 
 images, TF-IDF of texts, statistics over time of sounds and sequences. Linear models, support vector
 machines, naive Bayes, random forests and gradient boosting see each modality alone and all side by
 side; the best of each modality are put together by their mean, their product and by stacking.
-Settings are chosen inside the training rows. It is the line that a deep model has to beat.
+Settings are chosen inside the training rows. It is the line that a deep model has to beat. Called
+again with the same `--out`, only folds that are missing are done.
 """
 
 from __future__ import annotations
@@ -33,4 +34,4 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, resumes=True)

@@ -32,9 +32,9 @@ from mmkeras.classical.floor.budget import FloorChoice, wants_floor
 from mmkeras.cli import given_devices, option, parse, pinned, run_script, spread, without
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.experiment.begun import Begun, read_begun
-from mmkeras.experiment.data_config import DataConfig, data_config_from_json, to_json
+from mmkeras.experiment.data_config import DataConfig, data_config_from_json
 from mmkeras.experiment.folders import new_folder, time_stamp
-from mmkeras.experiment.name_and_tags import name_and_tags
+from mmkeras.experiment.name_and_tags import Named, run_details
 from mmkeras.experiment.rows import experiment_rows, look_at_rows
 from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
 from mmkeras.experiment.settings import Settings
@@ -51,7 +51,7 @@ from mmkeras.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Named):
     """The experiment.
 
     Args:
@@ -67,8 +67,6 @@ class TrainConfig:
         resume: Continue the experiment that this run folder belongs to, as it was begun. With
             --epochs N, train on instead: a new run of N epochs begins with the weights of this one,
             which has finished. --seed and other settings of training may be given then, too.
-        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
-        tags: Words to find them by again.
         settings: Model, training and preprocessing.
     """
 
@@ -80,8 +78,6 @@ class TrainConfig:
     floor: FloorChoice = "auto"
     runs: Path = Path("runs")
     resume: Path | None = None
-    name: str = ""
-    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     @property
@@ -123,7 +119,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
 def train(plan: Plan) -> pd.DataFrame:
     """Trains what is planned and not there yet; returns the comparison, one row per model."""
     config = plan.config
-    said = name_and_tags(config)
+    details = run_details(config)
     rows = experiment_rows(config)
     findings = look_at_rows(rows) if leads() else None
     schema, splits = rows.schema, rows.splits
@@ -146,7 +142,7 @@ def train(plan: Plan) -> pd.DataFrame:
     wanted = FUSED in labels and not (plan.place / f"{stamp}-{FUSED}" / METRICS).exists()
     if wanted and leads() and wants_floor(config.floor, schema, len(splits.train)):
         floor = floor_of(splits, schema, config.settings)
-    details = {**said, "experiment": to_json(config), "stamp": stamp}
+    details["stamp"] = stamp
     if plan.command is not None:
         details["environment"] = {"command": plan.command}
     before = {} if plan.start_from is None else {f"{labels[-1]} before": Run(plan.start_from)}

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
     arguments = sys.argv[1:] if arguments is None else arguments
     config = parse(TuneConfig, arguments, __doc__, by_rows=True)
     study, figure = search(config)
-    report = search_report(study, figure, config.data.name)
+    report = search_report(study, figure, config)
     print("\n" + write_markdown(report, config.folder / "summary.md"))
     best = read_json(config.folder / BEST, {"trial": int, "settings": Mapping[str, Any]})
     print(f"\nbest settings: {config.folder / BEST}; all: {config.folder / TRIALS}")
@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> pd.DataFrame:
                 test=config.test,
                 split_seed=config.split_seed,
                 workers=config.workers,
+                name=config.name,
+                tags=config.tags,
                 out=config.folder / f"final-trial{best['trial']:03d}",
                 settings=Settings.from_dict(best["settings"]),
             )

@@ -15,8 +15,11 @@ class AuditSettings:
     """What an audit does.
 
     Args:
-        train: Which models of fewer modalities to train where there are none next to the run: none,
-            each modality alone, or all subsets.
+        train: Which models of fewer modalities to train where there are none next to the run: none;
+            alone: each modality alone, and all without those of one kind, if there are several of
+            it; without: these, and all without each of them; subsets: all.
+        tuning: Whether to train the model again with its pre-trained encoders tuned, or frozen if
+            they are tuned here, where no such run lies next to this one.
         floor: Whether classical models are trained on the run's rows, as the line to beat: auto
             where it takes less than a minute.
         by: Columns whose values are looked at apart, as subgroups.
@@ -34,7 +37,8 @@ class AuditSettings:
         seed: Decides what is drawn.
     """
 
-    train: Literal["none", "alone", "subsets"] = "alone"
+    train: Literal["none", "alone", "without", "subsets"] = "alone"
+    tuning: bool = False
     floor: FloorChoice = "auto"
     by: tuple[str, ...] = ()
     noise: bool = True
@@ -48,8 +52,9 @@ class AuditSettings:
 
     def __post_init__(self):
         check_fields(self)
-        if self.train not in ("none", "alone", "subsets"):
-            raise ValueError(f"`train` is 'none', 'alone' or 'subsets'. Received: {self.train!r}.")
+        known = ("none", "alone", "without", "subsets")
+        if self.train not in known:
+            raise ValueError(f"`train` is one of {', '.join(known)}. Received: {self.train!r}.")
         for name in ("max_rows", "draws", "swaps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must be at least 1. Received: {getattr(self, name)}.")

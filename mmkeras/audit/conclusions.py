@@ -21,6 +21,8 @@ def conclusions(subject: Subject, sections: Mapping[str, Section]) -> list[str]:
     if "contribution" in sections:
         useful = sections["performance"].values["above_guessing"]
         sentences += _modalities(sections["contribution"].values, useful)
+    if "adding" in sections:
+        sentences += sections["adding"].values["verdict"]
     if "missing" in sections:
         sentences.append(_missing(subject, sections["missing"].values))
     for name in ("columns", "noise", "calibration", "significance", "subgroups"):

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from mmkeras.audit.subject import Subject
 from mmkeras.evaluation.bootstrap import compare_paired
 from mmkeras.evaluation.significance import mcnemar
-from mmkeras.tasks import Figure
+from mmkeras.tasks import Figure, Task
 
 # Differences of less than this many points are of no use to anyone.
 _NEGLIGIBLE = 0.01
 
 
-@dataclass(frozen=True)
-class Gain:
-    """The model of all modalities against that of the best one, row by row.
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """The model of all modalities against one of fewer, row by row.
 
     Args:
-        best: Which modality is best alone, on these very rows; that makes it the strictest line.
-        alone, fused: Their main figures.
+        alone, fused: The main figure of the model of fewer, and of that of all.
         low, high: The 95 % interval of the difference.
-        mcnemar: The p-value of McNemar's test, of classes.
         figure: The task's main figure.
     """
 
-    best: str
     alone: float
     fused: float
     low: float
     high: float
-    mcnemar: float | None
     figure: Figure
 
     @property
@@ -52,9 +50,31 @@ class Gain:
         figure = self.figure
         return (
             f"{figure.words} {figure.shown(self.fused)} against {figure.shown(self.alone)}, "
+            f"{self.change}"
+        )
+
+    @property
+    def change(self) -> str:
+        """The difference and its interval alone."""
+        figure = self.figure
+        return (
             f"{figure.difference(self.difference)}, 95 % interval {figure.signed(self.low)} to "
             f"{figure.signed(self.high)}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain(Added):
+    """The gain over the best single modality.
+
+    Args:
+        alone, fused, low, high, figure: As for `Added`; `alone` is the best modality's.
+        best: Which modality is best alone, on these very rows; that makes it the strictest line.
+        mcnemar: The p-value of McNemar's test, of classes.
+    """
+
+    best: str
+    mcnemar: float | None
 
     @property
     def sentence(self) -> str:
@@ -72,6 +92,32 @@ class Gain:
         }[self.says] + " Both models were trained once; another seed moves them, too."
 
 
+def added(subject: Subject, fewer: np.ndarray, task: Task | None = None) -> Added:
+    """What the audited model has over another one, on the same rows.
+
+    Args:
+        subject: The audited model and its rows.
+        fewer: What the other one says of them, `(examples, outputs)`.
+        task: The target as the other one answers it; by default as the audited one does.
+    """
+    rows = subject.rows
+    return _added(subject, rows.row_scores(fewer, task))
+
+
+def _added(subject: Subject, fewer: np.ndarray) -> Added:
+    rows = subject.rows
+    whole = rows.row_scores(rows.outputs)
+    groups, seed = rows.pipeline.groups, subject.settings.seed
+    found = compare_paired(whole, fewer, groups=groups, seed=seed)
+    return Added(
+        alone=float(fewer.mean()),
+        fused=float(whole.mean()),
+        low=found.low,
+        high=found.high,
+        figure=subject.figure,
+    )
+
+
 def gain_of_fusing(subject: Subject) -> Gain | None:
     """The gain over the best single modality; `None` unless each modality has a model."""
     rows = subject.rows
@@ -84,15 +130,5 @@ def gain_of_fusing(subject: Subject) -> Gain | None:
     }
     best = max(alone, key=lambda name: alone[name].mean())
     fused = rows.row_scores(rows.outputs)
-    found = compare_paired(
-        fused, alone[best], groups=rows.pipeline.groups, seed=subject.settings.seed
-    )
-    return Gain(
-        best=best,
-        alone=float(alone[best].mean()),
-        fused=float(fused.mean()),
-        low=found.low,
-        high=found.high,
-        mcnemar=mcnemar(fused > 0.5, alone[best] > 0.5) if subject.task.single_label else None,
-        figure=subject.figure,
-    )
+    exact = mcnemar(fused > 0.5, alone[best] > 0.5) if subject.task.single_label else None
+    return Gain(**vars(_added(subject, alone[best])), best=best, mcnemar=exact)

@@ -8,21 +8,10 @@ from functools import cached_property
 import keras
 import numpy as np
 
+from mmkeras.audit.encoded_once import EncodedOnce
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.raw import RawModality
 from mmkeras.tasks import Task
-
-_BATCH = 256
-
-
-def predict_arrays(model: keras.Model, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """A model's outputs for arrays; without what `model.predict` spends on each call."""
-    rows = len(next(iter(inputs.values())))
-    parts = [
-        model.predict_on_batch({name: x[start : start + _BATCH] for name, x in inputs.items()})
-        for start in range(0, rows, _BATCH)
-    ]
-    return np.concatenate([np.asarray(part) for part in parts])
 
 
 class Rows:
@@ -57,6 +46,10 @@ class Rows:
         return inputs
 
     @cached_property
+    def _encoded_once(self) -> EncodedOnce:
+        return EncodedOnce(self.model, self.inputs)
+
+    @cached_property
     def outputs(self) -> np.ndarray:
         """What the model says of the rows as they are, `(examples, outputs)`."""
         return self.predict()
@@ -68,7 +61,7 @@ class Rows:
 
     def predict(self, changed: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
         """What the model says when some inputs are others, `(examples, outputs)`."""
-        outputs = predict_arrays(self.model, {**self.inputs, **(changed or {})})
+        outputs = self._encoded_once.predict({**self.inputs, **(changed or {})})
         return self.pipeline.unpad(outputs)
 
     def predict_from(self, kept: Collection[str]) -> np.ndarray:

@@ -12,6 +12,7 @@ import pandas as pd
 from mmkeras.audit.audit_config import AuditSettings
 from mmkeras.audit.conclusions import conclusions
 from mmkeras.audit.opening import open_subject
+from mmkeras.audit.sections.adding import adding_section
 from mmkeras.audit.sections.calibration import calibration_section
 from mmkeras.audit.sections.columns import columns_section
 from mmkeras.audit.sections.contribution import contribution_section
@@ -141,7 +142,10 @@ def _questions(subject: Subject, other: Run | None) -> list[Callable[[Subject], 
     several = len(subject.names) > 1
     questions = [performance_section, floor_section]
     if several:
-        questions += [contribution_section, missing_section]
+        questions.append(contribution_section)
+    questions.append(adding_section)
+    if several:
+        questions.append(missing_section)
     questions.append(columns_section)
     if subject.settings.noise:
         questions.append(noise_section)

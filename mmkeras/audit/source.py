@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from mmkeras.data.datasets import load_dataset
+from mmkeras.data.datasets.multabench import PROTOCOL, protocol_split
 from mmkeras.data.tables.fingerprint import fingerprint
+from mmkeras.data.tables.read import read_table
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import data_config_from_json
 from mmkeras.experiment.rows import open_fold, open_rows
@@ -15,7 +18,8 @@ def splits_of(run: Run) -> Splits:
 
     Args:
         run: A run of `experiments/train.py`, of a script that repeats it with several seeds, or of
-            `experiments/cross_validate.py`. Its data must still be where they were.
+            `experiments/cross_validate.py` or `experiments/multabench.py`. Its data must still be
+            where they were.
 
     Returns:
         The splits, with all columns of the table.
@@ -24,38 +28,49 @@ def splits_of(run: Run) -> Splits:
         ValueError: The run does not say where its rows came from; or the data have changed.
         FileNotFoundError: The data are gone.
     """
-    experiment = run.config.get("experiment", {})
-    if "data" not in experiment or not ("split_seed" in experiment or "fold" in run.config):
+    splits = _rebuilt(run)
+    if splits is None:
         raise ValueError(
             f"{run.path} does not say where its rows came from (it was not made by an experiment "
             "script). Give the labelled rows to audit, or the `splits`."
         )
-    data = data_config_from_json(experiment["data"])
-    settings = Settings.from_dict(run.config["settings"])
-    validation = experiment["validation"]
-    if "fold" in run.config:
-        splits = open_fold(
-            data,
-            settings,
-            folds=experiment["folds"],
-            fold=run.config["fold"],
-            validation=validation,
-            seed=experiment["fold_seed"],
-        ).splits
-    else:
-        splits = open_rows(
-            data,
-            settings,
-            validation=validation,
-            test=experiment["test"],
-            seed=experiment["split_seed"],
-        ).splits
     own = run.preprocessing.schema
     if changed := [
         name for name, part in splits.items() if fingerprint(part, own) != run.config["data"][name]
     ]:
+        data = data_config_from_json(run.config["experiment"]["data"])
         raise ValueError(
             f"The {' and '.join(changed)} rows of {data.name!r} are no longer those of {run.path}. "
             "Give the labelled rows to audit as a table."
         )
     return splits
+
+
+def _rebuilt(run: Run) -> Splits | None:
+    """The rows, split as the experiment says; `None` where it does not say how."""
+    experiment = run.config.get("experiment", {})
+    if "data" not in experiment:
+        return None
+    data = data_config_from_json(experiment["data"])
+    settings = Settings.from_dict(run.config["settings"])
+    fold = run.config.get("fold")
+    if fold is not None and run.config.get("protocol") == PROTOCOL:
+        return protocol_split(read_table(*load_dataset(data.name)), fold)
+    if fold is not None and {"validation", "folds", "fold_seed"} <= set(experiment):
+        return open_fold(
+            data,
+            settings,
+            folds=experiment["folds"],
+            fold=fold,
+            validation=experiment["validation"],
+            seed=experiment["fold_seed"],
+        ).splits
+    if fold is None and {"validation", "test", "split_seed"} <= set(experiment):
+        return open_rows(
+            data,
+            settings,
+            validation=experiment["validation"],
+            test=experiment["test"],
+            seed=experiment["split_seed"],
+        ).splits
+    return None

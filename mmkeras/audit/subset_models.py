@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmkeras.audit.model_inputs import Rows, predict_arrays
+from mmkeras.audit.encoded_once import predict_arrays
+from mmkeras.audit.model_inputs import Rows
+from mmkeras.audit.siblings import sibling_configs
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.shapley import subsets
 from mmkeras.experiment.own_model import OWN_MODEL
-from mmkeras.experiment.run_folder import CONFIG, METRICS, Run
+from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.nested import jsonable
-from mmkeras.reading import read_json
 from mmkeras.schema import Schema
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ def subset_runs(
     """
     names = run.preprocessing.schema.names
     found = {}
-    for other in sorted(run.path.resolve().parent.iterdir()):
-        if not (other / METRICS).is_file() or not (other / CONFIG).is_file():
-            continue
-        config = read_json(other / CONFIG)
+    for other, config in sibling_configs(run.path):
         if any(config.get(key) != run.config.get(key) for key in _SAME):
             continue
         modalities = tuple(m["name"] for m in config["schema"]["modalities"])
@@ -62,9 +60,8 @@ def subset_runs(
             found[modalities] = Run(other)
     # The settings do not build what is one's own.
     train = splits is not None and OWN_MODEL not in run.config and len(names) > 1
-    wanted = {"none": (), "alone": [(n,) for n in names], "subsets": list(subsets(names))[:-1]}
     with decoded_once():
-        for modalities in wanted[settings.train] if train else ():
+        for modalities in _wanted(settings.train, run.preprocessing.schema) if train else ():
             if modalities not in found:
                 found[modalities] = train_run(
                     splits,
@@ -74,6 +71,32 @@ def subset_runs(
                     label=f"{' + '.join(modalities)} alone",
                 )
     return {subset: found[subset] for subset in subsets(names) if subset in found}
+
+
+def groups_of_a_kind(schema: Schema) -> list[tuple[str, ...]]:
+    """Modalities of one kind, where there are several of it beside others.
+
+    >>> from mmkeras.schema import Image, Text
+    >>> groups_of_a_kind(Schema((Image("front"), Text("note"), Image("back")), "label"))
+    [('front', 'back')]
+    """
+    kinds = dict.fromkeys(modality.kind for modality in schema.modalities)
+    groups = [tuple(m.name for m in schema.modalities if m.kind == kind) for kind in kinds]
+    return [group for group in groups if 1 < len(group) < len(schema.modalities)]
+
+
+def _wanted(train: str, schema: Schema) -> list[tuple[str, ...]]:
+    """The subsets that have models of their own, the smaller ones first."""
+    names = schema.names
+    if train == "none":
+        return []
+    if train == "subsets":
+        return list(subsets(names))[:-1]
+    parted = groups_of_a_kind(schema)
+    if train == "without":
+        parted += [(name,) for name in names]
+    rests = {tuple(name for name in names if name not in group) for group in parted}
+    return [subset for subset in subsets(names) if len(subset) == 1 or subset in rests]
 
 
 def _is_part_of(part: Run, whole: Run, splits: Splits | None) -> bool:

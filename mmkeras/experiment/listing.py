@@ -27,7 +27,8 @@ def list_runs(folder: str | Path = "runs", tags: Sequence[str] = ()) -> pd.DataF
         Indexed by the run's folder, as a path below `folder`, in the order of their beginning:
         `name`, `tags`, `inputs`, `model`, `seed`, `figure` (the main one of its target), its
         value on the `test` rows, and when the run was `created`. What is not known, such as the
-        figure of a run that has not finished, is missing.
+        figure of a run that has not finished, is missing; so is that of a trial of pre-training,
+        which has one for each share of labels.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -46,6 +47,7 @@ def list_runs(folder: str | Path = "runs", tags: Sequence[str] = ()) -> pd.DataF
     rows = {}
     for path in folder.rglob(CONFIG):
         config = read_json(path)
+        config = {**config.get("identity", {}), **config}  # where trials of pre-training say it
         # Comparisons have a file of the same name, which says what all their models share.
         if {"schema", "created"} <= set(config) and set(tags) <= set(config.get("tags", ())):
             rows[path.parent.relative_to(folder).as_posix()] = _row(path.parent, config)

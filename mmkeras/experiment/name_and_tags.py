@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
+
+from mmkeras.experiment.data_config import to_json
 
 _MOST_CHARACTERS = 100
 
 
-class Named(Protocol):
-    """An experiment's configuration with `--name` and `--tags`."""
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The configuration of an experiment that makes runs; each adds its own fields.
 
-    @property
-    def name(self) -> str: ...
+    Args:
+        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
+        tags: Words to find them by again.
+    """
 
-    @property
-    def tags(self) -> tuple[str, ...]: ...
+    name: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def name_and_tags(config: Named) -> dict[str, Any]:
@@ -35,3 +41,16 @@ def name_and_tags(config: Named) -> dict[str, Any]:
             raise ValueError(f"Tags are separated by spaces: --tags one two. Received: {text!r}.")
     said = {"name": config.name, "tags": list(dict.fromkeys(config.tags))}
     return {key: value for key, value in said.items() if value}
+
+
+def run_details(config: Named) -> dict[str, Any]:
+    """What `config.json` of each of an experiment's runs says of the experiment.
+
+    How many models are trained at a time decides nothing, and is left out of it.
+
+    Raises:
+        ValueError: As `name_and_tags`.
+    """
+    experiment = to_json(config)
+    experiment.pop("workers", None)
+    return {**name_and_tags(config), "experiment": experiment}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,8 +30,10 @@ from mmkeras.progress import ProgressBar
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import subset_name
-from mmkeras.studies.jobs import Job, JobsMissing, run_jobs, used_engine
-from mmkeras.tasks import Task, task_class
+from mmkeras.schema import Schema
+from mmkeras.studies.classical_folds import Answers, KeptFold, Said, fold_identity
+from mmkeras.studies.jobs import Job, refuse_missing, run_jobs, used_engine
+from mmkeras.tasks import task_class
 
 RESULTS, PREDICTIONS = "results.csv", "predictions.parquet"
 # The one whose method was chosen inside the training rows: what a user would deploy.
@@ -51,7 +54,8 @@ class ClassicalConfig:
         inner: In how many parts the training rows are cut to choose settings.
         seed: Of methods that draw.
         workers: Folds at a time, each in a process of its own; 0 does them in this process.
-        out: The experiment's folder; by default runs/classical-NAME/TIME.
+        out: The experiment's folder; by default runs/classical-NAME/TIME. The same folder again
+            does only the folds that are missing.
         results: A folder to which the table is copied, under the data set's name.
         settings: How cells are read.
     """
@@ -73,10 +77,13 @@ class ClassicalConfig:
 def classical(config: ClassicalConfig) -> pd.DataFrame:
     """Runs the experiment, prints and saves its tables; returns one row per model.
 
-    Leaves `results.csv`, `predictions.parquet` and `summary.md`.
+    Leaves `results.csv`, `predictions.parquet`, `summary.md`, and what each fold found, so that
+    after an interruption only folds without that are done.
 
     Raises:
-        ValueError: The schema has no target, or one that is more than classes or numbers.
+        ValueError: The schema has no target, or one that is more than classes or numbers; the
+            folder holds folds of other rows or settings.
+        JobsMissing: A fold failed, or its process died; those that ended well are kept.
     """
     table, schema, messages = open_table(config.data, config.settings)
     task = task_class(schema.target)
@@ -89,18 +96,11 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
         raise ValueError(f"`workers` must not be negative. Received: {config.workers}.")
     splits = _splits(config, table, schema)
     findings = look_at_rows(Rows(table, schema, splits[0], messages))
-    methods = config.methods or tuple(METHODS)
     out = experiment_folder(config.out, Path("runs") / f"classical-{config.data.name}")
     with locked(out):
         save_findings(out, findings)
         write_json(out / "config.json", to_json(config))
-        if config.workers or used_engine() is not None:
-            parts = _folds_as_jobs(config, len(splits))
-        else:
-            many = [count(schema.names, methods, task(schema.target), len(s.train)) for s in splits]
-            with ProgressBar("training classical models", sum(many)) as progress:
-                parts = [_fold(config, split, schema, methods, progress) for split in splits]
-        judged = _Judged(task(schema.target), schema, splits, parts)
+        judged = _Judged(schema, splits, _all_folds(config, splits, schema, out))
         results = judged.table()
         write_csv(out / RESULTS, results)
         with written(out / PREDICTIONS) as temporary:
@@ -118,7 +118,7 @@ def classical(config: ClassicalConfig) -> pd.DataFrame:
     return results
 
 
-def _splits(config: ClassicalConfig, table: pd.DataFrame, schema: Any) -> list[Splits]:
+def _splits(config: ClassicalConfig, table: pd.DataFrame, schema: Schema) -> list[Splits]:
     """The folds, or the one split."""
     data, folds = config.data, config.folds
     official = data.split_column or (data.data is None and "split" in table)
@@ -130,39 +130,76 @@ def _splits(config: ClassicalConfig, table: pd.DataFrame, schema: Any) -> list[S
     return [data.split(table, schema, validation=0.0, test=config.test, seed=config.split_seed)]
 
 
-def _folds_as_jobs(config: ClassicalConfig, folds: int) -> list[Any]:
-    """The folds' models, each of a process of its own or of a cluster, as `_fold` returns them.
+def _all_folds(
+    config: ClassicalConfig, splits: list[Splits], schema: Schema, out: Path
+) -> list[Answers]:
+    """The folds' answers: those that the folder keeps, and the missing ones, which it then keeps.
 
     Raises:
         JobsMissing: A fold has none.
     """
-    jobs = [Job(f"fold {fold + 1}", _fold_job, (config, fold)) for fold in range(folds)]
-    outcomes = list(run_jobs(jobs, workers=max(1, config.workers)))
-    if failed := [each for each in outcomes if each.error is not None]:
-        said = "".join(f"\n- {each.job.name}: {each.reason}" for each in failed)
-        raise JobsMissing(
-            f"{len(failed)} of {folds} folds have no models:{said}\n"
-            "A table needs all of them. Run the same command again."
-        )
-    found = {outcome.job.name: outcome.result for outcome in outcomes}
-    return [found[job.name] for job in jobs]
+    how = {"methods": _methods(config), "inner": config.inner, "seed": config.seed}
+    settings = config.settings.preprocessing(schema)
+    kept = [
+        KeptFold(out, number, fold_identity(split, schema, settings, how))
+        for number, split in enumerate(splits, start=1)
+    ]
+    found = {fold: answers for fold, each in enumerate(kept) if (answers := each.read())}
+    missing = [fold for fold in range(len(splits)) if fold not in found]
+    if found:
+        print(f"{len(missing)} of {len(splits)} folds are to be done")
+    as_jobs = config.workers or used_engine() is not None
+    done = _folds_as_jobs(config, missing) if as_jobs else _here(config, splits, schema, missing)
+    for fold, answers in done:
+        kept[fold].save(answers)
+        found[fold] = answers
+    return [found[fold] for fold in range(len(splits))]
 
 
-def _fold_job(config: ClassicalConfig, fold: int) -> Any:
-    """One fold's models, from rows that this process opens itself."""
+def _here(
+    config: ClassicalConfig, splits: list[Splits], schema: Schema, folds: list[int]
+) -> Iterator[tuple[int, Answers]]:
+    """The answers of folds, one after the other in this process."""
+    task, methods = task_class(schema.target)(schema.target), _methods(config)
+    many = [count(schema.names, methods, task, len(splits[fold].train)) for fold in folds]
+    with ProgressBar("training classical models", sum(many)) as progress:
+        for fold in folds:
+            yield fold, _fold(config, splits[fold], schema, progress)
+
+
+def _folds_as_jobs(config: ClassicalConfig, folds: list[int]) -> Iterator[tuple[int, Answers]]:
+    """The answers of folds as they end, each of a process of its own or of a cluster.
+
+    Raises:
+        JobsMissing: A fold has none; the others have been yielded.
+    """
+    jobs = [Job(f"fold {fold + 1}", _fold_job, (config, fold)) for fold in folds]
+    failed = []
+    for outcome in run_jobs(jobs, workers=max(1, config.workers)):
+        if outcome.error is not None:
+            failed.append(outcome)
+        else:
+            yield folds[jobs.index(outcome.job)], outcome.result
+    refuse_missing(failed, len(jobs))
+
+
+def _fold_job(config: ClassicalConfig, fold: int) -> Answers:
+    """One fold's answers, of rows that this process opens itself."""
     table, schema, _ = open_table(config.data, config.settings)
-    methods, split = config.methods or tuple(METHODS), _splits(config, table, schema)[fold]
-    return _fold(config, split, schema, methods)
+    return _fold(config, _splits(config, table, schema)[fold], schema)
+
+
+def _methods(config: ClassicalConfig) -> tuple[str, ...]:
+    return config.methods or tuple(METHODS)
 
 
 def _fold(
     config: ClassicalConfig,
     splits: Splits,
-    schema: Any,
-    methods: tuple[str, ...],
+    schema: Schema,
     progress: ProgressBar | None = None,
-) -> tuple[Task, dict[tuple[str, tuple[str, ...]], Any]]:
-    """One split's models: the fitted task, and their answers by method and views."""
+) -> Answers:
+    """What one split's models say of its test rows."""
     task = task_class(schema.target).fit(splits.train, schema.target)
     features = ModalityFeatures(schema, config.settings.preprocessing(schema))
     with warnings.catch_warnings():
@@ -176,45 +213,48 @@ def _fold(
         targets,
         task,
         folds,
-        methods=methods,
+        methods=_methods(config),
         seed=config.seed,
         progress=progress,
     )
-    answers: dict[tuple[str, tuple[str, ...]], Any] = {(a.method, a.views): a for a in found}
-    answers[CHOSEN, tuple(schema.names)] = best(found, targets, task)
-    return task, answers
+    named = {(each.method, each.views): each for each in found}
+    named[CHOSEN, tuple(schema.names)] = best(found, targets, task)
+    return {
+        key: Said(each.method, each.setting, each.outputs["test"], each.seconds)
+        for key, each in named.items()
+    }
 
 
 class _Judged:
     """All models' answers for all test rows, in the target's own unit.
 
     Args:
-        task: For figures.
         schema: Of the table.
         splits: The folds.
-        parts: By fold, its task and answers.
+        answers: By fold.
     """
 
-    def __init__(self, task: Task, schema: Any, splits: list[Splits], parts: list[Any]):
+    def __init__(self, schema: Schema, splits: list[Splits], answers: list[Answers]):
         self.frame = pd.concat([split.test for split in splits])
-        self.schema, self.task = schema, parts[0][0]
+        tasks = [task_class(schema.target).fit(split.train, schema.target) for split in splits]
+        self.schema, self.task = schema, tasks[0]
         own = [
-            (fitted, fitted.encode(s.test, schema.id))
-            for (fitted, _), s in zip(parts, splits, strict=True)
+            task.own_unit(task.encode(split.test, schema.id))
+            for task, split in zip(tasks, splits, strict=True)
         ]
-        self.targets = np.concatenate([fitted.own_unit(t) for fitted, t in own])
+        self.targets = np.concatenate(own)
         self.outputs: dict[tuple[str, tuple[str, ...]], np.ndarray] = {}
         self.about: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
-        for key in parts[0][1]:
-            found = [(fitted, answers[key]) for fitted, answers in parts]
+        for key in answers[0]:
+            found = [fold[key] for fold in answers]
             self.outputs[key] = np.concatenate(
-                [fitted.own_unit(each.outputs["test"]) for fitted, each in found]
+                [task.own_unit(each.outputs) for task, each in zip(tasks, found, strict=True)]
             )
             settings = [f"{each.method} {each.setting}" if key[0] == CHOSEN else each.setting
-                        for _, each in found]  # fmt: skip
+                        for each in found]  # fmt: skip
             self.about[key] = {
                 "setting": " | ".join(dict.fromkeys(settings)),
-                "seconds": float(np.sum([each.seconds for _, each in found])),
+                "seconds": float(np.sum([each.seconds for each in found])),
             }
         group = schema.group
         self.groups = None if group is None else self.frame[group].astype(str).to_numpy()

@@ -11,9 +11,9 @@ from typing import Annotated
 import pandas as pd
 import tyro
 
-from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.name_and_tags import name_and_tags
+from mmkeras.experiment.name_and_tags import Named, name_and_tags, run_details
 from mmkeras.experiment.rows import Rows, look_at_rows, open_fold, open_table, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
@@ -26,7 +26,7 @@ from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
-class CrossValidationConfig:
+class CrossValidationConfig(Named):
     """The experiment.
 
     Args:
@@ -41,8 +41,6 @@ class CrossValidationConfig:
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/cross_validate-NAME/TIME. The same folder
             again resumes.
-        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
-        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -54,8 +52,6 @@ class CrossValidationConfig:
     models: tuple[str, ...] = ()
     workers: int = 1
     out: Path | None = None
-    name: str = ""
-    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
@@ -75,7 +71,7 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
         Rows(table, schema, config.data.fold(table, schema, fold=fold, **cut), messages)
         for fold in range(count)
     ]
-    said = name_and_tags(config)
+    details = run_details(config)
     out = experiment_folder(config.out, f"runs/cross_validate-{config.data.name}")
     trainings = [
         Training(
@@ -85,11 +81,7 @@ def cross_validate(config: CrossValidationConfig) -> pd.DataFrame:
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(open_fold, config.data, config.settings, fold=fold, **cut),
-            {
-                **said,
-                "experiment": to_json(dataclasses.replace(config, workers=1)),
-                "fold": fold,
-            },
+            {**details, "fold": fold},
         )
         for seed in config.seeds
         for fold, rows in enumerate(folds)

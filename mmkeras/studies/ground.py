@@ -14,12 +14,14 @@ from mmkeras.csv_files import read_csv, write_csv
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.tables.written.boxes import parse_boxes
 from mmkeras.evaluation.bootstrap import bootstrap_interval, ratio_interval
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows
 from mmkeras.experiment.run_folder import Run
 from mmkeras.inspection.examples import caption, example_pictures, side_by_side
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
 from mmkeras.reports.plots import plot_examples
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.schema import Boxes
 from mmkeras.studies.repeat import RepeatConfig, repeat
 from mmkeras.studies.trainings import RESULTS, with_each_seed
@@ -57,7 +59,7 @@ def ground(config: RepeatConfig) -> pd.DataFrame:
     table = pd.concat([read_csv(path) for path in sorted(out.glob(f"*/{TABLE}"))])
     write_csv(out / TABLE, table)
     drawn = _pictures(config.data.name, next(iter(judged.values()))[0])
-    print(f"\n{write_markdown(_report(table, drawn), out / 'summary.md')}")
+    print(f"\n{write_markdown(_report(config, table, drawn), out / 'summary.md')}")
     print(f"all data sets: {out / TABLE}")
     return results
 
@@ -113,7 +115,7 @@ def _mean_and_deviation(name: str, values: pd.Series) -> dict[str, float]:
     return {f"{name}, mean": values.mean(), f"{name}, deviation": values.std()}
 
 
-def _report(table: pd.DataFrame, pictures: list[Part]) -> Report:
+def _report(config: RepeatConfig, table: pd.DataFrame, pictures: list[Part]) -> Report:
     """The table for people, in percent, and what was found in some pictures."""
     shown = pd.DataFrame(
         {
@@ -142,7 +144,11 @@ def _report(table: pd.DataFrame, pictures: list[Part]) -> Report:
         "What a phrase names, or all objects, as boxes; right where the overlap (IoU) with the "
         "true box is 0.5 or more.",
         [],
-        {"one row per data set and model": TABLE, "one row per seed": f"DATA SET/{RESULTS}"},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "one row per data set and model": TABLE,
+            "one row per seed": f"DATA SET/{RESULTS}",
+        },
         [
             Section(
                 "boxes",

@@ -19,10 +19,11 @@ import tyro
 
 from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets import load_dataset
-from mmkeras.data.datasets.multabench import FOLDS, SETS, protocol_split
+from mmkeras.data.datasets.multabench import FOLDS, PROTOCOL, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
-from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import Named, name_and_tags, run_details
 from mmkeras.experiment.rows import Rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Encoder, FusionName, Settings
@@ -31,6 +32,7 @@ from mmkeras.files import write_json, write_text
 from mmkeras.reading import read_json
 from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.schema import Text
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, Training, train_missing
@@ -68,7 +70,7 @@ PUBLISHED: dict[str, dict[str, float]] = {
 
 
 @dataclass(frozen=True)
-class MulTaBenchConfig:
+class MulTaBenchConfig(Named):
     """The experiment.
 
     Args:
@@ -225,7 +227,7 @@ def _fused(text: str, settings: Settings, fusion: str, twice: bool = False) -> V
 def _trainings(
     config: MulTaBenchConfig, out: Path, folds: Sequence[Rows], variants: Sequence[Variant]
 ) -> list[Training]:
-    details = {"experiment": to_json(dataclasses.replace(config, workers=1))}
+    details = run_details(config)
     return [
         Training(
             variant.model,
@@ -234,7 +236,7 @@ def _trainings(
             dataclasses.replace(variant.settings, seed=seed),
             fold_rows(config.dataset, fold, True) if variant.twice else rows,
             functools.partial(fold_rows, config.dataset, fold, variant.twice),
-            {**details, "fold": fold},
+            {**details, "protocol": PROTOCOL, "fold": fold},
         )
         for seed in config.seeds
         for fold, rows in enumerate(folds)
@@ -314,7 +316,11 @@ def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]
         f"{config.dataset}: a table with a text, by MulTaBench's protocol",
         f"R² on the test rows, the mean of {FOLDS} folds.",
         findings(summary["R²"], best[0] if best else ""),
-        {"seeds": ", ".join(map(str, config.seeds)), "fusions tried": ", ".join(config.fusions)},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "fusions tried": ", ".join(config.fusions),
+        },
         [
             Section(
                 "models",

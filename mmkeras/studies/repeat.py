@@ -16,7 +16,7 @@ from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
 from mmkeras.evaluation.significance import mcnemar, paired_bootstrap
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
-from mmkeras.experiment.name_and_tags import name_and_tags
+from mmkeras.experiment.name_and_tags import Named, name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
@@ -37,7 +37,7 @@ from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
-class RepeatConfig:
+class RepeatConfig(Named):
     """The experiment.
 
     Args:
@@ -50,8 +50,6 @@ class RepeatConfig:
         split_seed: Decides which rows are which, where the data have no split of their own.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/NAME/TIME. The same folder again resumes.
-        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
-        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -63,8 +61,6 @@ class RepeatConfig:
     split_seed: int = 0
     workers: int = 1
     out: Path | None = None
-    name: str = ""
-    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 

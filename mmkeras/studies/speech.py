@@ -18,11 +18,13 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.evaluation.bootstrap import bootstrap_interval
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import Named, name_and_tags
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Picture, Report, Section, Table
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.schema import Text
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.repeat import summary
@@ -35,7 +37,7 @@ SEARCHES = "searches.csv"
 
 
 @dataclass(frozen=True)
-class SpeechConfig:
+class SpeechConfig(Named):
     """The experiment.
 
     Args:
@@ -50,8 +52,6 @@ class SpeechConfig:
         bonuses: What each piece adds to a text's score beside a language, to choose from.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/speech-NAME/TIME. The same folder resumes.
-        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
-        tags: Words to find them by again.
         settings: Model, training and preprocessing. `seed` is replaced by `seeds`.
     """
 
@@ -66,8 +66,6 @@ class SpeechConfig:
     bonuses: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
     workers: int = 1
     out: Path | None = None
-    name: str = ""
-    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
 
@@ -209,7 +207,11 @@ def _report(config: SpeechConfig, table: pd.DataFrame, answers: Sequence[Answers
         f"Each model was trained with {count_of(len(config.seeds), 'seed')} and judged by the same "
         "test rows. The epoch and the weights of languages were chosen on validation rows.",
         [f"Best on validation rows: {name}, with {table.loc[name].iloc[0]} % of words wrong."],
-        {"seeds": ", ".join(map(str, config.seeds)), "one row per seed and search": SEARCHES},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per seed and search": SEARCHES,
+        },
         [
             Section(
                 "searches",

@@ -15,8 +15,7 @@ from mmkeras.csv_files import write_csv
 from mmkeras.data.leakage.finding import Finding
 from mmkeras.data.media.decoded import decoded_once
 from mmkeras.data.tables.splits import Splits
-from mmkeras.experiment.data_config import to_json
-from mmkeras.experiment.name_and_tags import name_and_tags
+from mmkeras.experiment.name_and_tags import run_details
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.same_run import is_finished
@@ -97,10 +96,7 @@ def with_each_seed(
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(experiment_rows, config),
-            {
-                **name_and_tags(config),
-                "experiment": to_json(dataclasses.replace(config, workers=1)),
-            },
+            run_details(config),
             findings,
         )
         for seed in config.seeds

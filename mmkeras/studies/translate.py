@@ -18,14 +18,15 @@ from mmkeras.data.datasets.emoji_names import hide_words
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.read import read_table
 from mmkeras.evaluation.comparison import Comparison, compare_models, differences_in_words
-from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import Named, name_and_tags, run_details
 from mmkeras.experiment.rows import Rows, look_at_rows, open_table, save_findings
 from mmkeras.experiment.run_folder import METRICS, Run
 from mmkeras.experiment.settings import Settings
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Report, Section, Table
-from mmkeras.reports.wording import joined
+from mmkeras.reports.wording import joined, name_and_tags_words
 from mmkeras.schema import Schema, Text
 from mmkeras.studies.consensus_texts import MOST_ROWS, consensus_texts
 from mmkeras.studies.jobs import refuse_missing
@@ -38,7 +39,7 @@ _EXAMPLES = 10
 
 
 @dataclass(frozen=True)
-class TranslateConfig:
+class TranslateConfig(Named):
     """The experiment.
 
     Args:
@@ -144,7 +145,7 @@ def _trainings(
             dataclasses.replace(config.settings, seed=seed),
             rows,
             functools.partial(translation_rows, config, target, share),
-            {"experiment": to_json(dataclasses.replace(config, workers=1))},
+            run_details(config),
         )
         for model in models_of(rows.schema)
         if model in words or share == config.hide[0]
@@ -303,6 +304,7 @@ def _report(config: TranslateConfig, judged: Sequence[_Judged]) -> Report:
         "consensus with the training text of the highest expected chrF.",
         [sentence for each in judged for sentence in each.sentences],
         {
+            **name_and_tags_words(name_and_tags(config)),
             "seeds": ", ".join(map(str, config.seeds)) or "none, nothing was trained",
             "seed of the split": str(config.split_seed),
             **{f"signature of {name}": text for name, text in signatures.items()},

@@ -79,6 +79,7 @@ def test_every_question_is_answered_in_the_page_and_in_the_files(whole):
     assert asked == [
         "performance",
         "contribution",
+        "adding",
         "missing",
         "columns",
         "noise",
@@ -405,6 +406,14 @@ def test_the_rows_that_were_asked_for_are_explained(two_modalities, tmp_path):
     ],
 )
 def test_the_verdict_follows_from_the_interval(low, high, start):
-    gain = Gain("text", 0.8, 0.8 + (low + high) / 2, low, high, 0.5, FIGURES["accuracy"])
+    gain = Gain(
+        best="text",
+        alone=0.8,
+        fused=0.8 + (low + high) / 2,
+        low=low,
+        high=high,
+        mcnemar=0.5,
+        figure=FIGURES["accuracy"],
+    )
     assert gain.sentence.startswith(start)
     assert f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}" in gain.sentence

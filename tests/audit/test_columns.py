@@ -54,6 +54,8 @@ def test_the_column_that_carries_the_table_is_named_and_so_is_a_speaker(audited)
     assert columns["length"]["low"] < 0.05
     assert "'speaker' carries most" in section.conclusion
     assert "Of 2 of 3 columns no loss is clear" in section.conclusion
+    assert columns["speaker"]["left out: low"] > 0.1 > abs(columns["pitch"]["lost when left out"])
+    assert columns["speaker"]["moves the answer"] > 3 * columns["length"]["moves the answer"]
     hint = section.values["hints"][0]
     assert (
         hint.startswith("'speaker' alone, with 4 values, reaches 9") and "group='speaker'" in hint
@@ -66,6 +68,9 @@ def test_of_a_number_it_is_said_in_its_own_figure(audited):
     columns = section.values["columns"]
     assert next(iter(columns)) == "pitch" and columns["pitch"]["lost when shuffled"] > 0.5
     assert columns["pitch"]["alone"] > 0.9 and columns["pitch"]["best constant"] == 0
+    assert columns["pitch"]["lost when left out"] > 0.5
+    # Loudness is thrice the pitch, whose size is 0.8 on average.
+    assert columns["pitch"]["moves the answer"] == pytest.approx(2.4, abs=0.6)
     assert section.values["hints"] == []  # a number is no speaker
 
 

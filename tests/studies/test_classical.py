@@ -8,7 +8,9 @@ import pytest
 
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.schema import Label, Number, Schema, Sequence, StepLabels, Tabular
+from mmkeras.studies import classical as module
 from mmkeras.studies.classical import CHOSEN, ClassicalConfig, classical
+from mmkeras.studies.jobs import JobsMissing, run_jobs
 
 VIEWS = [Tabular("one", ("left",)), Tabular("two", ("right",))]
 
@@ -79,6 +81,41 @@ def test_folds_in_processes_of_their_own_find_the_same(config, tmp_path):
     pd.testing.assert_frame_equal(here.drop(columns="seconds"), apart.drop(columns="seconds"))
     said = [pd.read_parquet(tmp_path / name / "predictions.parquet") for name in ("here", "apart")]
     pd.testing.assert_frame_equal(*said)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_folds_found_is_kept_when_another_fails(config, tmp_path, monkeypatch, workers):
+    out = tmp_path / "out"
+    own = dataclasses.replace(config, methods=("linear",), out=out, results=None, workers=workers)
+    compete, calls = module.compete, []
+
+    def failing(*args, **more):
+        calls.append(args)
+        if len(calls) == 2:
+            raise RuntimeError("something broke")
+        return compete(*args, **more)
+
+    monkeypatch.setattr(module, "compete", failing)
+    monkeypatch.setattr(module, "run_jobs", lambda jobs, workers: run_jobs(jobs, workers=0))
+    with pytest.raises(JobsMissing if workers else RuntimeError, match="something broke"):
+        classical(own)
+    # Jobs do not end with the one that failed.
+    assert len(calls) == (3 if workers else 2)
+    kept = {path.name for path in out.glob("fold*.json")}
+    assert kept == ({"fold1.json", "fold3.json"} if workers else {"fold1.json"})
+    results = classical(own)
+    assert len(calls) == 4
+    pd.testing.assert_frame_equal(classical(own), results)
+    assert len(calls) == 4
+    whole = classical(dataclasses.replace(own, out=tmp_path / "whole", workers=0))
+    pd.testing.assert_frame_equal(results.drop(columns="seconds"), whole.drop(columns="seconds"))
+    with pytest.raises(ValueError, match=r"other rows or settings.* inner: 3, now 2.*--out"):
+        classical(dataclasses.replace(own, inner=2))
+    with pytest.raises(ValueError, match=r"other rows or settings.* test: "):
+        classical(dataclasses.replace(own, split_seed=1))
+    (out / "fold2.npz").write_bytes(b"no arrays")
+    with pytest.raises(ValueError, match=r"fold2\.npz is missing or damaged .*fold2\.json"):
+        classical(own)
 
 
 def test_a_number_of_workers_below_0_is_refused(config):

@@ -10,6 +10,7 @@ from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings
 from mmkeras.experiment.generative_imputation import GenerativeImputer, imputers_of
 from mmkeras.experiment.imputation import Imputer, hidden
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.schema import Image, Label, Schema, Tabular, Text
@@ -78,6 +79,7 @@ def imputed(data, tmp_path_factory):
         classifier=trained_for(QUICK, 1),
         generative=(trained_for(QUICK, 1), GenerationSettings(latent_dim=4, units=(8,))),
         out=out,
+        tags=("paper",),
     )
     return convert(chosen), chosen
 
@@ -99,7 +101,8 @@ def test_called_again_nothing_is_trained_anew(imputed):
     results, chosen = imputed
     written = (chosen.out / "summary.md").read_text()
     models = {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}
-    assert len(models) == 5
+    assert len(models) == len(list_runs(chosen.out, ["paper"])) == 5
+    assert "- tags: paper" in written
     again = convert(dataclasses.replace(chosen, impute="no"))
     pd.testing.assert_frame_equal(again, results)
     assert models == {p: p.stat().st_mtime_ns for p in chosen.out.glob("*/model.keras")}

@@ -11,6 +11,7 @@ from mmkeras.data.media.images.image_file import encode_png
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings, GenerativeRun
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.generation import MixtureSampler
@@ -66,6 +67,8 @@ def run(data, tmp_path_factory):
         MEASURES,
         test=0.3,
         out=tmp_path_factory.mktemp("runs") / "run",
+        name="three modalities",
+        tags=("paper",),
         settings=SETTINGS,
         judging=SETTINGS,
     )
@@ -91,6 +94,10 @@ def test_a_run_is_measured_and_drawn(run):
         assert (run.path / "pictures" / f"{name}.png").stat().st_size > 1000
     assert (run.path / "embedding.tsv").exists()
     MixtureSampler.load(run.path / "sampler.npz")
+    assert "- name: three modalities\n- tags: paper\n" in text
+    assert b"three modalities" in next(run.path.glob("events*")).read_bytes()
+    judges = [f"judges/{name}" for name in ("picture", "note", "facts")]
+    assert list(list_runs(run.path, ["paper"]).index) == [*judges, "."]
 
 
 def test_called_again_nothing_is_trained_or_measured(run, data, capsys):
@@ -141,6 +148,7 @@ def test_models_are_compared_and_only_what_is_missing_is_trained(data, tmp_path,
         test=0.3,
         workers=0,
         out=tmp_path / "out",
+        tags=("paper",),
         settings=SETTINGS,
         judging=SETTINGS,
     )
@@ -153,6 +161,7 @@ def test_models_are_compared_and_only_what_is_missing_is_trained(data, tmp_path,
     text = (tmp_path / "out" / "summary.md").read_text()
     assert "samples_mmvae.png" in text and "coherence.png" in text
     assert GenerativeRun(tmp_path / "out" / "seed0-mmvae").config["generation"]["model"] == "mmvae"
+    assert "- tags: paper" in text and len(list_runs(tmp_path / "out", ["paper"])) == 2 + 3
 
 
 def test_sentences_name_who_rises_and_who_is_best():

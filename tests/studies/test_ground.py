@@ -10,6 +10,7 @@ import pytest
 
 from mmkeras.data.tables.read import read_table
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Boxes, Image, Label, Schema, Text
 from mmkeras.studies.ground import TABLE, chance, ground
@@ -69,7 +70,9 @@ def config_of(folder, name, **options):
 @pytest.mark.slow
 def test_data_sets_stand_in_one_table_beside_chance_with_pictures(folder):
     ground(dataclasses.replace(config_of(folder, "phrase", matching="dot"), seeds=(0, 1)))
-    ground(config_of(folder, "all"))
+    ground(dataclasses.replace(config_of(folder, "all"), tags=("paper",)))
+    assert list(list_runs(folder / "out", ["paper"]).index) == ["all/seed0-fused"]
+    assert "- tags: paper" in (folder / "out" / "summary.md").read_text()
     table = pd.read_csv(folder / "out" / TABLE).set_index("data set")
     assert list(table.index) == ["all", "phrase"]
     phrase = table.loc["phrase"]

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmkeras.audit.source import splits_of
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.studies import multabench
 from mmkeras.studies.multabench import FLOOR, MulTaBenchConfig, findings, run_multabench
@@ -48,6 +50,7 @@ def config(tmp_path, monkeypatch):
         workers=0,
         out=tmp_path / "out",
         results=tmp_path / "results",
+        tags=("paper",),
         settings=Settings(
             encoders={"tabular": Encoder("mlp", {"units": (8,)})},
             training=TrainingSettings(epochs=2, batch_size=16, patience=0),
@@ -77,7 +80,13 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     np.testing.assert_allclose(summary["R²"], summary[["fold 0", "fold 1"]].mean(axis=1), rtol=1e-6)
     assert FLOOR in summary.index
     page = (config.results / "bikewale.md").read_text()
+    assert "- tags: paper" in page and len(list_runs(config.out, ["paper"])) == len(trained)
     assert "TabICL-2, text tuned" in page and "0.732" in page and "Each modality" in page
+    # An audit finds the rows of a fold, whichever way the text is read.
+    for name in (shown[0], "table + text from scratch + text frozen, "):
+        (path,) = config.out.glob(f"{name.replace(' ', '_').replace(',', '')}*-fold1-seed0")
+        run = multabench.Run(path)
+        assert splits_of(run).test.index.tolist() == run.predictions.index.tolist()
     # Again, nothing is trained, and nothing is encoded.
     tokens = sorted((config.out / "cache" / "features").rglob("*.npy"))
     assert tokens

@@ -9,6 +9,7 @@ import pytest
 
 from mmkeras.cli import parse
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Label, Schema, Tabular, Text
 from mmkeras.studies.pretraining import PretrainConfig, pretrain_and_tune, pretrain_defaults
@@ -68,6 +69,8 @@ def config(tmp_path_factory):
         steps=2,
         workers=0,
         out=folder / "out",
+        name="few labels",
+        tags=("paper",),
         pretraining=PretrainingSettings(dim=4, epochs=1, batch_size=32, mask_dim=8),
         fine=TrainingSettings(epochs=1, batch_size=32, learning_rate=0.01, patience=0),
         settings=Settings(
@@ -98,6 +101,10 @@ def test_ways_are_judged_by_the_same_rows_and_learn_from_the_same(config, result
     said = (config.out / "summary.md").read_text()
     assert "10 % (6 rows): both" in said and "14 test rows judge" in said
     assert not (config.out / "seed3-scratch/encoders").exists()
+    assert "- name: few labels" in said and "- tags: paper" in said
+    listed = list_runs(config.out, ["paper"])
+    assert list(listed.index) == ["seed3-scratch", "seed3-both"]
+    assert set(listed["name"]) == {"few labels"} and listed["test"].isna().all()
 
 
 @pytest.mark.slow
@@ -109,8 +116,7 @@ def test_called_again_only_what_is_missing_runs_and_ends_as_before(config, resul
     again = pretrain_and_tune(config)
     pd.testing.assert_frame_equal(again.drop(columns="seconds"), results.drop(columns="seconds"))
     after = written(config.out)
-    config_file = config.out / "seed3-both/config.json"
-    assert {path for path in after if after[path] != before[path]} == {missing, config_file}
+    assert {path for path in after if after[path] != before[path]} == {missing}
     with pytest.raises(ValueError, match=r"another trial; it cannot resume\. steps: 2, now 5"):
         pretrain_and_tune(dataclasses.replace(config, steps=5))
 

@@ -9,6 +9,7 @@ import pytest
 
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.listing import list_runs
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.schema import Image, Label, Schema, Text
@@ -55,6 +56,7 @@ def config(tmp_path_factory):
         test=0.25,
         workers=0,
         out=folder / "out",
+        tags=("paper",),
         settings=Settings(
             model=ModelSettings(decoder_options={"dim": 8, "num_heads": 2, "num_layers": 1}),
             encoders={
@@ -152,6 +154,8 @@ def test_each_share_is_judged_on_the_same_rows(config, capsys):
         )
         for model in models
     ]
+    assert len(list_runs(config.out, ["paper"])) == len(results)
+    assert "- tags: paper" in (config.out / "summary.md").read_text()
     table = pd.read_csv(config.out / "comparison.csv")
     models = {"picture", "english", "fused"}
     models |= {way + name for way in (FLOOR, CONSENSUS) for name in ("picture", "english")}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
+from mmkeras.audit.left_out import lost_without
 from mmkeras.audit.subject import Subject
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.leakage.finding import count_of
 from mmkeras.data.leakage.predictor import SingleColumn, single_columns
 from mmkeras.evaluation.bootstrap import Difference, compare_paired
+from mmkeras.inspection.integrated_gradients import integrated_gradients
+from mmkeras.models.parts import knows_parts
 from mmkeras.reports.parts import Note, Section, Table
 from mmkeras.tasks import task_class
 from mmkeras.tasks.task import same
@@ -17,6 +22,13 @@ from mmkeras.tasks.task import same
 _MANY = 50  # columns; more are shuffled once each
 _FEW_VALUES = 50
 _FAR_ABOVE = 0.2  # of accuracy, or of R²
+_MOVED, _STEPS, _BATCH = 64, 16, 64  # rows, steps and points at once of integrated gradients
+_MEANINGS = {
+    "left out": "'Lost when left out': what gradient boosting on the table loses when it is "
+    "trained without the column. ",
+    "moves": "'Moves the answer': integrated gradients from the training rows' means, the mean "
+    "size over rows. ",
+}
 
 
 def columns_section(subject: Subject) -> Section | None:
@@ -44,18 +56,24 @@ def columns_section(subject: Subject) -> Section | None:
         lost[column] = compare_paired(
             clean, np.mean(shuffled, axis=0), groups=rows.pipeline.groups, draws=2000
         )
-    alone = _alone(subject)
-    table = pd.DataFrame(
-        {
-            "modality": [name for name, _ in known],
-            "lost when shuffled": [lost[column].difference for _, column in known],
-            "low": [lost[column].low for _, column in known],
-            "high": [lost[column].high for _, column in known],
-            "alone": [alone[c].score if c in alone else np.nan for _, c in known],
-            "best constant": [alone[c].constant if c in alone else np.nan for _, c in known],
-        },
-        index=pd.Index([column for _, column in known], name="column"),
-    ).sort_values("lost when shuffled", ascending=False, kind="stable")
+    alone, moved = _alone(subject), _moved(subject, places)
+    left_out: dict[str, Difference] = {}
+    for name, at in places.items():
+        left_out |= lost_without(subject, name, at)
+    lines = {
+        column: {
+            "modality": name,
+            **_line(lost[column], "lost when shuffled", "low", "high"),
+            **_line(left_out.get(column), "lost when left out", "left out: low", "left out: high"),
+            "moves the answer": moved.get(column, np.nan),
+            "alone": alone[column].score if column in alone else np.nan,
+            "best constant": alone[column].constant if column in alone else np.nan,
+        }
+        for name, column in known
+    }
+    table = pd.DataFrame.from_dict(lines, orient="index").rename_axis("column")
+    table = table.dropna(axis=1, how="all")
+    table = table.sort_values("lost when shuffled", ascending=False, kind="stable")
     hints = [hint for found in alone.values() if (hint := _hint(found))]
     return Section(
         "columns",
@@ -67,8 +85,9 @@ def columns_section(subject: Subject) -> Section | None:
                 table,
                 f"How much the {figure.words} falls when each row gets another row's value of the "
                 f"column (Breiman, 2001), with its 95 % interval: {count_of(draws, 'shuffling')}. "
-                "Columns that say the same stand in for each other, and lose little "
-                "each. 'Alone': what the column by itself predicts of the training rows "
+                "Columns that say the same stand in for each other, and lose little each. "
+                f"{_MEANINGS['left out'] if left_out else ''}{_MEANINGS['moves'] if moved else ''}"
+                "'Alone': what the column by itself predicts of the training rows "
                 f"({'accuracy' if subject.task.has_classes else 'R²'} in cross-validation), beside "
                 "the best constant answer.",
             ),
@@ -76,6 +95,35 @@ def columns_section(subject: Subject) -> Section | None:
         ],
         {"columns": table.to_dict("index"), "hints": hints},
     )
+
+
+def _line(found: Difference | None, *names: str) -> dict[str, float]:
+    """A difference and the ends of its interval, by the names of their table's columns."""
+    values = (np.nan,) * 3 if found is None else (found.difference, found.low, found.high)
+    return dict(zip(names, values, strict=True))
+
+
+def _moved(subject: Subject, places: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How far each column moves an answer, by integrated gradients from the training rows' means.
+
+    The mean size over rows, in the answer's unit: a probability, or the number predicted. The other
+    modalities stay as they are. Empty for a model whose parts are not known.
+    """
+    rows, model = subject.rows, subject.run.model
+    if not knows_parts(model):
+        return {}
+    chosen = np.random.default_rng(subject.settings.seed).permutation(len(rows.outputs))[:_MOVED]
+    inputs = {name: values[chosen] for name, values in rows.inputs.items()}
+    outputs = rows.outputs[chosen].argmax(axis=1)
+    found = integrated_gradients(
+        model, inputs, outputs, modalities=list(places), steps=_STEPS, batch_size=_BATCH
+    )
+    units = subject.task.units[outputs]
+    return {
+        column: float(np.abs(units * found[name][:, at == column].sum(axis=1)).mean())
+        for name, at in places.items()
+        for column in dict.fromkeys(at)
+    }
 
 
 def _alone(subject: Subject) -> dict[str, SingleColumn]:

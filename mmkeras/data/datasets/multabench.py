@@ -34,6 +34,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.schema import Number, Schema, Tabular, Text
 
 FOLDS = 5
+PROTOCOL = "multabench"  # in the configurations of runs
 SETS = ("babies_r_us", "bikewale")
 
 _SIZES = ("length", "width", "height")

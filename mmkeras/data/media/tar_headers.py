@@ -30,8 +30,17 @@ _WITHOUT_BYTES = {
     b"6": "a pipe",
 }
 _IS_SPARSE = "a file with holes (sparse); write the tar without --sparse"
-_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
-COMPRESSED = "it is compressed, and members cannot be read one by one; unpack it to a plain .tar"
+COMPRESSED = (
+    "it is compressed, and a member in the middle cannot be read without all before it: reading "
+    "rows in random order would unpack the whole file again and again. Unpack it once"
+)
+# What unpacks a file, by how it begins.
+_UNPACKING = {
+    b"\x1f\x8b": "gunzip",
+    b"BZh": "bunzip2",
+    b"\xfd7zXZ": "unxz",
+    b"\x28\xb5\x2f\xfd": "unzstd",
+}
 
 
 class Header(NamedTuple):
@@ -133,8 +142,9 @@ def _block(file: BinaryIO, place: int, last: str, is_header: bool = True) -> byt
 
 
 def _no_tar(start: bytes) -> str:
-    if start.startswith(_COMPRESSED):
-        return COMPRESSED
+    for begins, command in _UNPACKING.items():
+        if start.startswith(begins):
+            return f"{COMPRESSED}, to a file of another name: {command} -c FILE > PLAIN.tar"
     return f"it is no tar file; it starts with {start[:12]!r}" if start else "it is empty"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import lzma
 import re
+import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,17 @@ _ARROW = (".feather", ".arrow")
 _EXCEL = (".xlsx", ".xlsm")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 _TAR = ".tar"
-_COMPRESSED_TAR = (".tgz", ".tbz2", ".txz", *(f".tar{s}" for s in (*_COMPRESSED, ".zst")))
+# What makes a plain tar file of a compressed one.
+_UNPACKING = {
+    ".tgz": "gunzip",
+    ".tar.gz": "gunzip",
+    ".tbz2": "bunzip2",
+    ".tar.bz2": "bunzip2",
+    ".txz": "unxz",
+    ".tar.xz": "unxz",
+    ".tar.zst": "unzstd",
+    ".tar.zip": "unzip",
+}
 TABLE_SUFFIXES = (*_TEXT, ".parquet", *_JSON_LINES, *_ARROW, *_EXCEL, _TAR)
 # A README in .txt is no table.
 _BESIDE_TAR = tuple(s for s in TABLE_SUFFIXES if s not in (_TAR, ".txt"))
@@ -60,11 +72,10 @@ def load_file(
     suffix, compressed = _suffix(path)
     if path.is_dir():
         shards = _shards(path)
-        return _as_frame(load_shards(shards)) if shards else _load_arrow(path)
+        return _load_folder_of_shards(path, shards) if shards else _load_arrow(path)
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
         raise ValueError(f"A table is read from this machine. Download it first: {path}.")
-    if path.name.lower().endswith(_COMPRESSED_TAR):
-        raise ValueError(f"{path.name}: {COMPRESSED}.")
+    _refuse_compressed_tar(path)
     if suffix not in TABLE_SUFFIXES or (compressed and suffix not in (*_TEXT, *_JSON_LINES)):
         raise ValueError(f"A table is {_FORMS}. Received: {path}.")
     if not path.exists():
@@ -104,8 +115,8 @@ def table_files(path: Path) -> list[Path]:
     """The files that a table is read from: those of a folder, or the file itself."""
     if not path.is_dir():
         return [path]
-    shards = (file for file in path.iterdir() if file.suffix.lower() == _TAR)
-    return sorted(path.rglob("*.parquet")) + sorted(shards)
+    shards = sorted(file for file in path.iterdir() if file.suffix.lower() == _TAR)
+    return shards or sorted(path.rglob("*.parquet"))
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -113,25 +124,74 @@ def _shards(folder: Path) -> list[Path]:
 
     Raises:
         ValueError: Beside them are tables of another kind, or all of them are in folders below.
+            A Parquet file that is called like one of them is no other table: img2dataset writes
+            what it knows of a tar file's samples there, too.
     """
     files = [file for file in sorted(folder.iterdir()) if not file.name.startswith(".")]
     shards = [file for file in files if file.suffix.lower() == _TAR]
-    packed = [file for file in files if file.name.lower().endswith(_COMPRESSED_TAR)]
-    if packed:
-        raise ValueError(f"{packed[0].name}: {COMPRESSED}.")
-    others = [file.name for file in files if _suffix(file)[0] in _BESIDE_TAR]
+    for file in files:
+        _refuse_compressed_tar(file)
+    beside = set(_beside(shards))
+    others = [file.name for file in files if _suffix(file)[0] in _BESIDE_TAR and file not in beside]
     if shards and others:
         raise ValueError(
             f"A folder that is a table holds files of one kind. {folder} holds {len(shards)} .tar "
-            f"files and {listed(others, 3)}."
+            f"files and {listed(others, 3)}. Keep other tables in another folder; only a .parquet "
+            "file that is called like a .tar file may stand beside it."
         )
-    below = sorted({file.parent.name for file in folder.glob(f"*/*{_TAR}")})
-    if not shards and below and not any(folder.rglob("*.parquet")):
+    in_folders = sorted(folder.glob(f"*/*{_TAR}"))
+    below = sorted({file.parent.name for file in in_folders})
+    if not shards and below and (_beside(in_folders) or not any(folder.rglob("*.parquet"))):
         raise ValueError(
             f"There is no .tar file in {folder} itself, but in folders below. Name one of these: "
             f"{listed(below)}."
         )
     return shards
+
+
+def _refuse_compressed_tar(path: Path) -> None:
+    for ending, command in _UNPACKING.items():
+        if path.name.lower().endswith(ending):
+            raise ValueError(f"{path.name}: {COMPRESSED}: {command} {path.name}.")
+
+
+def _beside(shards: Sequence[Path]) -> list[Path]:
+    """The Parquet files that are called like a tar file, `00000.parquet` beside `00000.tar`."""
+    return [file for shard in shards if (file := shard.with_suffix(".parquet")).is_file()]
+
+
+def _load_folder_of_shards(folder: Path, shards: Sequence[Path]) -> pd.DataFrame:
+    """The samples of the tar files; says which Parquet files beside them are not read."""
+    frame = _as_frame(load_shards(shards))
+    if beside := _beside(shards):
+        import pyarrow.parquet
+
+        with _as_table_errors(beside[0]):
+            columns = pyarrow.parquet.read_schema(beside[0]).names
+        lacking = [name for name in columns if name not in frame and f"json.{name}" not in frame]
+        said = "the samples of the tar files have their columns in .json files"
+        if lacking:
+            said = f"their columns {listed(lacking)} are in no sample of the tar files"
+        warnings.warn(
+            f"{folder} is read as {len(shards):,} tar files. The Parquet files of the same names "
+            f"are not read ({listed([file.name for file in beside], 3)}); {said}.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return frame
+
+
+@contextlib.contextmanager
+def _as_table_errors(path: Path) -> Iterator[None]:
+    """What Arrow cannot read becomes a `TableError` that names the file."""
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's, which names the file
+        raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
 
 
 def _load_arrow(path: Path) -> pd.DataFrame:
@@ -140,17 +200,11 @@ def _load_arrow(path: Path) -> pd.DataFrame:
         raise ValueError(
             f"A folder that is a table holds .parquet files or .tar files. There is none in {path}."
         )
-    import pyarrow
-
     read = pd.read_feather if path.suffix.lower() in _ARROW else pd.read_parquet
-    try:
+    with _as_table_errors(path):
         frame = read(path)
-        give_memory_back()
-        return frame
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the system's, which names the file
-        raise TableError([f"{path.name}: not a well-formed table: {error}"]) from error
+    give_memory_back()
+    return frame
 
 
 def _load_json_lines(path: Path) -> pd.DataFrame:

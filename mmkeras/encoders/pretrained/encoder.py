@@ -93,6 +93,14 @@ class PretrainedEncoder(ConfiguredLayer):
         return "int" in self.network.inputs[0].dtype
 
     @property
+    def embedding(self) -> keras.layers.Layer:
+        """The layer that makes vectors of token ids; not there where others are read."""
+        if self.network is None or not self._reads_ids:
+            raise AttributeError("This network reads no token ids.")
+        known = (x for x in _layers_of(self.network) if not isinstance(x, keras.layers.InputLayer))
+        return next(known)
+
+    @property
     def trainable(self) -> bool:
         return super().trainable
 

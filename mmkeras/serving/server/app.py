@@ -14,6 +14,7 @@ from mmkeras.serving.server.answering import Answerer
 from mmkeras.serving.server.batching import Batcher, Busy
 from mmkeras.serving.server.bodies import BadRequest, rows_of_form, rows_of_json, whole_body
 from mmkeras.serving.server.cells import CellReader, Row
+from mmkeras.serving.server.collecting import without_long_collections
 from mmkeras.serving.server.description import request_description
 from mmkeras.serving.server.limits import Limits
 
@@ -60,9 +61,10 @@ def make_app(
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.batcher = Batcher(answerer, limits)
-        app.state.batcher.start()
-        yield
-        await app.state.batcher.stop()
+        with without_long_collections():
+            app.state.batcher.start()
+            yield
+            await app.state.batcher.stop()
 
     app = FastAPI(title=name, lifespan=lifespan)
 

@@ -13,6 +13,7 @@ import tyro
 from mmkeras.classical.floor.budget import FloorChoice
 from mmkeras.encoders import ENCODERS
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.name_and_tags import Named
 from mmkeras.experiment.settings import Settings
 from mmkeras.fusion import FUSIONS, fusion_class
 from mmkeras.schema import Schema
@@ -24,7 +25,7 @@ ENSEMBLES = tuple(f"ensemble_{rule}" for rule in get_args(Rule))
 
 
 @dataclass(frozen=True)
-class ComparisonConfig:
+class ComparisonConfig(Named):
     """The comparison.
 
     Args:
@@ -50,8 +51,6 @@ class ComparisonConfig:
         out: The experiment's folder; by default runs/compare/NAME/TIME. The same again resumes.
         results: A folder to which the table and the seeds' figures are copied, under the data
             set's name.
-        name: What you call the runs: shown in their reports and lists, and in TensorBoard.
-        tags: Words to find them by again.
         settings: Model, training and preprocessing, the same for all.
     """
 
@@ -69,8 +68,6 @@ class ComparisonConfig:
     workers: int = 1
     out: Path | None = None
     results: Path | None = None
-    name: str = ""
-    tags: tuple[str, ...] = ()
     settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
 
     def __post_init__(self):

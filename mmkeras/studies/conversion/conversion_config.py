@@ -11,12 +11,13 @@ import tyro
 from mmkeras.data.kinds import ImageSettings, SequenceSettings, TextSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings
+from mmkeras.experiment.name_and_tags import Named
 from mmkeras.experiment.settings import Encoder, ModelSettings, Settings
 from mmkeras.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(Named):
     """The experiment.
 
     Args:

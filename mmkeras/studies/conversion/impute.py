@@ -16,6 +16,7 @@ from mmkeras.evaluation.bootstrap import bootstrap_interval, compare_paired
 from mmkeras.experiment.generative import train_generative
 from mmkeras.experiment.generative_imputation import GenerativeImputer
 from mmkeras.experiment.imputation import Imputer, hidden
+from mmkeras.experiment.name_and_tags import run_details
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.settings import Settings
@@ -74,10 +75,12 @@ def _classifiers(
     whole = dataclasses.replace(sources, modalities=(*sources.modalities, rows.made_as_input))
     dropping = dataclasses.replace(given.model, modality_dropout=config.hide)
     plain = dataclasses.replace(given.model, modality_dropout=0.0)
+    details = run_details(config)
 
     def train(name: str, schema: Schema, settings: Settings) -> Run:
         settings = dataclasses.replace(settings, seed=seed).select(schema)
-        return train_run(rows.splits, schema, out / f"seed{seed}-class-{name}", settings)
+        folder = out / f"seed{seed}-class-{name}"
+        return train_run(rows.splits, schema, folder, settings, details=details)
 
     return {
         WHOLE: train("all", whole, dataclasses.replace(given, model=plain)),
@@ -93,7 +96,8 @@ def _generative(config: ConvertConfig, rows: ConversionRows, seed: int, out: Pat
     schema = Schema((*rows.schema.modalities, rows.made_as_input), id=rows.schema.id)
     settings = dataclasses.replace(settings, seed=seed)
     folder = out / _generative_name(seed)
-    run = train_generative(rows.splits, schema, folder, settings, generation)
+    details = run_details(config)
+    run = train_generative(rows.splits, schema, folder, settings, generation, details=details)
     return GenerativeImputer(run, rows.made_as_input)
 
 

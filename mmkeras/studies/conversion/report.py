@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.evaluation.bootstrap import compare_paired
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.reports.parts import Report, Section, Table
-from mmkeras.reports.wording import joined, leader
+from mmkeras.reports.wording import joined, leader, name_and_tags_words
 from mmkeras.studies.conversion.conversion_config import ConvertConfig
 from mmkeras.studies.conversion.judge import COHERENCE, Judge
 from mmkeras.studies.conversion.rows import ConversionRows
@@ -35,7 +36,11 @@ def conversion_report(
         f"{config.data.name}: {rows.made.name} made of {joined(rows.schema.names)}",
         f"{train:,} rows to learn from, {test:,} to judge by.",
         [],
-        {"seeds": ", ".join(map(str, config.seeds)), "one row per model and seed": "results.csv"},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per model and seed": "results.csv",
+        },
         sections,
     )
 

@@ -13,8 +13,8 @@ import pandas as pd
 
 from mmkeras.csv_files import write_csv
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags, run_details
 from mmkeras.experiment.rows import look_at_rows, save_findings
 from mmkeras.experiment.run_folder import Run
 from mmkeras.experiment.same_run import is_finished
@@ -43,6 +43,7 @@ def convert(config: ConvertConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; called again, only these are.
     """
+    name_and_tags(config)  # what is wrong is reported before any work
     rows = conversion_rows(config)
     findings = look_at_rows(rows)
     out = experiment_folder(config.out, Path("runs") / f"convert-{config.data.name}")
@@ -110,9 +111,8 @@ def _train(
     """One job: in a process of its own it opens the rows itself."""
     rows = rows or conversion_rows(config)
     schema = rows.schema.select(subset)
-    details = {"experiment": to_json(dataclasses.replace(config, workers=0))}
     settings = _settings(config, seed, schema)
-    train_run(rows.splits, schema, folder, settings, details=details)
+    train_run(rows.splits, schema, folder, settings, details=run_details(config))
 
 
 def _floor_rows(

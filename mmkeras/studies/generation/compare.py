@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.csv_files import read_csv, write_csv
-from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import GenerativeRun
+from mmkeras.experiment.name_and_tags import name_and_tags, run_details
 from mmkeras.experiment.run_folder import METRICS, RECORDED
 from mmkeras.reading import naming, read_json
 from mmkeras.reports.markdown import format_table, write_markdown
 from mmkeras.reports.parts import Part, Picture, Report, Section, Table
-from mmkeras.reports.wording import joined
+from mmkeras.reports.wording import joined, name_and_tags_words
 from mmkeras.studies.generation.drawing import plot_coherence, plot_grid
 from mmkeras.studies.generation.generation_config import CompareConfig
 from mmkeras.studies.generation.judges import train_judges
@@ -40,12 +40,14 @@ def compare_generation(config: CompareConfig) -> pd.DataFrame:
     Raises:
         JobsMissing: Some models could not be trained; the tables show the others.
     """
+    details = run_details(config)
     out = experiment_folder(config.out, Path("runs") / f"compare_generation-{config.data.name}")
     rows = generation_rows(config)
     for message in rows.messages:
         print(message)
     with locked(out):
-        train_judges(rows, config.settings, config.judging_settings, out / "judges")
+        folder = out / "judges"
+        train_judges(rows, config.settings, config.judging_settings, folder, details)
         wanted = [(model, seed) for seed in config.seeds for model in config.compared]
         jobs = [
             Job(
@@ -53,7 +55,7 @@ def compare_generation(config: CompareConfig) -> pd.DataFrame:
                 _run,
                 (config, model, seed, out),
                 out / f"seed{seed}-{model}",
-                (out / "judges",),
+                (folder,),
             )
             for model, seed in wanted
             if not _is_measured(out / f"seed{seed}-{model}")
@@ -88,7 +90,7 @@ def _run(config: CompareConfig, model: str, seed: int, out: Path) -> None:
         config.generation.select(model),
         config.measures,
         out / f"seed{seed}-{model}",
-        details={"experiment": to_json(dataclasses.replace(config, workers=1))},
+        details=run_details(config),
     )
 
 
@@ -197,6 +199,7 @@ def _report(config: CompareConfig, results: pd.DataFrame, out: Path) -> Report:
         "of true rows.",
         sentences(results),
         {
+            **name_and_tags_words(name_and_tags(config)),
             "seeds": ", ".join(map(str, config.seeds)),
             "one row per model and seed": RESULTS,
             "by given and wanted modality": COHERENCE,

@@ -13,6 +13,7 @@ from mmkeras.data.datasets.mnist_sound import AUDIO as MNIST_SOUND
 from mmkeras.data.kinds import ImageSettings, TextSettings
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.generative import GenerationSettings, GenerativeName
+from mmkeras.experiment.name_and_tags import Named
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Encoder, Settings
 from mmkeras.generation import MODELS
@@ -50,7 +51,7 @@ class MeasureSettings:
 
 
 @dataclass(frozen=True)
-class GenerateConfig:
+class GenerateConfig(Named):
     """The experiment.
 
     Args:
@@ -89,7 +90,7 @@ class GenerateConfig:
 
 
 @dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(Named):
     """The experiment.
 
     Args:

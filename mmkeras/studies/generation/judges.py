@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -69,7 +70,13 @@ class Judge:
         return np.asarray(task.encode(pipeline.frame, None)).argmax(axis=1)
 
 
-def train_judges(rows: Rows, settings: Settings, judging: Settings, folder: Path) -> dict:
+def train_judges(
+    rows: Rows,
+    settings: Settings,
+    judging: Settings,
+    folder: Path,
+    details: Mapping[str, Any] | None = None,
+) -> dict[str, Judge]:
     """A judge for each modality, by name; trained, or taken from the folder where it was before.
 
     Args:
@@ -77,6 +84,7 @@ def train_judges(rows: Rows, settings: Settings, judging: Settings, folder: Path
         settings: The generative model's: cells become inputs as for that.
         judging: How judges are trained, and by which encoders.
         folder: Where their run folders go.
+        details: More for their `config.json`.
 
     Returns:
         Nothing where the target is not one label.
@@ -93,7 +101,8 @@ def train_judges(rows: Rows, settings: Settings, judging: Settings, folder: Path
     for name in rows.schema.names:
         schema = rows.schema.select([name])
         chosen = dataclasses.replace(judging, **kinds, modalities=own, seed=0).select(schema)
-        run = train_run(rows.splits, schema, folder / name, chosen, label=f"judge of {name}")
+        label = f"judge of {name}"
+        run = train_run(rows.splits, schema, folder / name, chosen, details=details, label=label)
         judges[name] = Judge(run)
         print(f"judge of {name}: {100 * judges[name].accuracy:.1f} % of true test rows right")
     return judges

@@ -17,7 +17,7 @@ from mmkeras.nested import flatten
 from mmkeras.reports.markdown import write_markdown
 from mmkeras.reports.parts import Note, Part, Picture, Report, Section, Table
 from mmkeras.reports.plots import plot_history
-from mmkeras.reports.wording import joined
+from mmkeras.reports.wording import joined, name_and_tags_words
 from mmkeras.reports.write import scalar_values
 from mmkeras.studies.generation.drawing import plot_coherence, plot_grid
 from mmkeras.studies.generation.measures import MIXTURE, PRIOR, Measures, all_latents, whole_rows
@@ -34,7 +34,8 @@ def write_generation_report(
     text = write_markdown(report, run.path / "report.md")
     with TensorBoardReport(run.path) as board:
         about = {key: run.config[key] for key in ("settings", "generation", "seed")}
-        board.settings(flatten(about), scalar_values(measures.to_dict()))
+        words = name_and_tags_words(run.config)
+        board.settings({**words, **flatten(about)}, scalar_values(measures.to_dict()))
         board.text("report", text)
         for picture in report.pictures:
             board.picture(picture.name, picture.png)
@@ -66,6 +67,7 @@ def generation_report(
         f"{rows['validation']:,} validation and {rows['test']:,} test rows.",
         verdict(measures),
         {
+            **name_and_tags_words(run.config),
             "command": f"`{run.config['environment']['command']}`",
             "model": ", ".join(f"{k} {v}" for k, v in flatten(run.config["generation"]).items()),
             "seed": str(run.config["seed"]),

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 from mmkeras.data.pipeline import Pipeline
-from mmkeras.experiment.data_config import to_json
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.generative import (
     GenerationSettings,
@@ -14,6 +13,7 @@ from mmkeras.experiment.generative import (
     check_settings,
     train_generative,
 )
+from mmkeras.experiment.name_and_tags import run_details
 from mmkeras.experiment.rows import Rows, open_rows
 from mmkeras.experiment.run_folder import METRICS
 from mmkeras.experiment.settings import Settings
@@ -34,13 +34,14 @@ _MOST_FITTED = 5000
 
 def generate(config: GenerateConfig) -> GenerativeRun:
     """Runs the experiment: trains, measures and reports; returns the run."""
+    details = run_details(config)
     parent = Path("runs") / f"generate-{config.data.name}"
     out = experiment_folder(config.out, parent, ending=f"-{config.generation.model}")
     rows = generation_rows(config)
     for message in rows.messages:
         print(message)
     folder = config.judges or out / "judges"
-    judges = train_judges(rows, config.settings, config.judging_settings, folder)
+    judges = train_judges(rows, config.settings, config.judging_settings, folder, details)
     run = train_and_measure(
         rows,
         judges,
@@ -48,7 +49,7 @@ def generate(config: GenerateConfig) -> GenerativeRun:
         config.generation,
         config.measures,
         out,
-        details={"experiment": to_json(config)},
+        details=details,
     )
     print(f"report: {run.path / 'report.md'}; look: tensorboard --logdir {run.path}")
     return run

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from mmkeras.experiment.data_config import DataConfig
+from mmkeras.experiment.name_and_tags import Named
 from mmkeras.experiment.presets import preset
 from mmkeras.experiment.settings import Settings
 from mmkeras.training.pretraining.combined import PretrainingSettings
@@ -20,7 +21,7 @@ WAYS: tuple[Way, ...] = get_args(Way)
 
 
 @dataclass(frozen=True)
-class PretrainConfig:
+class PretrainConfig(Named):
     """The experiment.
 
     Args:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.evaluation.bootstrap import bootstrap_interval
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.studies.pretraining.pretrain_config import PretrainConfig
 from mmkeras.tasks import Figure
 
@@ -71,7 +73,11 @@ def pretraining_report(
         f"Encoders learn from {counts['train']:,} rows without labels, then models from a share of "
         f"them with labels; {counts['judged']:,} {config.judge} rows judge.",
         said,
-        {"seeds": ", ".join(map(str, config.seeds)), "one row per trial": "results.csv"},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "seeds": ", ".join(map(str, config.seeds)),
+            "one row per trial": "results.csv",
+        },
         [
             Section(
                 "pretraining",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mmkeras.csv_files import write_csv
 from mmkeras.experiment.folders import experiment_folder, locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.rows import experiment_rows, look_at_rows, save_findings
 from mmkeras.reading import read_json
 from mmkeras.reports.markdown import write_markdown
@@ -33,6 +34,7 @@ def pretrain_and_tune(config: PretrainConfig) -> pd.DataFrame:
         ValueError: The rows have no class each, or there are none to judge by.
         JobsMissing: Some trials failed; the table shows the others.
     """
+    name_and_tags(config)  # what is wrong is reported before any work
     rows = experiment_rows(config)
     findings = look_at_rows(rows)
     schema = rows.schema

@@ -20,6 +20,7 @@ from mmkeras.data.tables.cells import label_names
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.probe import linear_probe
+from mmkeras.experiment.name_and_tags import run_details
 from mmkeras.experiment.rows import Rows, experiment_rows
 from mmkeras.experiment.run_folder import CONFIG, environment
 from mmkeras.experiment.settings import Settings
@@ -110,8 +111,7 @@ def run_trial(trial: Trial, rows: Rows | None) -> None:
     folder = trial.folder
     folder.mkdir(parents=True, exist_ok=True)
     if not trial.finished(rows):
-        identity = {"identity": trial.identity(rows), "environment": environment()}
-        write_json(folder / CONFIG, {"seed": trial.seed, **identity})
+        _begin(trial, rows)
     splits, schema = judged_rows(config, rows), rows.schema
     training = dataclasses.replace(
         trial.settings.training, batch_size=config.pretraining.batch_size
@@ -134,6 +134,14 @@ def run_trial(trial: Trial, rows: Rows | None) -> None:
         frame = splits.train.iloc[chosen]
         figures = _fine_tuned(trial, share, source, preprocessing, frame, pipelines["test"])
         write_json(trial.file(share), {"rows": len(chosen), "probe": probed, **figures})
+
+
+def _begin(trial: Trial, rows: Rows) -> None:
+    """Writes `config.json`, unless the trial was begun before."""
+    if not (trial.folder / CONFIG).exists():
+        about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": trial.seed}
+        about |= {"identity": trial.identity(rows), "environment": environment()}
+        write_json(trial.folder / CONFIG, {**about, **run_details(trial.config)})
 
 
 def judged_rows(config: PretrainConfig, rows: Rows) -> Splits:

@@ -9,10 +9,13 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from mmkeras.csv_files import write_csv
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json
 from mmkeras.reports.parts import Report, Section, Table
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.studies.tuning.space import acting_values, with_values
+from mmkeras.studies.tuning.tuning_config import TuneConfig
 from mmkeras.tasks import Figure
 
 TRIALS, BEST = "trials.csv", "best.json"
@@ -51,13 +54,13 @@ def trials_table(study: optuna.Study) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("trial")
 
 
-def search_report(study: optuna.Study, main: Figure, data: str) -> Report:
+def search_report(study: optuna.Study, main: Figure, config: TuneConfig) -> Report:
     """The best trials, and which values mattered.
 
     Args:
         study: The finished search.
         main: The figure that was searched by.
-        data: What the data set is called.
+        config: The search.
     """
     table = best_trials(study, main.key)
     best = table.iloc[0]
@@ -83,10 +86,14 @@ def search_report(study: optuna.Study, main: Figure, data: str) -> Report:
         )
     states = pd.Series([trial.state.name.lower() for trial in study.trials]).value_counts()
     return Report(
-        f"{data}: settings searched",
+        f"{config.data.name}: settings searched",
         "On the validation rows. " + ", ".join(f"{n} {state}" for state, n in states.items()) + ".",
         [],
-        {"every trial": TRIALS, "the best settings": BEST},
+        {
+            **name_and_tags_words(name_and_tags(config)),
+            "every trial": TRIALS,
+            "the best settings": BEST,
+        },
         [
             Section(
                 "trials",

@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
 from mmkeras.experiment.folders import locked
+from mmkeras.experiment.name_and_tags import name_and_tags
 from mmkeras.files import write_json
 from mmkeras.nested import differences
 from mmkeras.reading import read_json
@@ -40,6 +41,7 @@ def search(config: TuneConfig) -> tuple[optuna.Study, Figure]:
         ValueError: The folder holds another search; there are no validation rows; no trial ends.
         JobsMissing: The processes of some trials died.
     """
+    name_and_tags(config)  # what is wrong is reported before any work
     folder = config.folder
     with locked(folder):
         keys = {"choices": Any, "figure": str}

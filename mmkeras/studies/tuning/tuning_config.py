@@ -11,6 +11,7 @@ import tyro
 
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.experiment.data_config import DataConfig, to_json
+from mmkeras.experiment.name_and_tags import Named
 from mmkeras.experiment.rows import Rows, experiment_rows, look_at_rows, save_findings
 from mmkeras.experiment.settings import Settings
 from mmkeras.studies.tuning.space import SearchSpace, first_values, fitting_choices
@@ -18,7 +19,7 @@ from mmkeras.tasks import task_class
 
 
 @dataclass(frozen=True)
-class TuneConfig:
+class TuneConfig(Named):
     """The search.
 
     Args:
@@ -69,9 +70,9 @@ def describe(config: TuneConfig, choices: dict[str, list] | None) -> dict[str, A
         raise ValueError("A search needs training and validation rows. Set --validation above 0.")
     if choices is None:
         choices = fitting_choices(config.space, config.settings, schema, splits.train)
-    own = dataclasses.replace(config, trials=0, workers=0, final_seeds=0, out=None)
+    own = to_json(dataclasses.replace(config, trials=0, workers=0, final_seeds=0, out=None))
     return {
-        "config": to_json(own),
+        "config": {name: value for name, value in own.items() if name not in ("name", "tags")},
         "data": {
             "train": fingerprint(splits.train, schema),
             "validation": fingerprint(splits.validation, schema),

@@ -7,6 +7,8 @@ from typing import Any
 
 import optuna
 
+from mmkeras.experiment.name_and_tags import name_and_tags
+from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.studies.tuning.space import acting_values, with_values
 from mmkeras.studies.tuning.trial import train_trial
 from mmkeras.studies.tuning.tuning_config import TuneConfig, load_rows
@@ -51,7 +53,7 @@ def run_trial(
             schema,
             with_values(config.settings, values),
             trial_folder(config.folder, number),
-            values=acting_values(values),
+            values={**name_and_tags_words(name_and_tags(config)), **acting_values(values)},
             judged=judge,
             cache_dir=config.folder / "cache",
         )

@@ -13,6 +13,7 @@ from mmkeras.data.kinds import ImageSettings
 from mmkeras.data.media import tar_headers
 from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.preprocessing import fit_preprocessing
+from mmkeras.data.tables.files import table_files
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.infer import infer_schema
 from mmkeras.data.tables.read import TableError, read_raw, read_table
@@ -244,7 +245,10 @@ def test_members_and_texts_above_the_limits_are_refused(tmp_path, monkeypatch):
 def test_compressed_files_are_refused(name, tmp_path):
     whole = make_tar(tmp_path / "whole", {"a.txt": b"x"})
     (tmp_path / name).write_bytes(gzip.compress(whole.read_bytes()))
-    with pytest.raises(ValueError, match=r"it is compressed, .*; unpack it"):
+    command = {"t.tar": r"gunzip -c FILE > PLAIN\.tar", "t.tar.zst": r"unzstd t\.tar\.zst"}
+    unpack = command.get(name, f"gunzip {name}")
+    words = f"{name}: it is compressed, .*random order.*Unpack it once.*: {unpack}"
+    with pytest.raises(ValueError, match=words):
         read_raw(tmp_path / name)
     whole.rename(tmp_path / "whole.tar")
     with pytest.raises(ValueError, match=f"{name}: it is compressed"):
@@ -267,6 +271,56 @@ def test_folders_of_other_files_are_refused(tmp_path):
     make_tar(odd / "0.tar", {"a.txt": b"x"})
     with pytest.raises(TableError, match=r"may hold '\.tar::'; rename it"):
         read_raw(odd)
+
+
+@pytest.fixture
+def downloaded(tmp_path):
+    """What img2dataset writes: of six links, two could not be downloaded."""
+    for shard in range(2):
+        links, members = [], {}
+        for place in range(3):
+            key, got = f"{shard:05d}{place:04d}", place != 1
+            status = "success" if got else "failed_to_download"
+            link = {"url": f"http://a/{key}.png", "caption": f"picture {place}", "key": key}
+            link |= {"status": status, "error_message": None if got else "404", "width": 8 * got}
+            links.append(link)
+            if got:
+                members[f"{key}.png"] = image_bytes(PIXELS[place])
+                members[f"{key}.json"] = json.dumps(link).encode()
+                members[f"{key}.txt"] = link["caption"].encode()
+        make_tar(tmp_path / f"{shard:05d}.tar", members)
+        pd.DataFrame(links).to_parquet(tmp_path / f"{shard:05d}.parquet")
+        (tmp_path / f"{shard:05d}_stats.json").write_text('{"count": 3, "successes": 2}')
+    return tmp_path
+
+
+def test_parquet_files_beside_tar_files_of_their_names_are_said_and_not_read(downloaded):
+    said = r"2 tar files\. .* not read \(00000\.parquet, 00001\.parquet\); the samples .*\.json"
+    with pytest.warns(UserWarning, match=said):
+        raw = read_raw(downloaded)
+    assert raw["key"].tolist() == [f"{s:05d}{p:04d}" for s in range(2) for p in (0, 2)]
+    assert set(raw["status"]) == {"success"} and raw["caption"].tolist() == raw["txt"].tolist()
+    assert table_files(downloaded) == [downloaded / f"0000{shard}.tar" for shard in range(2)]
+    more = pd.read_parquet(downloaded / "00000.parquet").assign(score=0.5)
+    more.to_parquet(downloaded / "00000.parquet")
+    with pytest.warns(UserWarning, match="their columns score are in no sample"):
+        read_raw(downloaded)
+    (downloaded / "00000.parquet").write_bytes(b"no table")
+    with pytest.raises(TableError, match=r"00000\.parquet: not a well-formed table"):
+        read_raw(downloaded)
+
+
+def test_parquet_files_of_other_names_are_another_table(downloaded):
+    below = downloaded / "below"
+    below.mkdir()
+    for path in list(downloaded.glob("0*")):
+        path.rename(below / path.name)
+    # The Parquet files alone would be a table without pictures.
+    with pytest.raises(ValueError, match=r"in folders below\. Name one of these: below"):
+        read_raw(downloaded)
+    (below / "00001.parquet").rename(below / "links.parquet")
+    with pytest.raises(ValueError, match=r"2 \.tar files and links\.parquet.* another folder"):
+        read_raw(below)
 
 
 def test_media_are_not_read_with_the_table(tmp_path):
