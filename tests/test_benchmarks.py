@@ -15,6 +15,7 @@ import scipy.sparse
 import soundfile
 
 import mmkeras
+from tests.encoders.tiny_networks import write_bert
 
 FOLDER = Path(__file__).parents[1] / "experiments" / "benchmarks"
 needs_torch = pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
@@ -276,6 +277,49 @@ def test_generative_models_stay_finite_on_extreme_inputs():
     assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
         ["mopoe", precision, "4"] for precision in ("float32", "mixed_bfloat16", "mixed_float16")
     ]
+
+
+def write_lite0(path, seed=0):
+    """Random weights of EfficientNet-Lite0 in a file, as PyTorch saves them."""
+    import torch
+    from torch_encoders import Lite0
+
+    torch.manual_seed(seed)
+    state = Lite0().state_dict()
+    for name, tensor in state.items():
+        if "running_mean" in name:
+            tensor.normal_(0, 0.1)
+        elif "running_var" in name:
+            tensor.uniform_(0.5, 1.5)
+    torch.save(state, path)
+
+
+@pytest.mark.slow
+@needs_torch
+def test_frozen_networks_are_those_of_torch(tmp_path, monkeypatch):
+    write_bert(tmp_path / "texts")
+    write_lite0(tmp_path / "images.pth")
+    own = ("--minilm", tmp_path / "texts", "--lite0", tmp_path / "images.pth")
+    small = ("--rows", 12, "--side", 40, "--batch-size", 5, "--threads", 1, "--repeats", 2)
+    table, results = run("encoding", *own, *small, "--torch-python", sys.executable)
+    assert list(results["texts"]) == ["mmkeras", "torch"]
+    for by_name in results.values():
+        for name, row in by_name.items():
+            assert row["seconds"] > 0 and row["processor ratio"] > 0 and name in table
+            assert (row["differs"] == 0) == (name == "mmkeras") and row["differs"] < 1e-4
+
+
+def test_networks_that_differ_are_not_compared(tmp_path):
+    difference = load("encoding").difference
+    for name, value in (("a", 0.0), ("b", 1e-4), ("c", 0.1), ("d", np.nan)):
+        np.save(tmp_path / f"{name}.npy", np.full((3, 2), value))
+    assert difference(tmp_path / "a.npy", tmp_path / "b.npy") == 1e-4
+    for name in ("c", "d"):
+        with pytest.raises(SystemExit, match="tokens by up to"):
+            difference(tmp_path / "a.npy", tmp_path / f"{name}.npy")
+    np.save(tmp_path / "e.npy", np.zeros((2, 2)))
+    with pytest.raises(SystemExit, match=r"\(3, 2\) and \(2, 2\)"):
+        difference(tmp_path / "a.npy", tmp_path / "e.npy")
 
 
 @needs_torch

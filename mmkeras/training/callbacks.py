@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from mmkeras.files import written
-from mmkeras.tasks import FIGURES, better_sign
+from mmkeras.models.compile import output_names
+from mmkeras.tasks import FIGURES
 from mmkeras.training.averaging import averaged_weights
 from mmkeras.training.checkpoint import (
     forget_best,
@@ -37,6 +38,8 @@ class PlainNames(keras.callbacks.Callback):
     """
 
     def on_epoch_end(self, epoch, logs=None):
+        if not output_names(self.model):  # a metric of one's own may be called `output_...`
+            return
         for side in ("", "val_"):
             for name in [n for n in logs if n.startswith(f"{side}output_")]:
                 logs[f"{side}{name.removeprefix(f'{side}output_')}"] = logs.pop(name)
@@ -132,7 +135,7 @@ class Keeper(keras.callbacks.Callback):
         # is kept, since accuracies on few rows often tie and it has been trained longer; patience
         # counts from the last that was better.
         monitor = self._settings.monitor
-        value = better_sign(monitor) * logs[monitor] if self._has_validation else self.epoch
+        value = self._settings.monitor_sign * logs[monitor] if self._has_validation else self.epoch
         if value > self.best_value:
             self._improved_epoch = epoch + 1
         best_before = self.best_epoch
@@ -166,7 +169,7 @@ class Keeper(keras.callbacks.Callback):
         monitor = self._settings.monitor
         scores = [
             (
-                better_sign(monitor) * row[monitor] if self._has_validation else 0.0,
+                self._settings.monitor_sign * row[monitor] if self._has_validation else 0.0,
                 int(row["epoch"]),
             )
             for row in self.history

@@ -38,7 +38,12 @@ from mmkeras.training.rates import ReduceOnPlateau
 from mmkeras.training.settings import TrainingSettings
 from mmkeras.training.step_check import refuse_too_few_steps
 from mmkeras.training.teacher_forcing import teacher_forced
-from mmkeras.training.watching import Figures, figures_to_compute
+from mmkeras.training.watching import (
+    Figures,
+    figures_to_compute,
+    metrics_by_name,
+    monitor_mode,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class OwnTraining:
 
     Args:
         loss: In place of the task's: what Keras takes as a loss.
-        metrics: More than the task's: what Keras takes as such.
+        metrics: More than the task's: what Keras takes as such. `monitor` can name them.
         callbacks: Keras callbacks. They see an epoch before its checkpoint is written, so that
             what they log is in the history, and variables that they change are resumed; counters
             of their own are not. Of several processes each calls them: what writes a file asks
@@ -136,7 +141,7 @@ def _fit(
     own: OwnTraining,
     answering: keras.Model,
 ) -> FitResult:
-    settings, figures = _watched(model, train, settings)
+    settings, figures = _watched(model, train, settings, own)
     several = len(train.preprocessing.schema.modalities) > 1
     _check_validation(
         settings if several else dataclasses.replace(settings, balance="none"), validation
@@ -151,7 +156,7 @@ def _fit(
     if settings.balance == "distillation":
         teachers = _train_teachers(
             model, train, validation, settings, seed=seed, checkpoint=checkpoint, label=label,
-            own=OwnTraining(own.loss),
+            own=OwnTraining(own.loss, own.metrics),
         )  # fmt: skip
     trained, auxiliary = model_for_training(model, train, settings, teachers)
     keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
@@ -278,14 +283,17 @@ def _between_epochs(
 
 
 def _watched(
-    model: keras.Model, train: Pipeline, settings: TrainingSettings
+    model: keras.Model, train: Pipeline, settings: TrainingSettings, own: OwnTraining
 ) -> tuple[TrainingSettings, tuple[str, ...]]:
-    """The settings, with the monitored value's name in the logs, and the figures to compute."""
+    """The settings, with what is monitored as the logs have it, and the figures to compute."""
     task, names = train.preprocessing.task, train.preprocessing.schema.names
     settings = dataclasses.replace(settings, monitor=settings.monitored(task))
     alone = settings.auxiliary or settings.balance == "gradient_blending"
-    figures = figures_to_compute(settings, model, task, names if alone and len(names) > 1 else ())
-    return settings, figures
+    metrics = metrics_by_name(model, own.metrics)
+    alone_in = names if alone and len(names) > 1 else ()
+    figures = figures_to_compute(settings, model, task, alone_in, metrics)
+    mode = monitor_mode(settings, metrics)
+    return dataclasses.replace(settings, monitor_mode=mode), figures
 
 
 def _train_teachers(model, train, validation, settings, *, seed, checkpoint, label, own):

@@ -113,7 +113,7 @@ def without_frozen(
     fed, specs, layers = dict(pipelines), {}, {}
     for name in frozen_modalities(model, pipelines["train"]):
         encoder = encoder_layers(model)[name]
-        tokens = _tokens_of(model, name, pipelines, folder)
+        tokens = frozen_tokens(model, name, pipelines, folder)
         for part in pipelines:
             fed[part] = fed[part].with_source(name, tokens[part])
         specs[name] = tokens["train"].spec
@@ -147,10 +147,17 @@ def _copy(source: keras.Model, target: keras.Model) -> None:
             variable.assign(other)
 
 
-def _tokens_of(
+def frozen_tokens(
     model: keras.Model, name: str, pipelines: Mapping[str, Pipeline], folder: Path | None
 ) -> dict[str, Tokens]:
-    """The tokens of a modality's frozen encoder, for the rows of each pipeline."""
+    """The tokens of a modality's frozen encoder, for the rows of each pipeline.
+
+    Args:
+        model: A model of `build_model`.
+        name: The modality.
+        pipelines: By part.
+        folder: Where tokens are kept for other runs; `None` for nowhere.
+    """
     tokens, arguments = fusion_inputs(model)
     mask = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))[name]
     outputs = [tokens[name]] if mask is None else [tokens[name], mask]
@@ -175,11 +182,11 @@ def _encoded(
     found: list[np.ndarray] = []
     if not len(rows):
         return found
+    answer = _traced_once(encode)
     with ProgressBar(f"encoding {name}", len(rows)) as progress:
         for batch in pipeline.batches_of(name, rows, _BATCH):
-            outputs = encode.predict_on_batch(batch)
-            outputs = outputs if isinstance(outputs, list) else [outputs]
-            tokens = np.asarray(outputs[0], np.float32)
+            outputs = [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
+            tokens = outputs[0].astype(np.float32, copy=False)
             if masked:
                 found += [own[mask] for own, mask in zip(tokens, outputs[1], strict=True)]
             else:
@@ -187,6 +194,23 @@ def _encoded(
             for _ in batch:
                 progress.add()
     return found
+
+
+def _traced_once(encode: keras.Model) -> Callable[[np.ndarray], Any]:
+    """What a model answers to batches, of any length and number of rows.
+
+    TensorFlow traces it once for all of them. `predict_on_batch` would be traced for the first
+    batch, for the first of another length and for the last, which is smaller: of a transformer of
+    six layers that took longer than the encoding of 500 texts.
+    """
+    if keras.config.backend() != "tensorflow":
+        return encode.predict_on_batch
+    read = encode.inputs[0]
+    return tf.function(
+        lambda batch: encode(batch, training=False),
+        input_signature=[tf.TensorSpec(read.shape, read.dtype)],
+        autograph=False,
+    )
 
 
 def encoder_key(encoder: keras.layers.Layer) -> str:

@@ -18,6 +18,7 @@ from mmkeras.training.fit import FitResult
 from mmkeras.training.precision import check_precision
 from mmkeras.training.rates import ReduceOnPlateau, optimizer_of
 from mmkeras.training.settings import TrainingSettings
+from mmkeras.training.watching import monitor_mode
 
 if TYPE_CHECKING:
     from mmkeras.generation import MultimodalVAE
@@ -46,7 +47,8 @@ def check_generative(settings: TrainingSettings) -> TrainingSettings:
         raise ValueError(
             f"A generative model is monitored by val_loss. Received: {settings.monitor!r}."
         )
-    return dataclasses.replace(settings, monitor="val_loss")
+    settings = dataclasses.replace(settings, monitor="val_loss")
+    return dataclasses.replace(settings, monitor_mode=monitor_mode(settings))
 
 
 def fit_generative(

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import keras
 
 from mmkeras.models.optimizers import make_optimizer
-from mmkeras.tasks import better_sign
 from mmkeras.training.settings import TrainingSettings
 
 
@@ -89,7 +88,7 @@ def reduced_rate(values: Iterable[float], settings: TrainingSettings) -> float:
     """
     best, waited, rate = -math.inf, 0, settings.learning_rate
     for value in values:
-        score = better_sign(settings.monitor) * value
+        score = settings.monitor_sign * value
         waited = 0 if score > best else waited + 1
         best = max(best, score)
         if waited == settings.plateau_patience:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mmkeras.models.optimizers import OPTIMIZERS, WITH_MOMENTUM
 from mmkeras.reading import check_fields
-from mmkeras.tasks import Task
+from mmkeras.tasks import Task, better_sign
 from mmkeras.training.balance.methods import BALANCES, Balance
 from mmkeras.training.precision import Precision
 
@@ -76,7 +76,10 @@ class TrainingSettings:
         keep_best: Epochs whose weights are kept in files, the best ones: 1 for those of the model.
         monitor: The validation value that says which epoch is best: main (the main figure of
             the task, e.g. the accuracy), val_loss, or another one: val_accuracy, or any figure of
-            the task, e.g. val_macro_f1 or val_roc_auc.
+            the task, e.g. val_macro_f1 or val_roc_auc, or `val_` and the name of a metric of one's
+            own.
+        monitor_mode: Whether more (max) or less (min) of a metric of one's own is better; auto is
+            what the metric says of itself, as Keras' do. Of all other values it is known.
         watch: Figures of the validation rows that the history has too, e.g. macro_f1; they are
             computed after each epoch, from one more prediction.
     """
@@ -111,11 +114,19 @@ class TrainingSettings:
     patience: int = 10
     keep_best: int = 1
     monitor: str = "val_loss"
+    monitor_mode: Literal["auto", "min", "max"] = "auto"
     watch: tuple[str, ...] = ()
 
     def monitored(self, task: Task) -> str:
         """The name of the value in Keras' logs that says which epoch is best."""
         return f"val_{task.watched}" if self.monitor == "main" else self.monitor
+
+    @property
+    def monitor_sign(self) -> float:
+        """1.0 where more of the monitored value is better, -1.0 where less is."""
+        if self.monitor_mode == "auto":
+            return better_sign(self.monitor)
+        return 1.0 if self.monitor_mode == "max" else -1.0
 
     def of_parts(self, modalities: Collection[str]) -> TrainingSettings:
         """The same for a model of these modalities: what is of others is left out.

@@ -18,7 +18,7 @@ from mmkeras.training.compiled import compiled_for_training
 from mmkeras.training.fit import FitResult, batches_for
 from mmkeras.training.seeds import set_seed
 from mmkeras.training.settings import TrainingSettings
-from mmkeras.training.watching import figures_to_compute
+from mmkeras.training.watching import figures_to_compute, monitor_mode
 
 # What works between epochs, or around the step that is vectorized.
 _ALONE = {
@@ -91,6 +91,7 @@ def fit_seeds(
             f"Figures of all validation rows need a run of its own for each seed: use `fit`. "
             f"Received: {list(figures)} in `watch` or `monitor`."
         )
+    settings = dataclasses.replace(settings, monitor_mode=monitor_mode(settings))
     targets = batches_for(trained)
     # One iterator for all: a call of each seed's own would cost more than a small batch.
     streams = [train.train(seed=seed, epochs=settings.epochs).map(targets) for seed in seeds]

@@ -340,17 +340,20 @@ def own_training():
 
 def test_loss_metrics_and_callbacks_of_ones_own(rows, tmp_path, monkeypatch):
     build = functional
+    training = dataclasses.replace(SETTINGS.training, monitor="val_hinge")
+    settings = dataclasses.replace(SETTINGS, training=training)
     with monkeypatch.context() as patch:
         crash_after(patch, 1)
         with pytest.raises(Crash):
-            mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build, **own_training())
+            mmkeras.train_run(*rows, tmp_path / "run", settings, model=build, **own_training())
     with pytest.raises(ValueError, match="one's own"):
-        mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build)
-    resumed = mmkeras.train_run(*rows, tmp_path / "run", SETTINGS, model=build, **own_training())
+        mmkeras.train_run(*rows, tmp_path / "run", settings, model=build)
+    resumed = mmkeras.train_run(*rows, tmp_path / "run", settings, model=build, **own_training())
     history = resumed.history
     assert {"val_hinge", "val_accuracy"} <= set(history)
     np.testing.assert_allclose(history["rate"], [0.005, 0.0025], rtol=1e-6)
-    whole = mmkeras.train_run(*rows, tmp_path / "whole", SETTINGS, model=build, **own_training())
+    assert resumed.metrics["best_epoch"] == 1 + history["val_hinge"].argmin()
+    whole = mmkeras.train_run(*rows, tmp_path / "whole", settings, model=build, **own_training())
     for old, new in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     said = whole.predict(rows[0].validation)
@@ -361,6 +364,26 @@ def test_loss_metrics_and_callbacks_of_ones_own(rows, tmp_path, monkeypatch):
     assert given[-3:] == ["loss: Halved", "metric 0: CategoricalHinge", "callback: LogsTheRate"]
     predicted = mmkeras.Run(whole.path).predict(rows[0].test.drop(columns="when"))
     assert predicted["predicted"].tolist() == whole.predictions["predicted"].tolist()
+
+
+def leaning(y_true, y_pred):
+    """Of each row the first class's probability: nothing says which way is better."""
+    return y_pred[:, 0]
+
+
+def test_what_of_ones_own_cannot_be_monitored_is_said(rows, tmp_path):
+    for number, (wrong, monitor, mode) in enumerate(
+        (
+            ("val_leaning, ", "val_leening", "auto"),
+            ("Set monitor_mode='max' or", "val_leaning", "auto"),
+            ("'val_loss', less is better", "val_loss", "max"),
+        )
+    ):
+        training = dataclasses.replace(SETTINGS.training, monitor=monitor, monitor_mode=mode)
+        settings = dataclasses.replace(SETTINGS, training=training)
+        own = {"model": functional, "metrics": [leaning]}
+        with pytest.raises(ValueError, match=wrong):
+            mmkeras.train_run(*rows, tmp_path / str(number), settings, **own)
 
 
 def test_a_loss_of_ones_own_takes_no_settings_of_the_tasks_loss(rows, tmp_path):

@@ -133,17 +133,23 @@ class BertLayer(ConfiguredLayer):
         for layer in (self.query_key_value, self.attended, self.inner):
             layer.build(tokens_shape)
         self.outer.build((*tokens_shape[:-1], self.ff_dim))
-        self.attention_norm.build(tokens_shape)
-        self.ff_norm.build(tokens_shape)
+        self.attention_norm.build((None, dim))
+        self.ff_norm.build((None, dim))
 
     def call(self, tokens, key_mask):
-        x = self.attention_norm(tokens + self.attended(self._attention(tokens, key_mask)))
-        return self.ff_norm(x + self.outer(_ACTIVATIONS[self.activation](self.inner(x))))
-
-    def _attention(self, tokens, key_mask):
         dim, length = tokens.shape[-1], ops.shape(tokens)[1]
+        # All tokens as one matrix: on TensorFlow, the product of a matrix is one operation, and
+        # that of a batch of them twenty.
+        x = ops.reshape(tokens, (-1, dim))
+        x = self.attention_norm(x + self.attended(self._attention(x, length, key_mask)))
+        x = self.ff_norm(x + self.outer(_ACTIVATIONS[self.activation](self.inner(x))))
+        return ops.reshape(x, (-1, length, dim))
+
+    def _attention(self, x, length, key_mask):
+        """What tokens `(batch * length, dim)` attend to, of the same shape."""
+        dim = x.shape[-1]
         size = dim // self.num_heads
-        parts = ops.reshape(self.query_key_value(tokens), (-1, length, 3, self.num_heads, size))
+        parts = ops.reshape(self.query_key_value(x), (-1, length, 3, self.num_heads, size))
         # (3, batch, heads, tokens, size)
         query, key, value = ops.unstack(ops.transpose(parts, (2, 0, 3, 1, 4)), 3)
         scores = ops.matmul(query * size**-0.5, ops.swapaxes(key, -1, -2))
@@ -151,7 +157,7 @@ class BertLayer(ConfiguredLayer):
         hidden = ops.where(key_mask, 0.0, -30_000.0)[:, None, None, :]
         weights = ops.softmax(scores + ops.cast(hidden, scores.dtype))
         mixed = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
-        return ops.reshape(mixed, (-1, length, dim))
+        return ops.reshape(mixed, (-1, dim))
 
 
 def bert(config: Mapping[str, Any]) -> keras.Model:
