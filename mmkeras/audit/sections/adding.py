@@ -47,18 +47,18 @@ def adding_section(subject: Subject) -> Section | None:
         each = {name: found[(name,)] for name in subject.names}
         sentences.append(_each(each))
         sentences += [_group(subject, names, found[names]) for names in groups]
+    conclusion = " ".join(sentences)
     tuning = _tuning(subject)
     if tuning is not None:
-        sentence, told = tuning
-        parts.append(Note(sentence))
+        sentence, values["tuning"] = tuning
+        if conclusion:
+            parts.append(Note(sentence))
+        conclusion = conclusion or sentence
         sentences.append(sentence)
-        values["tuning"] = told
     if not sentences:
         return None
     values["verdict"] = sentences
-    return Section(
-        "adding", "Does each modality add to the others?", " ".join(sentences), parts, values
-    )
+    return Section("adding", "Does each modality add to the others?", conclusion, parts, values)
 
 
 def _parted(subject: Subject, groups: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
