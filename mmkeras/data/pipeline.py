@@ -275,12 +275,12 @@ class Pipeline:
 
     @property
     def _ahead(self) -> int:
-        """How many batches are made ahead: of large ones two, of others what pays off."""
+        """How many batches are made ahead: of large ones one, of others what pays off."""
         numbers = sum(
             math.prod(size or 1 for size in spec.shape)
             for spec in self.preprocessing.inputs.values()
         )
-        return 2 if 4 * numbers * self.batch_size > _LARGE_BATCH else tf.data.AUTOTUNE
+        return 1 if 4 * numbers * self.batch_size > _LARGE_BATCH else tf.data.AUTOTUNE
 
     def batches_of(
         self, modality: str, rows: np.ndarray | None = None, batch_size: int | None = None
