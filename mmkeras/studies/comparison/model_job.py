@@ -39,8 +39,7 @@ from mmkeras.studies.comparison.comparison_config import (
     with_encoders,
 )
 from mmkeras.studies.comparison.shared_rows import ROWS, model_folder, prepare, save_model
-from mmkeras.tasks import task_class
-from mmkeras.training.callbacks import better_sign
+from mmkeras.tasks import better_sign, task_class
 from mmkeras.training.ensemble import LateEnsemble
 from mmkeras.training.tensorboard import TensorBoardReport
 from mmkeras.training.vectorized import fit_seeds
