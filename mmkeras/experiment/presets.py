@@ -319,7 +319,9 @@ PRESETS: dict[str, Settings] = {
     ),
     "an4": _AN4,
     "babies_r_us": _PRICES,
-    "bikewale": _PRICES,
+    "bikewale": dataclasses.replace(
+        _PRICES, training=dataclasses.replace(_PRICES.training, epochs=25)
+    ),
     "avmnist": _AVMNIST,
     "avmnist-full": _AVMNIST,
     "avmnist-speakers": _AVMNIST,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 import tyro
 
@@ -21,6 +22,7 @@ from mmkeras.csv_files import write_csv
 from mmkeras.data.datasets import load_dataset
 from mmkeras.data.datasets.multabench import FOLDS, PROTOCOL, SETS, protocol_split
 from mmkeras.data.tables.read import read_table
+from mmkeras.evaluation.significance import corrected_resampled_t_test
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.folders import experiment_folder, locked
 from mmkeras.experiment.name_and_tags import Named, name_and_tags, run_details
@@ -43,6 +45,7 @@ TWICE = f"{SCRATCH} + {FROZEN}"
 BOTH = " + "
 MEANING = "meaning"  # the text's name where it is read again
 FLOOR = "classical floor"
+TEST_SHARE = 1 / 9  # of a fold: its test rows by its other rows
 
 # Means over the five folds that the comparison itself publishes (arXiv 2605.10616).
 PUBLISHED: dict[str, dict[str, float]] = {
@@ -315,7 +318,7 @@ def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]
     return Report(
         f"{config.dataset}: a table with a text, by MulTaBench's protocol",
         f"R² on the test rows, the mean of {FOLDS} folds.",
-        findings(summary["R²"], best[0] if best else ""),
+        findings(summary.filter(like="fold ").astype(float), best[0] if best else ""),
         {
             **name_and_tags_words(name_and_tags(config)),
             "seeds": ", ".join(map(str, config.seeds)),
@@ -345,24 +348,47 @@ def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]
     )
 
 
-def findings(scores: pd.Series, fusion: str) -> list[str]:
+def findings(folds: pd.DataFrame, fusion: str) -> list[str]:
     """What the comparison asks of a set: whether each modality adds, and whether tuning pays.
 
+    A difference counts where its 95 % interval over the folds, by the corrected resampled t-test,
+    leaves 0 out.
+
     Args:
-        scores: R² by model.
+        folds: R² by model and fold.
         fusion: The best one on the validation rows.
     """
-    both = scores.get(_both(FROZEN, fusion))
-    if both is None:
+    both, tuned = _both(FROZEN, fusion), _both(TUNED, fusion)
+    if both not in folds.index:
         return []
-    alone = {name: scores[name] for name in (TABLE, FROZEN)}
-    gains = " and ".join(f"{both - score:+.3f} over {name} alone" for name, score in alone.items())
-    verb = "adds" if both > max(alone.values()) else "does not add"
-    found = [f"Each modality {verb}: the {fusion} fusion has R² {both:.3f}, {gains}."]
-    tuned = scores.get(_both(TUNED, fusion))
-    if tuned is not None:
-        verb = "beats" if tuned > both else "does not beat"
+    gains = {name: _difference(folds, both, name) for name in (TABLE, FROZEN)}
+    told = " and ".join(f"{_in_words(gain)} over {name} alone" for name, gain in gains.items())
+    lowest, best = min(gain[1] for gain in gains.values()), min(gain[0] for gain in gains.values())
+    verb = "adds" if lowest > 0 else "may add" if best > 0 else "does not add"
+    found = [
+        f"Each modality {verb}: the {fusion} fusion has R² {folds.loc[both].mean():.3f}, {told}."
+    ]
+    if tuned in folds.index:
+        gain = _difference(folds, tuned, both)
+        verb = "beats" if gain[1] > 0 else "may beat" if gain[0] > 0 else "does not beat"
         found.append(
-            f"Tuning the text network {verb} frozen features: R² {tuned:.3f} against {both:.3f}."
+            f"Tuning the text network {verb} frozen features: R² {folds.loc[tuned].mean():.3f} "
+            f"against {folds.loc[both].mean():.3f}, {_in_words(gain)}."
         )
     return found
+
+
+def _difference(folds: pd.DataFrame, model: str, other: str) -> tuple[float, float, float]:
+    """How much better a model is than another, and the interval over the folds that both have."""
+    differences = (folds.loc[model] - folds.loc[other]).dropna()
+    if len(differences) < 2:
+        only = float(differences.mean())
+        return only, -np.inf, np.inf
+    return corrected_resampled_t_test(differences, TEST_SHARE)[:3]
+
+
+def _in_words(difference: tuple[float, float, float]) -> str:
+    mean, low, high = difference
+    if not np.isfinite(low):
+        return f"{mean:+.3f}"
+    return f"{mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"

@@ -94,17 +94,25 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
 
 
 def test_what_the_comparison_asks_is_answered_by_the_scores():
-    scores = pd.Series(
-        {
-            "table": 0.4,
-            "text frozen": 0.6,
-            "table + text frozen, late": 0.7,
-            "table + text tuned, late": 0.65,
-        }
-    )
-    adds, tuning = findings(scores, "late")
-    assert adds.startswith("Each modality adds") and "+0.300 over table alone" in adds
-    assert "does not beat frozen features: R² 0.650 against 0.700" in tuning
-    scores["text frozen"] = 0.75
-    assert findings(scores, "late")[0].startswith("Each modality does not add")
-    assert findings(scores.drop("table + text frozen, late"), "late") == []
+    middle = {
+        "table": 0.4,
+        "text frozen": 0.6,
+        "table + text frozen, late": 0.7,
+        "table + text tuned, late": 0.65,
+    }
+    # Folds are easier or harder for all models alike.
+    easy = {"fold 0": 0.0, "fold 1": 0.1, "fold 2": -0.1}
+    folds = pd.DataFrame(
+        {name: {f: r + by for f, by in easy.items()} for name, r in middle.items()}
+    ).T
+    folds.loc["table", "fold 0"] += 0.03
+    folds.loc["text frozen", "fold 1"] += 0.01
+    adds, tuning = findings(folds, "late")
+    assert adds.startswith("Each modality adds: the late fusion has R² 0.700, ")
+    assert "+0.290 (95 % interval +0.240 to +0.340) over table alone" in adds
+    assert "does not beat frozen features: R² 0.650 against 0.700, -0.050" in tuning
+    folds.loc["text frozen", "fold 1"] += 0.2
+    assert findings(folds, "late")[0].startswith("Each modality may add")
+    folds.loc["text frozen"] += 0.15
+    assert findings(folds, "late")[0].startswith("Each modality does not add")
+    assert findings(folds.drop("table + text frozen, late"), "late") == []
