@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from mmkeras.audit.subject import Subject
 from mmkeras.classical.floor.answers import fit_outputs
@@ -49,11 +50,14 @@ def lost_without(subject: Subject, name: str, places: np.ndarray) -> dict[str, D
         predict = fit_outputs(make(rate, subject.settings.seed), X[:, kept], targets, task)
         return subject.rows.row_scores(predict(judged[:, kept]))
 
-    whole, groups = scores(places == places), subject.rows.pipeline.groups
-    return {
-        column: compare_paired(whole, scores(places != column), groups=groups, draws=2000)
-        for column in columns
-    }
+    groups = subject.rows.pipeline.groups
+    # So few rows are done sooner than threads have met.
+    with threadpool_limits(1, "openmp"):
+        whole = scores(places == places)
+        return {
+            column: compare_paired(whole, scores(places != column), groups=groups, draws=2000)
+            for column in columns
+        }
 
 
 def _rows(train: pd.DataFrame, task: Task, seed: int) -> pd.DataFrame:

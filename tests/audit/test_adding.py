@@ -17,7 +17,7 @@ from mmkeras.training.settings import TrainingSettings
 from tests.audit.small import SETTINGS
 from tests.encoders.tiny_networks import sources
 
-pytestmark = pytest.mark.eager
+pytestmark = [pytest.mark.eager, pytest.mark.slow]
 
 QUICK = AuditSettings(train="alone", noise=False, explain=0, draws=20, swaps=2, floor="off")
 
@@ -82,7 +82,6 @@ def frozen(shared_table, tmp_path_factory):
     return train_run(splits, schema, tmp_path_factory.mktemp("tuned") / "run", settings), splits
 
 
-@pytest.mark.slow
 def test_frozen_and_tuned_encoders_are_compared_from_both_sides(frozen, tmp_path):
     run, splits = frozen
     names = run.preprocessing.schema.names

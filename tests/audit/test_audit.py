@@ -396,6 +396,17 @@ def test_the_rows_that_were_asked_for_are_explained(two_modalities, tmp_path):
     assert [card.notes[0] for card in explained.parts[1].cards] == [f"Row {w}" for w in wanted]
 
 
+def test_each_modality_is_judged_by_a_model_without_it(with_models):
+    report, _ = with_models
+    told = values(report, "adding")
+    scores = values(report, "contribution")["trained"]
+    assert {name: part["without"] for name, part in told["parts"].items()} == pytest.approx(
+        {"picture": scores["note"], "note": scores["picture"]}
+    )
+    assert all(part["trained"] for part in told["parts"].values())
+    assert told["verdict"][0] in report.verdict and "picture " in told["verdict"][0]
+
+
 @pytest.mark.parametrize(
     ("low", "high", "start"),
     [
