@@ -240,7 +240,9 @@ def _end_epoch(
     if has_validation:
         _assign(trained.metrics_variables, validated)
         logs |= {f"val_{name}": value for name, value in trained.get_metrics_result().items()}
-    PlainNames().on_epoch_end(epoch, logs)
+    plain = PlainNames()
+    plain.set_model(trained)
+    plain.on_epoch_end(epoch, logs)
     _assign(trained.trainable_variables, trainable)
     _assign(trained.non_trainable_variables, others)
     keeper.on_epoch_end(epoch, logs)
