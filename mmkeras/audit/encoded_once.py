@@ -10,8 +10,8 @@ import numpy as np
 
 from mmkeras.models.parts import (
     decoder_layer,
+    encoded,
     encoder_layers,
-    fusion_inputs,
     known_inputs,
     knows_parts,
 )
@@ -89,12 +89,11 @@ def _names(name: str) -> tuple[str, str]:
 
 def _parted(model: keras.Model, frozen: list[str]) -> tuple[dict[str, keras.Model], keras.Model]:
     """The frozen encoders with their masks, and the rest of the model, which reads their tokens."""
-    tokens, arguments = fusion_inputs(model)
-    masks = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))
+    found = encoded(model)
     given = {name: x for name, x in known_inputs(model).items() if name not in frozen}
     encoders = {}
     for name in frozen:
-        outputs = [x for x in (tokens[name], masks[name]) if x is not None]
+        outputs = [x for x in found[name] if x is not None]
         encoders[name] = keras.Model(model.input[name], outputs)
         given |= dict(zip(_names(name), outputs, strict=False))
     # An input is called like its tensor.

@@ -131,8 +131,7 @@ def token_mask(model: keras.Model, modality: str, inputs: Any) -> np.ndarray | N
         modality: Which.
         inputs: That modality's inputs, `(rows, ...)`.
     """
-    tokens, arguments = fusion_inputs(model)
-    mask = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))[modality]
+    _, mask = encoded(model)[modality]
     if mask is None:
         return None
     of_inputs = keras.Model(model.input[modality], mask)
@@ -158,6 +157,13 @@ def fusion_inputs(model: keras.Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """What reaches a fusion: tokens by modality, in schema order, and its other arguments."""
     parts = _parts(model)
     return _in_order(parts, iter(_fusion_tensors(model.get_layer(parts.fusion))))
+
+
+def encoded(model: keras.Model) -> dict[str, tuple[Any, Any | None]]:
+    """By modality, the tokens that reach a fusion, and which of them count, if not always all."""
+    tokens, arguments = fusion_inputs(model)
+    masks = arguments.get("masks", [None] * len(tokens))
+    return {name: (own, mask) for (name, own), mask in zip(tokens.items(), masks, strict=True)}
 
 
 def _in_order(parts: Parts, tensors: Iterator[Any]) -> tuple[dict[str, Any], dict[str, Any]]:

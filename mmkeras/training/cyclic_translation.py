@@ -10,8 +10,8 @@ from keras import layers, ops
 from mmkeras.fusion import traits
 from mmkeras.models.parts import (
     decoder_layer,
+    encoded,
     encoder_layers,
-    fusion_inputs,
     fusion_layer,
     known_inputs,
 )
@@ -68,13 +68,13 @@ def translating_model(model: keras.Model, outputs: Any, weight: float) -> keras.
                 "`translation` makes vectors and sequences of floats. Received: the modality "
                 f"{name!r} with inputs {tuple(shape)} of {dtype}. Leave `translation` out."
             )
-    tokens, arguments = fusion_inputs(model)
-    masks = arguments.get("masks", [None] * len(tokens))
-    cycle = _Cycle(encoders, fusion, weight, [m is not None for m in masks], name="translation")
+    parts = list(encoded(model).values())
+    masked = [mask is not None for _, mask in parts]
+    cycle = _Cycle(encoders, fusion, weight, masked, name="translation")
     first = outputs["output"] if isinstance(outputs, dict) else outputs
     inputs = [tensors[name] for name in encoders]
-    source = next(iter(tokens.values()))
-    first = cycle(first, inputs, source, mask=masks[0], present=tensors.get("present"))
+    source, mask = parts[0]
+    first = cycle(first, inputs, source, mask=mask, present=tensors.get("present"))
     outputs = {**outputs, "output": first} if isinstance(outputs, dict) else first
     return keras.Model(model.input, outputs, name="translating")
 

@@ -27,7 +27,7 @@ from mmkeras.data.pipeline import Pipeline
 from mmkeras.data.sources import padded_length, weak_loader
 from mmkeras.encoders.pretrained.features import FrozenFeatures
 from mmkeras.files import written
-from mmkeras.models.parts import encoder_layers, fusion_inputs
+from mmkeras.models.parts import encoded, encoder_layers
 from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec
 
@@ -158,9 +158,8 @@ def frozen_tokens(
         pipelines: By part.
         folder: Where tokens are kept for other runs; `None` for nowhere.
     """
-    tokens, arguments = fusion_inputs(model)
-    mask = dict(zip(tokens, arguments.get("masks", [None] * len(tokens)), strict=True))[name]
-    outputs = [tokens[name]] if mask is None else [tokens[name], mask]
+    tokens, mask = encoded(model)[name]
+    outputs = [tokens] if mask is None else [tokens, mask]
     encode = keras.Model(model.input[name], outputs)
     store = _Store(folder and folder / encoder_key(encoder_layers(model)[name]))
     keys = {}

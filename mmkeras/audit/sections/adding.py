@@ -42,7 +42,8 @@ def adding_section(subject: Subject) -> Section | None:
         table = _table(found)
         parts.append(Table("adding", table, _caption(subject.figure)))
         values["parts"] = {
-            " + ".join(parted): _told(change, by) for parted, (change, by) in found.items()
+            " + ".join(parted): _told(change, trained)
+            for parted, (change, trained) in found.items()
         }
         each = {name: found[(name,)] for name in subject.names}
         sentences.append(_each(each))
@@ -66,15 +67,15 @@ def _parted(subject: Subject, groups: Sequence[tuple[str, ...]]) -> list[tuple[s
     return [*((name,) for name in subject.names), *groups]
 
 
-def _without(subject: Subject, names: tuple[str, ...]) -> tuple[Added, str]:
-    """What some modalities add to the others, and how the model without them came about."""
+def _without(subject: Subject, names: tuple[str, ...]) -> tuple[Added, bool]:
+    """What some modalities add to the others, and whether a model was trained without them."""
     rest = tuple(name for name in subject.names if name not in names)
     if rest in subject.trained:
-        return added(subject, subject.trained[rest], subject.task_of(rest)), _TRAINED
-    return added(subject, subject.hidden[rest]), _HIDDEN
+        return added(subject, subject.trained[rest], subject.task_of(rest)), True
+    return added(subject, subject.hidden[rest]), False
 
 
-def _told(change: Added, by: str) -> dict[str, Any]:
+def _told(change: Added, trained: bool) -> dict[str, Any]:
     return {
         "without": change.alone,
         "all": change.fused,
@@ -82,20 +83,20 @@ def _told(change: Added, by: str) -> dict[str, Any]:
         "low": change.low,
         "high": change.high,
         "says": change.says,
-        "trained": by == _TRAINED,
+        "trained": trained,
     }
 
 
-def _table(found: dict[tuple[str, ...], tuple[Added, str]]) -> pd.DataFrame:
+def _table(found: dict[tuple[str, ...], tuple[Added, bool]]) -> pd.DataFrame:
     lines = {
         " + ".join(names): {
             "without it": change.alone,
             "adds": change.difference,
             "low": change.low,
             "high": change.high,
-            "judged by": by,
+            "judged by": _TRAINED if trained else _HIDDEN,
         }
-        for names, (change, by) in found.items()
+        for names, (change, trained) in found.items()
     }
     return pd.DataFrame(lines).T.rename_axis("modality")
 
@@ -110,7 +111,7 @@ def _caption(figure: Figure) -> str:
     )
 
 
-def _each(found: dict[str, tuple[Added, str]]) -> str:
+def _each(found: dict[str, tuple[Added, bool]]) -> str:
     """Whether each modality adds, in one sentence."""
     first = (
         "Each modality adds to the others"
@@ -119,7 +120,7 @@ def _each(found: dict[str, tuple[Added, str]]) -> str:
     )
     said = (f"{name} {_SAID[change.says]} ({change.change})" for name, (change, _) in found.items())
     sentence = f"{first}: {joined(said)}."
-    hidden = [name for name, (_, by) in found.items() if by == _HIDDEN]
+    hidden = [name for name, (_, trained) in found.items() if not trained]
     if hidden:
         sentence += (
             f" Of {joined(hidden)} this is only what this model makes of it, when it is hidden: "
@@ -128,9 +129,9 @@ def _each(found: dict[str, tuple[Added, str]]) -> str:
     return sentence
 
 
-def _group(subject: Subject, names: tuple[str, ...], found: tuple[Added, str]) -> str:
+def _group(subject: Subject, names: tuple[str, ...], found: tuple[Added, bool]) -> str:
     """What a group of one kind adds, in one sentence."""
-    change, by = found
+    change, trained = found
     rest = joined(name for name in subject.names if name not in names)
     kind = next(m.kind for m in subject.schema.modalities if m.name == names[0])
     verb = {
@@ -143,7 +144,7 @@ def _group(subject: Subject, names: tuple[str, ...], found: tuple[Added, str]) -
         f"Together, the {len(names)} {kind} modalities ({joined(names)}) {verb} to {rest} "
         f"({change.words}"
     )
-    return sentence + (")." if by == _TRAINED else "; hidden from this model).")
+    return sentence + (")." if trained else "; hidden from this model).")
 
 
 def _tuning(subject: Subject) -> tuple[str, dict[str, Any]] | None:
@@ -176,5 +177,5 @@ def _tuning(subject: Subject) -> tuple[str, dict[str, Any]] | None:
     return (
         f"Tuning the pre-trained encoder of {names} {verb} its frozen features ({change.words}). "
         "Both were trained once.",
-        {**_told(change, _TRAINED), "run": other.path.resolve().name},
+        {**_told(change, trained=True), "run": other.path.resolve().name},
     )
