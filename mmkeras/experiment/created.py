@@ -17,7 +17,7 @@ from mmkeras.data.preprocessing import Preprocessing
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.folders import locked
 from mmkeras.experiment.own_model import OWN_MODEL, OwnModel, check_own_model
-from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, environment
+from mmkeras.experiment.run_folder import CONFIG, METRICS, Run, environment, time_now
 from mmkeras.experiment.same_run import rows_identity
 from mmkeras.experiment.train import TrainedModel, judge, write_results
 from mmkeras.files import write_json
@@ -68,7 +68,7 @@ def _config(
         for name, fitted in preprocessing.modalities.items()
     }
     return {
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S"),
+        "created": time_now(),
         "seed": None,
         "settings": {"modalities": modalities, "on_error": on_error},
         **rows_identity(splits, preprocessing.schema),

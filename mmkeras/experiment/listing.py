@@ -45,7 +45,7 @@ def list_runs(folder: str | Path = "runs", tags: Sequence[str] = ()) -> pd.DataF
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder.absolute()}.")
     rows = {}
-    for path in folder.rglob(CONFIG):
+    for path in sorted(folder.rglob(CONFIG)):
         config = read_json(path)
         config = {**config.get("identity", {}), **config}  # where trials of pre-training say it
         # Comparisons have a file of the same name, which says what all their models share.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import platform
 import shlex
 import subprocess
@@ -360,6 +361,11 @@ def predictions_frame(
     if pd.api.types.infer_dtype(index) not in ("integer", "string"):
         index = index.map(str)  # Parquet takes no index of mixed types.
     return pd.DataFrame(columns, index=index)
+
+
+def time_now() -> str:
+    """The local time as `created` says it, fine enough to order the runs of one experiment."""
+    return datetime.datetime.now().isoformat(timespec="microseconds")
 
 
 def environment() -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 from mmkeras.data.tables.fingerprint import fingerprint
 from mmkeras.data.tables.splits import Splits
 from mmkeras.experiment.own_model import NOTHING_OWN, OWN_MODEL, OwnModel
-from mmkeras.experiment.run_folder import CONFIG, METRICS, environment, read_run_config
+from mmkeras.experiment.run_folder import CONFIG, METRICS, environment, read_run_config, time_now
 from mmkeras.experiment.settings import Settings
 from mmkeras.files import write_json
 from mmkeras.nested import differences, jsonable
@@ -64,7 +63,7 @@ def begin_run(
 ) -> None:
     """Writes `config.json`, unless the run was started before."""
     if not (folder / CONFIG).exists():
-        about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": settings.seed}
+        about = {"created": time_now(), "seed": settings.seed}
         about |= _identity(splits, schema, settings, own)
         about |= {OWN_MODEL: {"given": own.given}} if own else {}
         # Details may know better: the command that began an experiment is not the one that goes on.

@@ -22,7 +22,7 @@ from mmkeras.data.tables.splits import Splits
 from mmkeras.evaluation.probe import linear_probe
 from mmkeras.experiment.name_and_tags import run_details
 from mmkeras.experiment.rows import Rows, experiment_rows
-from mmkeras.experiment.run_folder import CONFIG, environment
+from mmkeras.experiment.run_folder import CONFIG, environment, time_now
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import fitted_pipelines, in_own_unit, judge, make_model
 from mmkeras.files import write_json
@@ -139,7 +139,7 @@ def run_trial(trial: Trial, rows: Rows | None) -> None:
 def _begin(trial: Trial, rows: Rows) -> None:
     """Writes `config.json`, unless the trial was begun before."""
     if not (trial.folder / CONFIG).exists():
-        about = {"created": time.strftime("%Y-%m-%dT%H:%M:%S"), "seed": trial.seed}
+        about = {"created": time_now(), "seed": trial.seed}
         about |= {"identity": trial.identity(rows), "environment": environment()}
         write_json(trial.folder / CONFIG, {**about, **run_details(trial.config)})
 
