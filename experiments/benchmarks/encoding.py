@@ -206,6 +206,9 @@ def main(arguments: list[str] | None = None) -> dict[str, dict[str, dict[str, fl
     if config.contestant is not None:
         answer_turns(*our_step(json.loads(config.contestant)))
         return {}
+    for path in filter(None, (config.minilm, config.lite0, config.torch_python)):
+        if not path.exists():
+            raise SystemExit(f"error: there is no {path}.")
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, names in CONTESTANTS.items():
