@@ -299,7 +299,7 @@ class Pipeline:
         make = tf.autograph.experimental.do_not_convert(
             lambda kept: source.batch(source.load(kept), None)
         )
-        return batches.map(make).prefetch(tf.data.AUTOTUNE).as_numpy_iterator()
+        return in_order(batches.map(make).prefetch(tf.data.AUTOTUNE)).as_numpy_iterator()
 
     def with_source(self, modality: str, source: Source) -> Pipeline:
         """The same rows, whose inputs of one modality are made by another source."""
