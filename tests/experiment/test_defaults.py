@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -12,6 +13,7 @@ from mmkeras.data.kinds import KINDS
 from mmkeras.data.tables.splits import split_table
 from mmkeras.experiment.data_config import DataConfig
 from mmkeras.experiment.defaults import CHOOSERS, default_settings
+from mmkeras.experiment.defaults.training import choose_training
 from mmkeras.experiment.settings import Settings
 from mmkeras.experiment.train import train_run
 from mmkeras.schema import Audio, Image, Label, Number, Schema, Sequence, StepLabels, Tabular, Text
@@ -112,6 +114,16 @@ def test_training_by_rows_and_logarithms_by_the_answer():
     assert settings.target == {"scaling": "log"} and "-> logarithms" in settings.reasons[1]
     settings, *_ = chosen(Text("x"), RARE, target=Number("answer"), answer=prices - 1)
     assert settings.target == {}
+
+
+def test_numbers_are_trained_longer_and_from_all_modalities_at_once():
+    one, two = Schema((Text("x"),), Number("n")), Schema((Text("x"), Text("y")), Number("n"))
+    classes = dataclasses.replace(two, target=Label("n"))
+    assert choose_training(12_000, one)[0].epochs == choose_training(12_000, two)[0].epochs == 20
+    assert choose_training(12_000, classes)[0].epochs == 10
+    assert choose_training(10, two)[0].epochs == 120
+    told = [choose_training(10, schema)[0].auxiliary for schema in (one, two, classes)]
+    assert told == [0, 0, 1]
 
 
 def test_words_take_the_place_of_choices(small_table):

@@ -9,9 +9,11 @@ import pandas as pd
 
 from mmkeras.data.tables.cells import to_numbers
 from mmkeras.schema import Number, Schema
+from mmkeras.tasks import task_class
 from mmkeras.training.settings import TrainingSettings
 
 _STEPS = 1500
+_LONGER = 2  # times as many epochs where the answer is a number
 _ROUNDS = 3  # of all epochs, while the model still gets better
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
 _ORDERS = 100.0  # the largest over the median: numbers of several orders of magnitude
@@ -23,12 +25,16 @@ def choose_training(
     """Small tables get small batches and many epochs, large ones large batches and few.
 
     Classes of rare words and their parts (`parts_of_words`), which are thousands of inputs and
-    hardly ever not 0, are learnt by heart at a high rate.
+    hardly ever not 0, are learnt by heart at a high rate. Each modality's own prediction is trained
+    beside the fused one where the answer is a class. A number is what the modalities say together:
+    from one alone it is far off, and learning that takes the place of what they need for the rest.
     """
+    numbers = not task_class(schema.target).has_classes
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
                  128)  # fmt: skip
     steps = -(-rows // batch)
-    epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_STEPS / steps)))
+    longer = _LONGER if numbers else 1
+    epochs = min(_MOST_EPOCHS, longer * max(_FEWEST_EPOCHS, round(_STEPS / steps)))
     several = len(schema.modalities) > 1
     settings = TrainingSettings(
         epochs=epochs,
@@ -37,7 +43,7 @@ def choose_training(
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
-        auxiliary=1.0 if several else 0.0,
+        auxiliary=1.0 if several and not numbers else 0.0,
         patience=0,
         rounds=_ROUNDS,
         monitor="main",
