@@ -83,8 +83,8 @@ class MulTaBenchConfig(Named):
         shown: How many of them are shown: the best ones on the validation rows.
         tune: Whether the network is tuned, too: alone, and in the best fusion.
         train: What of it is tuned: all, or from which layer on, such as layer_4.
-        tuned_rate: The learning rate of models in which it is tuned.
-        tuned_epochs: Their most epochs.
+        tuned_rate: Its learning rate where it is tuned; all else keeps its own.
+        tuned_epochs: The most epochs of models in which it is tuned.
         seeds: Each model is trained once with each of these.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/multabench-NAME/TIME. The same folder again
@@ -152,7 +152,7 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
     out = experiment_folder(config.out, f"runs/multabench-{config.dataset}")
     folds = [fold_rows(config.dataset, fold) for fold in range(FOLDS)]
     text, table = folds[0].schema.names
-    frozen = with_network(config, None)
+    frozen = with_network(config, text, None)
     first = [
         Variant(TABLE, table, config.settings),
         Variant(SCRATCH, text, config.settings),
@@ -166,7 +166,7 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
         best = _best_fusions(config, _results(trainings))[0]
         second = [_fused(TWICE, read_twice(config), best, twice=True)]
         if config.tune:
-            tuned = with_network(config, config.train)
+            tuned = with_network(config, text, config.train)
             second += [Variant(TUNED, text, tuned), _fused(TUNED, tuned, best)]
         trainings += _trainings(config, out, folds, second)
         failed = _train(config, out, trainings)
@@ -199,16 +199,15 @@ def fold_rows(dataset: str, fold: int, twice: bool = False) -> Rows:
     return Rows(frame, schema, protocol_split(frame, fold), [])
 
 
-def with_network(config: MulTaBenchConfig, train: str | None) -> Settings:
-    """The experiment's settings with the text network, frozen (`None`) or tuned."""
+def with_network(config: MulTaBenchConfig, text: str, train: str | None) -> Settings:
+    """The experiment's settings with a network for the text, frozen (`None`) or tuned."""
     options = {"source": str(config.source), "train": train}
     encoders = {**config.settings.encoders, "text": Encoder("pretrained", options)}
     settings = dataclasses.replace(config.settings, encoders=encoders)
     if train is None:
         return settings
-    training = dataclasses.replace(
-        settings.training, learning_rate=config.tuned_rate, epochs=config.tuned_epochs
-    )
+    rates = {text: config.tuned_rate / settings.training.learning_rate}
+    training = dataclasses.replace(settings.training, part_rates=rates, epochs=config.tuned_epochs)
     return dataclasses.replace(settings, training=training)
 
 
@@ -315,6 +314,7 @@ def _row(by_fold: pd.DataFrame) -> dict[str, float]:
 
 def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]) -> Report:
     published = pd.DataFrame({"R²": PUBLISHED[config.dataset]}).rename_axis("model")
+    chosen = summary["validation"].astype(float).idxmax()
     return Report(
         f"{config.dataset}: a table with a text, by MulTaBench's protocol",
         f"R² on the test rows, the mean of {FOLDS} folds.",
@@ -328,7 +328,8 @@ def _report(config: MulTaBenchConfig, summary: pd.DataFrame, best: Sequence[str]
             Section(
                 "models",
                 "Models trained here",
-                f"{summary['R²'].idxmax()} is best: R² {summary['R²'].max():.3f}.",
+                f"{chosen} is best on the validation rows; on the test rows it has R² "
+                f"{summary.loc[chosen, 'R²']:.3f}.",
                 [
                     Table(
                         "models",
@@ -363,14 +364,15 @@ def findings(folds: pd.DataFrame, fusion: str) -> list[str]:
         return []
     gains = {name: _difference(folds, both, name) for name in (TABLE, FROZEN)}
     told = " and ".join(f"{_in_words(gain)} over {name} alone" for name, gain in gains.items())
-    lowest, best = min(gain[1] for gain in gains.values()), min(gain[0] for gain in gains.values())
-    verb = "adds" if lowest > 0 else "may add" if best > 0 else "does not add"
+    adds = all(low > 0 for _, low, _ in gains.values())
     found = [
-        f"Each modality {verb}: the {fusion} fusion has R² {folds.loc[both].mean():.3f}, {told}."
+        f"{'Each modality adds' if adds else 'That each modality adds is not shown'}: the {fusion} "
+        f"fusion has R² {folds.loc[both].mean():.3f}, {told}."
     ]
     if tuned in folds.index:
         gain = _difference(folds, tuned, both)
-        verb = "beats" if gain[1] > 0 else "may beat" if gain[0] > 0 else "does not beat"
+        _, low, high = gain
+        verb = "beats" if low > 0 else "is worse than" if high < 0 else "is not shown to beat"
         found.append(
             f"Tuning the text network {verb} frozen features: R² {folds.loc[tuned].mean():.3f} "
             f"against {folds.loc[both].mean():.3f}, {_in_words(gain)}."

@@ -79,9 +79,12 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     assert shown[0].endswith(max(scores, key=scores.get))
     np.testing.assert_allclose(summary["R²"], summary[["fold 0", "fold 1"]].mean(axis=1), rtol=1e-6)
     assert FLOOR in summary.index
+    tuned = multabench.Run(next(config.out.glob("table_+_text_tuned_*"))).config["settings"]
+    training = tuned["training"]
+    assert training["part_rates"]["name"] * training["learning_rate"] == pytest.approx(1e-4)
     page = (config.results / "bikewale.md").read_text()
     assert "- tags: paper" in page and len(list_runs(config.out, ["paper"])) == len(trained)
-    assert "TabICL-2, text tuned" in page and "0.732" in page and "Each modality" in page
+    assert "TabICL-2, text tuned" in page and "0.732" in page and "ach modality add" in page
     # An audit finds the rows of a fold, whichever way the text is read.
     for name in (shown[0], "table + text from scratch + text frozen, "):
         (path,) = config.out.glob(f"{name.replace(' ', '_').replace(',', '')}*-fold1-seed0")
@@ -110,9 +113,10 @@ def test_what_the_comparison_asks_is_answered_by_the_scores():
     adds, tuning = findings(folds, "late")
     assert adds.startswith("Each modality adds: the late fusion has R² 0.700, ")
     assert "+0.290 (95 % interval +0.240 to +0.340) over table alone" in adds
-    assert "does not beat frozen features: R² 0.650 against 0.700, -0.050" in tuning
+    assert "is worse than frozen features: R² 0.650 against 0.700, -0.050" in tuning
     folds.loc["text frozen", "fold 1"] += 0.2
-    assert findings(folds, "late")[0].startswith("Each modality may add")
-    folds.loc["text frozen"] += 0.15
-    assert findings(folds, "late")[0].startswith("Each modality does not add")
+    folds.loc["table + text tuned, late", "fold 1"] += 0.3
+    adds, tuning = findings(folds, "late")
+    assert adds.startswith("That each modality adds is not shown: the late fusion has")
+    assert "is not shown to beat frozen features" in tuning
     assert findings(folds.drop("table + text frozen, late"), "late") == []

@@ -13,7 +13,8 @@ from mmkeras.tasks import task_class
 from mmkeras.training.settings import TrainingSettings
 
 _STEPS = 1500
-_LONGER = 2  # times as many epochs where the answer is a number
+# Times as many epochs where the answer is a number, of so many rows or more.
+_LONGER, _ROWS_OF_NUMBERS = 2, 1000
 _ROUNDS = 3  # of all epochs, while the model still gets better
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
 _ORDERS = 100.0  # the largest over the median: numbers of several orders of magnitude
@@ -33,7 +34,7 @@ def choose_training(
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
                  128)  # fmt: skip
     steps = -(-rows // batch)
-    longer = _LONGER if numbers else 1
+    longer = _LONGER if numbers and rows >= _ROWS_OF_NUMBERS else 1
     epochs = min(_MOST_EPOCHS, longer * max(_FEWEST_EPOCHS, round(_STEPS / steps)))
     several = len(schema.modalities) > 1
     settings = TrainingSettings(
