@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from mmkeras.models.parts import (
     known_inputs,
     knows_parts,
 )
+from mmkeras.training.frozen import traced_once
 
 _BATCH = 256
 _MOST_BYTES = 2**29  # of tokens that are kept
@@ -43,14 +45,15 @@ class EncodedOnce:
 
     def __init__(self, model: keras.Model, inputs: Mapping[str, np.ndarray]):
         self._model = model
-        self._encoders: dict[str, keras.Model] = {}
+        self._encoders: dict[str, Callable[[np.ndarray], Any]] = {}
         self._known: dict[str, tuple[dict[bytes, int], list[np.ndarray]]] = {}
         if not knows_parts(model) or decoder_layer(model) is not None:
             return
         frozen = [n for n, x in encoder_layers(model).items() if getattr(x, "is_frozen", False)]
         if not frozen:
             return
-        self._encoders, self._rest = _parted(model, frozen)
+        encoders, self._rest = _parted(model, frozen)
+        self._encoders = {name: traced_once(encoder) for name, encoder in encoders.items()}
         for name, encoder in self._encoders.items():
             tokens = _encode(encoder, inputs[name])
             if sum(x.nbytes for x in tokens) <= _MOST_BYTES:
@@ -102,10 +105,10 @@ def _parted(model: keras.Model, frozen: list[str]) -> tuple[dict[str, keras.Mode
     return encoders, keras.Model(inputs, of_tokens(list(inputs.values())))
 
 
-def _encode(encoder: keras.Model, x: np.ndarray) -> list[np.ndarray]:
+def _encode(encode: Callable[[np.ndarray], Any], x: np.ndarray) -> list[np.ndarray]:
     """Tokens, and where there is one, their mask, of all rows."""
-    parts = [encoder.predict_on_batch(x[at : at + _BATCH]) for at in range(0, len(x), _BATCH)]
-    columns = zip(*(part if isinstance(part, list) else [part] for part in parts), strict=True)
+    parts = [encode(x[at : at + _BATCH]) for at in range(0, len(x), _BATCH)]
+    columns = zip(*(keras.tree.flatten(part) for part in parts), strict=True)
     return [np.concatenate([np.asarray(part) for part in column]) for column in columns]
 
 

@@ -181,7 +181,7 @@ def _encoded(
     found: list[np.ndarray] = []
     if not len(rows):
         return found
-    answer = _traced_once(encode)
+    answer = traced_once(encode)
     with ProgressBar(f"encoding {name}", len(rows)) as progress:
         for batch in pipeline.batches_of(name, rows, _BATCH):
             outputs = [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
@@ -195,7 +195,7 @@ def _encoded(
     return found
 
 
-def _traced_once(encode: keras.Model) -> Callable[[np.ndarray], Any]:
+def traced_once(encode: keras.Model) -> Callable[[np.ndarray], Any]:
     """What a model answers to batches, of any length and number of rows.
 
     TensorFlow traces it once for all of them. `predict_on_batch` would be traced for the first
