@@ -126,6 +126,28 @@ def test_numbers_are_trained_longer_and_from_all_modalities_at_once():
     assert told == [0, 0, 1]
 
 
+def test_texts_that_say_nothing_of_a_number_are_mostly_dropped():
+    random = np.random.default_rng(1)
+    words = np.array(["sun", "sea", "sand", "sky", "snow"])
+    drawn = random.integers(0, 5, (200, 3))
+    rows = pd.DataFrame({"title": [" ".join(each) for each in words[drawn]], "year": range(200)})
+    rows["size"] = drawn.sum(axis=1) ** 4 + 1.0  # ranks, not values, are explained
+    rows["luck"] = random.permutation(rows["size"])
+    two = (Text("title"), Tabular("facts", ("year",)))
+
+    def dropped(target, modalities=two, frame=rows):
+        settings = default_settings(frame, Schema(modalities, Number(target)))
+        text = settings.encoders["text"].options["input_dropout"]
+        assert ("tells next to nothing of 'luck'" in settings.reasons[0]) == (text == 0.8)
+        return text
+
+    assert (dropped("size"), dropped("luck")) == (0.0, 0.8)
+    # Alone there is nothing that it could keep from being learnt; of few rows it is not known.
+    assert dropped("luck", two[:1]) == dropped("luck", frame=rows[:40]) == 0.0
+    unlike = rows.assign(title=[f"no{number}" for number in range(200)])
+    assert dropped("luck", frame=unlike) == 0.8
+
+
 def test_words_take_the_place_of_choices(small_table):
     frame, schema = small_table
     settings = default_settings(frame, schema, ["text.characters=0", "image.encoder=cnn"])

@@ -63,7 +63,7 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     if task.decoders:
         return assign(Settings(), words)
     chosen = {
-        modality.name: CHOOSERS[modality.kind](train, modality, task)
+        modality.name: CHOOSERS[modality.kind](train, modality, schema)
         for modality in schema.modalities
         if modality.kind in CHOOSERS and train[list(modality.columns)].notna().any(axis=None)
     }

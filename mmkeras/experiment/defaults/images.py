@@ -11,8 +11,7 @@ from mmkeras.data.media.decoding import media_cells
 from mmkeras.data.media.images.image_file import image_size, read_image
 from mmkeras.data.tables.cells import empty_cells
 from mmkeras.experiment.defaults.choice import Choice
-from mmkeras.schema import Image
-from mmkeras.tasks import Task
+from mmkeras.schema import Image, Schema
 
 _LOOKED_AT = 50  # images, evenly
 _FEW_ROWS, _MANY_ROWS = 3000, 20_000
@@ -20,7 +19,7 @@ _SMALL = 32  # pixels: smaller images are patterns of single pixels, which have 
 _LAST = 5  # the last map's longer side, at most about
 
 
-def choose_image(frame: pd.DataFrame, modality: Image, task: type[Task]) -> Choice:
+def choose_image(frame: pd.DataFrame, modality: Image, schema: Schema) -> Choice:
     """The images' own size where they are small, otherwise one that the rows can pay for.
 
     Of few images edges and colours are counted, since convolutions learn them by heart; otherwise

@@ -9,13 +9,13 @@ import pandas as pd
 
 from mmkeras.data.media.sequences import SequenceStore
 from mmkeras.experiment.defaults.choice import Choice
-from mmkeras.schema import Sequence
-from mmkeras.tasks import Task
+from mmkeras.schema import Schema, Sequence
+from mmkeras.tasks import task_class
 
 _LONGEST = 2000  # steps
 
 
-def choose_sequence(frame: pd.DataFrame, modality: Sequence, task: type[Task]) -> Choice:
+def choose_sequence(frame: pd.DataFrame, modality: Sequence, schema: Schema) -> Choice:
     """Random convolutions of z-scores: what learns from dozens of rows, and from thousands.
 
     Of one step, or with an answer for every step, encoders that keep the steps.
@@ -29,7 +29,7 @@ def choose_sequence(frame: pd.DataFrame, modality: Sequence, task: type[Task]) -
         return Choice(f"{said} -> dense layers", {"max_length": 1}, "mlp", options)
     kept = min(longest, _LONGEST)
     settings = {"max_length": 2 ** math.ceil(math.log2(kept)), "scaling": "standardize"}
-    if task.per_step:
+    if task_class(schema.target).per_step:
         options = {"filters": (64, 64, 64), "kernel_size": 5, "normalize": True, "dropout": 0.1}
         return Choice(f"{said}, each with an answer -> convolutions", settings, "tcn", options)
     reason = f"{said} -> z-scores, random convolutions over up to {kept} steps"

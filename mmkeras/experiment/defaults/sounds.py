@@ -6,13 +6,12 @@ import pandas as pd
 
 from mmkeras.data.kinds import KINDS, AudioSettings
 from mmkeras.experiment.defaults.choice import Choice
-from mmkeras.schema import Audio
-from mmkeras.tasks import Task
+from mmkeras.schema import Audio, Schema
 
 _FRAMES = 128  # about so many steps of time
 
 
-def choose_audio(frame: pd.DataFrame, modality: Audio, task: type[Task]) -> Choice:
+def choose_audio(frame: pd.DataFrame, modality: Audio, schema: Schema) -> Choice:
     """The length of nearly all training sounds, in steps of time that are not too many."""
     seconds = KINDS["audio"].with_length(AudioSettings(), frame[modality.column]).seconds
     hop = min(0.05, max(0.010, round(seconds / _FRAMES, 3)))

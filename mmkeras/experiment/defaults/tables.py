@@ -5,13 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from mmkeras.experiment.defaults.choice import Choice
-from mmkeras.schema import Tabular
-from mmkeras.tasks import Task
+from mmkeras.schema import Schema, Tabular
 
 _MANY_ROWS = 1000  # from so many on, thresholds can be learnt
 
 
-def choose_tabular(frame: pd.DataFrame, modality: Tabular, task: type[Task]) -> Choice:
+def choose_tabular(frame: pd.DataFrame, modality: Tabular, schema: Schema) -> Choice:
     """Ranks over bins where there are rows enough to fill them, otherwise plain z-scores."""
     count = len(modality.columns)
     columns = f"{count} column{'s' * (count > 1)}"

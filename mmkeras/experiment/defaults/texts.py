@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
 import pandas as pd
 
 from mmkeras.data.kinds.base import drawn
+from mmkeras.data.tables.cells import to_numbers
 from mmkeras.data.words import split_words
 from mmkeras.experiment.defaults.choice import Choice
-from mmkeras.schema import Text
-from mmkeras.tasks import Task
+from mmkeras.schema import Number, Schema, Text
+from mmkeras.tasks import task_class
 
 _LOOKED_AT = 5000  # texts, evenly
 _SHORT = 20  # words
+_TELLING = 0.1  # R² from which on a text says something of a number
+_MOST = 0.8
+_FEW_ROWS = 50  # too few to tell
 _OFTEN = 0.02  # of all running words, the share that is in one text alone
 
 
-def choose_text(frame: pd.DataFrame, modality: Text, task: type[Task]) -> Choice:
+def choose_text(frame: pd.DataFrame, modality: Text, schema: Schema) -> Choice:
     """A bag of words: of their parts too where many words are rare, of pairs where there are few.
 
     A model from scratch learns no language from a few thousand texts, and reads bags of terms best.
+    Texts that say nothing of a number, such as names of films of their ratings, are learnt by heart
+    instead, and what else is known of the rows is then not learnt: most of their terms are dropped.
     """
     texts = frame[modality.column]
     texts = texts[[isinstance(text, str) for text in texts]]
@@ -39,9 +46,14 @@ def choose_text(frame: pd.DataFrame, modality: Text, task: type[Task]) -> Choice
         "ngrams": 2,
     }
     # Of few rows, classes are learnt by heart by single words; numbers take all of them.
-    dropout = 0.5 if task.has_classes else 0.0
-    options = {"units": (256,), "dropout": 0.0 if dropout else 0.3, "input_dropout": dropout}
+    dropout = 0.5 if task_class(schema.target).has_classes else 0.0
     said = f"text {modality.name!r}: {length} ({usual:.0f} words)"
+    if isinstance(schema.target, Number) and len(schema.modalities) > 1:
+        explained = _explained(frame, modality, schema.target)
+        if explained is not None and explained < _TELLING:
+            dropout = _MOST
+            said += f", a linear model of it tells next to nothing of {schema.target.name!r}"
+    options = {"units": (256,), "dropout": 0.0 if dropout else 0.3, "input_dropout": dropout}
     if once < _OFTEN and len(counts) <= 1000:
         reason = f"{said}, words repeat -> words and pairs of words"
         return Choice(reason, {**common, "representation": "binary"}, "bag_of_words", options)
@@ -49,3 +61,37 @@ def choose_text(frame: pd.DataFrame, modality: Text, task: type[Task]) -> Choice
         reason = f"{said}, many words are rare -> words, pairs, and parts of words"
         return Choice(reason, {**common, "characters": 4}, "bag_of_words", options)
     return Choice(f"{said} -> words and pairs of words", common, "bag_of_words", options)
+
+
+def _explained(frame: pd.DataFrame, modality: Text, target: Number) -> float | None:
+    """R² of the answer's ranks by a linear model of words and pairs, in rows that it did not see.
+
+    The mean of three folds, of several numbers that of the one that is told best; `None` where
+    there are too few rows to tell.
+    """
+    from scipy.stats import rankdata
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import Ridge
+    from sklearn.metrics import r2_score
+    from sklearn.model_selection import KFold, cross_val_predict
+
+    answers = np.stack([to_numbers(frame[column]) for column in target.columns], axis=1)
+    known = np.isfinite(answers).all(axis=1)
+    known &= [isinstance(text, str) for text in frame[modality.column]]
+    rows = drawn(frame.loc[known, modality.column].reset_index(drop=True), _LOOKED_AT)
+    if len(rows) < _FEW_ROWS:
+        return None
+    ranks = rankdata(answers[known][rows.index], axis=0) / len(rows)
+    terms = TfidfVectorizer(analyzer=_words_and_pairs, min_df=2, max_features=5000)
+    try:
+        features = terms.fit_transform(rows)
+    except ValueError:  # no word is in two texts
+        return 0.0
+    folds = KFold(3, shuffle=True, random_state=0)
+    told = cross_val_predict(Ridge(solver="lsqr"), features, ranks, cv=folds)
+    return float(max(r2_score(ranks, told.reshape(ranks.shape), multioutput="raw_values")))
+
+
+def _words_and_pairs(text: str) -> list[str]:
+    words = split_words(text)
+    return [*words, *(" ".join(pair) for pair in itertools.pairwise(words))]
