@@ -19,6 +19,7 @@ _LOOKED_AT = 5000  # texts, evenly
 _SHORT = 20  # words
 _TELLING = 0.1  # R² from which on a text says something of a number
 _MOST = 0.8
+_BEGINNING = 1000  # characters, which tell what a text is about
 _FEW_ROWS = 50  # too few to tell
 _OFTEN = 0.02  # of all running words, the share that is in one text alone
 
@@ -47,26 +48,26 @@ def choose_text(frame: pd.DataFrame, modality: Text, schema: Schema) -> Choice:
     }
     # Of few rows, classes are learnt by heart by single words; numbers take all of them.
     dropout = 0.5 if task_class(schema.target).has_classes else 0.0
-    said = f"text {modality.name!r}: {length} ({usual:.0f} words)"
+    said, dropped = f"text {modality.name!r}: {length} ({usual:.0f} words)", ""
     if isinstance(schema.target, Number) and len(schema.modalities) > 1:
         explained = _explained(frame, modality, schema.target)
         if explained is not None and explained < _TELLING:
-            dropout = _MOST
+            dropout, dropped = _MOST, ", most of them dropped in training"
             said += f", a linear model of it tells next to nothing of {schema.target.name!r}"
     options = {"units": (256,), "dropout": 0.0 if dropout else 0.3, "input_dropout": dropout}
     if once < _OFTEN and len(counts) <= 1000:
-        reason = f"{said}, words repeat -> words and pairs of words"
+        reason = f"{said}, words repeat -> words and pairs of words{dropped}"
         return Choice(reason, {**common, "representation": "binary"}, "bag_of_words", options)
     if length == "short":
-        reason = f"{said}, many words are rare -> words, pairs, and parts of words"
+        reason = f"{said}, many words are rare -> words, pairs, and parts of words{dropped}"
         return Choice(reason, {**common, "characters": 4}, "bag_of_words", options)
-    return Choice(f"{said} -> words and pairs of words", common, "bag_of_words", options)
+    return Choice(f"{said} -> words and pairs of words{dropped}", common, "bag_of_words", options)
 
 
 def _explained(frame: pd.DataFrame, modality: Text, target: Number) -> float | None:
     """R² of the answer's ranks by a linear model of words and pairs, in rows that it did not see.
 
-    The mean of three folds, of several numbers that of the one that is told best; `None` where
+    Predicted in three folds; of several numbers that of the one that is told best; `None` where
     there are too few rows to tell.
     """
     from scipy.stats import rankdata
@@ -93,5 +94,5 @@ def _explained(frame: pd.DataFrame, modality: Text, target: Number) -> float | N
 
 
 def _words_and_pairs(text: str) -> list[str]:
-    words = split_words(text)
+    words = split_words(text[:_BEGINNING])
     return [*words, *(" ".join(pair) for pair in itertools.pairwise(words))]
