@@ -206,8 +206,9 @@ def with_network(config: MulTaBenchConfig, text: str, train: str | None) -> Sett
     settings = dataclasses.replace(config.settings, encoders=encoders)
     if train is None:
         return settings
-    rates = {text: config.tuned_rate / settings.training.learning_rate}
-    training = dataclasses.replace(settings.training, part_rates=rates, epochs=config.tuned_epochs)
+    training = settings.training
+    rates = {**training.part_rates, text: config.tuned_rate / training.learning_rate}
+    training = dataclasses.replace(training, part_rates=rates, epochs=config.tuned_epochs)
     return dataclasses.replace(settings, training=training)
 
 
