@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 
 import numpy as np
@@ -83,16 +82,14 @@ def _explained(frame: pd.DataFrame, modality: Text, target: Number) -> float | N
     if len(rows) < _FEW_ROWS:
         return None
     ranks = rankdata(answers[known][rows.index], axis=0) / len(rows)
-    terms = TfidfVectorizer(analyzer=_words_and_pairs, min_df=2, max_features=5000)
+    terms = TfidfVectorizer(
+        tokenizer=split_words, token_pattern=None, lowercase=False, ngram_range=(1, 2),
+        min_df=2, max_features=5000,
+    )  # fmt: skip
     try:
-        features = terms.fit_transform(rows)
+        features = terms.fit_transform(rows.str[:_BEGINNING])
     except ValueError:  # no word is in two texts
         return 0.0
     folds = KFold(3, shuffle=True, random_state=0)
     told = cross_val_predict(Ridge(solver="lsqr"), features, ranks, cv=folds)
     return float(max(r2_score(ranks, told.reshape(ranks.shape), multioutput="raw_values")))
-
-
-def _words_and_pairs(text: str) -> list[str]:
-    words = split_words(text[:_BEGINNING])
-    return [*words, *(" ".join(pair) for pair in itertools.pairwise(words))]
