@@ -14,7 +14,13 @@ import pandas as pd
 from mmkeras.data.tables.cells import NA_WORDS, NUMBERS, is_empty, read_numbers
 from mmkeras.data.tables.errors import listed
 from mmkeras.data.tables.guess.media import guess_array, guess_medium, guess_paths
-from mmkeras.data.tables.guess.names import SAMPLE_KEY, is_unnamed, names_rows, splits_rows
+from mmkeras.data.tables.guess.names import (
+    SAMPLE_KEY,
+    is_unnamed,
+    names_kinds,
+    names_rows,
+    splits_rows,
+)
 from mmkeras.data.tables.written.dates import date_order
 from mmkeras.data.tables.written.lists import is_written_list, written_array, written_list
 from mmkeras.data.tables.written.numbers import PLACEHOLDERS, ReadTexts, read_written
@@ -137,7 +143,7 @@ def _guess_read_numbers(
             return Guess("row number", f"the numbers {low:.0f} to {high:.0f}, each once")
         if names_rows(series.name):
             return _guess_id(distinct, rows)
-    if whole and few:
+    if whole and (distinct == 2 < rows or (few and names_kinds(series.name))):
         return Guess("category", f"{distinct} different whole numbers", warning)
     return Guess("number", f"numbers from {low:g} to {high:g}", warning)
 

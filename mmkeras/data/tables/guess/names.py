@@ -18,6 +18,9 @@ _ID_WORD = re.compile(
     r"case|subject|study|visit|session|document|doc|text|article|review|tweet|video|clip|audio|file|"
     r"person|employee|student|member|account|transaction|store|shop|listing|device|object|track)id"
 )
+# Whole numbers called so say which, not how much.
+_KINDS = {"code", "type", "class", "category", "kind", "group", "cluster", "region", "zone"}
+_KINDS |= {"status", "label", "zip"}
 _SPLITS = {"split", "splits", "fold", "folds", "kfold", "partition"}
 _PARTS = {"train", "training", "trainval", "test", "testing", "val", "valid", "validation", "dev"}
 _PARTS |= {"eval", "evaluation", "holdout"}
@@ -38,6 +41,16 @@ def names_rows(name: str) -> bool:
     """Whether a column is called like an id."""
     words = words_of(name)
     return bool(words) and (words[-1] in _IDS or _ID_WORD.fullmatch(words[-1]) is not None)
+
+
+def names_kinds(name: str) -> bool:
+    """Whether a column is called as codes are, whose numbers say which and not how much.
+
+    >>> names_kinds("region"), names_kinds("jobCode"), names_kinds("type2"), names_kinds("rooms")
+    (True, True, True, False)
+    """
+    words = [word for word in words_of(name) if not word.isdigit()]
+    return names_rows(name) or (bool(words) and words[-1] in _KINDS)
 
 
 def is_unnamed(name: str) -> bool:
