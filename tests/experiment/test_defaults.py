@@ -67,6 +67,21 @@ def test_short_texts_of_rare_words_are_read_in_parts():
     assert rate < settings.training.learning_rate
 
 
+def test_a_table_alone_has_its_classes_learnt_slowly():
+    frame = pd.DataFrame({"size": range(60), "x": LONG, "answer": ANSWER, "price": range(60)})
+    table = Tabular("table", ("size",))
+
+    def rate_of(modalities, target):
+        return default_settings(frame, Schema(modalities, target)).training.learning_rate
+
+    alone, number, beside = (
+        rate_of((table,), LABEL),
+        rate_of((table,), Number("price")),
+        rate_of((table, Text("x")), LABEL),
+    )
+    assert alone < number == beside
+
+
 def test_images_by_their_size_colour_and_number():
     settings, encoder, reason = chosen(Image("x"), PIXELS)
     assert (settings.image.size, settings.image.channels) == ((48, 24), 3)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.data.tables.cells import to_numbers
-from mmkeras.schema import Number, Schema
+from mmkeras.schema import Number, Schema, Tabular
 from mmkeras.tasks import task_class
 from mmkeras.training.settings import TrainingSettings
 
@@ -26,7 +26,7 @@ def choose_training(
     """Small tables get small batches and many epochs, large ones large batches and few.
 
     Classes of rare words and their parts (`parts_of_words`), which are thousands of inputs and
-    hardly ever not 0, are learnt by heart at a high rate. Each modality's own prediction is trained
+    hardly ever not 0, are learnt by heart at a high rate; so are those of a table alone. Each modality's own prediction is trained
     beside the fused one where the answer is a class. A number is what the modalities say together:
     from one alone it is far off, and learning that takes the place of what they need for the rest.
     """
@@ -37,10 +37,11 @@ def choose_training(
     longer = _LONGER if numbers and rows >= _ROWS_OF_NUMBERS else 1
     epochs = min(_MOST_EPOCHS, longer * max(_FEWEST_EPOCHS, round(_STEPS / steps)))
     several = len(schema.modalities) > 1
+    table = not several and isinstance(schema.modalities[0], Tabular)
     settings = TrainingSettings(
         epochs=epochs,
         batch_size=batch,
-        learning_rate=1e-3 if parts_of_words else 3e-3,
+        learning_rate=1e-3 if parts_of_words or table and not numbers else 3e-3,
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
