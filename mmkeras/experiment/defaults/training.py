@@ -26,9 +26,10 @@ def choose_training(
     """Small tables get small batches and many epochs, large ones large batches and few.
 
     Classes of rare words and their parts (`parts_of_words`), which are thousands of inputs and
-    hardly ever not 0, are learnt by heart at a high rate; so are those of a table alone. Each modality's own prediction is trained
-    beside the fused one where the answer is a class. A number is what the modalities say together:
-    from one alone it is far off, and learning that takes the place of what they need for the rest.
+    hardly ever not 0, are learnt by heart at a high rate; so are those of a table alone. Each
+    modality's own prediction is trained beside the fused one where the answer is a class. A number
+    is what the modalities say together: from one alone it is far off, and learning that takes the
+    place of what they need for the rest.
     """
     numbers = not task_class(schema.target).has_classes
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
@@ -41,7 +42,7 @@ def choose_training(
     settings = TrainingSettings(
         epochs=epochs,
         batch_size=batch,
-        learning_rate=1e-3 if parts_of_words or table and not numbers else 3e-3,
+        learning_rate=1e-3 if parts_of_words or (table and not numbers) else 3e-3,
         schedule="cosine",
         weight_decay=0.05,
         clip_norm=1.0,
