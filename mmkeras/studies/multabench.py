@@ -36,6 +36,7 @@ from mmkeras.reports.markdown import report_markdown, write_markdown
 from mmkeras.reports.parts import Report, Section, Table
 from mmkeras.reports.wording import name_and_tags_words
 from mmkeras.schema import Text
+from mmkeras.studies.deep_ensemble import ensemble_figures
 from mmkeras.studies.jobs import refuse_missing
 from mmkeras.studies.trainings import FUSED, Training, train_missing
 
@@ -86,6 +87,8 @@ class MulTaBenchConfig(Named):
         tuned_rate: Its learning rate where it is tuned; all else keeps its own.
         tuned_epochs: The most epochs of models in which it is tuned.
         seeds: Each model is trained once with each of these.
+        members: How many of the best model on the validation rows, each from a seed of its own,
+            answer together by their mean (a deep ensemble); 1 leaves it out.
         workers: Models trained at a time, each in a process of its own; 0 trains in this process.
         out: The experiment's folder; by default runs/multabench-NAME/TIME. The same folder again
             resumes.
@@ -102,6 +105,7 @@ class MulTaBenchConfig(Named):
     tuned_rate: float = 1e-4
     tuned_epochs: int = 8
     seeds: tuple[int, ...] = (0,)
+    members: int = 1
     workers: int = 1
     out: Path | None = None
     results: Path | None = None
@@ -115,6 +119,8 @@ class MulTaBenchConfig(Named):
             )
         if self.source is not None and not self.source.is_dir():
             raise FileNotFoundError(f"There is no folder {self.source} of a text network.")
+        if self.members < 1:
+            raise ValueError(f"`members` are 1 or more. Received: {self.members}.")
 
     @property
     def dataset(self) -> str:
@@ -170,8 +176,13 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
             second += [Variant(TUNED, text, tuned), _fused(TUNED, tuned, best)]
         trainings += _trainings(config, out, folds, second)
         failed = _train(config, out, trainings)
+        together = None
+        if config.members > 1:
+            members = _members(config, out, folds, [*first, *second], _results(trainings))
+            failed = _train(config, out, [*trainings, *members])
+            together = _together(out, members)
         floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
-        summary = _summary(config, _results(trainings), floors)
+        summary = _summary(config, _results(trainings), floors, together)
         write_csv(out / SUMMARY, summary, index=True)
         report = _report(config, summary, best=_best_fusions(config, _results(trainings)))
         write_markdown(report, out / "summary.md")
@@ -276,6 +287,40 @@ def _floor(config: MulTaBenchConfig, out: Path, fold: int, rows: Rows) -> dict[s
     return read_json(path)
 
 
+def _members(
+    config: MulTaBenchConfig,
+    out: Path,
+    folds: Sequence[Rows],
+    variants: Sequence[Variant],
+    results: pd.DataFrame,
+) -> list[Training]:
+    """The best model on the validation rows, from as many seeds as the ensemble has members."""
+    best = results.groupby("variant")["validation"].mean().idxmax()
+    first = config.seeds[0]
+    seeds = tuple(range(first, first + config.members))
+    chosen = [variant for variant in variants if variant.name == best]
+    return _trainings(dataclasses.replace(config, seeds=seeds), out, folds, chosen)
+
+
+def _together(out: Path, members: Sequence[Training]) -> tuple[str, pd.DataFrame]:
+    """What the ensemble is called, and its R² by fold, computed once."""
+    figures = {}
+    seeds = {training.about["seed"] for training in members}
+    for fold in {training.about["fold"] for training in members}:
+        own = [training for training in members if training.about["fold"] == fold]
+        if not all(training.finished for training in own):
+            continue
+        variant = own[0].folder.name.rpartition("-seed")[0]
+        path = out / f"mean-of-{len(seeds)}-{variant}.json"
+        if not path.exists():
+            of_parts = ensemble_figures([each.folder for each in own], own[0].rows.splits)
+            seconds = sum(Run(each.folder).metrics["total_seconds"] for each in own)
+            write_json(path, {**of_parts, "seconds": round(seconds, 1)})
+        figures[fold] = read_json(path)
+    name = f"{members[0].about['variant']}, mean of {len(seeds)} seeds"
+    return name, pd.DataFrame(figures).T
+
+
 def _best_fusions(config: MulTaBenchConfig, results: pd.DataFrame) -> list[str]:
     """The fusions of the table and the frozen network, the best on validation rows first."""
     if results.empty:
@@ -286,7 +331,10 @@ def _best_fusions(config: MulTaBenchConfig, results: pd.DataFrame) -> list[str]:
 
 
 def _summary(
-    config: MulTaBenchConfig, results: pd.DataFrame, floors: Sequence[dict[str, Any]]
+    config: MulTaBenchConfig,
+    results: pd.DataFrame,
+    floors: Sequence[dict[str, Any]],
+    together: tuple[str, pd.DataFrame] | None = None,
 ) -> pd.DataFrame:
     """One row per model: R² on test rows, its deviation over folds and each fold's, seconds."""
     found = {}
@@ -295,6 +343,9 @@ def _summary(
         if name in hidden:
             continue
         by_fold = own.groupby("fold")[["test", "validation", "seconds"]].mean()
+        found[name] = _row(by_fold)
+    if together is not None:
+        name, by_fold = together
         found[name] = _row(by_fold)
     if floors:
         found[FLOOR] = _row(pd.DataFrame(floors))

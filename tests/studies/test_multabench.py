@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import r2_score
 
 from mmkeras.audit.source import splits_of
 from mmkeras.experiment.data_config import DataConfig
@@ -45,6 +46,7 @@ def config(tmp_path, monkeypatch):
         fusions=("concat", "late"),
         shown=1,
         tune=True,
+        members=2,
         train="layer_1",
         tuned_epochs=1,
         workers=0,
@@ -58,6 +60,24 @@ def config(tmp_path, monkeypatch):
     )
 
 
+def run_of(out, variant, fold, seed=0):
+    name = variant.replace(" ", "_").replace(",", "")
+    return multabench.Run(out / f"{name}-fold{fold}-seed{seed}")
+
+
+def validation_of(out, variant, fold):
+    return run_of(out, variant, fold).metrics["validation"]["r2"]
+
+
+def check_the_mean(out, variant, row):
+    """R² of the mean of what two runs predict for the test rows of each fold."""
+    for fold in range(2):
+        runs = [run_of(out, variant, fold, seed) for seed in (0, 1)]
+        said = np.mean([run.predictions["predicted"] for run in runs], axis=0)
+        true = runs[0].predictions["true"]
+        assert row[f"fold {fold}"] == pytest.approx(r2_score(true, said), abs=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The model does not take some cells")
 def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_chose(config):
@@ -65,9 +85,21 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     trained = pd.read_csv(config.out / "results.csv")
     assert trained.groupby("variant")["fold"].nunique().eq(2).all()
     assert trained["variant"].nunique() == 9
+    # The best model on the validation rows has two seeds, and answers by their mean, too.
+    alone = trained[trained["seed"] == 0]
+    validation = alone.assign(r2=[validation_of(config.out, *row) for row in
+                                  zip(alone["variant"], alone["fold"], strict=True)])  # fmt: skip
+    validation = validation.groupby("variant")["r2"].mean()
+    (together,) = [name for name in summary.index if name.endswith(", mean of 2 seeds")]
+    assert together == f"{validation.idxmax()}, mean of 2 seeds"
+    assert trained.groupby("variant")["seed"].nunique().to_dict() == {
+        name: 2 if name == validation.idxmax() else 1 for name in validation.index
+    }
+    check_the_mean(config.out, validation.idxmax(), summary.loc[together])
     # Of two fusions of the frozen network one is shown, the better one on validation rows.
-    shown = [name for name in summary.index if name.startswith("table + text frozen")]
-    assert len(summary) == 9 and len(shown) == 1
+    single = summary.drop(together)
+    shown = [name for name in single.index if name.startswith("table + text frozen")]
+    assert len(single) == 9 and len(shown) == 1
     assert f"{shown[0].replace('frozen', 'tuned')}" in summary.index
     scores = {}
     for fusion in config.fusions:
