@@ -179,7 +179,9 @@ def run_multabench(config: MulTaBenchConfig) -> pd.DataFrame:
         together = None
         if config.members > 1:
             members = _members(config, out, folds, [*first, *second], _results(trainings))
-            failed = _train(config, out, [*trainings, *members])
+            known = {training.folder for training in trainings}
+            more = [member for member in members if member.folder not in known]
+            failed = _train(config, out, [*trainings, *more])
             together = _together(out, members)
         floors = [_floor(config, out, fold, rows) for fold, rows in enumerate(folds)]
         summary = _summary(config, _results(trainings), floors, together)

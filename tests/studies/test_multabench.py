@@ -104,7 +104,8 @@ def test_the_comparison_trains_each_model_and_shows_the_fusion_that_validation_c
     scores = {}
     for fusion in config.fusions:
         runs = [
-            multabench.Run(path) for path in config.out.glob(f"table_+_text_frozen_{fusion}-fold*")
+            multabench.Run(path)
+            for path in config.out.glob(f"table_+_text_frozen_{fusion}-fold*-seed0")
         ]
         assert len(runs) == 2
         scores[fusion] = np.mean([run.metrics["validation"]["r2"] for run in runs])
