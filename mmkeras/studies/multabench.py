@@ -304,8 +304,8 @@ def _members(
     return _trainings(dataclasses.replace(config, seeds=seeds), out, folds, chosen)
 
 
-def _together(out: Path, members: Sequence[Training]) -> tuple[str, pd.DataFrame]:
-    """What the ensemble is called, and its R² by fold, computed once."""
+def _together(out: Path, members: Sequence[Training]) -> tuple[str, pd.DataFrame] | None:
+    """What the ensemble is called, and its R² by fold; `None` where no fold is complete."""
     figures = {}
     seeds = {training.about["seed"] for training in members}
     for fold in {training.about["fold"] for training in members}:
@@ -320,7 +320,7 @@ def _together(out: Path, members: Sequence[Training]) -> tuple[str, pd.DataFrame
             write_json(path, {**of_parts, "seconds": round(seconds, 1)})
         figures[fold] = read_json(path)
     name = f"{members[0].about['variant']}, mean of {len(seeds)} seeds"
-    return name, pd.DataFrame(figures).T
+    return (name, pd.DataFrame(figures).T) if figures else None
 
 
 def _best_fusions(config: MulTaBenchConfig, results: pd.DataFrame) -> list[str]:
