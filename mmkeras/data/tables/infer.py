@@ -58,7 +58,7 @@ def infer_schema(
     5. Numbers, also as texts (see `tables.written.numbers`: `1,234`, `$3.50`, `12%`) and with a few
        words among them, but not such as "007": categorical when they are booleans, two different
        integers, or integers with few values in a column called as codes are (`region`, `job_code`,
-       `type`, `user_id`); numeric otherwise. Few means: at most 20, each in two rows or more on
+       `speaker`, `user_id`); numeric otherwise. Few means: at most 20, each in two rows or more on
        average.
     6. Dates: timestamps, or texts that all are dates.
     7. Other texts: categorical when there are few; text when more than half of them differ, or when

@@ -18,9 +18,10 @@ _ID_WORD = re.compile(
     r"case|subject|study|visit|session|document|doc|text|article|review|tweet|video|clip|audio|file|"
     r"person|employee|student|member|account|transaction|store|shop|listing|device|object|track)id"
 )
-# Whole numbers called so say which, not how much.
+# Whole numbers called so say which, who or where, not how much.
 _KINDS = {"code", "type", "class", "category", "kind", "group", "cluster", "region", "zone"}
-_KINDS |= {"status", "label", "zip"}
+_KINDS |= {"status", "label", "zip", "country", "state", "city", "county", "place", "site"}
+_KINDS |= {"speaker", "person", "user", "author", "subject", "brand", "shop", "store"}
 _SPLITS = {"split", "splits", "fold", "folds", "kfold", "partition"}
 _PARTS = {"train", "training", "trainval", "test", "testing", "val", "valid", "validation", "dev"}
 _PARTS |= {"eval", "evaluation", "holdout"}
