@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,9 +38,7 @@ def ensemble_figures(folders: Sequence[Path], splits: Splits) -> dict[str, float
         answers = []
         for folder in folders:
             run = Run(folder)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # said when it was trained
-                pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
+            pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
             true, said = in_own_unit(pipeline, run.outputs_of(pipeline))
             answers.append(said)
         task = run.preprocessing.task

@@ -91,15 +91,10 @@ class Interrupt(keras.callbacks.Callback):
 
 
 def test_an_interrupted_run_ends_where_the_uninterrupted_one_ends(shared_table, whole, tmp_path):
-    # Between runs that never stopped, too, a last bit differs now and then on a busy machine:
-    # what an interruption changes, it changes twice.
-    for attempt in ("once", "twice"):
-        path = tmp_path / f"{attempt}.npz"
-        with pytest.raises(KeyboardInterrupt):
-            trained(shared_table, checkpoint=path, callbacks=[Interrupt(epoch=1)])
-        resumed, result = trained(shared_table, checkpoint=path)
-        if all(map(np.array_equal, resumed.get_weights(), whole[0].get_weights())):
-            break
+    path = tmp_path / "last.npz"
+    with pytest.raises(KeyboardInterrupt):
+        trained(shared_table, checkpoint=path, callbacks=[Interrupt(epoch=1)])
+    resumed, result = trained(shared_table, checkpoint=path)
     assert_same_weights(resumed, whole[0])
     assert figures(result).equals(figures(whole[1]))
     assert result.best_epoch == whole[1].best_epoch
