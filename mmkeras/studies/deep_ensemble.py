@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def ensemble_figures(folders: Sequence[Path], splits: Splits) -> dict[str, float
         answers = []
         for folder in folders:
             run = Run(folder)
-            pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # said when it was trained
+                pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
             true, said = in_own_unit(pipeline, run.outputs_of(pipeline))
             answers.append(said)
         task = run.preprocessing.task
