@@ -143,7 +143,7 @@ def _guess_read_numbers(
             return Guess("row number", f"the numbers {low:.0f} to {high:.0f}, each once")
         if names_rows(series.name):
             return _guess_id(distinct, rows)
-    if whole and (distinct == 2 < rows or (few and names_kinds(series.name))):
+    if whole and few and (distinct == 2 or names_kinds(series.name)):
         return Guess("category", f"{distinct} different whole numbers", warning)
     return Guess("number", f"numbers from {low:g} to {high:g}", warning)
 
