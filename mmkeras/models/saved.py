@@ -10,6 +10,7 @@ import keras
 from mmkeras.files import sha256_of, write_json, written
 from mmkeras.keras_files import load_keras, load_keras_weights
 from mmkeras.reading import read_json
+from mmkeras.sum_order import sum_in_order
 
 MODEL, PREPROCESSING = "model.keras", "preprocessing.json"
 PAIR = "pair.json"  # the hashes of the two
@@ -62,6 +63,7 @@ def load_model(folder: str | Path) -> keras.Model:
         ValueError: It is damaged, cannot be loaded safely, or was not saved with the preprocessing
             beside it.
     """
+    sum_in_order()  # as it was trained: the graph is then the same, and so are its numbers
     return load_keras(_model_file(folder))
 
 

@@ -161,6 +161,7 @@ def frozen_tokens(
     tokens, mask = encoded(model)[name]
     outputs = [tokens] if mask is None else [tokens, mask]
     encode = keras.Model(model.input[name], outputs)
+    answer = traced_once(encode)
     store = _Store(folder and folder / encoder_key(encoder_layers(model)[name]))
     keys = {}
     for part, pipeline in pipelines.items():
@@ -170,18 +171,21 @@ def frozen_tokens(
         missing = store.missing(keys[part])
         # Those of one length together: the less there is to pad.
         missing = missing[np.argsort(lengths[missing], kind="stable")]
-        store.add(keys[part][missing], _encoded(encode, pipeline, name, missing, mask is not None))
+        store.add(keys[part][missing], _encoded(answer, pipeline, name, missing, mask is not None))
     return {part: store.tokens(own, mask is not None) for part, own in keys.items()}
 
 
 def _encoded(
-    encode: keras.Model, pipeline: Pipeline, name: str, rows: np.ndarray, masked: bool
+    answer: Callable[[np.ndarray], Any],
+    pipeline: Pipeline,
+    name: str,
+    rows: np.ndarray,
+    masked: bool,
 ) -> list[np.ndarray]:
-    """What the encoder makes of rows: of each, the tokens that count, `(tokens, dim)`."""
+    """What an encoder answers to rows: of each, the tokens that count, `(tokens, dim)`."""
     found: list[np.ndarray] = []
     if not len(rows):
         return found
-    answer = traced_once(encode)
     with ProgressBar(f"encoding {name}", len(rows)) as progress:
         for batch in pipeline.batches_of(name, rows, _BATCH):
             outputs = [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
@@ -198,9 +202,9 @@ def _encoded(
 def traced_once(encode: keras.Model) -> Callable[[np.ndarray], Any]:
     """What a model answers to batches, of any length and number of rows.
 
-    TensorFlow traces it once for all of them. `predict_on_batch` would be traced for the first
-    batch, for the first of another length and for the last, which is smaller: of a transformer of
-    six layers that took longer than the encoding of 500 texts.
+    TensorFlow traces it once, when it is first asked. `predict_on_batch` would be traced for the
+    first batch, for the first of another length and for the last, which is smaller: of a
+    transformer of six layers that took longer than the encoding of 500 texts.
     """
     if keras.config.backend() != "tensorflow":
         return encode.predict_on_batch

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
+from mmkeras.sum_order import sum_in_order
+
 
 def set_seed(seed: int) -> None:
     """Seeds Python, NumPy and the backend, and turns on deterministic operations.
@@ -27,6 +29,7 @@ def set_seed(seed: int) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
+        sum_in_order()
     elif keras.backend.backend() == "torch":
         import torch
 
