@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import weakref
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,16 +189,38 @@ def _encoded(
     if not len(rows):
         return found
     with ProgressBar(f"encoding {name}", len(rows)) as progress:
-        for batch in pipeline.batches_of(name, rows, _BATCH):
-            outputs = [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
+        for outputs in _answers(answer, pipeline.batches_of(name, rows, _BATCH)):
             tokens = outputs[0].astype(np.float32, copy=False)
             if masked:
                 found += [own[mask] for own, mask in zip(tokens, outputs[1], strict=True)]
             else:
                 found += list(tokens)
-            for _ in batch:
+            for _ in tokens:
                 progress.add()
     return found
+
+
+def _answers(
+    answer: Callable[[np.ndarray], Any], batches: Iterator[np.ndarray]
+) -> Iterator[list[np.ndarray]]:
+    """What an encoder answers to batches, in their order.
+
+    On TensorFlow two are encoded at a time: the threads of one operation do not all end at once,
+    and the other batch has work for those that wait. What is answered does not depend on it.
+    """
+    at_once = 2 if keras.config.backend() == "tensorflow" else 1
+
+    def arrays(batch: np.ndarray) -> list[np.ndarray]:
+        return [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
+
+    running: deque[Future[list[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        for batch in batches:
+            running.append(pool.submit(arrays, batch))
+            if len(running) > at_once:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
 
 
 def traced_once(encode: keras.Model) -> Callable[[np.ndarray], Any]:
