@@ -94,6 +94,7 @@ def map_section(features: Features, table: pd.DataFrame, schema: Schema) -> Sect
         "What is where?",
         f"A self-organising map of {down} × {across} cells: the rows' mean distance to their cell "
         f"is {som.quantization_error_:.3f} (rows are {np.sqrt(len(features.views)):.3f} from the "
-        f"mean); {som.topographic_error_:.0%} of the rows have their two nearest cells apart.",
+        f"mean); {100 * som.topographic_error_:.0f} % of the rows have their two nearest cells "
+        "apart.",
         parts if words is not None else parts[:1],
     )

@@ -127,7 +127,7 @@ class LabelTask(ClassTask):
 
     def answer_in_words(self, target, output):
         true, guess = self.decode(np.stack([target, output]))
-        return f"{guess} {output.max():.0%}" + ("" if true == guess else f" (true: {true})")
+        return f"{guess} {100 * output.max():.0f} %" + ("" if true == guess else f" (true: {true})")
 
     def pictures(self, targets, outputs):
         from mmkeras.tasks.pictures import most_confused, plot_confusion

@@ -79,4 +79,4 @@ def test_single_columns_say_what_they_would_alone():
     found = {each.column: each for each in single_columns(TABLE, TABLE["mood"].to_numpy(), schema)}
     assert found["speaker"].score > 0.85 and found["speaker"].values == 4
     assert found["length"].score < 0.65 and found["length"].values == 0
-    assert found["speaker"].said(0.731) == "73%"
+    assert found["speaker"].said(0.731) == "73 %"

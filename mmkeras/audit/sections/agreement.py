@@ -95,8 +95,8 @@ def _who_caption(who: pd.DataFrame, rows: int) -> str:
     share = who["share"]
     lost = sum(share[name] for name in who.index if name.endswith(("alone", "not fused")))
     return (
-        f"Of the {rows:,} examples, {share['only fused']:.1%} are right only when the modalities "
-        f"meet. In {share['some alone, and fused']:.1%} some modalities are right alone, others "
-        f"wrong, and fusing goes with the right; in {lost:.1%} it loses an answer that a modality "
-        "alone had right."
+        f"Of the {rows:,} examples, {100 * share['only fused']:.1f} % are right only when the "
+        f"modalities meet. In {100 * share['some alone, and fused']:.1f} % some modalities are "
+        "right alone, others wrong, and fusing goes with the right; in "
+        f"{100 * lost:.1f} % it loses an answer that a modality alone had right."
     )

@@ -73,10 +73,10 @@ def calibration_section(subject: Subject) -> Section | None:
     return Section(
         "calibration",
         "Can its probabilities be believed?",
-        f"The model is {said}: its mean confidence is {confidence.mean():.1%}, and it is right in "
-        f"{right.mean():.1%}. The expected calibration error is {100 * error:.1f} points (with "
-        f"probabilities that are right, chance alone gives {len(right):,} answers up to "
-        f"{100 * chance:.1f}){mended}.",
+        f"The model is {said}: its mean confidence is {100 * confidence.mean():.1f} %, and it is "
+        f"right in {100 * right.mean():.1f} %. The expected calibration error is "
+        f"{100 * error:.1f} points (with probabilities that are right, chance alone gives "
+        f"{len(right):,} answers up to {100 * chance:.1f}){mended}.",
         parts,
         {
             "figures": table.to_dict("index"),

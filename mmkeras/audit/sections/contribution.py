@@ -117,7 +117,7 @@ def _shares_in_words(shapley: dict[str, dict[str, float]]) -> str:
         return ""
     source = "what there is to learn" if whose == "the data" else "what this model makes use of"
     order = sorted(shares, key=shares.get, reverse=True)
-    return f" Shapley shares of {source}: {joined(f'{n} {shares[n]:.0%}' for n in order)}."
+    return f" Shapley shares of {source}: {joined(f'{n} {100 * shares[n]:.0f} %' for n in order)}."
 
 
 def _table_caption(complete: bool, figure: Figure) -> str:

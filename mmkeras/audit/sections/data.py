@@ -69,7 +69,7 @@ def _balance(subject: Subject, sides: Mapping[str, pd.DataFrame]) -> Table:
     return Table(
         "class_balance",
         balance,
-        f"Rows by class. The most frequent one has {most:.1%} of the "
+        f"Rows by class. The most frequent one has {100 * most:.1f} % of the "
         "audited rows: that much is reached by always naming it. The more uneven the "
         "classes, the more balanced accuracy and macro-F1 say that accuracy does not.",
     )

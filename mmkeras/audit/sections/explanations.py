@@ -60,8 +60,8 @@ def explanations_section(subject: Subject) -> Section | None:
     said = "No modality weighs anything: the model says the same of all rows."
     if total > 0:
         said = (
-            f"Over all rows, {most} weighs most in an answer ({table.loc[most, 'all'] / total:.0%} "
-            "of all weight)."
+            f"Over all rows, {most} weighs most in an answer "
+            f"({100 * table.loc[most, 'all'] / total:.0f} % of all weight)."
         )
     if len(subject.names) == 1:
         said = "These are answers of the model, and what in its input moved them."

@@ -51,7 +51,8 @@ def label_in_text(column: pd.Series, labels: list[tuple[str, ...]]) -> list[Find
     chance = np.average([elsewhere[n] for n in leaking], weights=[class_rows[n] for n in leaking])
     message = (
         f"Column {column.name!r} names the row's own label in {len(rows)} of {len(filled)} rows "
-        f"({share:.0%}); in rows of other classes, the same names occur in {chance:.1%}. "
+        f"({100 * share:.0f} %); in rows of other classes, the same names occur in "
+        f"{100 * chance:.1f} %. "
     )
     if whole:
         message += f"The label is the whole text in {count_of(len(whole))}. "

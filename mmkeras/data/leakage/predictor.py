@@ -86,7 +86,7 @@ def _judge_column(
             continue
         score, is_clear = _score(truth, predicted, regression)
         if score >= ALMOST_PERFECT and is_clear:
-            measure = f"R2 {score:.3f}" if regression else f"accuracy {score:.1%}"
+            measure = f"R2 {score:.3f}" if regression else f"accuracy {100 * score:.1f} %"
             message = (
                 f"Column {column.name!r} alone predicts {name!r} {manner}: "
                 f"{measure} in cross-validation on {count_of(len(truth))}. "
@@ -124,7 +124,7 @@ class SingleColumn:
 
     def said(self, score: float) -> str:
         """A score in words."""
-        return f"an R² of {score:.2f}" if self.regression else f"{score:.0%}"
+        return f"an R² of {score:.2f}" if self.regression else f"{100 * score:.0f} %"
 
 
 def single_columns(

@@ -74,7 +74,7 @@ def search_report(study: optuna.Study, main: Figure, config: TuneConfig) -> Repo
         )
     ]
     if shares := importances(study):
-        explained = {name: f"{share:.0%}" for name, share in shares.items()}
+        explained = {name: f"{100 * share:.0f} %" for name, share in shares.items()}
         frame = pd.DataFrame({"share": explained}).rename_axis("value")
         parts.append(
             Table(
