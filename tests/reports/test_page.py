@@ -120,6 +120,13 @@ def test_verdict_facts_and_conclusions_are_shown():
     assert found.find("p", class_="conclusion")[0]["text"] == "So it is."
 
 
+def test_no_line_ends_between_a_number_and_its_percent_sign():
+    section = Section("a", "A?", "From 94.0 % to 7 %.", [Note("5 % of it, <3 %>.")])
+    page = report_html(Report("T", "of it", ["A 95 % interval."], {}, [section]))
+    wanted = ("From 94.0&nbsp;% to 7&nbsp;%.", "5&nbsp;% of it, &lt;3&nbsp;%&gt;.", "95&nbsp;% int")
+    assert all(text in page for text in wanted)
+
+
 def test_a_table_shows_numbers_right_aligned_with_its_decimals():
     frame = pd.DataFrame(
         {
