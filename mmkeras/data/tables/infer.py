@@ -63,7 +63,8 @@ def infer_schema(
     6. Dates: timestamps, or texts that all are dates.
     7. Other texts: categorical when there are few; text when more than half of them differ, or when
        they have several words (four, where each text is in five rows or more on average);
-       categorical otherwise.
+       categorical otherwise. Texts that differ by their numbers alone (`3 days`, `03:15`, `10-20`)
+       are warned of.
     8. Anything else is left out.
 
     Numbers, categories and dates together form one modality, `Tabular("table", ...)`.

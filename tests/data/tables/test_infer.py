@@ -401,3 +401,38 @@ def test_wide_tables_print_on_a_page():
     frame.columns = [f"c{i}" for i in range(300)]
     shown = str(infer_schema(frame.assign(label=list("aabbaabba"))))
     assert "300 more columns: 300 as number" in shown and len(shown.splitlines()) < 10
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{i} days" for i in range(40)],
+        [f"{i} {'kg' if i % 3 else 'lb'}" for i in range(40)],
+        [f"{i % 24:02d}:{i:02d}" for i in range(40)],
+        [f"{i}-{i + 10}" for i in range(40)],
+        [f"({i})" for i in range(40)],
+        [f"{i}%" if i % 2 else f"{i} of 100" for i in range(40)],
+    ],
+    ids=["unit", "two units", "time", "range", "in brackets", "mixed"],
+)
+def test_texts_that_differ_by_their_numbers_alone_are_warned_of(texts):
+    frame = pd.DataFrame({"much": texts, "label": ["a", "b"] * 20})
+    (choice,) = (c for c in infer_schema(frame).columns if c.column == "much")
+    assert choice.use == "text"
+    assert "differ by their numbers alone" in choice.warning and repr(texts[0]) in choice.warning
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"the {word} of chapter {i}" for i, word in enumerate(["fox", "hen", "dog", "cat"] * 10)],
+        [f"word{chr(97 + i // 26)}{chr(97 + i % 26)} is here" for i in range(40)],
+        [f"{i:05d}" for i in range(40)],
+        ["1 day", "2 days", "a week"],
+    ],
+    ids=["words, too", "no numbers", "codes", "three rows"],
+)
+def test_texts_that_differ_by_words_are_not(texts):
+    frame = pd.DataFrame({"note": texts, "label": ["a", "b"] * 20 if len(texts) > 3 else [*"aba"]})
+    (choice,) = (c for c in infer_schema(frame).columns if c.column == "note")
+    assert choice.use == "text" and not choice.warning

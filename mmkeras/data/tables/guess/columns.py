@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,9 @@ FEW = 20
 LOOKED_AT = 1000  # cells of a column, where a part of them tells
 _NUMBERS_SHARE = 0.9  # of the cells are numbers in a column of numbers with a few words
 _NO_NUMBER = {word.lower() for word in NA_WORDS}
+_NUMBER = re.compile(r"\d[\d.,]*")
+_FORMS = 3  # in which a quantity is written in a column, such as "3 kg" and "7 lb"
+_QUANTITY = re.compile(r"\W*0.{,20}$")  # a form that is no sentence
 _PADDED = re.compile(r"\s*[+-]?0\d")
 _LEFT_OUT = "left out"
 
@@ -196,8 +200,22 @@ def _guess_words(distinct: list[str], filled: int, few: bool) -> Guess:
     words = sum(len(text.split()) for text in some) / len(some)
     repeated = 5 * len(distinct) <= filled and words < 4
     if not few and not repeated and (len(distinct) > filled / 2 or words >= 2):
-        return Guess("text", f"{len(distinct):,} different texts")
+        return Guess("text", f"{len(distinct):,} different texts", said_of_quantities(some))
     return Guess("category", f"{len(distinct):,} different names in {filled:,} rows")
+
+
+def said_of_quantities(texts: list[str]) -> str:
+    """What to look at where texts differ by their numbers alone: "3 days", "03:15", "10-20"."""
+    forms = Counter(_NUMBER.sub("0", text.strip()) for text in texts)
+    # What has letters first is a name, such as "shop 7".
+    most = sum(n for form, n in forms.most_common(_FORMS) if _QUANTITY.match(form))
+    codes = forms["0"] > _NUMBERS_SHARE * len(texts)  # such as postcodes, which are names
+    if codes or most < _NUMBERS_SHARE * len(texts) or len(texts) <= _FORMS:
+        return ""
+    return (
+        f"the texts differ by their numbers alone, such as {texts[0]!r}, and to a model each is a "
+        "word of its own; if they are quantities, write them as plain numbers of one unit"
+    )
 
 
 def guess_written_numbers(series: pd.Series, distinct: list[str], few: bool) -> Guess | None:
