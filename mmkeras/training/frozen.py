@@ -34,6 +34,7 @@ from mmkeras.progress import ProgressBar
 from mmkeras.schema import InputSpec
 
 _BATCH = 64
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,16 +209,18 @@ def _answers(
     On TensorFlow two are encoded at a time: the threads of one operation do not all end at once,
     and the other batch has work for those that wait. What is answered does not depend on it.
     """
-    at_once = 2 if keras.config.backend() == "tensorflow" else 1
 
     def arrays(batch: np.ndarray) -> list[np.ndarray]:
         return [np.asarray(output) for output in keras.tree.flatten(answer(batch))]
 
+    if keras.config.backend() != "tensorflow":
+        yield from map(arrays, batches)
+        return
     running: deque[Future[list[np.ndarray]]] = deque()
-    with ThreadPoolExecutor(at_once) as pool:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         for batch in batches:
             running.append(pool.submit(arrays, batch))
-            if len(running) > at_once:
+            if len(running) > _AT_ONCE:
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
