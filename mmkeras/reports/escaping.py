@@ -1,7 +1,8 @@
-"""Texts of unknown origin, such as class names, as they are in Markdown."""
+"""Texts of unknown origin, such as class names, as they are in Markdown and in HTML."""
 
 from __future__ import annotations
 
+import html
 import re
 
 # Code that a report marks as such. What could be anything else than code is not taken for it.
@@ -39,6 +40,15 @@ def markdown_text(text: str) -> str:
     # Of "1." the point is escaped: a backslash before a digit is a backslash.
     place = 0 if begin is None or not escaped[0].isdigit() else begin.end() - 1
     return escaped if begin is None else f"{escaped[:place]}\\{escaped[place:]}"
+
+
+def html_prose(text: str) -> str:
+    """A sentence as HTML, in which no line ends between a number and its percent sign.
+
+    >>> html_prose("<b> has 94.0 %")
+    '&lt;b&gt; has 94.0&nbsp;%'
+    """
+    return re.sub(r"(?<=\d) %", "&nbsp;%", html.escape(text))
 
 
 def _escape(text: str) -> str:

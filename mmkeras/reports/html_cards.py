@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 from mmkeras.reports.embed import data_uri, pixels_png, wav
+from mmkeras.reports.escaping import html_prose
 from mmkeras.reports.parts import Card, Cards
 
 # The deepest shade; dark text on it keeps a contrast of more than 7 : 1.
@@ -32,7 +33,7 @@ def cards_html(cards: Cards) -> str:
     grid = "".join(_card(card, deepest) for card in cards.cards)
     return (
         f'<figure class="cards" id="cards-{escape(cards.name)}">'
-        f'<figcaption dir="auto">{escape(cards.caption)}</figcaption>{legend}'
+        f'<figcaption dir="auto">{html_prose(cards.caption)}</figcaption>{legend}'
         f'<div class="grid">{grid}</div></figure>'
     )
 

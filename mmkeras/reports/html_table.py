@@ -7,6 +7,7 @@ from html import escape
 
 import pandas as pd
 
+from mmkeras.reports.escaping import html_prose
 from mmkeras.reports.parts import Table
 from mmkeras.reports.wording import MISSING, format_cell
 
@@ -38,7 +39,7 @@ def table_html(table: Table) -> str:
         blocks += f"<details><summary>{summary}</summary>{folded}</details>"
     return (
         f'<figure class="table" id="table-{escape(table.name)}">'
-        f'<figcaption dir="auto">{escape(table.caption)}</figcaption>{blocks}</figure>'
+        f'<figcaption dir="auto">{html_prose(table.caption)}</figcaption>{blocks}</figure>'
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 
 from mmkeras.reports.embed import data_uri
+from mmkeras.reports.escaping import html_prose
 from mmkeras.reports.html_cards import cards_html
 from mmkeras.reports.html_table import table_html
 from mmkeras.reports.page_style import CSS
@@ -65,7 +65,7 @@ Computed in {_duration(seconds)}.</footer>
 
 
 def _header(report: Report) -> str:
-    verdict = "".join(f'<li dir="auto">{_prose(sentence)}</li>' for sentence in report.verdict)
+    verdict = "".join(f'<li dir="auto">{html_prose(sentence)}</li>' for sentence in report.verdict)
     facts = "".join(
         f'<div><dt>{escape(name)}</dt><dd dir="auto">{escape(str(fact))}</dd></div>'
         for name, fact in report.facts.items()
@@ -83,7 +83,7 @@ def _section(section: Section) -> str:
     took = f'<p class="took">Computed in {_duration(section.seconds)}.</p>'
     return (
         f'<section id="section-{escape(section.name)}"><h2>{escape(section.title)}</h2>\n'
-        f'<p class="conclusion" dir="auto">{_prose(section.conclusion)}</p>\n{parts}\n'
+        f'<p class="conclusion" dir="auto">{html_prose(section.conclusion)}</p>\n{parts}\n'
         f"{took if section.seconds else ''}</section>"
     )
 
@@ -96,7 +96,7 @@ def _part(part: Part) -> str:
     if isinstance(part, Cards):
         return cards_html(part)
     if isinstance(part, Note):
-        return f'<p dir="auto">{_prose(part.text)}</p>'
+        return f'<p dir="auto">{html_prose(part.text)}</p>'
     raise ValueError(
         f"A part of a section is a Table, Picture, Cards or Note. Received: {type(part).__name__}."
     )
@@ -112,13 +112,8 @@ def _picture(picture: Picture) -> str:
         f'aria-label="picture {escape(picture.name)}">'
         f'<img src="{data_uri("image/png", picture.png)}" width="{width}" height="{height}" '
         f'style="min-width: {least:.0f}px" alt="{escape(picture.caption)}"></div>'
-        f'<figcaption dir="auto">{_prose(picture.caption)}</figcaption></figure>'
+        f'<figcaption dir="auto">{html_prose(picture.caption)}</figcaption></figure>'
     )
-
-
-def _prose(text: str) -> str:
-    """A sentence for the page, in which no line ends between a number and its percent sign."""
-    return re.sub(r"(?<=\d) %", "&nbsp;%", escape(text))
 
 
 def _duration(seconds: float) -> str:

@@ -121,10 +121,11 @@ def test_verdict_facts_and_conclusions_are_shown():
 
 
 def test_no_line_ends_between_a_number_and_its_percent_sign():
-    section = Section("a", "A?", "From 94.0 % to 7 %.", [Note("5 % of it, <3 %>.")])
+    table = Table("t", pd.DataFrame({"a": [1]}), "Of 12 % only.")
+    section = Section("a", "A?", "From 94.0 % to 7 %.", [Note("5 % of it, <3 %>."), table])
     page = report_html(Report("T", "of it", ["A 95 % interval."], {}, [section]))
     wanted = ("From 94.0&nbsp;% to 7&nbsp;%.", "5&nbsp;% of it, &lt;3&nbsp;%&gt;.", "95&nbsp;% int")
-    assert all(text in page for text in wanted)
+    assert all(text in page for text in (*wanted, "Of 12&nbsp;% only."))
 
 
 def test_a_table_shows_numbers_right_aligned_with_its_decimals():
