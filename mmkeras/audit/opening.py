@@ -113,4 +113,4 @@ def _validation_rows(run: Run, splits: Splits | None, settings: AuditSettings) -
         seen = seen.sample(settings.max_rows, random_state=settings.seed)
     on_error = run.config["settings"]["on_error"]
     part = Pipeline(seen, run.preprocessing, cache="memory", on_error=on_error)
-    return Rows(run.answering, part, swaps=settings.swaps, seed=settings.seed)
+    return Rows(run.answering_validation, part, swaps=settings.swaps, seed=settings.seed)

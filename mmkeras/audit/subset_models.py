@@ -130,11 +130,12 @@ class SubsetModel:
 
     Args:
         run: The run.
+        validating: Whether it answers validation rows.
     """
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, *, validating: bool = False):
         self.run, self.names = run, run.preprocessing.schema.names
-        self._model = run.answering
+        self._model = run.answering_validation if validating else run.answering
 
     def predict(self, rows: Rows, changed: dict[str, np.ndarray] | None = None) -> np.ndarray:
         """What the model says of the rows, `(examples, outputs)`.

@@ -33,6 +33,7 @@ import pandas as pd
 import tensorflow as tf
 
 from mmkeras.data.growing import MOST_IN_MEMORY, Room
+from mmkeras.data.joined import JoinedSource
 from mmkeras.data.kinds import KINDS
 from mmkeras.data.kinds.protocols import FedRows, Source, Store
 from mmkeras.data.media.decoded import CACHE_BUDGET
@@ -146,9 +147,7 @@ class Pipeline:
         if self._targets is not None and schema.weight is not None and schema.weight in self.frame:
             self._weights = TensorSource(row_weights(self.frame, schema))
         if self._targets is not None:
-            per_step = self._steps is not None
-            fed = task.fed(self._targets)
-            self._labels = StepLabels(fed, self._steps) if per_step else TensorSource(fed)
+            self._labels = self._fed_labels()
         # With labels per step one length for all batches: Keras puts their outputs side by side.
         folder = None if cache == "memory" or cache_dir is None else Path(cache_dir)
         room = Room(folder, 0 if cache == "file" else MOST_IN_MEMORY)
@@ -306,6 +305,40 @@ class Pipeline:
         other = copy.copy(self)
         other._sources = {**self._sources, modality: source}
         return other
+
+    def followed_by(self, more: Pipeline) -> Pipeline:
+        """These rows, and after them those of another pipeline of the same preprocessing.
+
+        Nothing is decoded, encoded or copied but the frames.
+
+        Args:
+            more: With targets if this one has some, and with weights.
+        """
+        other = copy.copy(self)
+        other.__dict__.pop("examples", None)  # if it was asked for
+        other.frame = pd.concat([self.frame, more.frame])
+        other.steps = -(-len(other.frame) // self.batch_size)
+        longer = self
+        if self._steps is not None and more._steps is not None:
+            other._steps = np.concatenate([self._steps, more._steps])
+            longer = max(self, more, key=lambda each: each.padded_steps)
+        other._sources = {
+            name: JoinedSource(source, more._sources[name], len(self), longer._sources[name])
+            for name, source in self._sources.items()
+        }
+        if self._targets is not None:
+            other._targets = np.concatenate([self._targets, more.targets])
+            other._labels = other._fed_labels()
+        if self._weights is not None:
+            other._weights = JoinedSource(self._weights, more._weights, len(self))
+        other.skipped = self.skipped + more.skipped
+        other.unprepared = self.unprepared + more.unprepared
+        return other
+
+    def _fed_labels(self) -> StepLabels | TensorSource:
+        """What makes the targets of a batch."""
+        fed = self.preprocessing.fitted_target.fed(self._targets)
+        return TensorSource(fed) if self._steps is None else StepLabels(fed, self._steps)
 
     def shared(self, share: Share) -> Pipeline:
         """The same batches, of which this process makes its share.

@@ -239,6 +239,21 @@ class Run:
         """The model that answers: `model`, or where a decoder generates, a model around it."""
         return answer_model(self.model)
 
+    @property
+    def was_refitted(self) -> bool:
+        """Whether the model has learnt the validation rows, too (`TrainingSettings.refit`)."""
+        return "refit" in self.metrics
+
+    @cached_property
+    def answering_validation(self) -> keras.Model:
+        """The model that answers validation rows, and has not learnt them.
+
+        That is `answering`, or where it was refitted, the model of the best epoch before.
+        """
+        if not self.was_refitted:
+            return self.answering
+        return answer_model(self.model_of_epoch(self.metrics["best_epoch"]))
+
     def outputs_of(self, pipeline: Pipeline) -> np.ndarray:
         """The model's outputs for a pipeline's examples, `(examples, outputs)`.
 

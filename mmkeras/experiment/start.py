@@ -13,6 +13,7 @@ from mmkeras.experiment.run_folder import MODEL, Run
 from mmkeras.files import sha256_of
 from mmkeras.models.saved import load_weights
 from mmkeras.nested import differences
+from mmkeras.training.seeds import same_draws
 
 STARTED_FROM, STARTING_WEIGHTS = "started_from", "starting_weights"  # in `config.json`
 
@@ -72,11 +73,19 @@ class Start:
     def give(self, model: keras.Model) -> None:
         """Puts the run's weights into a model of the same architecture.
 
+        Of a run that was trained again on the validation rows (`TrainingSettings.refit`), those
+        from before: what has learnt these rows could not be judged by them any more.
+
         Raises:
             ValueError: It is of another architecture.
         """
-        if self.run is not None:
-            load_weights(model, self.run.path)
+        if self.run is None:
+            return
+        load_weights(model, self.run.path)
+        if self.run.was_refitted:
+            with same_draws():
+                before = self.run.model_of_epoch(self.run.metrics["best_epoch"])
+            model.set_weights(before.get_weights())
 
 
 NO_START = Start()

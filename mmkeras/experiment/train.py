@@ -55,11 +55,12 @@ from mmkeras.reports.model_card import write_model_card
 from mmkeras.reports.run_report import comparison_table, write_report
 from mmkeras.schema import InputSpec, Schema
 from mmkeras.tasks import Task
-from mmkeras.training.callbacks import EPOCHS
+from mmkeras.training.callbacks import EPOCHS, epoch_file
 from mmkeras.training.distribution import agreed, check_batches, leads
 from mmkeras.training.fit import OwnTraining, fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
+from mmkeras.training.refit import REFIT, Refit, beginning_of, refit
 from mmkeras.training.seeds import same_draws, set_seed
 from mmkeras.training.tensorboard import TensorBoardScalars
 
@@ -128,7 +129,7 @@ def train_run(
         FileNotFoundError: `start_from` is no finished run.
         ValueError: The folder holds a run of other data, other settings or another model of one's
             own; there are no training or no test rows; a model of one's own cannot be trained or
-            saved.
+            saved; callbacks of one's own beside a refit.
         FolderInUse: Another process is training in the folder.
     """
     if schema.target is None:
@@ -143,6 +144,11 @@ def train_run(
     own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
     settings = settings or own.defaults(default_settings(splits.train, schema))
     own.check(settings, schema)
+    if settings.training.refit and own_training.callbacks:
+        raise ValueError(
+            "`refit` trains twice, and callbacks of one's own are made for one training. Leave "
+            "one of them out."
+        )
     start = Start.of(start_from)
     if start_from is not None and model is not None:
         raise ValueError("A `model` of one's own has its weights; `start_from` would replace them.")
@@ -172,6 +178,7 @@ def train_run(
             checkpoint=folder / CHECKPOINT,
             label=label,
             recorders=[TensorBoardScalars(folder)],
+            second_recorders=[TensorBoardScalars(folder, train=REFIT)],
             features=cache_dir and Path(cache_dir) / FEATURES,
             own=own,
             start=start,
@@ -188,9 +195,7 @@ def train_run(
             compare_with=compare_with,
             label=label,
         )
-        kept = (folder / CHECKPOINT).parent / EPOCHS
-        if kept.exists():
-            kept.replace(folder / EPOCHS)
+        _move_epochs((folder / CHECKPOINT).parent / EPOCHS, folder / EPOCHS)
         # Last: a folder with metrics is a finished run.
         write_json(folder / METRICS, figures)
         remove_checkpoint(folder)
@@ -244,6 +249,14 @@ def _train_along(
             "on a disk that all of them see."
         )
     return Run(folder)
+
+
+def _move_epochs(kept: Path, place: Path) -> None:
+    """Moves the files of kept epochs; a run that died in the middle may have moved some."""
+    if kept.exists():
+        place.mkdir(exist_ok=True)
+        for file in kept.iterdir():
+            file.replace(place / file.name)
 
 
 def remove_checkpoint(folder: Path) -> None:
@@ -300,10 +313,15 @@ def write_results(
 
 
 def floor_of(splits: Splits, schema: Schema, settings: Settings) -> Floor:
-    """The classical floor under a run on these rows, its cells read as the run reads them."""
+    """The classical floor under a run on these rows, its cells read as the run reads them.
+
+    It learns the rows that the run learns: with a refit those of validation, too.
+    """
     # Imports much of scikit-learn, which runs without a floor need not wait for.
     from mmkeras.classical.floor.floor import FLOOR, find_floor
 
+    if settings.training.refit:
+        splits = splits.all_learnt
     judged = {name: part for name, part in splits.items() if name != "train"}
     floor = find_floor(splits.train, judged, schema, settings.preprocessing(schema))
     main, score = floor.task.main, floor.figures["test"][floor.task.main.key]
@@ -323,6 +341,7 @@ def _run_metrics(
         **trained.summary(),
         "seconds": round(float(trained.history["seconds"].sum()), 2) if known else None,
         **trained.metrics,
+        **({"refit": dataclasses.asdict(trained.refit)} if trained.refit else {}),
         "constant": {"answer": task.constant_words(true), "test": task.constant_figures(true)},
         "remarks": task.remarks(true, said),
         **({"signatures": signatures} if signatures else {}),
@@ -353,14 +372,16 @@ class TrainedModel:
     """A trained model, and how good it is.
 
     Args:
-        model: It has the weights of its best epoch.
-        history: One row per epoch.
+        model: It has the weights of its best epoch, or of the second training.
+        history: One row per epoch of the first training.
         best_epoch: The epoch (from 1) that was chosen; `None` where it was trained elsewhere.
         outputs: By part, the model's outputs `(examples, outputs)`.
         metrics: By part, the task's figures.
         task: The fitted target, with thresholds that suit this model, where it has any.
         judged_by: A model of the same answers, and what feeds it: without the encoders that are
             frozen, whose tokens are known.
+        refit: The second training, on the validation rows too (`TrainingSettings.refit`), where
+            there was one. What is said of validation rows is then of the model before.
     """
 
     model: keras.Model
@@ -370,6 +391,7 @@ class TrainedModel:
     metrics: dict[str, dict[str, float]]
     task: Task
     judged_by: tuple[keras.Model, Mapping[str, Pipeline]] | None = None
+    refit: Refit | None = None
 
     def summary(self) -> dict[str, int | None]:
         """What every experiment records besides the figures."""
@@ -390,6 +412,7 @@ def train_and_judge(
     label: str = "training",
     callbacks: Sequence[keras.callbacks.Callback] = (),
     recorders: Sequence[keras.callbacks.Callback] = (),
+    second_recorders: Sequence[keras.callbacks.Callback] = (),
     features: Path | None = None,
     own: OwnModel = NOTHING_OWN,
     start: Start = NO_START,
@@ -402,6 +425,7 @@ def train_and_judge(
         settings: Model, training and seed.
         parts: What to predict, of the parts that have rows.
         checkpoint, label, callbacks, recorders: As for `mmkeras.training.fit.fit`.
+        second_recorders: Recorders of the second training, where there is one.
         features: Where the tokens of frozen encoders are kept for other runs; `None` for nowhere.
         own: What of the model is the caller's own.
         start: Where the weights come from that it begins with.
@@ -432,28 +456,74 @@ def train_and_judge(
         rest, pipelines = without_frozen(model, pipelines, rebuild, features)
         if features is not None and leads():
             agreed("encoded")
+    validation = pipelines.get("validation")
+    again = settings.training.refit and validation is not None
+    training = dataclasses.replace(settings.training, refit=False)
+    beginning = beginning_of(rest) if again else []
+
+    def whole() -> keras.Model:
+        take_back(model, rest)
+        return model
+
     result = fit(
         rest,
         pipelines["train"],
-        pipelines.get("validation"),
-        settings.training,
+        validation,
+        training,
         seed=settings.seed,
         checkpoint=checkpoint,
         label=label,
         callbacks=callbacks,
         recorders=recorders,
         own=own.training,
+        kept=whole,
     )
     take_back(model, rest)
+    judged = {name: pipelines[name] for name in parts if name in pipelines}
+    outputs, figures, task, second = {}, {}, preprocessing.task, None
+    if again:
+        # What is said of validation rows, and fitted on them, is of the model that did not learn
+        # them.
+        outputs, figures, task = judge(rest, {"validation": validation}, task, validation)
+        if checkpoint is not None and leads():
+            _keep(model, checkpoint.parent / EPOCHS / epoch_file(result.best_epoch))
+        second = refit(
+            rest,
+            beginning,
+            pipelines["train"],
+            validation,
+            training,
+            epochs=result.best_epoch,
+            seed=settings.seed,
+            checkpoint=checkpoint,
+            label=label,
+            recorders=second_recorders,
+            own=own.training,
+        )
+        take_back(model, rest)
+        judged.pop("validation", None)
     if own.training.loss is not None or own.training.metrics:
         # A run folder needs no loss or metric to predict, and must load without their classes.
         # Of all optimizers, plain SGD keeps nothing in the file.
         model.compile("sgd", jit_compile=default_jit())
-    judged = {name: pipelines[name] for name in parts if name in pipelines}
-    answers = judge(rest, judged, preprocessing.task, pipelines.get("validation"))
+    answers = judge(rest, judged, task, None if again else validation)
     return TrainedModel(
-        model, result.history, result.best_epoch, *answers, judged_by=(rest, pipelines)
+        model,
+        result.history,
+        result.best_epoch,
+        {**outputs, **answers[0]},
+        {**figures, **answers[1]},
+        answers[2],
+        judged_by=(rest, pipelines),
+        refit=second,
     )
+
+
+def _keep(model: keras.Model, file: Path) -> None:
+    """Writes the weights that validation rows are judged by, before the model learns them."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with written(file) as temporary:
+        model.save_weights(temporary)
 
 
 def judge(

@@ -124,6 +124,8 @@ def _figures(preprocessing: Preprocessing, metrics: Mapping[str, Any]) -> Sectio
     if constant is not None:
         frame[constant["answer"]] = pd.Series(constant["test"], dtype=float)
     said = "The test rows had no part in training or in choosing the epoch."
+    if "refit" in metrics:
+        said += " The figures of validation rows are of the model before it learnt them, too."
     return Section(
         "figures",
         "How good it is",
@@ -135,9 +137,10 @@ def _figures(preprocessing: Preprocessing, metrics: Mapping[str, Any]) -> Sectio
 def _limits(
     preprocessing: Preprocessing, rows: Mapping[str, int], metrics: Mapping[str, Any]
 ) -> Section:
+    again = ", trained again on both" if "refit" in metrics else ""
     notes = [
-        f"It was trained on {rows['train']:,} rows, chosen on {rows['validation']:,} and judged on "
-        f"{rows['test']:,}. Rows of another origin may be answered much worse.",
+        f"It was trained on {rows['train']:,} rows, chosen on {rows['validation']:,}{again} and "
+        f"judged on {rows['test']:,}. Rows of another origin may be answered much worse.",
         "Cells that nothing in the training rows prepared it for (unknown categories, numbers far "
         "outside, texts without a known word) get an answer, and a note that says so.",
         *(f"Of its own rows: {each}." for each in metrics.get("unprepared", ())),

@@ -36,6 +36,7 @@ from mmkeras.reports.plots import (
 from mmkeras.reports.wording import leader, name_and_tags_words
 from mmkeras.tasks import Task
 from mmkeras.tasks.pictures import MOST_CLASSES
+from mmkeras.training.refit import Refit
 from mmkeras.training.tensorboard import TensorBoardReport
 
 if TYPE_CHECKING:
@@ -221,6 +222,11 @@ def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
                     "few, or of another kind."
                     if "validation" in metrics
                     else ""
+                )
+                + (
+                    " They are of the model before it learnt the validation rows, too."
+                    if "refit" in metrics
+                    else ""
                 ),
             )
         ],
@@ -255,11 +261,17 @@ def _training(history: pd.DataFrame, metrics: Mapping[str, Any]) -> Section:
             [],
         )
     chosen = "the best on the validation rows" if "validation" in metrics else "the last"
+    kept = f"The weights of epoch {best} were kept, {chosen}."
+    if "refit" in metrics:
+        second = Refit(**metrics["refit"])
+        kept = (
+            f"Epoch {best} was {chosen}. Then the model was {second.words} "
+            f"({second.seconds:.0f} s)."
+        )
     return Section(
         "training",
         "How training went",
-        f"{epochs} epochs in {metrics['seconds']:.0f} s. The weights of epoch {best} were kept, "
-        f"{chosen}.",
+        f"{epochs} epochs in {metrics['seconds']:.0f} s. {kept}",
         [
             Picture(
                 "learning_curves",

@@ -42,7 +42,12 @@ def ensemble_figures(folders: Sequence[Path], splits: Splits) -> dict[str, float
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said when it was trained
                 pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
-            true, said = in_own_unit(pipeline, run.outputs_of(pipeline))
+            outputs = run.outputs_of(pipeline)
+            if part == "validation" and run.was_refitted:
+                outputs = pipeline.unpad(
+                    run.answering_validation.predict(pipeline.evaluate(), verbose=0)
+                )
+            true, said = in_own_unit(pipeline, outputs)
             answers.append(said)
         task = run.preprocessing.task
         figures[part] = float(task.figures(true, np.mean(answers, axis=0))[task.main.key])

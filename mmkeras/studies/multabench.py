@@ -283,7 +283,7 @@ def _floor(config: MulTaBenchConfig, out: Path, fold: int, rows: Rows) -> dict[s
     path = out / f"floor-fold{fold}.json"
     if not path.exists():
         floor = floor_of(rows.splits, rows.schema, config.settings)
-        figures = {part: values["r2"] for part, values in floor.figures.items()}
+        figures = {part: floor.figures.get(part, {}).get("r2") for part in ("validation", "test")}
         seconds = round(floor.seconds, 1)
         write_json(path, {"method": floor.method, **figures, "seconds": seconds})
     return read_json(path)

@@ -88,6 +88,11 @@ def recognize(config: SpeechConfig) -> pd.DataFrame:
             "Validation rows choose the weight of a language; there are none. Received: "
             f"validation={config.validation}."
         )
+    if config.settings.training.refit:
+        raise ValueError(
+            "Validation rows choose the weight of a language, and `refit` learns them. Leave it "
+            "out."
+        )
     findings = look_at_rows(rows)
     out = experiment_folder(config.out, Path("runs") / f"speech-{config.data.name}")
     trainings = with_each_seed(config, rows, out, findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -46,14 +47,23 @@ class PlainNames(keras.callbacks.Callback):
 
 
 class Keeper(keras.callbacks.Callback):
-    """Keeps the history and the best weights, stops early, and writes the checkpoint."""
+    """Keeps the history and the best weights, stops early, and writes the checkpoint.
+
+    Args:
+        settings: With the monitored value under the name that it has in Keras' logs.
+        checkpoint: As for `mmkeras.training.fit.fit`.
+        has_validation: Whether validation rows say which epoch is best.
+        kept: Gives the model whose weights are kept in files, where those of several epochs are.
+        last_epoch: The epoch (from 1) after which training ends, whatever the settings say.
+    """
 
     def __init__(
         self,
         settings: TrainingSettings,
         checkpoint: str | Path | None,
         has_validation: bool,
-        kept: keras.Model | None = None,
+        kept: Callable[[], keras.Model] | None = None,
+        last_epoch: int | None = None,
     ):
         super().__init__()
         if settings.keep_best > 1 and checkpoint is None:
@@ -62,6 +72,7 @@ class Keeper(keras.callbacks.Callback):
                 "folder. Leave it out."
             )
         self._kept = kept
+        self._last_epoch = last_epoch
         self._settings = settings
         self._has_validation = has_validation
         self._path = None if checkpoint is None else Path(checkpoint)
@@ -76,6 +87,8 @@ class Keeper(keras.callbacks.Callback):
     @property
     def finished(self) -> bool:
         epochs = self._settings.epochs
+        if self._last_epoch is not None:
+            return self.epoch >= self._last_epoch
         if self.epoch >= epochs * self._settings.rounds:
             return True
         if self.epoch and self.epoch % epochs == 0 and not self.still_better:
@@ -164,7 +177,7 @@ class Keeper(keras.callbacks.Callback):
         # The checkpoint before this one is kept, and with it its best weights.
         forget_best(path, keep={self.best_epoch, best_before})
 
-    def _keep_best(self, model: keras.Model, folder: Path) -> None:
+    def _keep_best(self, kept: Callable[[], keras.Model], folder: Path) -> None:
         """Writes the weights of the last epoch, if it is among the best, and deletes others'."""
         monitor = self._settings.monitor
         scores = [
@@ -178,7 +191,7 @@ class Keeper(keras.callbacks.Callback):
         folder.mkdir(exist_ok=True)
         if self.epoch in best:
             with averaged_weights(self.model), written(folder / epoch_file(self.epoch)) as file:
-                model.save_weights(file)
+                kept().save_weights(file)
         for number in {epoch for _, epoch in scores} - best:
             (folder / epoch_file(number)).unlink(missing_ok=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,8 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     recorders: Sequence[keras.callbacks.Callback] = (),
     own: OwnTraining = TASKS_OWN,
+    last_epoch: int | None = None,
+    kept: Callable[[], keras.Model] | None = None,
 ) -> FitResult:
     """Compiles and trains a model, and leaves it with the weights of its best epoch.
 
@@ -112,18 +114,26 @@ def fit(
         recorders: Keras callbacks that write an epoch down. They see it before its checkpoint is
             written: killed in between, the epoch is written down twice, and never lost.
         own: A loss, metrics and callbacks of one's own.
+        last_epoch: The epoch (from 1) after which training ends, early in its schedule or in a
+            later round; by default the settings and the validation rows say.
+        kept: Gives, when an epoch ends, the model whose weights `settings.keep_best` keeps in
+            files, where that is not `model`.
 
     Raises:
-        ValueError: The monitored value does not exist; the loss is not a number; a target text
-            is longer than the steps along which it is written; the model computes in another
-            precision.
+        ValueError: `settings.refit` is set, which is a second training
+            (`mmkeras.training.refit.refit`); the monitored value does not exist; the loss is not a
+            number; a target text is longer than the steps along which it is written; the model
+            computes in another precision.
     """
     check_precision(model, settings.precision)
+    if settings.refit:
+        raise ValueError("`refit` has no effect in a single training; `train_run` trains again.")
     # What is made around the model computes as the model does.
     with computing_in(settings.precision), on_devices(model) as trained:
         return _fit(
             trained, train, validation, settings, seed, checkpoint,
             label=label, callbacks=callbacks, recorders=recorders, own=own, answering=model,
+            last_epoch=last_epoch, kept=kept or (lambda: model),
         )  # fmt: skip
 
 
@@ -140,6 +150,8 @@ def _fit(
     recorders: Sequence[keras.callbacks.Callback],
     own: OwnTraining,
     answering: keras.Model,
+    last_epoch: int | None,
+    kept: Callable[[], keras.Model],
 ) -> FitResult:
     settings, figures = _watched(model, train, settings, own)
     several = len(train.preprocessing.schema.modalities) > 1
@@ -159,7 +171,13 @@ def _fit(
             own=OwnTraining(own.loss, own.metrics),
         )  # fmt: skip
     trained, auxiliary = model_for_training(model, train, settings, teachers)
-    keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=model)
+    keeper = Keeper(
+        settings,
+        checkpoint,
+        has_validation=validation is not None,
+        kept=kept,
+        last_epoch=last_epoch,
+    )
     watching = []
     if figures and validation is not None:
         watching = [Figures(answering, validation, figures, trained=model)]
@@ -177,12 +195,14 @@ def _fit(
                 keeper.restore(trained)
             if keeper.finished or keeper.epoch == end:
                 continue
+            last = end if last_epoch is None else min(end, last_epoch)
+            epochs_said = last_epoch or max(end, settings.epochs)
             trained.fit(
-                train.train(seed=seed, epochs=end, first_epoch=keeper.epoch).map(targets),
+                train.train(seed=seed, epochs=last, first_epoch=keeper.epoch).map(targets),
                 validation_data=None if validation is None else validation.evaluate().map(targets),
                 steps_per_epoch=train.steps,
                 initial_epoch=keeper.epoch,
-                epochs=end,
+                epochs=last,
                 callbacks=[
                     PlainNames(),
                     *watching,
@@ -195,7 +215,7 @@ def _fit(
                     *(recorders if leads() else ()),
                     keeper,
                     *callbacks,
-                    *([EpochLine(label, max(end, settings.epochs), train.steps)] * leads()),
+                    *([EpochLine(label, epochs_said, train.steps)] * leads()),
                     StopTogether(),
                 ],
                 shuffle=False,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Of a target, or of models with one.
 _WITHOUT_EFFECT = (
     *("part_rates", "freeze", "keep_best", "label_smoothing", "loss", "class_weights"),
-    *("auxiliary", "translation", "balance", "watch", "rounds"),
+    *("auxiliary", "translation", "balance", "watch", "rounds", "refit"),
 )
 
 

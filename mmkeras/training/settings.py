@@ -82,6 +82,9 @@ class TrainingSettings:
             what the metric says of itself, as Keras' do. Of all other values it is known.
         watch: Figures of the validation rows that the history has too, e.g. macro_f1; they are
             computed after each epoch, from one more prediction.
+        refit: Whether the model is trained once more, from its beginning and on the validation rows
+            too, for as many epochs as were best. Figures of validation rows are those of the model
+            before, which had not learnt them.
     """
 
     epochs: int = 30
@@ -116,6 +119,7 @@ class TrainingSettings:
     monitor: str = "val_loss"
     monitor_mode: Literal["auto", "min", "max"] = "auto"
     watch: tuple[str, ...] = ()
+    refit: bool = False
 
     def monitored(self, task: Task) -> str:
         """The name of the value in Keras' logs that says which epoch is best."""
@@ -196,6 +200,17 @@ class TrainingSettings:
             raise ValueError(
                 f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
             )
+        if self.refit:
+            self._refuse_what_validates()
+
+    def _refuse_what_validates(self) -> None:
+        """Refuses, for a refit, what no training on all rows can do."""
+        for name, values in _VALIDATING.items():
+            if (value := getattr(self, name)) in values:
+                raise ValueError(
+                    f"`refit` leaves no validation rows for its second training, and {name}="
+                    f"{value!r} needs some. Leave one of them out."
+                )
 
     def _refuse_without_effect(self) -> None:
         """Refuses settings of what is not chosen."""
@@ -215,4 +230,6 @@ _BELONGS = {
     "plateau_patience": ("schedule", ("plateau",)),
     "plateau_factor": ("schedule", ("plateau",)),
 }
+# What watches validation rows in a training.
+_VALIDATING = {"schedule": ("plateau",), "balance": ("gradient_blending", "distillation")}
 _DEFAULTS = {each.name: each.default for each in dataclasses.fields(TrainingSettings)}

@@ -23,28 +23,29 @@ class TensorBoardScalars(keras.callbacks.Callback):
 
     Args:
         folder: The run's folder.
+        train: What the curves of the training rows are called.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, *, train: str = "train"):
         super().__init__()
-        self._folder = Path(folder)
+        self._folder, self._train = Path(folder), train
 
     def on_train_begin(self, logs=None):
         import tensorflow as tf
 
         self._writers = {
             side: tf.summary.create_file_writer(str(self._folder / side))
-            for side in ("train", "validation")
+            for side in (self._train, "validation")
         }
 
     def on_epoch_end(self, epoch, logs=None):
         import tensorflow as tf
 
         for name, value in (logs or {}).items():
-            side = "validation" if name.startswith("val_") else "train"
+            side = "validation" if name.startswith("val_") else self._train
             with self._writers[side].as_default():
                 tf.summary.scalar(f"epoch/{name.removeprefix('val_')}", value, step=epoch + 1)
-        with self._writers["train"].as_default():
+        with self._writers[self._train].as_default():
             rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
             tf.summary.scalar("epoch/learning_rate", rate, step=epoch + 1)
         # A process that is killed writes nothing more.

@@ -144,6 +144,8 @@ def _check_can_vectorize(settings: TrainingSettings) -> None:
                 f"{name}={getattr(settings, name)!r} needs a run of its own for each seed: use "
                 "`fit`."
             )
+    if settings.refit:
+        raise ValueError("refit needs a run of its own for each seed: use `fit`.")
     if settings.rounds > 1:
         raise ValueError(
             f"rounds={settings.rounds} needs a run of its own for each seed: use `fit`."

@@ -40,7 +40,7 @@ def calibration_section(subject: Subject) -> Section | None:
     confidence, right = subject.task.answers(targets, outputs)
     gap = float(confidence.mean() - right.mean())
     parts: list[Part] = [
-        Table("calibration", table, _caption(temperature)),
+        Table("calibration", table, _caption(temperature, subject)),
         Picture(
             "reliability",
             _plot(subject.task, targets, outputs, scaled),
@@ -116,7 +116,7 @@ def _figures(task: ClassTask, targets: np.ndarray, outputs: np.ndarray) -> dict[
     }
 
 
-def _caption(temperature: float | None) -> str:
+def _caption(temperature: float | None, subject: Subject) -> str:
     words = (
         f"ECE is the mean distance between confidence and share of right answers over {BINS} bins "
         "of equal width, adaptive ECE over bins of equally many answers; with few rows neither is "
@@ -124,9 +124,15 @@ def _caption(temperature: float | None) -> str:
     )
     if temperature is None:
         return words + "The smaller, the more the probabilities can be believed."
+    of_before = (
+        ", by what the model of the best epoch says of them, as this one has learnt them since"
+        if subject.run.was_refitted
+        else ""
+    )
     return words + (
-        "The temperature was fitted on the validation rows: above 1 it takes confidence away. It "
-        "changes no answer. If the second line is smaller, use it before you act on probabilities."
+        f"The temperature was fitted on the validation rows{of_before}: above 1 it takes "
+        "confidence away. It changes no answer. If the second line is smaller, use it before you "
+        "act on probabilities."
     )
 
 

@@ -30,7 +30,8 @@ def floor_section(subject: Subject) -> Section | None:
     own = Settings.from_dict(subject.run.config["settings"]).select(subject.schema)
     judged = {"test": subject.pipeline.frame}
     by_modality = own.preprocessing(subject.schema)
-    floor = find_floor(splits.train, judged, subject.schema, by_modality, seed=settings.seed)
+    known = splits.all_learnt.train if subject.run.was_refitted else splits.train
+    floor = find_floor(known, judged, subject.schema, by_modality, seed=settings.seed)
     targets, outputs = in_own_unit(subject.pipeline, subject.outputs)
     result = floor.against(outputs, subject.groups)
     columns = {
@@ -47,7 +48,7 @@ def floor_section(subject: Subject) -> Section | None:
                 "floor",
                 table.rename(index={key: each.words for key, each in FIGURES.items()}),
                 "Linear models and support vector machines on features of each modality, trained "
-                "on the same training rows, put together in the way that was best inside them. A "
+                "on the rows that it learnt, put together in the way that was best inside them. A "
                 "deep model that does not beat them has not earned its cost.",
             )
         ],

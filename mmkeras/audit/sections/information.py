@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mmkeras.audit.subject import Subject
+from mmkeras.audit.subset_models import SubsetModel
 from mmkeras.evaluation.calibration import apply_temperature, fit_temperature
 from mmkeras.evaluation.information import decompose, pointwise_information
 from mmkeras.plotting import COLORS, GREY, new_figure
@@ -61,7 +62,8 @@ def _bits(subject: Subject, kept: tuple[str, ...]) -> np.ndarray:
         validation = subject.validation
         seen = validation.outputs
         if kept != subject.names:
-            seen = subject.models[kept].predict(validation)
+            run = subject.models[kept].run
+            seen = SubsetModel(run, validating=True).predict(validation)
         outputs = apply_temperature(outputs, fit_temperature(validation.targets, seen))
     return pointwise_information(subject.rows.targets, outputs, subject.prior)
 

@@ -70,6 +70,12 @@ class Splits:
     def __iter__(self) -> Iterator[pd.DataFrame]:
         return (frame for _, frame in self.items())
 
+    @property
+    def all_learnt(self) -> Splits:
+        """The same rows, those of validation among those to train on."""
+        both = pd.concat([self.train, self.validation])
+        return Splits(both, self.validation[:0], self.test)
+
 
 def split_table(
     frame: pd.DataFrame,

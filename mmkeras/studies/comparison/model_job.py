@@ -129,7 +129,9 @@ def choose_settings(job: ModelJob) -> None:
         try:
             preprocessing, pipelines = prepare(job.config, job.out, job.encoders, _alone(job))
             one = dataclasses.replace(job, seeds=(0,))
-            [(_, trained)] = _train(one, preprocessing, pipelines, settings, parts=())
+            once = dataclasses.replace(settings.training, refit=False)
+            tried_with = dataclasses.replace(settings, training=once)
+            [(_, trained)] = _train(one, preprocessing, pipelines, tried_with, parts=())
         except Exception as error:  # a trial's failure is a result
             traceback.print_exc()
             tried.append({"trial": trial, "error": f"{type(error).__name__}: {error}"})

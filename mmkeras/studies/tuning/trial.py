@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -83,10 +84,11 @@ def train_trial(
     )
     task = preprocessing.task
     stopper = StopHopeless(f"val_{task.watched}", task.main, judged)
+    once = dataclasses.replace(settings.training, refit=False)  # validation rows are the judges
     trained = train_and_judge(
         preprocessing,
         pipelines,
-        settings,
+        dataclasses.replace(settings, training=once),
         parts=(),
         checkpoint=folder / CHECKPOINT,
         label=folder.name,
