@@ -142,6 +142,22 @@ def trained(splits, settings, **more):
     return train_and_judge(preprocessing, pipelines, settings, **more)
 
 
+def test_weights_of_kept_epochs_are_those_of_the_whole_model(networks, splits, tmp_path):
+    """Also of the one that was best before the model learnt the validation rows, too."""
+    settings = settings_of(networks)
+    for refit in (False, True):
+        training = dataclasses.replace(settings.training, keep_best=2, refit=refit)
+        own = dataclasses.replace(settings, training=training)
+        run = train_run(splits, SCHEMA, tmp_path / f"refit {refit}", own)
+        assert len(run.kept_epochs) == 2
+        before = run.model_of_epoch(run.metrics["best_epoch"])
+        if not refit:
+            wanted = run.model.get_weights()
+        for mine, others in zip(before.get_weights(), wanted, strict=True):
+            np.testing.assert_array_equal(mine, others)
+    assert run.metrics["refit"]["rows"] == 18
+
+
 def check_same(one, other, tolerance):
     for mine, others in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_allclose(mine, others, atol=tolerance)
