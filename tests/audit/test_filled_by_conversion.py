@@ -36,7 +36,7 @@ def trained(tmp_path_factory):
     both = Schema([Sequence("left"), Sequence("right")], Label("side"))
     conversion = Schema([Sequence("left")], Sequence("right"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmkeras.experiment.train.write_report", lambda *args, **more: None)
+        patch.setattr("mmkeras.experiment.train.results.write_report", lambda *args, **more: None)
         runs = [
             train_run(splits, schema, folder / name, SETTINGS)
             for name, schema in (("both", both), ("right", conversion))

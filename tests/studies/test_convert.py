@@ -40,7 +40,7 @@ QUICK = Settings(
 def no_reports():
     """Of single runs, which take longer than their training here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmkeras.experiment.train.write_report", lambda *args, **more: None)
+        patch.setattr("mmkeras.experiment.train.results.write_report", lambda *args, **more: None)
         yield
 
 

@@ -45,7 +45,7 @@ MEASURES = MeasureSettings(rows=10, components=2, likelihood_rows=3, likelihood_
 def no_reports_of_judges():
     """They take longer than their training here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmkeras.experiment.train.write_report", lambda *args, **more: None)
+        patch.setattr("mmkeras.experiment.train.results.write_report", lambda *args, **more: None)
         yield
 
 
