@@ -309,7 +309,7 @@ class Pipeline:
     def followed_by(self, more: Pipeline) -> Pipeline:
         """These rows, and after them those of another pipeline of the same preprocessing.
 
-        Nothing is decoded, encoded or copied but the frames.
+        Nothing is decoded or encoded again, and only frames and targets are copied.
 
         Args:
             more: With targets if this one has some, and with weights.

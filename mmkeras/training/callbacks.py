@@ -54,7 +54,6 @@ class Keeper(keras.callbacks.Callback):
         checkpoint: As for `mmkeras.training.fit.fit`.
         has_validation: Whether validation rows say which epoch is best.
         kept: Gives the model whose weights are kept in files, where those of several epochs are.
-        last_epoch: The epoch (from 1) after which training ends, whatever the settings say.
     """
 
     def __init__(
@@ -63,7 +62,6 @@ class Keeper(keras.callbacks.Callback):
         checkpoint: str | Path | None,
         has_validation: bool,
         kept: Callable[[], keras.Model] | None = None,
-        last_epoch: int | None = None,
     ):
         super().__init__()
         if settings.keep_best > 1 and checkpoint is None:
@@ -72,7 +70,6 @@ class Keeper(keras.callbacks.Callback):
                 "folder. Leave it out."
             )
         self._kept = kept
-        self._last_epoch = last_epoch
         self._settings = settings
         self._has_validation = has_validation
         self._path = None if checkpoint is None else Path(checkpoint)
@@ -87,8 +84,6 @@ class Keeper(keras.callbacks.Callback):
     @property
     def finished(self) -> bool:
         epochs = self._settings.epochs
-        if self._last_epoch is not None:
-            return self.epoch >= self._last_epoch
         if self.epoch >= epochs * self._settings.rounds:
             return True
         if self.epoch and self.epoch % epochs == 0 and not self.still_better:

@@ -95,7 +95,6 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     recorders: Sequence[keras.callbacks.Callback] = (),
     own: OwnTraining = TASKS_OWN,
-    last_epoch: int | None = None,
     kept: Callable[[], keras.Model] | None = None,
 ) -> FitResult:
     """Compiles and trains a model, and leaves it with the weights of its best epoch.
@@ -114,8 +113,6 @@ def fit(
         recorders: Keras callbacks that write an epoch down. They see it before its checkpoint is
             written: killed in between, the epoch is written down twice, and never lost.
         own: A loss, metrics and callbacks of one's own.
-        last_epoch: The epoch (from 1) after which training ends, early in its schedule or in a
-            later round; by default the settings and the validation rows say.
         kept: Gives, when an epoch ends, the model whose weights `settings.keep_best` keeps in
             files, where that is not `model`.
 
@@ -133,7 +130,7 @@ def fit(
         return _fit(
             trained, train, validation, settings, seed, checkpoint,
             label=label, callbacks=callbacks, recorders=recorders, own=own, answering=model,
-            last_epoch=last_epoch, kept=kept or (lambda: model),
+            kept=kept or (lambda: model),
         )  # fmt: skip
 
 
@@ -150,7 +147,6 @@ def _fit(
     recorders: Sequence[keras.callbacks.Callback],
     own: OwnTraining,
     answering: keras.Model,
-    last_epoch: int | None,
     kept: Callable[[], keras.Model],
 ) -> FitResult:
     settings, figures = _watched(model, train, settings, own)
@@ -176,7 +172,6 @@ def _fit(
         checkpoint,
         has_validation=validation is not None,
         kept=kept,
-        last_epoch=last_epoch,
     )
     watching = []
     if figures and validation is not None:
@@ -195,14 +190,12 @@ def _fit(
                 keeper.restore(trained)
             if keeper.finished or keeper.epoch == end:
                 continue
-            last = end if last_epoch is None else min(end, last_epoch)
-            epochs_said = last_epoch or max(end, settings.epochs)
             trained.fit(
-                train.train(seed=seed, epochs=last, first_epoch=keeper.epoch).map(targets),
+                train.train(seed=seed, epochs=end, first_epoch=keeper.epoch).map(targets),
                 validation_data=None if validation is None else validation.evaluate().map(targets),
                 steps_per_epoch=train.steps,
                 initial_epoch=keeper.epoch,
-                epochs=last,
+                epochs=end,
                 callbacks=[
                     PlainNames(),
                     *watching,
@@ -215,7 +208,7 @@ def _fit(
                     *(recorders if leads() else ()),
                     keeper,
                     *callbacks,
-                    *([EpochLine(label, epochs_said, train.steps)] * leads()),
+                    *([EpochLine(label, max(end, settings.epochs), train.steps)] * leads()),
                     StopTogether(),
                 ],
                 shuffle=False,

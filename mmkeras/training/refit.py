@@ -73,7 +73,10 @@ def refit(
 ) -> Refit:
     """Trains a model again, on the validation rows too.
 
-    The rate goes along the same schedule, and ends where it was in the best epoch.
+    The schedule of the rate goes over the epochs that there are, so that it ends where all of it
+    ends: stopped in the middle, where the rate of the first training was in its best epoch, models
+    were worse on rows held out of the training rows, and as far from there as all epochs of the
+    first training no better.
 
     Args:
         model: Trained by `fit`; left with the weights of the last epoch.
@@ -88,9 +91,14 @@ def refit(
     for variable, value in zip(model.variables, beginning, strict=True):
         variable.assign(value)
     set_seed(seed)
+    # Where the parts that are frozen at first were so in the best epoch, they are to the end.
+    frozen = settings.freeze_epochs if settings.freeze_epochs < epochs else 0
     settings = dataclasses.replace(
         settings,
         refit=False,
+        epochs=epochs,
+        rounds=1,
+        freeze_epochs=frozen,
         watch=(),
         keep_best=1,
         patience=0,
@@ -108,7 +116,6 @@ def refit(
         label=f"{label}, again with the validation rows",
         recorders=recorders,
         own=OwnTraining(own.loss, own.metrics),
-        last_epoch=epochs,
     )
     seconds, losses = result.history["seconds"], result.history["loss"]
     return Refit(len(rows), epochs, round(float(seconds.sum()), 2), float(losses.iloc[-1]))

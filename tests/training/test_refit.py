@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
@@ -32,40 +31,9 @@ def built(fitted):
     return make_model(fitted, MODEL)
 
 
-class StopAfter(keras.callbacks.Callback):
-    def __init__(self, epochs):
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = epoch + 1 == self.epochs
-
-
 def assert_same_weights(one, other):
     for mine, others in zip(one.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, others)
-
-
-@pytest.mark.eager
-def test_a_training_may_end_early_in_its_schedule(shared_table):
-    fitted, (train, _) = parts(shared_table)
-    model, other = built(fitted), built(fitted)
-    set_seed(0)
-    result = fit(model, train, None, TRAINING, seed=0, last_epoch=3)
-    set_seed(0)
-    fit(other, train, None, TRAINING, seed=0, callbacks=[StopAfter(3)])
-    assert result.best_epoch == 3 and len(result.history) == 3
-    assert_same_weights(model, other)
-
-
-@pytest.mark.eager
-def test_or_in_a_later_round_whatever_the_rows_say(shared_table):
-    fitted, (train, _) = parts(shared_table)
-    settings = dataclasses.replace(TRAINING, epochs=2, rounds=3)
-    for last in (3, 5):
-        assert (
-            len(fit(built(fitted), train, None, settings, seed=0, last_epoch=last).history) == last
-        )
 
 
 @pytest.mark.eager
@@ -81,9 +49,24 @@ def test_the_second_training_is_one_of_the_same_model_on_all_rows(shared_table):
     other = built(fitted)
     set_seed(0)
     whole = Pipeline(shared_table[0], fitted, batch_size=16)
-    result = fit(other, whole, None, TRAINING, seed=0, last_epoch=3)
+    result = fit(other, whole, None, dataclasses.replace(TRAINING, epochs=3), seed=0)
     assert_same_weights(model, other)
     assert about.loss == result.history["loss"].iloc[-1]
+
+
+@pytest.mark.eager
+@pytest.mark.parametrize(("best", "moved"), [(2, False), (3, True)])
+def test_parts_that_were_frozen_in_the_best_epoch_stay_so(shared_table, best, moved):
+    fitted, (train, validation) = parts(shared_table)
+    model = built(fitted)
+    beginning, before = beginning_of(model), model.get_layer("facts_encoder").get_weights()
+    settings = dataclasses.replace(
+        TRAINING, freeze=("facts",), freeze_epochs=2, rounds=2, auxiliary=0.0
+    )
+    about = refit(model, beginning, train, validation, settings, epochs=best, seed=0)
+    assert about.epochs == best
+    after = model.get_layer("facts_encoder").get_weights()
+    assert moved != all(map(np.array_equal, before, after))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from mmkeras.models.answer import answer_model
 from mmkeras.models.compile import default_jit
 from mmkeras.tasks import Task
 from mmkeras.training.callbacks import EPOCHS, epoch_file
-from mmkeras.training.distribution import agreed, leads
+from mmkeras.training.distribution import agreed, check_last_batch, leads
 from mmkeras.training.fit import fit
 from mmkeras.training.frozen import take_back, without_frozen
 from mmkeras.training.precision import computing_in
@@ -108,7 +108,10 @@ def train_and_judge(
     validation = pipelines.get("validation")
     again = settings.training.refit and validation is not None
     training = dataclasses.replace(settings.training, refit=False)
-    beginning = beginning_of(rest) if again else []
+    beginning = []
+    if again:
+        check_last_batch(len(pipelines["train"]) + len(validation), training.batch_size)
+        beginning = beginning_of(rest)
 
     def whole() -> keras.Model:
         take_back(model, rest)
