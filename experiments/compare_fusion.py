@@ -31,7 +31,9 @@ from mmkeras.studies.comparison import ComparisonConfig, compare
 def main(arguments: list[str] | None = None) -> pd.DataFrame:
     """Runs the comparison; returns one row per model and seed."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    return compare(parse(ComparisonConfig, arguments, __doc__, fusion="concat", by_rows=True))
+    return compare(
+        parse(ComparisonConfig, arguments, __doc__, fusion="concat", by_rows=True, once=True)
+    )
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ def parse(
     fusion: str | None = None,
     settings: Settings | None = None,
     by_rows: bool = False,
+    once: bool = False,
     **defaults: Any,
 ) -> Config:
     """A configuration from the command line, with the data set's preset as its defaults.
@@ -69,6 +70,7 @@ def parse(
             preset's.
         settings: Instead of the data set's preset.
         by_rows: Whether defaults for a table of one's own are chosen by its training rows.
+        once: Whether these then train each model once in any case, as many models want it.
         **defaults: Of other fields of the configuration.
     """
     rest = engaged(pinned(arguments))
@@ -109,7 +111,9 @@ def parse(
     if not by_rows:
         return parsed(settings, words)
     # What the command line says of settings takes the place of what the rows suggest.
-    chosen = default_settings(*_training_rows(parsed(settings, ())), words)
+    said = parsed(settings, ())
+    once |= bool(said.settings.training.watching)
+    chosen = default_settings(*_training_rows(said), words, once=once)
     print("\n".join(chosen.reasons))
     return parsed(chosen, words)
 

@@ -107,9 +107,6 @@ class OwnModel:
 
     def defaults(self, settings: Settings) -> Settings:
         """Settings that were chosen by the rows, without those that would have no effect."""
-        if self.training.callbacks:
-            once = dataclasses.replace(settings.training, refit=False)
-            settings = dataclasses.replace(settings, training=once)
         if self.model is not None:
             training = dataclasses.replace(settings.training, **_OF_PARTS)  # type: ignore[arg-type]
             return dataclasses.replace(settings, model=ModelSettings(), training=training)

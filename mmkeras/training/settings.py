@@ -200,17 +200,17 @@ class TrainingSettings:
             raise ValueError(
                 f"`balance_epochs` must be at least 2. Received: {self.balance_epochs}."
             )
-        if self.refit:
-            self._refuse_what_validates()
+        if self.refit and (watching := self.watching):
+            raise ValueError(
+                "`refit` leaves no validation rows for its second training, and "
+                f"{watching} needs some. Leave one of them out."
+            )
 
-    def _refuse_what_validates(self) -> None:
-        """Refuses, for a refit, what no training on all rows can do."""
-        for name, values in _VALIDATING.items():
-            if (value := getattr(self, name)) in values:
-                raise ValueError(
-                    f"`refit` leaves no validation rows for its second training, and {name}="
-                    f"{value!r} needs some. Leave one of them out."
-                )
+    @property
+    def watching(self) -> str:
+        """What of the settings watches validation rows all along, in words; empty for nothing."""
+        found = [(name, getattr(self, name)) for name in _VALIDATING]
+        return ", ".join(f"{name}={v!r}" for name, v in found if v in _VALIDATING[name])
 
     def _refuse_without_effect(self) -> None:
         """Refuses settings of what is not chosen."""

@@ -35,7 +35,9 @@ _DROPOUT, _FEW_ROWS = 0.4, 5000
 _NUMBERS = 1000  # rows from which on numbers are predicted with little dropout
 
 
-def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] = ()) -> Settings:
+def default_settings(
+    train: pd.DataFrame, schema: Schema, words: Iterable[str] = (), *, once: bool = False
+) -> Settings:
     """Settings that suit a table, by what its training rows look like.
 
     Args:
@@ -43,6 +45,8 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
         schema: Which column is what, with a target.
         words: What differs from the choices (`mmkeras.experiment.assignments`). Settings of a kind
             take the place of what was chosen for any of its modalities.
+        once: Whether the model is trained once in any case, as where something needs validation
+            rows that it has not learnt.
 
     Returns:
         The settings, with a reason for each choice. Answers that are more than classes, labels or
@@ -69,7 +73,7 @@ def default_settings(train: pd.DataFrame, schema: Schema, words: Iterable[str] =
     }
     parts = any(choice.settings.get("characters") for choice in chosen.values())
     training, reason = choose_training(
-        len(train), schema, parts_of_words=parts and task.has_classes
+        len(train), schema, parts_of_words=parts and task.has_classes, once=once
     )
     target = choose_target(train, schema)
     flat = all(choice.flat for choice in chosen.values()) and len(chosen) == len(schema.modalities)

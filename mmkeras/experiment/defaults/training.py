@@ -17,11 +17,13 @@ _STEPS = 1500
 _LONGER, _ROWS_OF_NUMBERS = 2, 1000
 _ROUNDS = 3  # of all epochs, while the model still gets better
 _FEWEST_EPOCHS, _MOST_EPOCHS = 10, 120
+# Fewer rows of several modalities are learnt again with those of validation.
+_FEW_ROWS = 3000
 _ORDERS = 100.0  # the largest over the median: numbers of several orders of magnitude
 
 
 def choose_training(
-    rows: int, schema: Schema, *, parts_of_words: bool = False
+    rows: int, schema: Schema, *, parts_of_words: bool = False, once: bool = False
 ) -> tuple[TrainingSettings, str]:
     """Small tables get small batches and many epochs, large ones large batches and few.
 
@@ -29,7 +31,9 @@ def choose_training(
     hardly ever not 0, are learnt by heart at a high rate; so are those of a table alone. Each
     modality's own prediction is trained beside the fused one where the answer is a class. A number
     is what the modalities say together: from one alone it is far off, and learning that takes the
-    place of what they need for the rest.
+    place of what they need for the rest. Few rows of several modalities are learnt a second time,
+    with those of validation, unless all are learnt `once`; of a table alone that made no
+    difference.
     """
     numbers = not task_class(schema.target).has_classes
     batch = next((size for most, size in ((500, 16), (10_000, 32), (40_000, 64)) if rows < most),
@@ -50,12 +54,15 @@ def choose_training(
         patience=0,
         rounds=_ROUNDS,
         monitor="main",
+        refit=several and rows < _FEW_ROWS and not once,
     )
     reason = (
         f"training: {rows:,} rows -> batches of {batch}, {epochs} epochs "
         f"({epochs * steps:,} steps), a rate of {settings.learning_rate:g} that rises and falls, "
         f"again up to {_ROUNDS} times while the validation loss falls"
     )
+    if settings.refit:
+        reason += "; then all again for the best number of epochs, with the validation rows"
     return settings, reason
 
 

@@ -110,7 +110,9 @@ def train_run(
             raise ValueError(f"There are no {name} rows. Give them a share of the table above 0.")
     own_training = OwnTraining(loss, tuple(metrics), tuple(callbacks))
     own, folder = OwnModel(model, encoders or {}, fusion, own_training), Path(folder)
-    settings = settings or own.defaults(default_settings(splits.train, schema))
+    if settings is None:
+        chosen = default_settings(splits.train, schema, once=bool(callbacks))
+        settings = own.defaults(chosen)
     own.check(settings, schema)
     if settings.training.refit and own_training.callbacks:
         raise ValueError(
