@@ -141,6 +141,18 @@ def test_numbers_are_trained_longer_and_from_all_modalities_at_once():
     assert told == [0, 0, 1]
 
 
+def test_few_rows_of_several_modalities_are_learnt_again_with_those_of_validation():
+    one, two = (Schema((Text("x"), Text("y"))[:count], Label("n")) for count in (1, 2))
+    found = [
+        choose_training(rows, schema, once=once)
+        for rows, schema, once in (
+            (2999, two, False), (3000, two, False), (2999, one, False), (2999, two, True),
+        )
+    ]  # fmt: skip
+    assert [settings.refit for settings, _ in found] == [True, False, False, False]
+    assert ["with the validation rows" in reason for _, reason in found] == [True] + 3 * [False]
+
+
 def test_texts_that_say_nothing_of_a_number_are_mostly_dropped():
     random = np.random.default_rng(1)
     words = np.array(["sun", "sea", "sand", "sky", "snow"])
@@ -203,6 +215,23 @@ def test_the_command_line_chooses_for_a_file_of_ones_own_and_goes_on_top(file, c
     assert config.settings.tabular.scaling == "robust"
     plain = parse(Config, own, "")
     assert plain.settings == Settings()
+
+
+def test_what_needs_validation_rows_all_along_is_trained_once(file, capsys):
+    own = ["--data", str(file), "--target", "answer"]
+    assert parse(Config, own, "", by_rows=True).settings.training.refit
+    assert "with the validation rows" in capsys.readouterr().out
+    for words, once in (
+        (["--schedule", "plateau"], False),
+        (["--balance", "distillation"], False),
+        (["--no-refit"], False),
+        ([], True),
+    ):
+        config = parse(Config, [*own, *words], "", by_rows=True, once=once)
+        assert not config.settings.training.refit
+    assert parse(Config, [*own, "--refit"], "", by_rows=True, once=True).settings.training.refit
+    with pytest.raises(ValueError, match="needs some"):
+        parse(Config, [*own, "--refit", "--schedule", "plateau"], "", by_rows=True)
 
 
 def test_a_run_without_settings_chooses_them(file, tmp_path, monkeypatch):
