@@ -59,6 +59,7 @@ def model_card(
     """
     schema, task = preprocessing.schema, preprocessing.task
     rows = config["rows"]
+    learnt = metrics["refit"]["rows"] if "refit" in metrics else rows["train"]
     sections = [
         _inputs(preprocessing),
         _figures(preprocessing, metrics),
@@ -78,7 +79,7 @@ def model_card(
         Report(
             f"Model card: {schema.target.name} from {', '.join(schema.names)}",
             f"A model of {task.words}. {structure_words(config)}. "
-            f"{metrics['parameters']:,} parameters, trained on {rows['train']:,} rows.",
+            f"{metrics['parameters']:,} parameters, trained on {learnt:,} rows.",
             [
                 f"The {task.main.words} on {rows['test']:,} test rows is "
                 f"{task.main.shown(metrics['test'][task.main.key])}.",

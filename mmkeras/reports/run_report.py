@@ -224,7 +224,7 @@ def _result(pipeline: Pipeline, metrics: Mapping[str, Any]) -> Section:
                     else ""
                 )
                 + (
-                    " They are of the model before it learnt the validation rows, too."
+                    " The validation figures are of the model before it learnt these rows, too."
                     if "refit" in metrics
                     else ""
                 ),

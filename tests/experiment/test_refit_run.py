@@ -91,7 +91,8 @@ def test_what_is_said_of_test_rows_is_of_the_model_that_did(once, twice, splits)
 def test_its_pages_and_curves_say_so(twice):
     report, card = ((twice.path / name).read_text() for name in ("report.md", "README.md"))
     assert "trained again from its beginning, for" in report and "all 70 training" in report
-    assert "of the model before it learnt the validation rows" in report
+    assert "validation figures are of the model before it learnt these rows" in report
+    assert "parameters, trained on 70 rows." in card
     assert "trained on 40 rows, chosen on 30, trained again on both and judged on 20" in card
     assert len(list((twice.path / "refit").glob("events.out.*"))) == 1
 
