@@ -42,11 +42,11 @@ def ensemble_figures(folders: Sequence[Path], splits: Splits) -> dict[str, float
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said when it was trained
                 pipeline = Pipeline(getattr(splits, part), run.preprocessing, batch_size=_BATCH)
-            outputs = run.outputs_of(pipeline)
             if part == "validation" and run.was_refitted:
-                outputs = pipeline.unpad(
-                    run.answering_validation.predict(pipeline.evaluate(), verbose=0)
-                )
+                model = run.answering_validation
+                outputs = pipeline.unpad(model.predict(pipeline.evaluate(), verbose=0))
+            else:
+                outputs = run.outputs_of(pipeline)
             true, said = in_own_unit(pipeline, outputs)
             answers.append(said)
         task = run.preprocessing.task

@@ -167,12 +167,7 @@ def _fit(
             own=OwnTraining(own.loss, own.metrics),
         )  # fmt: skip
     trained, auxiliary = model_for_training(model, train, settings, teachers)
-    keeper = Keeper(
-        settings,
-        checkpoint,
-        has_validation=validation is not None,
-        kept=kept,
-    )
+    keeper = Keeper(settings, checkpoint, has_validation=validation is not None, kept=kept)
     watching = []
     if figures and validation is not None:
         watching = [Figures(answering, validation, figures, trained=model)]
